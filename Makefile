@@ -1,0 +1,56 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install lab test audit lint notebooks constraints clean
+
+help:  ## Show this list
+	@echo "opslib: make TARGET   (Python 3.11 or newer; choose one with PYTHON=python3.12)"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+install: .venv/.installed  ## Install opslib into .venv
+
+lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
+	$(BIN)/opslib lab
+
+test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
+	$(BIN)/pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=60
+	$(BIN)/python notebooks/build.py --check
+
+audit: .venv/.installed  ## Onboard on the sandbox without a screen and write the audit to out/
+	OPSLIB_HOME=out/workspace $(BIN)/opslib onboard --sandbox
+	OPSLIB_HOME=out/workspace $(BIN)/opslib audit --out out
+
+lint: .venv/.installed-test  ## Check style, types and the order of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy opslib notebooks/build.py
+	$(BIN)/lint-imports
+
+notebooks: .venv/.installed-test  ## Rebuild notebooks/*.ipynb from notebooks/*.py
+	$(BIN)/python notebooks/build.py
+
+constraints: .venv/.installed-test  ## Upgrade everything within pyproject.toml's bounds and pin it
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[test]'
+	@echo '# The versions opslib is tested with. Remake: make constraints' > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt
+
+clean:  ## Remove .venv, caches and out/ (never a workspace)
+	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing opslib into .venv: a minute or two"
+	$(PIP) -e .
+	@touch $@
+
+.venv/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing opslib and its test tools into .venv: a minute or two"
+	$(PIP) -e '.[test]'
+	@touch $@ .venv/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "opslib needs Python 3.11 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
