@@ -1,0 +1,140 @@
+"""The AWS account behind the sandbox: its users, its role, its bucket; and where moto differs from AWS.
+
+State is moto's own, written directly: no client to configure, nothing read from the user's AWS files.
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moto import settings
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.iam.models import IAMBackend, iam_backends
+from moto.moto_api._internal import mock_random
+from moto.s3 import responses as s3_responses
+from moto.s3.models import FakeBucket, S3Backend, s3_backends
+
+REGION = "us-east-1"
+GENESYS_PRINCIPAL = "arn:aws:iam::765628985471:root"
+"""The account from which Genesys Cloud assumes its customers' roles (AWS S3 recording integration guide)."""
+
+ROLE_ACTIONS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket", "s3:GetEncryptionConfiguration"]
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    id: str
+    secret: str
+
+
+class AwsAccount:
+    """One account, held to IAM from the first request on: wrong keys and missing permissions are refused.
+
+    moto keeps its state per process, so there is one of these. Its ids follow the seed.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        mock_random.seed(seed)
+        self._iam: IAMBackend = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self._s3: S3Backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self._users = 0
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
+        _correct_moto()
+
+    def add_user(self, actions: Sequence[str]) -> AccessKey:
+        """A user who may do these actions, on every resource. moto's own secrets are not random enough."""
+        self._users += 1
+        name = f"sandbox-{self._users}"
+        self._iam.create_user(REGION, name)
+        self._iam.put_user_policy(name, "actions", _policy("Allow", Action=list(actions), Resource="*"))
+        key = self._iam.create_access_key(name)
+        key.secret_access_key = secrets.token_hex(20)
+        return AccessKey(key.access_key_id, key.secret_access_key)
+
+    def add_role(self, name: str, external_id: str, bucket: str) -> str:
+        """A role that Genesys may assume to write recordings into the bucket; returns its ARN."""
+        trust = _policy(
+            "Allow",
+            Principal={"AWS": GENESYS_PRINCIPAL},
+            Action="sts:AssumeRole",
+            Condition={"StringEquals": {"sts:ExternalId": external_id}},
+        )
+        role = self._iam.create_role(name, trust, "/", None, "Genesys Cloud recordings", [], None)
+        arn = f"arn:aws:s3:::{bucket}"
+        document = _policy("Allow", Action=ROLE_ACTIONS, Resource=[arn, f"{arn}/*"])
+        self._iam.put_role_policy(name, "write-recordings", document)
+        return str(role.arn)
+
+    def add_compliant_bucket(self, name: str) -> None:
+        """Encrypted, versioned, closed to the public and to plain HTTP, ACLs off, nothing ever deleted."""
+        self._s3.create_bucket(name, REGION)
+        encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}}
+        self._s3.put_bucket_encryption(name, encryption)
+        flags = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+        self._s3.put_public_access_block(name, dict.fromkeys(flags, "true"))
+        self._s3.put_bucket_versioning(name, "Enabled")
+        self._s3.put_bucket_ownership_controls(name, "BucketOwnerEnforced")  # type: ignore[arg-type]
+        arn = f"arn:aws:s3:::{name}"
+        tls_only = _policy(
+            "Deny",
+            Sid="DenyPlainHttp",
+            Principal="*",
+            Action="s3:*",
+            Resource=[arn, f"{arn}/*"],
+            Condition={"Bool": {"aws:SecureTransport": "false"}},
+        )
+        self._s3.put_bucket_policy(name, tls_only.encode())
+
+
+def _policy(effect: str, **statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": effect, **statement}]})
+
+
+def _correct_moto() -> None:
+    """The one seam where moto is made to answer as AWS does.
+
+    - moto applies each Deny of a bucket policy whatever its Condition. A bucket that refuses plain HTTP
+      would then refuse everything, so `aws:SecureTransport` is evaluated here, loopback counting as TLS.
+    - The action that allows a bucket-level read, where moto asks for another: HeadBucket is allowed by
+      s3:ListBucket, and these sub-resources by actions of their own (Service Authorization Reference).
+    """
+    FakeBucket.get_permission = _bucket_permission  # type: ignore[method-assign, assignment]
+    actions: dict[str, dict[str, str]] = s3_responses.ACTION_MAP["BUCKET"]
+    actions["HEAD"]["DEFAULT"] = "ListBucket"
+    actions["GET"].update(
+        {
+            "encryption": "GetEncryptionConfiguration",
+            "publicAccessBlock": "GetBucketPublicAccessBlock",
+            "ownershipControls": "GetBucketOwnershipControls",
+            "object-lock": "GetBucketObjectLockConfiguration",
+            "replication": "GetReplicationConfiguration",
+        }
+    )
+
+
+def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
+    if bucket.policy is None:
+        return PermissionResult.NEUTRAL
+    document = json.loads(bucket.policy)
+    statements = document["Statement"]
+    if isinstance(statements, dict):
+        statements = [statements]
+    document["Statement"] = [one for one in statements if not _denies_plain_http_only(one)]
+    return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
+
+
+def _denies_plain_http_only(statement: dict[str, Any]) -> bool:
+    """Whether a Deny holds only when aws:SecureTransport is false (keys in any case, value in any form)."""
+    if statement.get("Effect") != "Deny":
+        return False
+    for operator, keys in statement.get("Condition", {}).items():
+        if operator.lower().removesuffix("ifexists") not in {"bool", "stringequals"}:
+            continue
+        for key, value in keys.items():
+            values = value if isinstance(value, list) else [value]
+            if key.lower() == "aws:securetransport" and {str(one).lower() for one in values} == {"false"}:
+                return True
+    return False

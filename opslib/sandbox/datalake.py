@@ -1,0 +1,103 @@
+"""The data lake: takes any JSON it is sent and keeps a catalogue of the events in SQLite."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+SCHEMA = """
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    received_at TEXT NOT NULL,
+    event_type TEXT,
+    entity_id TEXT,
+    event_id TEXT UNIQUE,
+    body TEXT NOT NULL
+)
+"""
+
+FILTERS = {
+    "entityId": "entity_id = ?",
+    "eventType": "event_type = ?",
+    "correlationId": "json_extract(body, '$.correlationId') = ?",
+}
+
+
+class DataLake:
+    """The catalogue. An event id is kept once, however often it arrives; `received_at` is UTC."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute(SCHEMA)
+
+    def add(self, body: Any) -> bool:
+        """Keep what was received; False if its event id was here before."""
+        event = body if isinstance(body, dict) else {}
+        entity = event.get("entity")
+        row = (
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            _text(event.get("eventType")),
+            _text(entity.get("id")) if isinstance(entity, dict) else None,
+            _text(event.get("eventId")),
+            json.dumps(body),
+        )
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO events (received_at, event_type, entity_id, event_id, body) VALUES (?, ?, ?, ?, ?)",
+            row,
+        )
+        return cursor.rowcount == 1
+
+    def events(self, wanted: dict[str, str]) -> list[dict[str, Any]]:
+        """Those that meet every filter (keys of `FILTERS`), newest last."""
+        where = " AND ".join(FILTERS[name] for name in wanted) or "1"
+        query = f"SELECT * FROM events WHERE {where} ORDER BY id"  # noqa: S608 (FILTERS is ours)
+        return [
+            {
+                "id": row["id"],
+                "receivedAt": row["received_at"],
+                "eventType": row["event_type"],
+                "entityId": row["entity_id"],
+                "eventId": row["event_id"],
+                "body": json.loads(row["body"]),
+            }
+            for row in self._db.execute(query, list(wanted.values()))
+        ]
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def datalake_app(lake: DataLake) -> Starlette:
+    """`POST` JSON at any path → 202; `GET /events?entityId=&eventType=&correlationId=`."""
+
+    async def receive(request: Request) -> JSONResponse:
+        try:
+            body = from_json(await request.body(), allow_inf_nan=False)
+        except ValueError:
+            return JSONResponse({"error": "the body is not JSON"}, status_code=400)
+        return JSONResponse({"accepted": True, "new": lake.add(body)}, status_code=202)
+
+    async def events(request: Request) -> JSONResponse:
+        wanted = {name: value for name, value in request.query_params.items() if name in FILTERS}
+        found = lake.events(wanted)
+        return JSONResponse({"entities": found, "total": len(found)})
+
+    return Starlette(
+        routes=[
+            Route("/events", events, methods=["GET"]),
+            Route("/{path:path}", receive, methods=["POST"]),
+        ]
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,95 @@
+"""Errors as the Genesys API words them, and the correlation id that ties them to a request."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Scope
+
+CORRELATION_ID = "ININ-Correlation-Id"
+ANSWER_HEADERS = "opslib.sandbox.answer_headers"
+"""Scope key of a dict: the headers that every answer to this request will carry, errors included."""
+
+CODES = {
+    400: "bad.request",
+    401: "bad.credentials",
+    403: "not.authorized",
+    404: "not.found",
+    405: "method.not.allowed",
+    408: "client.timeout",
+    409: "general.conflict",
+    413: "request.entity.too.large",
+    415: "unsupported.media.type",
+    429: "too.many.requests",
+    500: "internal.server.error",
+    503: "service.unavailable",
+    504: "request.timeout",
+}
+"""The code that goes with a status when nothing more precise is known (Genesys's error catalogue)."""
+
+
+class ApiError(Exception):
+    """An answer other than success: status, code, a message template and the values that fill it."""
+
+    def __init__(
+        self,
+        status: int,
+        template: str,
+        *,
+        code: str | None = None,
+        params: Mapping[str, str] | None = None,
+        details: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(template)
+        self.status = status
+        self.code = code or CODES.get(status, "error")
+        self.template = template
+        self.params = dict(params or {})
+        self.details = list(details)
+        self.headers = dict(headers or {})
+
+    def body(self, context_id: str) -> dict[str, Any]:
+        """Genesys's ErrorBody; `contextId` is the correlation id."""
+        message = self.template
+        for name, value in self.params.items():
+            message = message.replace("{" + name + "}", value)
+        return {
+            "message": message,
+            "code": self.code,
+            "status": self.status,
+            "messageWithParams": self.template,
+            "messageParams": self.params,
+            "contextId": context_id,
+            "details": self.details,
+            "errors": [],
+        }
+
+
+def bare_error(status: int) -> ApiError:
+    """The error of a status about which nothing else is known."""
+    try:
+        return ApiError(status, HTTPStatus(status).phrase)
+    except ValueError:
+        return ApiError(status, "Unknown")
+
+
+def correlation_id(scope: Scope) -> str:
+    headers: dict[str, str] = scope[ANSWER_HEADERS]
+    return headers[CORRELATION_ID]
+
+
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Exception handler of the Genesys apps: ours, Starlette's (404, 405) and, as a 500, any other."""
+    if isinstance(error, ApiError):
+        api_error = error
+    elif isinstance(error, HTTPException):
+        api_error = bare_error(error.status_code)
+        api_error.headers = dict(error.headers or {})
+    else:
+        api_error = bare_error(500)
+    body = api_error.body(correlation_id(request.scope))
+    return JSONResponse(body, status_code=api_error.status, headers=api_error.headers)

@@ -1,0 +1,45 @@
+"""The log of what every server of the sandbox received."""
+
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Service = Literal["api", "login", "s3", "datalake"]
+GENESYS: tuple[Service, ...] = ("api", "login")
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request. `path` is as on the wire (percent-encoded, no query); `at` is UTC, ISO 8601."""
+
+    method: str
+    path: str
+    query: str
+    service: Service
+    correlation_id: str | None
+    at: str
+
+
+class Traffic:
+    """Requests in the order of their receipt, whatever became of them. S3 writes from its own threads."""
+
+    def __init__(self) -> None:
+        self._requests: list[Received] = []
+        self._lock = threading.Lock()
+
+    def note(self, service: Service, method: str, path: str, query: str, correlation_id: str | None = None) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._lock:
+            self._requests.append(Received(method, path, query, service, correlation_id, at))
+
+    def listing(self, service: str | None = None) -> list[dict[str, Any]]:
+        """The Genesys side (api and login) unless a service or "all" is named."""
+        with self._lock:
+            requests = list(self._requests)
+        wanted = GENESYS if service is None else (service,)
+        return [asdict(one) for one in requests if service == "all" or one.service in wanted]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._requests.clear()

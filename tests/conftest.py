@@ -1,0 +1,40 @@
+"""One sandbox process for the whole session, reset before each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .no_skips import pytest_sessionfinish as pytest_sessionfinish
+from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, running
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Sandbox]:
+    with running("--seed", "7") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared: Sandbox) -> Sandbox:
+    """The shared sandbox with its resources, faults, log and settings as they were at the start."""
+    shared.control("DELETE", "/faults")
+    shared.control(
+        "PUT",
+        "/settings",
+        {"token_ttl_s": 86400, "read_lag_s": 0.0, "rate_limit": 10_000, "rate_window_s": 60.0},
+    )
+    api = shared.api()
+    for path in (WEBHOOKS, POLICIES, TARGETS):
+        while page := api("GET", path + "?pageSize=100").json()["entities"]:
+            for entity in page:
+                api("DELETE", entity["selfUri"])
+    shared.control("PUT", "/settings", {"rate_limit": 300})
+    shared.control("DELETE", "/requests")
+    return shared
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Api:
+    api = sandbox.api()
+    sandbox.control("DELETE", "/requests")
+    return api
