@@ -1,0 +1,242 @@
+"""The OAuth client-credentials token: fetched once for all callers, renewed before expiry and after a 401."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Callable
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from opslib.errors import (
+    ApiError,
+    AuthenticationFailed,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidInput,
+    RateLimited,
+    ServerFailure,
+    UnexpectedAnswer,
+)
+from opslib.redact import remember, remember_basic
+from opslib.samples import TOKEN_OPERATION, Sample
+from opslib.settings import Settings, checked_base_url
+from opslib.transport import CORRELATION_HEADER, PerLoop, Record, http_client, retry_for
+
+# The contract: a token serves until 300 s before it expires. A shorter-lived one serves half its life, or it would
+# be fetched anew for every call.
+_RENEW_BEFORE_S = 300.0
+
+# An org's short name or its id.
+_ORG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class _Token(BaseModel):
+    access_token: SecretStr
+    expires_in: float
+
+
+class GenesysAuthManager(httpx.Auth):
+    """Client credentials for one OAuth client.
+
+    Args:
+        client_id, client_secret: the OAuth client; the secret is hidden from every output.
+        org_id: the org's short name or id.
+        region: a Genesys region such as "us-east-1" (else OPSLIB_REGION).
+        base_url, login_url: where the API and the token endpoint are (else OPSLIB_API_URL and OPSLIB_LOGIN_URL).
+            With nothing given, both are https://{org_id}.mypurecloud.com.
+
+    Raises InvalidInput for an empty id or secret, a hostile org id or a URL that must not see secrets.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str | SecretStr,
+        org_id: str,
+        *,
+        region: str | None = None,
+        base_url: str | None = None,
+        login_url: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client_id = _required(client_id, "client id", "OPSLIB_CLIENT_ID")
+        self._secret = client_secret if isinstance(client_secret, SecretStr) else SecretStr(client_secret)
+        _required(self._secret.get_secret_value(), "client secret", "OPSLIB_CLIENT_SECRET")
+        remember_basic(client_id, self._secret)
+        self.org_id = org_id
+        self.settings = Settings.load(
+            **{
+                key: value
+                for key, value in {"region": region, "api_url": base_url, "login_url": login_url}.items()
+                if value
+            }
+        )
+        self.base_url, self._login_url = self._addresses()
+        self._clock = clock
+        self._token: SecretStr | None = None
+        self._renew_at = 0.0
+        self._lock = PerLoop(asyncio.Lock)
+        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s, gated=False))
+        self.record: Record | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "GenesysAuthManager":
+        """The OAuth client that the settings name."""
+        return cls(
+            settings.client_id,
+            settings.client_secret,
+            settings.org_id,
+            base_url=settings.api_base,
+            login_url=settings.login_base,
+        )
+
+    async def get_access_token(self) -> str:
+        """A token that is valid now. However many callers wait, one request is made.
+
+        Raises AuthenticationFailed, RateLimited, ServerFailure, ConnectionFailed or DeadlineExceeded.
+        """
+        if self._stale():
+            async with self._lock.get():
+                if self._stale():  # nobody renewed it while we waited
+                    await self._renew()
+        assert self._token is not None  # noqa: S101 (narrows the type)
+        return self._token.get_secret_value()
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send the token; after a 401 fetch one new token, whoever saw the 401 first, and send once more."""
+        token = await self.get_access_token()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code != 401:
+            return
+        if self._token and self._token.get_secret_value() == token:  # first to see that this token is dead
+            self._token = None
+        request.headers["Authorization"] = f"Bearer {await self.get_access_token()}"
+        yield request
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        if client := self._http.pop():
+            await client.aclose()
+
+    def _addresses(self) -> tuple[str, str]:
+        if self.settings.api_url or self.settings.region:
+            return self.settings.api_base, self.settings.login_base
+        if not _ORG.fullmatch(self.org_id):
+            raise InvalidInput(
+                "The org id is not usable",
+                cause="it becomes part of a host name and has other characters than letters, digits and '-'",
+                fix="give the org's short name, or set OPSLIB_REGION; nothing was sent",
+            )
+        base = checked_base_url(f"https://{self.org_id}.mypurecloud.com", name="the org's URL")
+        return base, self.settings.login_url or base
+
+    def _stale(self) -> bool:
+        return self._token is None or self._clock() >= self._renew_at
+
+    def _record(self, sample: Sample) -> None:
+        if self.record:
+            self.record(sample)
+
+    async def _renew(self) -> None:
+        asked_at = self._clock()
+        token = _parse(await self._post())
+        remember(token.access_token)
+        self._token = token.access_token
+        self._renew_at = asked_at + token.expires_in - min(_RENEW_BEFORE_S, token.expires_in / 2)
+
+    async def _post(self) -> httpx.Response:
+        deadline_s = self.settings.deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._http.get().post(
+                    f"{self._login_url.rstrip('/')}/oauth/token",
+                    data={"grant_type": "client_credentials"},
+                    auth=httpx.BasicAuth(self.client_id, self._secret.get_secret_value()),
+                    # Asking twice for a token does no harm.
+                    extensions={
+                        "retry": retry_for("POST", repeatable=True),
+                        "operation": TOKEN_OPERATION,
+                        "endpoint": "/oauth/token",
+                    },
+                )
+        except TimeoutError:
+            failure: Exception = DeadlineExceeded(
+                "No access token in time",
+                cause=f"{self._login_url} gave none within {deadline_s:.0f} s",
+                fix="check the network and OPSLIB_LOGIN_URL, then try again",
+            )
+        except httpx.HTTPError as error:
+            failure = unreachable(self._login_url, error)
+        raise failure  # outside the handler: httpx's error holds the request and with it the secret
+
+
+def unreachable(url: str, error: httpx.HTTPError) -> ConnectionFailed:
+    """An httpx error as one of ours; the request itself, which may hold a secret, stays behind."""
+    return ConnectionFailed(
+        f"No answer from {url}",
+        cause=f"{type(error).__name__}: {error or 'no details'}",
+        fix="check the network, proxy and region (OPSLIB_REGION, OPSLIB_API_URL), then try again",
+    )
+
+
+def _required(value: str, what: str, variable: str) -> str:
+    if not value or not value.strip():
+        raise InvalidInput(
+            f"The {what} is empty", cause=f"no {what} was given", fix=f"set {variable}; nothing was sent"
+        )
+    return value
+
+
+def _parse(response: httpx.Response) -> _Token:
+    if response.status_code != 200:
+        raise _refused(response)
+    try:
+        return _Token.model_validate_json(response.content)
+    except ValidationError:
+        pass  # the error would show the answer, and the answer may hold a token
+    raise UnexpectedAnswer(
+        "The token endpoint's answer cannot be read",
+        cause="it lacks access_token or expires_in",
+        fix="check that OPSLIB_LOGIN_URL is a Genesys Cloud login host",
+        status=response.status_code,
+    )
+
+
+def _refused(response: httpx.Response) -> ApiError:
+    try:
+        body = response.json()
+        said = str(body.get("error_description") or body.get("description") or body.get("message") or "")
+    except (ValueError, AttributeError):
+        said = ""
+    status = response.status_code
+    about = {"status": status, "correlation_id": response.headers.get(CORRELATION_HEADER)}
+    # The token endpoint reports its own rate limit as a 400 (genesys-cloud Terraform provider, PR 1004).
+    if status == 429 or (status == 400 and said.lower().startswith("rate limit exceeded")):
+        return RateLimited(
+            "Too many tokens were asked for",
+            cause=said or "the login host's rate limit is reached",
+            fix="wait a minute; if other programs share this OAuth client, give each its own",
+            **about,
+        )
+    if status in (400, 401, 403):
+        return AuthenticationFailed(
+            "Genesys did not accept the client id and secret",
+            cause=said or "wrong id or secret, or the OAuth client was disabled or deleted",
+            fix="compare OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET with Admin > Integrations > OAuth, and the region",
+            **about,
+        )
+    if status >= 500:
+        return ServerFailure(
+            "The login host failed",
+            cause=said or f"HTTP {status}, also after every try",
+            fix="try again later; if it lasts, look at status.mypurecloud.com",
+            **about,
+        )
+    return UnexpectedAnswer(
+        "The token endpoint gave no token",
+        cause=said or f"HTTP {status}",
+        fix="check that OPSLIB_LOGIN_URL is a Genesys Cloud login host",
+        **about,
+    )

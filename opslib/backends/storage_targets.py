@@ -1,0 +1,224 @@
+"""The storage-targets contract: three kinds of object, each written with PUT under an id that we choose."""
+
+from collections.abc import Sequence
+
+from opslib.backends import JSON, Item, Kind
+from opslib.client import GenesysClient
+from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
+from opslib.models import AwsKeys, DataLakeWebhook, Onboarding, RecordingPolicy, RoleReference, StorageTarget, checked
+
+_COLLECTIONS: dict[Kind, str] = {
+    "target": "/api/v2/recording/storage/targets",
+    "policy": "/api/v2/recording/policies",
+    "webhook": "/api/v2/webhooks",
+}
+
+# The page size of the contract.
+_PAGE_SIZE = 50
+
+# Fields that the server sets and nobody may send.
+_SERVER_OWNED = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
+
+# What the operations are called in samples and errors: the contract's own names for the writes.
+_OPERATIONS: dict[Kind, str] = {
+    "target": "upsert_storage_target",
+    "policy": "upsert_recording_policy",
+    "webhook": "register_datalake_webhook",
+}
+
+
+class StorageTargetsBackend:
+    """Reads and writes targets, policies and webhooks through one client."""
+
+    name = "storage-targets"
+
+    def __init__(self, client: GenesysClient) -> None:
+        self._client = client
+
+    async def read(self, kind: Kind, id: str) -> JSON | None:
+        async with self._client.operation(f"read_{kind}"):
+            try:
+                return await self._client.request("GET", _path(kind), ids={"id": id})
+            except NotFound:
+                return None
+
+    def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
+        target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
+        return (
+            Item("target", target.id, target.name, target_body(target, credentials)),
+            Item("policy", policy.id, policy.name, policy_body(policy, target.id)),
+            Item("webhook", webhook.id, webhook.name, webhook_body(webhook)),
+        )
+
+    def writable(self, answer: JSON) -> JSON:
+        return {key: value for key, value in answer.items() if key not in _SERVER_OWNED}
+
+    def comparable(self, answer: JSON) -> JSON:
+        return {
+            key: sorted(value) if isinstance(value, list) else value for key, value in self.writable(answer).items()
+        }
+
+    async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+        wire = _with_secret(body, credentials)
+        async with self._client.operation(_OPERATIONS[kind]):
+            return await self._client.request("PUT", _path(kind), ids={"id": id}, json=wire)
+
+    async def delete(self, kind: Kind, id: str) -> None:
+        async with self._client.operation(f"delete_{kind}"):
+            try:
+                await self._client.request("DELETE", _path(kind), ids={"id": id})
+            except NotFound:
+                return
+
+    async def list(self, kind: Kind) -> list[JSON]:
+        found: list[JSON] = []
+        async with self._client.operation(f"list_{kind}s"):
+            async for page in self._client.pages(_COLLECTIONS[kind], page_size=_PAGE_SIZE):
+                if not isinstance(entities := page.get("entities"), list):
+                    raise UnexpectedAnswer(
+                        "The list cannot be read",
+                        cause="a page has no entities",
+                        fix="check that the API URL serves the storage-targets API",
+                    )
+                found.extend(entities)
+        return found
+
+    async def adopt(self, target_id: str, policy_id: str | None, webhook_id: str | None) -> Onboarding:
+        """The onboarding that describes what exists. Raises NotFound, or InvalidInput when a choice is not clear."""
+        async with self._client.operation("adopt"):
+            target = _known(await self.read("target", target_id), "target", target_id)
+            policies = [one for one in await self.list("policy") if one.get("storageTargetId") == target_id]
+            policy = _only(policies, "policy", policy_id)
+            webhook = _only(await self.list("webhook"), "webhook", webhook_id)
+        return checked(Onboarding, target=_target(target), policy=_policy(policy), webhook=_webhook(webhook))
+
+    async def probe(self) -> int | None:
+        """How many targets the org has on its first page, or None when it does not serve this API."""
+        async with self._client.operation("probe_storage_targets"):
+            try:
+                page = await self._client.request("GET", _COLLECTIONS["target"], params={"pageSize": 1})
+            except NotFound:
+                return None
+        return int(page.get("total", len(page.get("entities", []))))
+
+
+def _path(kind: Kind) -> str:
+    return _COLLECTIONS[kind] + "/{id}"
+
+
+def target_body(target: StorageTarget, credentials: AwsKeys | RoleReference) -> JSON:
+    """The payload of a target, without the secret key: `write` adds that on the way to the wire."""
+    access = (
+        {"accessKeyId": credentials.access_key_id}
+        if isinstance(credentials, AwsKeys)
+        else {"roleArn": credentials.role_arn, "externalId": credentials.external_id}
+    )
+    return {
+        "name": target.name,
+        "type": "aws-s3",
+        "configuration": {
+            "bucket": target.bucket,
+            "region": target.region,
+            **access,
+            "serverSideEncryption": target.encryption,
+            "pathPrefix": target.path_prefix,
+        },
+        "retentionPeriodDays": target.retention_days,
+        "enabled": target.enabled,
+    }
+
+
+def policy_body(policy: RecordingPolicy, target_id: str) -> JSON:
+    """The payload of a policy that sends recordings to a target."""
+    return {
+        "name": policy.name,
+        "description": f"Keeps {', '.join(policy.recording_types)} recordings for {policy.retention_days} days",
+        "recordingTypes": list(policy.recording_types),
+        "storageTargetId": target_id,
+        "retentionPeriodDays": policy.retention_days,
+        "enabled": policy.enabled,
+    }
+
+
+def webhook_body(webhook: DataLakeWebhook) -> JSON:
+    """The payload of a webhook."""
+    return {
+        "name": webhook.name,
+        "targetUrl": webhook.url,
+        "events": list(webhook.events),
+        "enabled": webhook.enabled,
+        "authentication": webhook.authentication.model_dump(),
+    }
+
+
+def _with_secret(body: JSON, credentials: AwsKeys | RoleReference | None) -> JSON:
+    """The body as it goes to the wire. Raises InvalidInput when the key pair is not the one that the body names."""
+    configuration = body.get("configuration", {})
+    if "accessKeyId" not in configuration:
+        return body
+    if not isinstance(credentials, AwsKeys) or credentials.access_key_id != configuration["accessKeyId"]:
+        raise InvalidInput(
+            "The secret of the target's AWS key is not known",
+            cause=f"the target uses access key {configuration['accessKeyId']}, and we hold another one or none",
+            fix="set the environment variables of that key pair; nothing was sent",
+        )
+    secret = {"secretAccessKey": credentials.secret_access_key.get_secret_value()}
+    return {**body, "configuration": {**configuration, **secret}}
+
+
+def _known(found: JSON | None, kind: Kind, id: str) -> JSON:
+    if found is None:
+        raise NotFound(
+            f"There is no {kind} {id}", cause="the org has none with this id", fix=f"check the {kind}'s id", status=404
+        )
+    return found
+
+
+def _only(found: list[JSON], kind: Kind, id: str | None) -> JSON:
+    """The one with the id, or the only one there is."""
+    chosen = [one for one in found if one.get("id") == id] if id else found
+    if len(chosen) == 1:
+        return chosen[0]
+    ids = ", ".join(str(one.get("id")) for one in found[:10]) or "none"
+    raise InvalidInput(
+        f"Which {kind} belongs to the onboarding is not clear",
+        cause=f"there are: {ids}",
+        fix=f"name one that exists with --{kind}, or make one first",
+    )
+
+
+def _target(body: JSON) -> JSON:
+    configuration = body["configuration"]
+    role = {"role_arn": configuration.get("roleArn"), "external_id": configuration.get("externalId")}
+    return {
+        **_common(body),
+        "bucket": configuration["bucket"],
+        "region": configuration["region"],
+        "path_prefix": configuration.get("pathPrefix", ""),
+        "encryption": configuration["serverSideEncryption"],
+        "credentials": role if role["role_arn"] else {},
+    }
+
+
+def _policy(body: JSON) -> JSON:
+    return {**_common(body), "recording_types": tuple(body["recordingTypes"])}
+
+
+def _webhook(body: JSON) -> JSON:
+    common = _common(body)
+    del common["retention_days"]
+    return {
+        **common,
+        "url": body["targetUrl"],
+        "events": tuple(body["events"]),
+        "authentication": body["authentication"],
+    }
+
+
+def _common(body: JSON) -> JSON:
+    return {
+        "id": body["id"],
+        "name": body["name"],
+        "retention_days": body.get("retentionPeriodDays"),
+        "enabled": body["enabled"],
+    }

@@ -1,0 +1,213 @@
+"""GenesysClient: one request or all pages, on the transport stack, with Genesys's errors as ours."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from opslib.auth import GenesysAuthManager, unreachable
+from opslib.errors import (
+    ApiError,
+    AuthenticationFailed,
+    Conflict,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    OpslibError,
+    PermissionMissing,
+    RateLimited,
+    ServerFailure,
+    UnexpectedAnswer,
+)
+from opslib.samples import Operation, Recorder, current_operation, operation
+from opslib.transport import CORRELATION_HEADER, PerLoop, http_client, retry_for
+
+JSON = dict[str, Any]
+
+# What to do about a status, by status: error class and fix. Causes come from the server's own words.
+_ANSWERS: dict[int, tuple[type[ApiError], str, str]] = {
+    400: (InvalidRequest, "Genesys refused the content", "correct what the cause names, then try again"),
+    401: (
+        AuthenticationFailed,
+        "Genesys did not accept the access token",
+        "check that the OAuth client is enabled and that the region is the org's own",
+    ),
+    403: (
+        PermissionMissing,
+        "The OAuth client lacks a permission",
+        "add the scope or permission that the cause names to the OAuth client's role, then connect again",
+    ),
+    404: (NotFound, "Genesys has no such object", "check the id; a live org may not serve this API at all"),
+    409: (
+        Conflict,
+        "Genesys reports a conflict",
+        "read the object again: another one depends on it, or it was changed",
+    ),
+    429: (
+        RateLimited,
+        "The rate limit was still reached after every try",
+        "wait a minute; if other programs share this OAuth client, give each its own",
+    ),
+}
+
+
+class GenesysClient:
+    """Requests to one org. One pooled HTTP client per event loop.
+
+    Every call belongs to an operation, which has a deadline and is recorded with its outcome.
+    """
+
+    def __init__(self, auth: GenesysAuthManager, recorder: Recorder) -> None:
+        self.auth = auth
+        self.auth.record = recorder.sample
+        self.recorder = recorder
+        self.deadline_s = auth.settings.deadline_s
+        self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=auth.settings.timeout_s))
+
+    @asynccontextmanager
+    async def operation(self, name: str) -> AsyncIterator[Operation]:
+        """Name what is done inside and bound its time. Raises DeadlineExceeded; an inner operation joins the outer."""
+        if outer := current_operation():
+            yield outer
+            return
+        with operation(name, self.deadline_s) as op:
+            try:
+                async with self._deadline(op):
+                    yield op
+            except BaseException as error:
+                self.recorder.operation(op, error)
+                raise
+            self.recorder.operation(op, None)
+
+    @asynccontextmanager
+    async def _deadline(self, op: Operation) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                yield
+        except TimeoutError as error:
+            if isinstance(error, OpslibError):
+                raise
+        else:
+            return
+        raise DeadlineExceeded(
+            f"{op.name} did not finish in time",
+            cause=f"no final answer within {self.deadline_s:.0f} s and {op.attempts} attempts",
+            fix="read the object to see whether the change took effect; raise OPSLIB_DEADLINE_S for slow links",
+        )
+
+    async def request(
+        self,
+        method: str,
+        endpoint: str,
+        *,
+        ids: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        json: JSON | None = None,
+    ) -> JSON:
+        """Send one request and return the JSON answer ({} for an empty one).
+
+        `endpoint` is a path template such as "/api/v2/webhooks/{id}"; `ids` are quoted into it.
+        Raises an ApiError by status, ConnectionFailed, or DeadlineExceeded.
+        """
+        path = endpoint.format_map({key: quote(value, safe="") for key, value in (ids or {}).items()})
+        async with self.operation(f"{method} {endpoint}"):
+            return _content(await self._send(method, path, endpoint, params, json))
+
+    async def pages(
+        self, endpoint: str, *, page_size: int, params: Mapping[str, str | int] | None = None
+    ) -> AsyncIterator[JSON]:
+        """Every page of a list that is continued by `nextPageToken`. Raises UnexpectedAnswer if a token comes twice."""
+        token: str | None = None
+        seen: set[str] = set()
+        while True:
+            page = await self.request(
+                "GET",
+                endpoint,
+                params={**(params or {}), "pageSize": page_size} | ({"pageToken": token} if token else {}),
+            )
+            yield page
+            token = page.get("nextPageToken")
+            if not token:
+                return
+            if token in seen:
+                raise UnexpectedAnswer(
+                    "The list never ends",
+                    cause="the server sent the same nextPageToken twice",
+                    fix="report this to the operator of the API",
+                )
+            seen.add(token)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        if client := self._http.pop():
+            await client.aclose()
+        await self.auth.aclose()
+
+    async def _send(
+        self, method: str, path: str, endpoint: str, params: Mapping[str, str | int] | None, json: JSON | None
+    ) -> httpx.Response:
+        try:
+            return await self._http.get().request(
+                method,
+                self.auth.base_url + path,
+                params=params,
+                json=json,
+                extensions={"retry": retry_for(method), "endpoint": endpoint},
+            )
+        except httpx.HTTPError as error:
+            failure = unreachable(self.auth.base_url, error)
+        raise failure  # outside the handler: httpx's error holds the request and with it its secrets
+
+
+def _content(response: httpx.Response) -> JSON:
+    if not response.is_success:
+        raise _refused(response)
+    if not response.content:
+        return {}
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return body
+    raise UnexpectedAnswer(
+        "The answer is no JSON object",
+        cause=f"content type {response.headers.get('Content-Type', 'unknown')}",
+        fix="check that the API URL is Genesys Cloud and that no proxy answers in its place",
+        status=response.status_code,
+        correlation_id=response.headers.get(CORRELATION_HEADER),
+    )
+
+
+def _refused(response: httpx.Response) -> ApiError:
+    status = response.status_code
+    kind, title, fix = _ANSWERS.get(
+        status,
+        (ServerFailure, "Genesys failed", "try again later; if it lasts, give support the correlation id")
+        if status >= 500
+        else (UnexpectedAnswer, "Genesys gave an unexpected answer", "check the API URL"),
+    )
+    said, context_id = _said(response)
+    return kind(
+        title,
+        cause=said or f"HTTP {status} without an explanation",
+        fix=fix,
+        status=status,
+        correlation_id=response.headers.get(CORRELATION_HEADER) or context_id,
+    )
+
+
+def _said(response: httpx.Response) -> tuple[str, str | None]:
+    """The server's own words and its context id, from Genesys's error body."""
+    try:
+        body = response.json()
+    except ValueError:
+        return "", None
+    if not isinstance(body, dict):
+        return "", None
+    details = [str(item.get("message", "")) for item in body.get("errors") or [] if isinstance(item, dict)]
+    words = [str(body.get("message", "")), *details]
+    return "; ".join(word for word in words if word), body.get("contextId")

@@ -1,0 +1,60 @@
+"""Looks into the data lake's catalogue, where it offers one: has an event arrived?"""
+
+import asyncio
+
+import httpx
+
+from opslib.auth import unreachable
+from opslib.client import JSON
+from opslib.errors import UnexpectedAnswer
+from opslib.samples import Recorder, operation
+from opslib.transport import http_client, retry_for
+
+# How often a waiting reader looks (seconds).
+_POLL_S = 0.2
+
+
+class Catalogue:
+    """The events that a data lake has received, as JSON: GET {url}/events?entityId=… → {entities: [{eventId, …}]}."""
+
+    def __init__(self, url: str, recorder: Recorder) -> None:
+        self._url = url.rstrip("/")
+        self._recorder = recorder
+
+    async def event_ids(self, entity_id: str) -> set[str]:
+        """The ids of the events about one object."""
+        return {str(event["eventId"]) for event in await self._events(entity_id)}
+
+    async def wait_for_new(self, entity_id: str, known: set[str], *, deadline_s: float) -> JSON | None:
+        """The first event about the object that is not known yet, or None when none came in time."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                while True:
+                    for event in await self._events(entity_id):
+                        if event["eventId"] not in known:
+                            return event
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            return None
+
+    async def _events(self, entity_id: str) -> list[JSON]:
+        try:
+            with operation("read_catalogue", deadline_s=10.0):
+                async with http_client(self._recorder.sample) as http:
+                    answer = await http.get(
+                        f"{self._url}/events",
+                        params={"entityId": entity_id},
+                        extensions={"retry": retry_for("GET"), "endpoint": "/events"},
+                    )
+        except httpx.HTTPError as error:
+            raise unreachable(self._url, error) from None
+        try:
+            events: list[JSON] = answer.raise_for_status().json()["entities"]
+            return events
+        except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
+            raise UnexpectedAnswer(
+                "The data lake's catalogue cannot be read",
+                cause=f"HTTP {answer.status_code} from {self._url}/events",
+                fix="check OPSLIB_CATALOGUE_URL",
+                status=answer.status_code,
+            ) from None

@@ -1,0 +1,90 @@
+"""Is this machine ready? Each answer names its cause and fix; nothing is sent anywhere."""
+
+import importlib.metadata
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.requirements import Requirement
+
+from opslib.errors import OpslibError
+from opslib.html import Html, table, verdict
+from opslib.ledger import Ledger
+from opslib.settings import Settings
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """One answer. `fix` is empty when nothing is to be done."""
+
+    question: str
+    word: Literal["PASS", "FAIL", "WARN"]
+    found: str
+    fix: str = ""
+
+
+def check_environment(environ: Mapping[str, str] = os.environ) -> list[Readiness]:
+    """Packages, workspace, org and AWS key, in this order."""
+    return [_packages(), *_settings(environ)]
+
+
+def environment_table(environ: Mapping[str, str] = os.environ) -> Html:
+    """The answers as a table for a notebook."""
+    rows = [(row.question, verdict(row.word), row.found, row.fix or "–") for row in check_environment(environ)]
+    return table("Is this machine ready?", ("Question", "Answer", "Found", "Fix"), rows)
+
+
+def _packages() -> Readiness:
+    wrong = list(_wrong_packages(importlib.metadata.requires("opslib") or []))
+    if not wrong:
+        return Readiness("Packages as opslib needs them", "PASS", "all are there")
+    return Readiness("Packages as opslib needs them", "FAIL", "; ".join(wrong), "run: make install")
+
+
+def _wrong_packages(wanted: list[str]) -> Iterator[str]:
+    for requirement in map(Requirement, wanted):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            yield f"{requirement.name} is missing"
+            continue
+        if found not in requirement.specifier:
+            yield f"{requirement.name} {found} is not {requirement.specifier}"
+
+
+def _settings(environ: Mapping[str, str]) -> Iterator[Readiness]:
+    try:
+        settings = Settings.load()
+    except OpslibError as error:
+        yield Readiness("Settings are valid", "FAIL", f"{error.title}: {error.cause}", error.fix)
+        return
+    try:
+        Ledger(settings.home).close()
+        yield Readiness("The workspace can be written", "PASS", "the ledger opens")
+    except OpslibError as error:
+        yield Readiness("The workspace can be written", "FAIL", error.cause, error.fix)
+    yield _org(settings)
+    yield _aws_key(environ)
+
+
+def _org(settings: Settings) -> Readiness:
+    question = "An org is configured"
+    try:
+        base = settings.api_base
+    except OpslibError as error:
+        return Readiness(question, "WARN", error.cause, "nothing, to work on the sandbox; else set OPSLIB_REGION")
+    if not (settings.client_id and settings.client_secret.get_secret_value()):
+        return Readiness(question, "WARN", f"{base}, without an OAuth client", "enter id and secret in notebook 01")
+    return Readiness(question, "PASS", "the sandbox on this machine" if settings.sandbox_bucket else base)
+
+
+def _aws_key(environ: Mapping[str, str]) -> Readiness:
+    question = "An AWS key is there"
+    for source in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        if environ.get(source):
+            return Readiness(question, "PASS", f"{source} is set")
+    fix = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; the sandbox brings its own"
+    return Readiness(question, "WARN", "neither AWS_ACCESS_KEY_ID nor AWS_PROFILE is set", fix)

@@ -1,0 +1,197 @@
+"""What can go wrong, each with its cause and its fix.
+
+OpslibError
+├── InvalidInput (ValueError)            refused before anything was sent
+├── StepBlocked                          a step was asked for before what it needs
+├── ChangeRefused                        a plan was not applied; nothing was written
+│   ├── StalePlan                        the org is not as it was when the plan was made
+│   ├── ConsentMissing                   an unsafe change that nobody agreed to
+│   └── Busy                             somebody else applies a plan, or one was left unfinished
+├── RolledBack                           a change failed; the state before was restored
+├── HalfDone                             a change failed or was stopped, and something is left to do
+├── LedgerError                          the record of events cannot be read or written
+├── SandboxError                         the local sandbox did not start
+├── ApiError                             Genesys answered, and the answer is no
+│   ├── InvalidRequest (ValueError)      400
+│   ├── AuthenticationFailed             401, and a token that was refused
+│   ├── PermissionMissing (PermissionError)  403
+│   ├── NotFound (LookupError)           404
+│   ├── Conflict                         409
+│   ├── RateLimited                      429, also after all tries
+│   ├── ServerFailure                    5xx, also after all tries
+│   └── UnexpectedAnswer                 anything else, or an answer that is no JSON
+├── ConnectionFailed (ConnectionError)   no answer: refused, dropped, timed out
+├── DeadlineExceeded (TimeoutError)      the operation's time was used up
+└── BucketError                          S3 answered, and the bucket is not fit
+    ├── BucketNotFound (ValueError)
+    ├── BucketAccessDenied (PermissionError)
+    ├── BucketWrongRegion (ValueError)
+    ├── BucketNotEncrypted (ValueError)
+    ├── BucketUnreachable (ConnectionError)
+    └── AwsCredentialsInvalid (ValueError)
+"""
+
+from typing import Any
+
+from opslib.redact import redact
+
+
+class OpslibError(Exception):
+    """The base of all errors of this package. Texts are redacted when the error is made.
+
+    Attributes:
+        title: what failed, one short line.
+        cause: why, as far as it is known.
+        fix: what the reader can do.
+        status: the HTTP status, if a server answered.
+        correlation_id: the id that Genesys or AWS gave the request; support asks for it.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        cause: str,
+        fix: str,
+        status: int | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        self.title = redact(title)
+        self.cause = redact(cause)
+        self.fix = redact(fix)
+        self.status = status
+        self.correlation_id = correlation_id
+        super().__init__(self.title)
+
+    def __str__(self) -> str:
+        lines = [self.title, f"  Cause: {self.cause}", f"  Fix: {self.fix}"]
+        if self.correlation_id:
+            lines.append(f"  Correlation id: {self.correlation_id}")
+        return "\n".join(lines)
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows for an error that ends a cell: what, why and what to do, not our source."""
+        return f"{type(self).__name__}: {self}".splitlines()
+
+    def as_json(self) -> dict[str, Any]:
+        """{error, title, cause, fix, status, correlation_id}; used by --json, the ledger and the error card."""
+        return {
+            "error": type(self).__name__,
+            "title": self.title,
+            "cause": self.cause,
+            "fix": self.fix,
+            "status": self.status,
+            "correlation_id": self.correlation_id,
+        }
+
+
+class InvalidInput(OpslibError, ValueError):
+    """A value was refused before anything was sent."""
+
+
+class StepBlocked(OpslibError):
+    """A step was asked for before what it needs was done."""
+
+
+class ChangeRefused(OpslibError):
+    """A plan was not applied; nothing was written."""
+
+
+class StalePlan(ChangeRefused):
+    """The org is not as it was when the plan was made."""
+
+
+class ConsentMissing(ChangeRefused):
+    """An unsafe change that nobody agreed to."""
+
+
+class Busy(ChangeRefused):
+    """Somebody else applies a plan in this workspace, or one was left unfinished."""
+
+
+class RolledBack(OpslibError):
+    """A change failed; the state before was restored and read back."""
+
+
+class HalfDone(OpslibError):
+    """A change failed or was stopped, and something is left to do; the cause says exactly what."""
+
+
+class LedgerError(OpslibError):
+    """The ledger cannot be opened, read or written."""
+
+
+class SandboxError(OpslibError):
+    """The local sandbox did not start."""
+
+
+class ApiError(OpslibError):
+    """Genesys answered, and the answer is no."""
+
+
+class InvalidRequest(ApiError, ValueError):
+    """400: the server refused the content."""
+
+
+class AuthenticationFailed(ApiError):
+    """401: wrong or disabled client credentials, or a token that is no longer accepted."""
+
+
+class PermissionMissing(ApiError, PermissionError):
+    """403: the OAuth client lacks a scope or permission."""
+
+
+class NotFound(ApiError, LookupError):
+    """404: no such object, or no such API on this org."""
+
+
+class Conflict(ApiError):
+    """409: another object still depends on this one, or somebody changed it meanwhile."""
+
+
+class RateLimited(ApiError):
+    """429: the limit was still reached after every try, or the wait asked for is too long."""
+
+
+class ServerFailure(ApiError):
+    """5xx: the service failed, also after every try."""
+
+
+class UnexpectedAnswer(ApiError):
+    """An answer that the contract does not know."""
+
+
+class ConnectionFailed(OpslibError, ConnectionError):
+    """No answer came: refused, dropped or timed out."""
+
+
+class DeadlineExceeded(OpslibError, TimeoutError):
+    """The operation did not finish in its time; what the server did with it is unknown."""
+
+
+class BucketError(OpslibError):
+    """The bucket cannot be used as it is."""
+
+
+class BucketNotFound(BucketError, ValueError):
+    """404: no such bucket."""
+
+
+class BucketAccessDenied(BucketError, PermissionError):
+    """403: an IAM permission is missing, or the bucket belongs to somebody else."""
+
+
+class BucketWrongRegion(BucketError, ValueError):
+    """The bucket is in another region than stated."""
+
+
+class BucketNotEncrypted(BucketError, ValueError):
+    """No default encryption is configured."""
+
+
+class BucketUnreachable(BucketError, ConnectionError):
+    """S3 did not answer."""
+
+
+class AwsCredentialsInvalid(BucketError, ValueError):
+    """No AWS credentials, or AWS does not accept them."""

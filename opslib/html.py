@@ -1,0 +1,70 @@
+"""Small pieces of static HTML: no script, no network. Every value is redacted and escaped here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from opslib.redact import redact
+
+
+@dataclass(frozen=True)
+class Html:
+    """A piece of HTML that a notebook shows as such; `plain` is what it shows without."""
+
+    html: str
+    plain: str = ""
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.plain
+
+
+def text(value: object) -> str:
+    """A value for a page: redacted, then escaped."""
+    return escape(redact(str(value)))
+
+
+_ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
+
+
+def verdict(word: str) -> Html:
+    """A verdict as icon and word, so that colour is not needed."""
+    return Html(f'<span aria-hidden="true">{_ICONS[word]}</span> <strong>{text(word)}</strong>', word)
+
+
+def code(value: object) -> Html:
+    """A long value without spaces, such as a hash, that may break anywhere."""
+    return Html(f'<code style="overflow-wrap:anywhere">{text(value)}</code>', redact(str(value)))
+
+
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    """A table with a caption and, unless `head` is empty, column headings; the first cell of each row heads the row.
+
+    A cell that is `Html` stands as it is; anything else is escaped.
+    """
+    listed = [list(row) for row in rows]
+    columns = "".join(f'<th scope="col" style="{_LEFT}">{text(name)}</th>' for name in head)
+    lines = "".join(
+        f"<tr>{_cell('th', row[0])}{''.join(_cell('td', cell) for cell in row[1:])}</tr>\n" for row in listed
+    )
+    return Html(
+        '<table style="margin:6px 0;overflow-wrap:anywhere">\n'
+        f'<caption style="text-align:left">{text(caption)}</caption>\n'
+        f"{f'<thead><tr>{columns}</tr></thead>' if head else ''}\n<tbody>\n{lines}</tbody></table>\n",
+        "\n".join([caption, *(" | ".join(str(cell) for cell in row) for row in listed)]),
+    )
+
+
+# JupyterLab right-aligns cells that do not say otherwise.
+_LEFT = "text-align:left;padding-right:12px;vertical-align:top"
+
+
+def _row(row: Sequence[object]) -> str:
+    return f"<tr>{_cell('th', row[0])}{''.join(_cell('td', cell) for cell in row[1:])}</tr>\n"
+
+
+def _cell(tag: str, value: object) -> str:
+    scope = ' scope="row"' if tag == "th" else ""
+    return f'<{tag}{scope} style="{_LEFT}">{value.html if isinstance(value, Html) else text(value)}</{tag}>'

@@ -1,0 +1,132 @@
+"""Starts the sandbox as a process of its own, and points this process at it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dotenv import dotenv_values, load_dotenv
+
+from opslib.errors import SandboxError
+
+_READY_WITHIN_S = 30.0
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox. `info` is what it printed when it was ready; see `opslib sandbox --json`.
+
+    It ends with this process, however that ends: it watches its standard input.
+    """
+
+    info: dict[str, str]
+    process: "subprocess.Popen[str]"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point opslib and boto3 at this sandbox."""
+        info = self.info
+        return {
+            "OPSLIB_API_URL": info["api_url"],
+            "OPSLIB_LOGIN_URL": info["login_url"],
+            "OPSLIB_CLIENT_ID": info["client_id"],
+            "OPSLIB_CLIENT_SECRET": info["client_secret"],
+            "OPSLIB_ORG_ID": info["org_id"],
+            "OPSLIB_CATALOGUE_URL": info["datalake_url"],
+            "OPSLIB_SANDBOX_BUCKET": info["bucket"],
+            "AWS_ENDPOINT_URL_S3": info["s3_url"],
+            "AWS_ACCESS_KEY_ID": info["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": info["aws_secret_access_key"],
+            "AWS_DEFAULT_REGION": info["region"],
+        }
+
+    def stop(self) -> None:
+        """End the sandbox and wait until it is gone."""
+        assert self.process.stdin  # noqa: S101 (a pipe, see start_sandbox)
+        assert self.process.stdout  # noqa: S101
+        self.process.stdin.close()
+        self.process.wait(timeout=_READY_WITHIN_S)
+        self.process.stdout.close()
+
+
+def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
+    """Start one and wait until it is ready. Raises SandboxError with what it said when it does not."""
+    seeded = () if seed is None else ("--seed", str(seed))
+    process = subprocess.Popen(  # noqa: S603 (our own command)
+        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout  # noqa: S101
+    line = process.stdout.readline()
+    try:
+        info: dict[str, str] = json.loads(line)
+    except ValueError:
+        process.kill()
+        raise SandboxError(
+            "The sandbox did not start",
+            cause=line.strip() or f"it ended with exit code {process.wait()}",
+            fix="run `opslib sandbox` in a terminal to see its messages",
+        ) from None
+    return Sandbox(info, process)
+
+
+def use_sandbox_unless_configured(*, seed: int = 7) -> Sandbox | None:
+    """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
+    known = {**dotenv_values(".env"), **os.environ}
+    if known.get("OPSLIB_API_URL") or known.get("OPSLIB_REGION"):
+        return None
+    sandbox = start_sandbox(seed=seed)
+    os.environ.update(sandbox.environment())
+    return sandbox
+
+
+def where_we_work() -> str:
+    """Sandbox or live org, in words."""
+    if os.environ.get("OPSLIB_SANDBOX_BUCKET"):
+        return "Sandbox: Genesys, S3 and a data lake on this machine. Nothing leaves it."
+    return "Live: what you do here changes a real Genesys Cloud org."
+
+
+def open_lab(notebook: Path, *, browser: bool = True) -> int:
+    """Run JupyterLab on a notebook, with a sandbox unless an org is configured. Returns JupyterLab's exit code."""
+    load_dotenv(".env")  # kernels run in the notebook's folder, and would not find it
+    os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
+    sandbox = use_sandbox_unless_configured()
+    # The address that is printed opens the notebook too, for those whose browser does not open by itself.
+    folder, address = (
+        f"--ServerApp.root_dir={notebook.resolve().parent}",
+        f"--LabApp.default_url=/lab/tree/{notebook.name}",
+    )
+    command = [sys.executable, "-m", "jupyterlab", folder, address, "--LabApp.news_url="]
+    command.append("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")  # nothing leaves this machine
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container there is often no other user
+    lab = subprocess.Popen(command)  # noqa: S603 (our own command)
+    try:
+        return _wait(lab)
+    finally:
+        if sandbox:
+            sandbox.stop()
+
+
+def _wait(process: "subprocess.Popen[Any]") -> int:
+    """Ctrl-C reaches JupyterLab too, which asks before it ends: so wait on."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            time.sleep(0.1)

@@ -1,0 +1,152 @@
+"""The onboarding file: YAML to `Onboarding`, with errors that name file, line and field."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from opslib.errors import InvalidInput
+from opslib.models import Onboarding, checked
+from opslib.settings import Settings
+
+# An onboarding has some 30 lines; anything much larger is another file.
+_MAX_BYTES = 64 * 1024
+
+Path_ = tuple[str | int, ...]
+
+
+def load_onboarding(path: Path) -> Onboarding:
+    """Read and check one file. Raises InvalidInput; nothing else is read or sent."""
+    values, lines = _read(path)
+    try:
+        return Onboarding.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(item, lines) for item in error.errors(include_input=False, include_url=False)]
+    raise InvalidInput(
+        f"{path} is not a valid onboarding file",
+        cause="; ".join(problems),
+        fix="correct the lines named; nothing was sent",
+    )
+
+
+EXAMPLE = """\
+# One storage target with its retention policy and its webhook. docs/onboarding.md explains each line.
+version: 1
+backend: storage-targets
+target:
+  id: {target_id}      # yours to choose; the same id is the same target
+  name: ProdVoiceArchive
+  bucket: your-recordings-bucket
+  region: us-east-1
+  path_prefix: recordings/voice
+  encryption: AES256                            # or aws:kms
+  retention_days: 365
+  credentials:                                  # names of variables, never the values
+    access_key_id_env: AWS_ACCESS_KEY_ID
+    secret_access_key_env: AWS_SECRET_ACCESS_KEY
+    # or instead of the two lines above: role_arn and external_id
+policy:
+  id: {policy_id}
+  name: ComplianceVoicePolicy
+  recording_types: [voice]                      # voice, chat, email, message, screen
+  retention_days: 365                           # at most the target's
+webhook:
+  id: {webhook_id}
+  name: DataLakeCatalogSync
+  url: https://datalake.example.com/ingest
+  events: [routing.recording.storage.updated, routing.recording.policy.updated]
+  authentication: {{type: none}}
+profile: baseline
+"""
+
+
+def write_example(path: Path) -> None:
+    """Write a commented example with ids of its own. Raises InvalidInput when the file exists or cannot be written."""
+    ids = {name: str(uuid.uuid4()) for name in ("target_id", "policy_id", "webhook_id")}
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(EXAMPLE.format(**ids))
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written", cause=str(error), fix="name another file") from None
+
+
+def as_yaml(onboarding: Onboarding) -> str:
+    """The onboarding as a file that `load_onboarding` reads back to an equal value."""
+    return yaml.safe_dump(onboarding.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def wanted_onboarding(settings: Settings) -> Onboarding:
+    """What a notebook starts from: the file that OPSLIB_ONBOARDING names, else an example to fill in.
+
+    On the sandbox the example is complete: it names the sandbox's bucket and data lake.
+    """
+    if settings.onboarding:
+        return load_onboarding(settings.onboarding)
+    return checked(
+        Onboarding,
+        target={
+            "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "name": "ProdVoiceArchive",
+            "bucket": settings.sandbox_bucket or "your-recordings-bucket",
+            "region": "us-east-1",
+            "retention_days": 365,
+        },
+        policy={
+            "id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+            "name": "ComplianceVoicePolicy",
+            "retention_days": 365,
+        },
+        webhook={
+            "id": "c3d4e5f6-a7b8-9012-cdef-123456789012",
+            "url": f"{settings.catalogue_url or 'https://datalake.example.com'}/ingest",
+        },
+    )
+
+
+def _problem(item: Any, lines: dict[Path_, int]) -> str:
+    where = tuple(part for part in item["loc"] if not str(part)[:1].isupper())  # a union names its class
+    known = where
+    while known and known not in lines:
+        known = known[:-1]
+    field = ".".join(str(part) for part in where) or "onboarding"
+    return f"line {lines.get(known, 1)}, {field}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _read(path: Path) -> tuple[Any, dict[Path_, int]]:
+    """The file's values, and the line (from 1) on which each field stands."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise _unreadable(path, f"it is larger than {_MAX_BYTES // 1024} kB")
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise _unreadable(path, "it uses YAML aliases (*name); write the values out")
+        node = yaml.compose(text, yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except (OSError, UnicodeError, yaml.YAMLError, ValueError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise _unreadable(path, " ".join(str(error).split())) from None
+    lines: dict[Path_, int] = {}
+    if node is not None:
+        _collect(path, node, (), lines)
+    return values, lines
+
+
+def _collect(path: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            field = (*at, str(key.value))
+            if field in lines:
+                raise _unreadable(path, f"line {key.start_mark.line + 1}: {key.value} stands there twice")
+            lines[field] = key.start_mark.line + 1
+            _collect(path, value, field, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect(path, value, (*at, index), lines)
+
+
+def _unreadable(path: Path, why: str) -> InvalidInput:
+    return InvalidInput(f"{path} cannot be read", cause=why, fix="give a YAML file in UTF-8; see docs/onboarding.md")

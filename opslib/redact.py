@@ -1,0 +1,65 @@
+"""Keeps secrets out of everything that is written down or shown.
+
+Every secret is announced with `remember()` when it enters the program. `redact()` then stands at each door
+that leads out: error texts, the ledger, logs, rendered pages.
+"""
+
+import base64
+import json
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from pydantic import SecretStr
+
+HIDDEN = "[hidden]"
+
+# Shorter values are not hidden: they would also blank out ordinary words.
+_SHORTEST_SECRET = 6
+
+_known: set[str] = set()
+
+# Keys whose values are secret whoever sends them (OAuth, Genesys and AWS spellings).
+_SECRET_KEYS = re.compile(
+    r"(secret|password|passphrase|authorization|access_?token|refresh_?token|bearer|private_?key)",
+    re.IGNORECASE,
+)
+_REFERENCE_KEYS = re.compile(r"(_env|Env|_ref)$")
+_CREDENTIAL_TEXT = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+
+
+def remember(secret: SecretStr | str) -> None:
+    """Hide this value, and the forms it takes in URLs, JSON and Basic credentials, from now on."""
+    value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    if len(value) >= _SHORTEST_SECRET:
+        _known.update({value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]})
+
+
+def remember_basic(user: str, secret: SecretStr) -> None:
+    """Hide the header value that HTTP Basic makes of a user name and a secret."""
+    remember(secret)
+    _known.add(base64.b64encode(f"{user}:{secret.get_secret_value()}".encode()).decode())
+
+
+def redact(text: str) -> str:
+    """The text without any known secret or bearer credential."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _CREDENTIAL_TEXT.sub(rf"\1 {HIDDEN}", text)
+
+
+def redact_json(value: Any) -> Any:
+    """A JSON value without secrets: known values anywhere, and every value under a secret's key."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(str(key)): _redact_item(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_json(item) for item in value]
+    return value
+
+
+def _redact_item(key: str, item: Any) -> Any:
+    if isinstance(item, str) and _SECRET_KEYS.search(key) and not _REFERENCE_KEYS.search(key):
+        return HIDDEN
+    return redact_json(item)

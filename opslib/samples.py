@@ -1,0 +1,192 @@
+"""One HTTP attempt as a sample, and the figures made of many.
+
+Methods, stated once and used everywhere:
+percentile  linear interpolation between closest ranks (Hyndman & Fan 1996, type 7; the default of NumPy and
+            pandas). With few samples a nearest-rank p95 is simply the maximum; this one is not.
+success     operations that ended well, divided by all operations. Zero operations have no rate.
+"""
+
+import asyncio
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from opslib.logs import log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+Outcome = Literal[
+    "success",
+    "not_found",
+    "client_error",
+    "rate_limited",
+    "server_error",
+    "timeout",
+    "connection_error",
+    "cancelled",
+]
+
+COLUMNS = (
+    "run_id",
+    "operation",
+    "step",
+    "method",
+    "endpoint",
+    "attempt",
+    "status",
+    "outcome",
+    "latency_s",
+    "started_at",
+    "correlation_id",
+)
+
+TOKEN_OPERATION = "get_access_token"
+
+_step: ContextVar[str] = ContextVar("step", default="")
+_operation: ContextVar["Operation | None"] = ContextVar("operation", default=None)
+
+
+class Sample(BaseModel):
+    """One HTTP attempt. `latency_s` is wire time: from sending until the whole answer was read, without queueing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: str
+    step: str
+    method: str
+    endpoint: str
+    attempt: int
+    status: int | None
+    outcome: Outcome
+    latency_s: float
+    started_at: str
+    correlation_id: str | None
+
+
+@dataclass
+class Operation:
+    """What the caller asked for; it may take several attempts. `deadline_at` is in the event loop's time (s)."""
+
+    name: str
+    deadline_at: float
+    attempts: int = field(default=0)
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; negative once it has passed."""
+        return self.deadline_at - asyncio.get_running_loop().time()
+
+
+def current_operation() -> Operation | None:
+    """The operation that the running task works for."""
+    return _operation.get()
+
+
+@contextmanager
+def operation(name: str, deadline_s: float) -> "Iterator[Operation]":
+    """Name the attempts made inside."""
+    op = Operation(name, asyncio.get_running_loop().time() + deadline_s)
+    token = _operation.set(op)
+    try:
+        yield op
+    finally:
+        _operation.reset(token)
+
+
+class Recorder:
+    """What one client did: counted here, kept by `write(kind, data)`, which is the ledger's.
+
+    Attributes:
+        latency_samples: seconds, one per attempt, token calls left out.
+        success_count, failure_count: operations, however many attempts each took.
+    """
+
+    def __init__(self, write: Callable[[str, dict[str, Any]], object]) -> None:
+        self._write = write
+        self.latency_samples: list[float] = []
+        self.success_count = 0
+        self.failure_count = 0
+
+    def sample(self, sample: Sample) -> None:
+        """Keep one attempt."""
+        if sample.operation != TOKEN_OPERATION:
+            self.latency_samples.append(sample.latency_s)
+        data = sample.model_dump()
+        log("debug", "attempt", **data)
+        self._write("sample", data)
+
+    def operation(self, op: Operation, error: BaseException | None) -> None:
+        """Keep how an operation ended."""
+        self.success_count += error is None
+        self.failure_count += error is not None
+        data = {
+            "operation": op.name,
+            "step": current_step(),
+            "outcome": "failure" if error else "success",
+            "error": type(error).__name__ if error else None,
+            "attempts": op.attempts,
+        }
+        log("warning" if error else "info", "operation", **data)
+        self._write("operation", data)
+
+
+def current_step() -> str:
+    """The step that the running task belongs to, or an empty text."""
+    return _step.get()
+
+
+@contextmanager
+def step(name: str) -> "Iterator[None]":
+    """Mark the attempts made inside as part of a step."""
+    token = _step.set(name)
+    try:
+        yield
+    finally:
+        _step.reset(token)
+
+
+def outcome_of(status: int) -> Outcome:
+    """The outcome that an HTTP status stands for."""
+    if status < 400:
+        return "success"
+    if status == 404:
+        return "not_found"
+    if status == 429:
+        return "rate_limited"
+    return "client_error" if status < 500 else "server_error"
+
+
+def utc_now() -> str:
+    """The time now as ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """The percentile (1 to 99) in the unit of the values; None without values."""
+    if len(values) < 2:
+        return values[0] if values else None
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def success_rate_percent(successes: int, failures: int) -> float | None:
+    """Percent of operations that ended well; None when there were none."""
+    total = successes + failures
+    return 100.0 * successes / total if total else None
+
+
+def frame(rows: Iterable[dict[str, Any]]) -> "pd.DataFrame":
+    """A DataFrame with one row per attempt and the columns of `COLUMNS`, also when there are no rows."""
+    import pandas as pd
+
+    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    return table.astype({"attempt": "int64", "status": "Int64", "latency_s": "float64"}).assign(
+        started_at=pd.to_datetime(table["started_at"], utc=True)
+    )

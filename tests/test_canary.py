@@ -1,0 +1,104 @@
+"""A secret goes to the wire and nowhere else: not into notebooks, outputs, logs, ledger or page."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import nbformat
+import pytest
+
+from opslib.audit.page import write_page
+from opslib.launch import start_sandbox
+from opslib.ledger import verify
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def login_that_remembers(login_url: str) -> Iterator[tuple[str, list[str]]]:
+    """A door before the sandbox's login: its URL, and the tokens that went through it."""
+    tokens: list[str] = []
+
+    class Door(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            passed = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
+            answer = httpx.post(login_url + self.path, content=body, headers=passed, trust_env=False)
+            if answer.is_success:
+                tokens.append(answer.json()["access_token"])
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", tokens
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Everything that a whole walk under papermill leaves behind, in one folder; and the secrets and tokens it used."""
+    folder = tmp_path_factory.mktemp("traces")
+    with start_sandbox() as sandbox, login_that_remembers(sandbox.info["login_url"]) as (login_url, tokens):
+        secrets = [sandbox.info["client_secret"], sandbox.info["aws_secret_access_key"]]
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
+        env |= sandbox.environment()
+        env |= {"OPSLIB_LOGIN_URL": login_url, "OPSLIB_HOME": str(folder / "home"), "OPSLIB_LOG_LEVEL": "debug"}
+        command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / "01_onboard_storage.ipynb"),
+                   str(folder / "executed.ipynb"), "-p", "AUTO_RUN", "True", "-k", "python3", "--cwd", str(folder),
+                   "--log-output", "--no-progress-bar"]  # fmt: skip
+        run = subprocess.run(command, capture_output=True, text=True, env=env, timeout=110)
+        (folder / "stdout.txt").write_text(run.stdout)
+        (folder / "stderr.txt").write_text(run.stderr)
+        assert run.returncode == 0, run.stderr[-2000:]
+    write_page(folder / "audit", home=folder / "home")
+    assert tokens
+    return folder, secrets + tokens
+
+
+def _holding(folder: Path, needle: str) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and needle.encode() in path.read_bytes()]
+
+
+def test_papermill_does_the_whole_walk(traces: tuple[Path, list[str]]) -> None:
+    """The same notebook, with a parameter, through the same handlers: every card is done."""
+    folder, _ = traces
+    notebook = nbformat.read(folder / "executed.ipynb", as_version=4)
+    shown = json.dumps(notebook.cells)
+    assert shown.count('role=\\"status\\"') == shown.count("<strong>done</strong>") == 7
+    assert verify(folder / "home").intact
+
+
+def test_no_secret_is_left_anywhere(traces: tuple[Path, list[str]]) -> None:
+    """Neither secret nor token; what is no secret is there, so the search can find things."""
+    folder, secrets = traces
+    assert len(_holding(folder, "upsert_storage_target")) >= 3  # ledger, log lines in the notebook, page
+    for secret in secrets:
+        assert len(secret) >= 32
+        assert _holding(folder, secret) == []
+    assert _holding(folder, "Bearer ") == []
+    (folder / "planted.txt").write_text(secrets[0])
+    assert _holding(folder, secrets[0]) == ["planted.txt"]
+
+
+def test_committed_notebooks_store_no_widget_state() -> None:
+    """Secrets could hide there."""
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert "widgets" not in json.loads(path.read_text())["metadata"]

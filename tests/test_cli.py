@@ -1,0 +1,138 @@
+"""The command line as a user runs it: a process, its exit code, stdout and stderr."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.cli import cli
+from opslib.launch import start_sandbox
+
+from .world import Sandbox, environment
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def _opslib(*words: str | Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPSLIB_", "AWS_"))} | (env or {})
+    command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    return environment(sandbox, tmp_path / "home")
+
+
+@pytest.fixture
+def file(sandbox: Sandbox, tmp_path: Path) -> Path:
+    path = tmp_path / "target.yaml"
+    path.write_text(f"""\
+version: 1
+target: {{id: t-1, name: T, bucket: {sandbox["bucket"]}, region: us-east-1, retention_days: 365}}
+policy: {{id: p-1, name: P, retention_days: 365}}
+webhook: {{id: w-1, url: "{sandbox["datalake_url"]}"}}
+""")
+    return path
+
+
+def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> None:
+    """The same steps as the notebook; then the ledger proves itself, and tampering shows in the exit code."""
+    done = _opslib("onboard", file, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 7
+    found = _opslib("verify", tmp_path / "home", "--json")
+    assert (found.returncode, json.loads(found.stdout)["intact"]) == (0, True)
+    ledger = tmp_path / "home" / "ledger.sqlite3"
+    with sqlite3.connect(ledger) as db:
+        db.execute("UPDATE entries SET body = replace(body, 'success', 'failure') WHERE kind = 'sample'")
+    db.close()
+    found = _opslib("verify", ledger)
+    assert found.returncode == 1
+    assert "NOT INTACT" in found.stdout
+
+
+def test_onboard_json_is_one_document(env: dict[str, str], file: Path) -> None:
+    """Seven steps, each with its state."""
+    done = _opslib("onboard", file, "--json", env=env)
+    assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["done"] * 7
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"OPSLIB_CLIENT_SECRET": "cli-canary-wrong-secret-0123456789"}, "AuthenticationFailed"),
+        ({"OPSLIB_API_URL": "http://evil.example"}, "InvalidInput"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "AwsCredentialsInvalid"),
+        ({"OPSLIB_API_URL": "", "OPSLIB_LOGIN_URL": ""}, "InvalidInput"),
+    ],
+)
+def test_errors_are_cause_and_fix_and_exit_1(env: dict[str, str], file: Path, change: Any, error: str) -> None:
+    """On stderr as text, with --json on stdout as one document; never a traceback, never a secret."""
+    text = _opslib("onboard", file, env=env | change)
+    document = _opslib("onboard", file, "--json", env=env | change)
+    assert (text.returncode, document.returncode, document.stderr) == (1, 1, "")
+    assert json.loads(document.stdout)["error"] == error
+    assert json.loads(document.stdout)["fix"]
+    assert "Fix:" in text.stderr
+    for shown in (text.stdout, text.stderr, document.stdout):
+        assert "Traceback" not in shown
+        assert "cli-canary" not in shown
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["audit"], ["verify", "--what"], ["sandbox", "--rate-limit", "0"]])
+def test_usage_errors_exit_1(words: list[str]) -> None:
+    """Also with --json, where stdout stays one document."""
+    text, document = _opslib(*words), _opslib(*words, "--json")
+    assert (text.returncode, document.returncode) == (1, 1)
+    assert "Usage error" in text.stderr
+    assert json.loads(document.stdout)["error"] == "InvalidInput"
+
+
+def test_bad_file_sends_nothing(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
+    """A mistake in the file is named with its line before anything is sent."""
+    file.write_text(file.read_text().replace("retention_days: 365}\nwebhook", "retention_days: 500}\nwebhook"))
+    done = _opslib("onboard", file, env=env)
+    assert done.returncode == 1
+    assert "500 days" in done.stderr
+    assert sandbox.requests() == []
+
+
+def test_no_ledger_to_verify(tmp_path: Path) -> None:
+    """A missing ledger is an error, not an intact one."""
+    assert _opslib("verify", tmp_path).returncode == 1
+
+
+def test_the_sandbox_ends_with_its_starter() -> None:
+    """A starter that dies without a word leaves nothing running."""
+    code = (
+        "import os; from opslib.launch import start_sandbox\n"
+        "print(start_sandbox(seed=3).process.pid, flush=True); os._exit(9)"
+    )
+    pid = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True).stdout)
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+            return
+        subprocess.run(["sleep", "0.1"], check=True)
+    raise AssertionError(f"the sandbox {pid} is still running")
+
+
+def test_start_and_stop_from_python() -> None:
+    """`start_sandbox` gives the environment that opslib needs, and stops cleanly."""
+    with start_sandbox(seed=5) as sandbox:
+        environment = sandbox.environment()
+        assert environment["OPSLIB_API_URL"].startswith("http://127.0.0.1:")
+        process = sandbox.process
+    assert process.returncode == 0
+
+
+def test_every_command_is_documented() -> None:
+    """The README names each command."""
+    documented = set(re.findall(r"`opslib ([a-z-]+)", README.read_text()))
+    assert set(cli.commands) <= documented

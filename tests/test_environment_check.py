@@ -1,0 +1,51 @@
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from opslib.environment import _wrong_packages, check_environment, environment_table
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("API_URL", "LOGIN_URL", "REGION", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"OPSLIB_{name}", raising=False)
+    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "home"))
+
+
+def _words() -> dict[str, str]:
+    return {row.question: row.word for row in check_environment({})}
+
+
+def test_a_fresh_machine_is_ready_for_the_sandbox() -> None:
+    """Nothing fails; what is missing for a live org is a warning with its fix."""
+    rows = check_environment({})
+    assert [row.word for row in rows] == ["PASS", "PASS", "WARN", "WARN"]
+    assert all(row.fix for row in rows if row.word != "PASS")
+    assert "OPSLIB_REGION" in environment_table({}).html
+
+
+def test_a_configured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With org, client and key all answers are PASS."""
+    for name, value in {"REGION": "eu-west-1", "CLIENT_ID": "c", "CLIENT_SECRET": "env-check-canary"}.items():
+        monkeypatch.setenv(f"OPSLIB_{name}", value)
+    rows = check_environment({"AWS_PROFILE": "p"})
+    assert {row.word for row in rows} == {"PASS"}
+    assert "env-check-canary" not in repr(rows)
+
+
+def test_bad_settings_and_an_unwritable_workspace_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Cause and fix instead of a traceback."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "file" / "below"))
+    assert _words()["The workspace can be written"] == "FAIL"
+    monkeypatch.setenv("OPSLIB_REGION", "atlantis")
+    assert _words()["Settings are valid"] == "FAIL"
+
+
+def test_missing_and_old_packages_are_named() -> None:
+    """Each with what was found and what is needed."""
+    version = importlib.metadata.version("httpx")
+    wanted = ["no-such-package>=1", "httpx>=999", "httpx", "other; extra == 'test'"]
+    assert list(_wrong_packages(wanted)) == ["no-such-package is missing", f"httpx {version} is not >=999"]

@@ -1,0 +1,211 @@
+"""Plan, apply and what goes wrong, as a user runs them: processes, exit codes, the org's state."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, eventually
+
+PATHS = (f"{TARGETS}/t-1", f"{POLICIES}/p-1", f"{WEBHOOKS}/w-1")
+Run = "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
+    return mine | environment(sandbox, tmp_path / "home")
+
+
+@pytest.fixture
+def file(sandbox: Sandbox, tmp_path: Path) -> Path:
+    path = tmp_path / "target.yaml"
+    path.write_text(f"""\
+version: 1
+target: {{id: t-1, name: T, bucket: {sandbox["bucket"]}, region: us-east-1, retention_days: 365}}
+policy: {{id: p-1, name: P, retention_days: 365}}
+webhook: {{id: w-1, url: "https://datalake.example.com/in"}}
+""")
+    return path
+
+
+def _opslib(env: dict[str, str], *words: str | Path) -> Any:
+    command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+
+
+def _state(api: Api) -> list[Any]:
+    """What the org has, without what the server changes at each write."""
+    answers = [api("GET", path) for path in PATHS]
+    owned = ("version", "dateModified", "dateCreated")
+    return [
+        {key: value for key, value in answer.json().items() if key not in owned} if answer.is_success else None
+        for answer in answers
+    ]
+
+
+def _writes(sandbox: Sandbox) -> int:
+    return sum(request["method"] in ("PUT", "DELETE") for request in sandbox.requests())
+
+
+def test_plan_apply_and_a_second_apply(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
+    """Exit 2 with changes and nothing written, 0 when applied, 0 without a write when there is nothing to do."""
+    planned = _opslib(env, "plan", file, "--json")
+    plan = json.loads(planned.stdout)
+    assert (planned.returncode, _writes(sandbox)) == (2, 0)
+    assert [(change["action"], change["kind"], change["id"]) for change in plan["changes"]] == [
+        ("create", "target", "t-1"),
+        ("create", "policy", "p-1"),
+        ("create", "webhook", "w-1"),
+    ]
+    assert all(set(field) == {"path", "before", "after"} for change in plan["changes"] for field in change["fields"])
+    assert _opslib(env, "apply", file, "--yes", "--checksum", "0" * 64).returncode == 1
+    assert _state(api) == [None, None, None]
+    assert _opslib(env, "apply", file, "--yes", "--checksum", plan["checksum"]).returncode == 0
+    assert None not in _state(api)
+    writes = _writes(sandbox)
+    again = _opslib(env, "apply", file, "--yes", "--json")
+    assert (again.returncode, json.loads(again.stdout)["changes"], _writes(sandbox)) == (0, [], writes)
+    assert _opslib(env, "plan", file).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("retention_days: 365", "retention_days: 30", "shorter-retention"),
+        ("name: T,", "name: T, enabled: false,", "disable"),
+        ("name: T,", "name: T, credentials: {role_arn: ROLE, external_id: ext-1},", "credential-change"),
+    ],
+)
+def test_unsafe_changes_need_consent_by_name(
+    env: dict[str, str], file: Path, api: Api, sandbox: Sandbox, old: str, new: str, name: str
+) -> None:
+    """Refused untouched; with --allow NAME done, and the consent stands in the ledger."""
+    assert _opslib(env, "apply", file, "--yes").returncode == 0
+    before = _state(api)
+    file.write_text(file.read_text().replace(old, new.replace("ROLE", sandbox["role_arn"])))
+    assert f"! {name}:" in _opslib(env, "plan", file).stdout
+    refused = _opslib(env, "apply", file, "--yes")
+    assert refused.returncode == 1
+    assert f"--allow {name}" in refused.stderr
+    assert _state(api) == before
+    assert _opslib(env, "apply", file, "--yes", "--allow", name).returncode == 0
+    assert _state(api) != before
+    assert _opslib(env, "plan", file).returncode == 0
+
+
+def test_a_failed_validation_needs_a_reason(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
+    """The validator runs before the first write; its failure refuses unless consent with a reason is given."""
+    file.write_text(file.read_text().replace(sandbox["bucket"], "no-such-bucket-anywhere"))
+    for consent in ([], ["--allow", "failed-validation"]):
+        refused = _opslib(env, "apply", file, "--yes", *consent)
+        assert refused.returncode == 1
+        assert "failed-validation" in refused.stderr
+    assert _state(api) == [None, None, None]
+    with_reason = ["--allow", "failed-validation", "--reason", "the bucket is made tomorrow"]
+    assert _opslib(env, "apply", file, "--yes", *with_reason).returncode == 0
+
+
+def test_a_failure_rolls_back_and_exits_1(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
+    """The webhook is refused: target and policy are gone again."""
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403})
+    failed = _opslib(env, "apply", file, "--yes", "--json")
+    answer = json.loads(failed.stdout)
+    assert (failed.returncode, answer["error"], answer["status"]) == (1, "RolledBack", 403)
+    assert _state(api) == [None, None, None]
+    sandbox.control("DELETE", "/faults")
+    assert _opslib(env, "apply", file, "--yes").returncode == 0
+
+
+@pytest.mark.parametrize("recovery", ["resume", "rollback"])
+def test_kill_9_in_the_middle(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox, recovery: str) -> None:
+    """Killed while the policy's PUT is under way: planning is refused, then resume completes or rollback restores."""
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
+    command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    eventually(lambda: any("policies" in r["path"] and r["method"] == "PUT" for r in sandbox.requests()))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    sandbox.control("DELETE", "/faults")
+    refused = _opslib(env, "apply", file, "--yes")
+    assert refused.returncode == 1
+    assert "opslib resume" in refused.stderr
+    assert _opslib(env, recovery).returncode == 0
+    assert [one is not None for one in _state(api)] == [recovery == "resume"] * 3
+    assert _opslib(env, "plan", file).returncode == (0 if recovery == "resume" else 2)
+
+
+def test_the_first_interrupt_finishes_the_change_in_flight(
+    env: dict[str, str], file: Path, api: Api, sandbox: Sandbox
+) -> None:
+    """Exit 3, saying what is done and what is left; resume does the rest."""
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 0.7})
+    command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: _writes(sandbox) == 1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "Done: create target T (t-1). Left to do: create policy P (p-1); create webhook" in said
+    assert [one is not None for one in _state(api)] == [True, False, False]
+    assert _opslib(env, "resume").returncode == 0
+    assert None not in _state(api)
+
+
+def test_two_operators_at_once(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
+    """The second is refused with who is at work and since when."""
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 2})
+    command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
+    first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    eventually(lambda: _writes(sandbox) == 1)
+    second = _opslib(env, "rollback")
+    assert second.returncode in (1, 3)
+    assert "it is held by" in second.stderr
+    assert "since 20" in second.stderr
+    assert first.wait(timeout=30) == 0
+    assert _writes(sandbox) == 3
+
+
+def test_export_drift_and_offboard(env: dict[str, str], file: Path, api: Api, tmp_path: Path) -> None:
+    """What exists can be adopted: its file plans empty. Drift shows in the exit code. Removal needs --allow delete."""
+    assert _opslib(env, "apply", file, "--yes").returncode == 0
+    folder = tmp_path / "targets"
+    folder.mkdir()
+    adopted = folder / "adopted.yaml"
+    assert _opslib(env, "export", "t-1", "--webhook", "w-1", "--out", adopted).returncode == 0
+    assert _opslib(env, "plan", adopted).returncode == 0
+    assert _opslib(env, "drift", folder).returncode == 0
+    adopted.write_text(adopted.read_text().replace("name: T\n", "name: Renamed\n"))
+    drifted = _opslib(env, "drift", folder, "--json")
+    assert (drifted.returncode, json.loads(drifted.stdout)["files"][0]["drifted"]) == (2, True)
+    (folder / "broken.yaml").write_text("nonsense: true")
+    assert _opslib(env, "drift", folder).returncode == 1
+    assert _opslib(env, "offboard", file, "--yes").returncode == 1
+    assert _opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
+    assert _state(api) == [None, None, None]
+
+
+def test_init_writes_a_file_that_loads_and_never_overwrites(env: dict[str, str], tmp_path: Path) -> None:
+    """The example is complete, with ids of its own."""
+    example = tmp_path / "new.yaml"
+    assert _opslib(env, "init", example).returncode == 0
+    text = example.read_text()
+    assert _opslib(env, "init", example).returncode == 1
+    assert example.read_text() == text
+    assert _opslib(env, "plan", example).returncode == 2
+
+
+def test_no_secret_in_plan_output_or_ledger(env: dict[str, str], file: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Neither in text nor JSON, nor in what the ledger keeps; rotating says so without showing it."""
+    shown = [_opslib(env, "plan", file), _opslib(env, "plan", file, "--json"), _opslib(env, "apply", file, "--yes")]
+    shown.append(_opslib(env, "apply", file, "--yes", "--rotate-credentials"))
+    assert "written again" in shown[-1].stdout
+    written = b"".join(path.read_bytes() for path in (tmp_path / "home").iterdir())
+    for secret in (sandbox["aws_secret_access_key"], sandbox["client_secret"]):
+        assert secret.encode() not in written
+        assert not any(secret in run.stdout + run.stderr for run in shown)

@@ -1,0 +1,219 @@
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+from httpx_retries import RetryTransport
+
+from opslib.errors import RateLimited
+from opslib.samples import Sample, operation
+from opslib.transport import ByHost, Meter, PerLoop, RateGate, retry_after_s, retry_for, tls_context
+
+Answer = httpx.Response | Exception
+
+
+class Script(httpx.AsyncBaseTransport):
+    """Answers from a list, the last one for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.calls += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
+class Broken(httpx.AsyncByteStream):
+    """A body that breaks off half-way."""
+
+    async def __aiter__(self):  # type: ignore[no-untyped-def]
+        yield b'{"half'
+        raise httpx.ReadError("gone")
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that were asked for; none is really waited."""
+    asked: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr("httpx_retries.retry.asyncio.sleep", sleep)
+    return asked
+
+
+async def _send(script: httpx.AsyncBaseTransport, method: str = "PUT") -> tuple[httpx.Response, list[Sample]]:
+    samples: list[Sample] = []
+    transport = RetryTransport(RateGate(Meter(script, samples.append)))
+    async with httpx.AsyncClient(transport=transport) as client:
+        with operation("op", 90.0):
+            response = await client.request(method, "https://x/y", extensions={"retry": retry_for(method)})
+    return response, samples
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
+async def test_429_is_retried_for_every_method(sleeps: list[float], method: str) -> None:
+    """A refused request had no effect, so any method may be sent again."""
+    response, samples = await _send(Script(httpx.Response(429), httpx.Response(429), httpx.Response(200)), method)
+    assert response.status_code == 200
+    assert [(s.attempt, s.outcome) for s in samples] == [(1, "rate_limited"), (2, "rate_limited"), (3, "success")]
+
+
+@pytest.mark.parametrize(
+    "trouble", [httpx.Response(s) for s in (502, 503, 504)] + [httpx.ConnectError("x"), httpx.ReadTimeout("x")]
+)
+@pytest.mark.parametrize(("method", "calls"), [("PUT", 2), ("GET", 2), ("DELETE", 2), ("POST", 1)])
+async def test_failures_are_retried_only_where_harmless(
+    sleeps: list[float], trouble: Answer, method: str, calls: int
+) -> None:
+    """A POST that may have taken effect is not repeated."""
+    script = Script(trouble, httpx.Response(200))
+    try:
+        await _send(script, method)
+    except httpx.HTTPError:
+        assert method == "POST"
+    assert script.calls == calls
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500])
+async def test_final_answers_are_not_retried(sleeps: list[float], status: int) -> None:
+    """What will not change is asked once."""
+    script = Script(httpx.Response(status))
+    await _send(script)
+    assert script.calls == 1
+
+
+async def test_five_tries_with_full_jitter(sleeps: list[float]) -> None:
+    """Each wait lies anywhere between nothing and a bound that doubles: 1, 2, 4, 8 s."""
+    for _ in range(40):
+        script = Script(httpx.Response(503))
+        response, samples = await _send(script)
+        assert (response.status_code, script.calls, len(samples)) == (503, 5, 5)
+    for place, bound_s in enumerate((1.0, 2.0, 4.0, 8.0)):
+        waits = sleeps[place::4]
+        assert 0 <= min(waits) < bound_s / 3
+        assert bound_s * 2 / 3 < max(waits) <= bound_s
+
+
+@pytest.mark.parametrize(
+    ("header", "low_s", "high_s"),
+    [
+        ("3", 3, 4),
+        ("2.5", 2.5, 3.5),
+        (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True), 18.0, 21),
+        (lambda: format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0, 1),
+        ("soon", 0, 1),
+        ("-5", 0, 1),
+        ("nan", 0, 1),
+    ],
+)
+async def test_retry_after_as_seconds_date_or_nonsense(
+    sleeps: list[float], header: str | Callable[[], str], low_s: float, high_s: float
+) -> None:
+    """Seconds and dates are obeyed, spread by up to a second; nonsense falls back to the usual backoff."""
+    value = header if isinstance(header, str) else header()
+    await _send(Script(httpx.Response(429, headers={"Retry-After": value}), httpx.Response(200)))
+    assert low_s <= sleeps[0] <= high_s
+
+
+async def test_callers_told_the_same_wait_do_not_return_together(sleeps: list[float]) -> None:
+    """50 callers with Retry-After: 1 spread over a second."""
+    for _ in range(50):
+        await _send(Script(httpx.Response(429, headers={"Retry-After": "1"}), httpx.Response(200)))
+    bins = [int(wait / 0.05) for wait in sleeps]
+    assert max(bins.count(place) for place in bins) <= 15
+
+
+@pytest.mark.parametrize("header", ["181", "86400"])
+async def test_a_wait_beyond_cap_or_deadline_fails_at_once(sleeps: list[float], header: str) -> None:
+    """No long sleep that can only end in an error."""
+    script = Script(httpx.Response(429, headers={"Retry-After": header, "ININ-Correlation-Id": "c-1"}))
+    with pytest.raises(RateLimited, match=header) as caught:
+        await _send(script)
+    assert (script.calls, sleeps, caught.value.correlation_id) == (1, [], "c-1")
+
+
+async def test_a_body_that_breaks_off_is_a_failed_attempt_and_retried(sleeps: list[float]) -> None:
+    """The meter reads the whole answer, so half an answer is not a success."""
+
+    class Half(Script):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.calls += 1
+            return httpx.Response(200, stream=Broken()) if self.calls == 1 else httpx.Response(200, json={})
+
+    response, samples = await _send(Half(httpx.Response(200)))
+    assert response.json() == {}
+    assert [s.outcome for s in samples] == ["connection_error", "success"]
+
+
+async def test_cancelled_attempts_are_samples_too() -> None:
+    """An attempt that the deadline cut off is not forgotten."""
+
+    class Slow(Script):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(60)
+            return httpx.Response(200)
+
+    samples: list[Sample] = []
+    meter = Meter(Slow(httpx.Response(200)), samples.append)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await meter.handle_async_request(httpx.Request("GET", "https://x/y"))
+    assert [s.outcome for s in samples] == ["cancelled"]
+
+
+@pytest.mark.parametrize("value", ["-1", "inf", "nan", "tomorrow", ""])
+def test_retry_after_nonsense_is_an_error(value: str) -> None:
+    """What is no waiting time is not read as one."""
+    with pytest.raises(ValueError, match="Retry-After"):
+        retry_after_s(value)
+
+
+def test_one_value_per_event_loop() -> None:
+    """Two `asyncio.run` calls do not share connections; within one loop there is one."""
+    made = PerLoop(object)
+
+    async def twice() -> tuple[object, object]:
+        return made.get(), made.get()
+
+    first = asyncio.run(twice())
+    second = asyncio.run(twice())
+    assert first[0] is first[1]
+    assert second[0] is second[1]
+    assert first[0] is not second[0]
+
+
+def test_one_tls_context_for_the_process() -> None:
+    """Making a context costs 20 ms; it is made once."""
+    assert tls_context() is tls_context()
+
+
+async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS_PROXY carries what leaves the machine; NO_PROXY and loopback go direct."""
+    asked: list[str] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().split(" HTTP")[0])
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("NO_PROXY", "direct.invalid")
+        transport = ByHost()
+        with pytest.raises(httpx.ProxyError):
+            await transport.handle_async_request(httpx.Request("GET", "https://api.mypurecloud.de/x"))
+        with pytest.raises(httpx.ConnectError):
+            await transport.handle_async_request(httpx.Request("GET", "https://direct.invalid/x"))
+        await transport.handle_async_request(httpx.Request("GET", f"http://127.0.0.1:{port}/x"))
+        await transport.aclose()
+    assert asked == ["CONNECT api.mypurecloud.de:443", "GET /x"]
