@@ -1,0 +1,241 @@
+"""`opslib …`: the same steps for a terminal.
+
+Exit codes: 0 done or nothing to do, 1 error (usage errors too) or failed and rolled back, 2 a plan has changes, 3 left
+half-done. With --json, stdout is always one JSON document, errors included.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opslib.errors import HalfDone, InvalidInput, OpslibError
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="opslib")
+def cli() -> None:
+    """Route Genesys Cloud call recordings into an S3 bucket, safely, and keep the evidence."""
+
+
+@cli.command()
+@_json_option
+@click.option("--seed", type=int, help="The same seed gives the same ids and names.")
+@click.option("--read-lag-s", type=click.FloatRange(0), default=0.0, help="Reads are this many seconds old.")
+@click.option("--rate-limit", type=click.IntRange(1), default=300, help="Requests per token and 60 s.")
+@click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
+def sandbox(as_json: bool, seed: int | None, read_lag_s: float, rate_limit: int, until_stdin_closes: bool) -> None:
+    """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
+    from opslib.sandbox import serve
+
+    serve(
+        json_output=as_json,
+        seed=seed,
+        read_lag_s=read_lag_s,
+        rate_limit=rate_limit,
+        until_stdin_closes=until_stdin_closes,
+    )
+
+
+@cli.command()
+@click.argument("notebook", type=click.Path(path_type=Path), default=Path("notebooks/00_start_here.ipynb"))
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def lab(notebook: Path, no_browser: bool) -> None:
+    """Open JupyterLab on a notebook, with a sandbox unless an org is configured."""
+    from opslib.launch import open_lab
+
+    if not notebook.is_file():
+        raise InvalidInput(
+            f"There is no notebook {notebook}", cause="no such file", fix="run it from the project folder"
+        )
+    sys.exit(open_lab(notebook, browser=not no_browser))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
+@_json_option
+def onboard(file: Path | None, on_sandbox: bool, as_json: bool) -> None:
+    """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names)."""
+    from opslib.launch import start_sandbox
+
+    if not on_sandbox:
+        results = _walk_through(file, quiet=as_json)
+    else:
+        with start_sandbox() as own:
+            os.environ.update(own.environment())
+            results = _walk_through(file, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps({"steps": results}))
+
+
+def _walk_through(file: Path | None, *, quiet: bool) -> list[dict[str, Any]]:
+    from opslib.onboarding_file import load_onboarding
+    from opslib.steps import STEPS, Walk
+
+    async def run() -> list[dict[str, Any]]:
+        done = []
+        async with Walk(load_onboarding(file) if file else None) as walk:
+            for name in STEPS:
+                result = await walk.run(name)
+                done.append({"step": name, "state": result.state, "summary": result.summary, "data": result.data})
+                if not quiet:
+                    click.echo(f"{result.state:8} {result.summary}")
+        return done
+
+    return asyncio.run(run())
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_json_option
+def plan(file: Path, as_json: bool) -> None:
+    """Show what would change for FILE. Writes nothing. Exit code 0: nothing to do, 2: changes."""
+    from opslib.commands import plan_file
+
+    sys.exit(plan_file(file, as_json=as_json))
+
+
+_consent_options = [
+    click.option("--yes", is_flag=True, help="Do it; without, only the plan is shown."),
+    click.option("--checksum", help="Apply this plan only, as `opslib plan` printed it."),
+    click.option("--allow", multiple=True, metavar="NAME", help="Agree to an unsafe change, by its name."),
+    click.option("--reason", default="", help="Why; needed with --allow failed-validation."),
+    _json_option,
+]
+
+
+def _with_consent(command: Any) -> Any:
+    for option in reversed(_consent_options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--rotate-credentials", is_flag=True, help="Write the target's secret again.")
+@_with_consent
+def apply(file: Path, rotate_credentials: bool, **options: Any) -> None:
+    """Bring the org to what FILE says, as one transaction. Exit code 1: failed and rolled back, 3: half-done."""
+    from opslib.commands import apply_file
+
+    sys.exit(apply_file(file, rotate_credentials=rotate_credentials, **options))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_with_consent
+def offboard(file: Path, **options: Any) -> None:
+    """Remove the webhook, policy and target that FILE names; needs --allow delete. Recordings stay."""
+    from opslib.commands import apply_file
+
+    sys.exit(apply_file(file, removal=True, **options))
+
+
+@cli.command()
+@_json_option
+def resume(as_json: bool) -> None:
+    """Finish an apply that a crash or a stop left unfinished."""
+    from opslib.commands import recover
+
+    sys.exit(recover("resume", as_json=as_json))
+
+
+@cli.command()
+@_json_option
+def rollback(as_json: bool) -> None:
+    """Undo an apply that a crash or a stop left unfinished."""
+    from opslib.commands import recover
+
+    sys.exit(recover("rollback", as_json=as_json))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_json_option
+def drift(folder: Path, as_json: bool) -> None:
+    """Plan every *.yaml file in FOLDER. Exit code 0: all as wanted, 2: some drifted, 1: some could not be read."""
+    from opslib.commands import drift_folder
+
+    sys.exit(drift_folder(folder, as_json=as_json))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("onboarding.yaml"))
+def init(file: Path) -> None:
+    """Write a commented example to FILE; an existing file is left alone."""
+    from opslib.onboarding_file import write_example
+
+    write_example(file)
+    click.echo(f"written: {file}")
+
+
+@cli.command()
+@click.argument("target_id")
+@click.option("--policy", "policy_id", help="The policy's id; by default the only one of the target.")
+@click.option("--webhook", "webhook_id", help="The webhook's id; by default the only one of the org.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default stdout.")
+def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: Path | None) -> None:
+    """Write the onboarding file of a target that exists, so that it can be kept from here on."""
+    from opslib.commands import export_target
+
+    export_target(target_id, policy_id, webhook_id, out)
+
+
+@cli.command()
+@click.option("--run", "run_id", help="A run's id; by default the last walk.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
+@_json_option
+def audit(run_id: str | None, out: Path, as_json: bool) -> None:
+    """Write the reviewer's page, audit.html, from the ledger in the workspace (OPSLIB_HOME)."""
+    from opslib.audit.page import write_page
+    from opslib.settings import Settings
+
+    page = write_page(out, home=Settings.load().home, run_id=run_id)
+    click.echo(json.dumps({"page": str(page)}) if as_json else f"written: {page}")
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_json_option
+def verify(path: Path, as_json: bool) -> None:
+    """Prove that the ledger in PATH (workspace folder or file) is as it was written."""
+    from opslib.ledger import verify as verify_ledger
+
+    found = verify_ledger(path)
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+    else:
+        click.echo(f"{'intact' if found.intact else 'NOT INTACT'}: {found.reason}\nhead {found.head}")
+    sys.exit(0 if found.intact else 1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error becomes cause and fix on stderr, or JSON on stdout."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(words, standalone_mode=False)
+    except click.ClickException as error:
+        _fail(InvalidInput("Usage error", cause=error.format_message(), fix="see opslib --help"), words)
+    except click.Abort:
+        sys.exit(130)
+    except OpslibError as error:
+        _fail(error, words)
+
+
+def _fail(error: OpslibError, words: list[str]) -> None:
+    if "--json" in words:
+        click.echo(json.dumps(error.as_json()))
+    else:
+        click.echo(str(error), err=True)
+    sys.exit(3 if isinstance(error, HalfDone) else 1)
+
+
+if __name__ == "__main__":
+    main()

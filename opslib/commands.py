@@ -1,0 +1,183 @@
+"""What the larger commands of `opslib` do: the walk's steps, in a terminal, with exit codes."""
+
+import asyncio
+import json
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
+from opslib.models import Consent, Onboarding
+from opslib.onboarding_file import as_yaml, load_onboarding
+from opslib.router.journal import unfinished_apply
+from opslib.router.plan import Plan
+from opslib.router.render import as_text
+from opslib.steps import Walk
+
+DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
+
+
+def plan_file(file: Path, *, as_json: bool) -> int:
+    """Show the plan; 0 nothing to do, 2 changes."""
+    plan = asyncio.run(_plan(load_onboarding(file)))
+    click.echo(json.dumps(plan.as_json()) if as_json else as_text(plan))
+    return CHANGES if plan.changes else DONE
+
+
+def apply_file(
+    file: Path,
+    *,
+    yes: bool,
+    checksum: str | None,
+    allow: tuple[str, ...],
+    reason: str,
+    as_json: bool,
+    rotate_credentials: bool = False,
+    removal: bool = False,
+) -> int:
+    """Plan, approve and apply; without `yes` only the plan is shown (exit code as `plan_file`)."""
+    consent = Consent(allow=allow, reason=reason)
+
+    async def run() -> tuple[Plan, bool]:
+        async with Walk(load_onboarding(file)) as walk:
+            walk.consent, walk.removal, walk.rotate_credentials = consent, removal, rotate_credentials
+            await walk.run("connect")
+            await walk.run("plan")
+            plan = walk.reviewed_plan()
+            if checksum and checksum != plan.checksum:
+                raise StalePlan(
+                    "The plan is not the one that was reviewed",
+                    cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
+                    fix="review the plan again; nothing was written",
+                )
+            if not plan.changes or not yes:
+                return plan, False
+            if not as_json:
+                click.echo(as_text(plan))
+            with suppress(OpslibError):
+                await walk.run("validate_bucket")  # `approve` decides what a failure means
+            await walk.run("approve")
+            with _first_interrupt_stops(walk):
+                await walk.run("apply")
+            return plan, True
+
+    plan, applied = asyncio.run(_half_done_if_cancelled(run()))
+    if as_json:
+        click.echo(json.dumps({**plan.as_json(), "applied": applied}))
+    elif applied:
+        click.echo("done: applied and read back")
+    else:
+        click.echo(as_text(plan))
+    if not applied and plan.changes and not as_json:
+        click.echo("nothing was written; add --yes to apply it", err=True)
+    return DONE if applied or not plan.changes else CHANGES
+
+
+def recover(how: Literal["resume", "rollback"], *, as_json: bool) -> int:
+    """Finish or undo an unfinished apply; 3 while something is left to do."""
+
+    async def run() -> str:
+        async with Walk() as walk:
+            if unfinished_apply(walk.journal.ledger) is None:
+                return f"nothing to {how.replace('rollback', 'roll back')}: no apply is unfinished"
+            try:
+                with _first_interrupt_stops(walk):
+                    return await (walk.resume() if how == "resume" else walk.rollback())
+            except OpslibError as error:
+                if isinstance(error, HalfDone) or unfinished_apply(walk.journal.ledger) is None:
+                    raise
+                raise HalfDone(error.title, cause=error.cause, fix=error.fix, status=error.status) from None
+
+    said = asyncio.run(_half_done_if_cancelled(run()))
+    click.echo(json.dumps({"said": said}) if as_json else said)
+    return DONE
+
+
+def drift_folder(folder: Path, *, as_json: bool) -> int:
+    """Plan each file; 0 none drifted, 2 some did, 1 some could not be planned."""
+    found: list[dict[str, Any]] = []
+    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        try:
+            plan = asyncio.run(_plan(load_onboarding(file)))
+            found.append({"file": file.name, "drifted": bool(plan.changes), **plan.as_json()})
+        except OpslibError as error:
+            found.append({"file": file.name, "drifted": None, **error.as_json()})
+        if not as_json:
+            click.echo(_drift_line(found[-1]))
+    if not found:
+        raise InvalidInput(f"No onboarding files in {folder}", cause="no *.yaml or *.yml", fix="name another folder")
+    if as_json:
+        click.echo(json.dumps({"files": found}))
+    if any(one["drifted"] is None for one in found):
+        return FAILED
+    return CHANGES if any(one["drifted"] for one in found) else DONE
+
+
+def export_target(target_id: str, policy_id: str | None, webhook_id: str | None, out: Path | None) -> None:
+    """Write the onboarding file of what exists."""
+
+    async def run() -> Onboarding:
+        async with Walk() as walk:
+            await walk.run("connect")
+            return await walk.router.backend.adopt(target_id, policy_id, webhook_id)
+
+    text = as_yaml(asyncio.run(run()))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    if out.exists():
+        raise InvalidInput(f"{out} exists already", cause="it would be overwritten", fix="name another file")
+    out.write_text(text, encoding="utf-8")
+    click.echo(f"written: {out}")
+
+
+async def _plan(onboarding: Onboarding) -> Plan:
+    async with Walk(onboarding) as walk:
+        await walk.run("connect")
+        await walk.run("plan")
+        return walk.reviewed_plan()
+
+
+def _drift_line(one: dict[str, Any]) -> str:
+    if one["drifted"] is None:
+        return f"error    {one['file']}: {one['title']}: {one['cause']}"
+    changes = ", ".join(f"{change['action']} {change['kind']}" for change in one["changes"])
+    return f"drifted  {one['file']}: {changes}" if one["drifted"] else f"as wanted {one['file']}"
+
+
+class _first_interrupt_stops:
+    """While it lasts, the first Ctrl-C lets the change in flight finish; the second cancels."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._task = asyncio.current_task()
+
+    def __enter__(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted)
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+    def _interrupted(self) -> None:
+        if self._walk.applier and not self._walk.applier.stopping:
+            self._walk.applier.stop()
+            click.echo("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
+        elif self._task:
+            self._walk.cancel("apply")
+            self._task.cancel()
+
+
+async def _half_done_if_cancelled(work: Any) -> Any:
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+    raise HalfDone(
+        "Cancelled in the middle of a change",
+        cause="whether the change in flight took effect is not known",
+        fix="run `opslib resume` to go on or `opslib rollback` to undo it",
+    )

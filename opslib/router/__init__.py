@@ -1,0 +1,1 @@
+"""Brings Genesys into the desired state. `GenesysStorageRouter` writes one object a call."""

@@ -1,0 +1,251 @@
+"""Applies exactly one reviewed plan, or leaves the org as it was.
+
+For each change, in order:
+
+1. Write the intent to the ledger; it is on disk before anything is sent.
+2. Write to Genesys.
+3. Read back until the object is as wanted: the API is eventually consistent, so there is a deadline.
+4. Note it as done.
+
+A failure starts the rollback, which is noted first and then undoes what was touched, last change first, reading each
+back. A crash leaves an apply without an end in the ledger: `resume` goes on where it stood, forwards or, if the
+rollback had begun, backwards; `rollback` undoes it. PUT and DELETE may be sent twice, so an intent without an end is
+simply carried out again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from opslib.backends import JSON, Backend
+from opslib.errors import (
+    AuthenticationFailed,
+    Busy,
+    Conflict,
+    HalfDone,
+    InvalidInput,
+    InvalidRequest,
+    NotFound,
+    OpslibError,
+    PermissionMissing,
+    RolledBack,
+    StalePlan,
+    UnexpectedAnswer,
+)
+from opslib.ledger import Run
+from opslib.models import KeyReference, RoleReference
+from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
+from opslib.router.lock import apply_lock
+from opslib.router.plan import Change, Plan
+
+# How long the API may take until a read shows what was written.
+SETTLES_WITHIN_S = 30.0
+_POLL_S = 0.1
+
+# After these answers nothing was changed: the server refused the request itself.
+_REFUSALS = (InvalidRequest, AuthenticationFailed, PermissionMissing, NotFound, Conflict, InvalidInput)
+
+
+@dataclass
+class Applier:
+    """Applies, resumes and rolls back through one backend, noting each move in one run.
+
+    `tell(done, total, words)` hears of progress. `stop()` lets the change in flight finish and then ends the apply
+    unfinished.
+    """
+
+    backend: Backend
+    run: Run
+    settles_within_s: float = SETTLES_WITHIN_S
+    tell: Callable[[int, int, str], object] = lambda done, total, words: None
+    stopping: bool = False
+
+    def stop(self) -> None:
+        """Finish the change in flight, then stop."""
+        self.stopping = True
+
+    async def apply(self, plan: Plan, credentials: KeyReference | RoleReference, replan: Callable[[], Any]) -> None:
+        """Carry out the plan. `replan` makes it anew, to see that the org is still as it was when it was reviewed.
+
+        Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored) or HalfDone.
+        """
+        with apply_lock(self.run):
+            refuse_unfinished(self.run)
+            if (await replan()).checksum != plan.checksum:
+                raise _stale("the org, or the onboarding, has changed since the plan was made")
+            if plan.changes:
+                await self._forwards(started(self.run, plan, credentials))
+
+    async def resume(self) -> str:
+        """Finish what a crash or a stop left behind; says what was done. Raises as `apply` does."""
+        with apply_lock(self.run):
+            progress = unfinished_apply(self.run.ledger)
+            if progress is None:
+                return "nothing to resume: the last apply has ended"
+            if progress.rolling_back:
+                await self._backwards(progress)
+                return "the rollback that had begun is finished"
+            await self._refuse_foreign(progress)
+            await self._forwards(progress)
+            return "the apply is finished"
+
+    async def rollback(self) -> str:
+        """Undo what a crash or a stop left behind; says what was done. Raises StalePlan or HalfDone."""
+        with apply_lock(self.run):
+            progress = unfinished_apply(self.run.ledger)
+            if progress is None:
+                return "nothing to roll back: the last apply has ended"
+            if not progress.rolling_back:
+                await self._refuse_foreign(progress)
+                progress.note(self.run, "rollback.started", reason="asked for")
+            await self._backwards(progress)
+            return "rolled back: the org is as it was before the apply"
+
+    async def _forwards(self, progress: Progress) -> None:
+        changes = progress.plan.changes
+        for place, change in enumerate(changes):
+            if place in progress.done:
+                continue
+            if self.stopping:
+                raise self._half_done(progress, "it was stopped")
+            self.tell(place, len(changes), f"{change.action} {change.kind} {change.name}")
+            progress.note(self.run, "change.intent", place=place)
+            try:
+                await self._write(progress, change, change.after)
+            except OpslibError as error:
+                await self._give_up(progress, place, error)
+            progress.note(self.run, "change.done", place=place)
+        progress.note(self.run, FINISHED, how="done")
+        self.tell(len(changes), len(changes), "done")
+
+    async def _give_up(self, progress: Progress, place: int, error: OpslibError) -> None:
+        change = progress.plan.changes[place]
+        progress.note(self.run, "rollback.started", reason=error.title, place=place, error=error.as_json())
+        if isinstance(error, _REFUSALS):
+            # It may be that of a second try, after a first one whose answer was lost: look more than once.
+            with suppress(OpslibError):  # what cannot be read is written back
+                if await self._stays(change, change.before):
+                    progress.note(self.run, "undo.done", place=place)
+        await self._backwards(progress)
+        raise RolledBack(
+            f"{change.action} {change.kind} {change.name} failed; the org is as it was before",
+            cause=f"{error.title}: {error.cause}",
+            fix=error.fix,
+            status=error.status,
+            correlation_id=error.correlation_id,
+        )
+
+    async def _backwards(self, progress: Progress) -> None:
+        for place in sorted(progress.intended - progress.undone, reverse=True):
+            change = progress.plan.changes[place]
+            self.tell(place, len(progress.plan.changes), f"undo {change.action} {change.kind} {change.name}")
+            try:
+                await self._undo(progress, change)
+            except OpslibError as error:
+                raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
+            progress.note(self.run, "undo.done", place=place)
+        progress.note(self.run, FINISHED, how="rolled back")
+
+    async def _undo(self, progress: Progress, change: Change) -> None:
+        if change.rotates and change.before == change.after:
+            return  # the old secret is nowhere; the new one was asked for by name
+        try:
+            await self._write(progress, change, change.before)
+        except OpslibError:
+            # The write back failed too. If the object stays as it was before, there is nothing to undo.
+            if not await self._stays(change, change.before):
+                raise
+
+    async def _write(self, progress: Progress, change: Change, wanted: JSON | None) -> None:
+        """Bring one object to the wanted state and see it there. Raises what the server or the deadline says."""
+        if wanted is None:
+            await self.backend.delete(change.kind, change.id)
+            version = None
+        else:
+            credentials = progress.credentials
+            if isinstance(credentials, KeyReference) and change.kind == "target":
+                answer = await self.backend.write(change.kind, change.id, wanted, credentials.resolve())
+            else:
+                answer = await self.backend.write(change.kind, change.id, wanted)
+            version = answer.get("version")
+        deadline = asyncio.get_running_loop().time() + self.settles_within_s
+        while not await self._is(change, wanted, version):
+            if asyncio.get_running_loop().time() > deadline:
+                raise UnexpectedAnswer(
+                    f"{change.kind} {change.name} does not read as it was written",
+                    cause=f"after {self.settles_within_s:.0f} s a read still shows something else",
+                    fix="look whether another program writes the same object, then plan again",
+                )
+            await asyncio.sleep(_POLL_S)
+
+    async def _is(self, change: Change, wanted: JSON | None, version: object = None) -> bool:
+        """Whether a read shows the state, and nothing older than the version that the write was answered with."""
+        answer = await self.backend.read(change.kind, change.id)
+        if answer is None or wanted is None:
+            return answer is None and wanted is None
+        known = answer.get("version")
+        older = isinstance(version, int) and isinstance(known, int) and known < version
+        return not older and self.backend.comparable(answer) == self.backend.comparable(wanted)
+
+    async def _stays(self, change: Change, wanted: JSON | None) -> bool:
+        deadline = asyncio.get_running_loop().time() + self.settles_within_s / 10
+        while await self._is(change, wanted):
+            if asyncio.get_running_loop().time() > deadline:
+                return True
+            await asyncio.sleep(_POLL_S)
+        return False
+
+    async def _refuse_foreign(self, progress: Progress) -> None:
+        """Before going on after a crash: each object is as it was before, or as we meant it. Raises StalePlan."""
+        for place, change in enumerate(progress.plan.changes):
+            allowed = [change.before] if place not in progress.intended else [change.before, change.after]
+            if place in progress.done:
+                allowed = [change.after]
+            deadline = asyncio.get_running_loop().time() + self.settles_within_s
+            while not any([await self._is(change, state) for state in allowed]):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise _stale(f"{change.kind} {change.name} was changed by somebody else since the crash")
+                await asyncio.sleep(_POLL_S)
+
+    def _half_done(self, progress: Progress, why: str, error: OpslibError | None = None) -> HalfDone:
+        return HalfDone(
+            "The apply is half-done",
+            cause=f"{why}. {remaining_steps(progress)}",
+            fix="remove the cause, then run `opslib resume` to go on or `opslib rollback` to undo it",
+            status=error.status if error else None,
+            correlation_id=error.correlation_id if error else None,
+        )
+
+
+def remaining_steps(progress: Progress) -> str:
+    """Exactly what is left to do, in words."""
+    changes = list(enumerate(progress.plan.changes))
+    if progress.rolling_back:
+        left = [change for place, change in reversed(changes) if place in progress.intended - progress.undone]
+        return "Left to undo: " + ("; ".join(_words("undo", change) for change in left) or "nothing")
+    left = [change for place, change in changes if place not in progress.done]
+    done = [change for place, change in changes if place in progress.done]
+    return (
+        f"Done: {'; '.join(_words('', change) for change in done) or 'nothing'}. "
+        f"Left to do: {'; '.join(_words('', change) for change in left) or 'nothing'}"
+    )
+
+
+def refuse_unfinished(run: Run) -> None:
+    """Raises Busy when an earlier apply in this workspace has no end."""
+    if progress := unfinished_apply(run.ledger):
+        raise Busy(
+            "An earlier apply was left unfinished",
+            cause=f"{progress.user} started it at {progress.at}. {remaining_steps(progress)}",
+            fix="run `opslib resume` to finish it or `opslib rollback` to undo it; nothing was written",
+        )
+
+
+def _words(verb: str, change: Change) -> str:
+    return f"{verb} {change.action} {change.kind} {change.name} ({change.id})".strip()
+
+
+def _stale(why: str) -> StalePlan:
+    return StalePlan("The plan is out of date", cause=why, fix="plan again and review it; nothing was written")

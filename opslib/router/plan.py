@@ -1,0 +1,208 @@
+"""The plan as data: what would change, field by field, and which of it is unsafe. Nothing here writes.
+
+How a plan is made:
+
+1. Read every object of the onboarding.
+2. Drop what the server owns, put lists in order, and compare with what is wanted.
+3. Keep the real changes, in an order in which the server accepts each: a policy needs its target, and never keeps
+   recordings longer than it.
+4. Name what is unsafe.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict
+
+from opslib.backends import JSON, Backend, Item, Kind
+from opslib.models import AwsKeys, Onboarding, RoleReference
+
+Action = Literal["create", "update", "delete"]
+
+# More objects than this at once is more than one onboarding has: a wrong file, or a wrong folder.
+MANY = 10
+
+# What each kind of unsafe change means, in words. The names are what a user allows.
+UNSAFE = {
+    "bucket-change": "recordings will go to another bucket; those already written stay where they are",
+    "region-change": "recordings will go to another region; laws on where they may be kept can differ",
+    "shorter-retention": "recordings will be removed earlier than now",
+    "disable": "what is switched off no longer keeps or announces recordings",
+    "delete": "the object will be gone; recordings already written stay in the bucket",
+    "credential-change": "Genesys will write with other credentials, and a rollback cannot bring the old secret back",
+    "many": f"more than {MANY} objects would change at once",
+    "failed-validation": "the bucket failed its validation",
+}
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldChange(_Data):
+    """One field: `path` with dots, None for absent."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Change(_Data):
+    """One object. `before` is what to write to have it back, `after` what is wanted; no secrets; None where absent."""
+
+    action: Action
+    kind: Kind
+    id: str
+    name: str
+    before: JSON | None
+    after: JSON | None
+    rotates: bool = False
+
+    @property
+    def fields(self) -> tuple[FieldChange, ...]:
+        """What differs, field by field."""
+        if self.rotates and self.before == self.after:
+            return (FieldChange(path="configuration.secretAccessKey", before="as it is", after="written again"),)
+        before, after = dict(_leaves(self.before)), dict(_leaves(self.after))
+        paths = sorted(before.keys() | after.keys())
+        return tuple(
+            FieldChange(path=path, before=before.get(path), after=after.get(path))
+            for path in paths
+            if _unordered(before.get(path)) != _unordered(after.get(path))
+        )
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """The names of what is unsafe in this change; see `UNSAFE`."""
+        return tuple(_unsafe(self))
+
+
+class Plan(_Data):
+    """The ordered changes to one org. `where` is the API's address; a plan is good for that org only."""
+
+    where: str
+    changes: tuple[Change, ...]
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over everything that will be done; equal plans have equal checksums."""
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """Every unsafe thing in it by name, once each."""
+        names = dict.fromkeys(name for change in self.changes for name in change.unsafe)
+        return (*names, *(("many",) if len(self.changes) > MANY else ()))
+
+    def as_json(self) -> JSON:
+        """{checksum, changes: [{action, kind, id, name, fields: [{path, before, after}]}], unsafe: [{name, why}]}."""
+        return {
+            "checksum": self.checksum,
+            "changes": [
+                {
+                    **change.model_dump(include={"action", "kind", "id", "name"}),
+                    "fields": [field.model_dump(mode="json") for field in change.fields],
+                }
+                for change in self.changes
+            ],
+            "unsafe": [{"name": name, "why": UNSAFE[name]} for name in self.unsafe],
+        }
+
+
+async def make_plan(
+    backend: Backend, where: str, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
+) -> Plan:
+    """What it takes to bring the org to the onboarding. `rotate` writes the target's secret again on purpose."""
+    items = backend.items(onboarding, credentials)
+    changes = [
+        _change(item, before, rotate=rotates)
+        for item, before in zip(items, await _read_all(backend, items), strict=True)
+        if (rotates := rotate and item.kind == "target" and before is not None)
+        or before is None
+        or backend.comparable(before) != backend.comparable(item.body)
+    ]
+    return Plan(where=where, changes=tuple(_in_order(changes)))
+
+
+async def make_removal(backend: Backend, where: str, onboarding: Onboarding) -> Plan:
+    """What it takes to remove the onboarding's objects: webhook, policy, target."""
+    # The items' bodies are not used, so any credentials do.
+    items = backend.items(onboarding, RoleReference(role_arn=_NO_ROLE, external_id="none"))
+    changes = [
+        Change(
+            action="delete",
+            kind=item.kind,
+            id=item.id,
+            name=str(before.get("name", item.name)),
+            before=before,
+            after=None,
+        )
+        for item, before in zip(items, await _read_all(backend, items), strict=True)
+        if before is not None
+    ]
+    return Plan(where=where, changes=tuple(reversed(changes)))
+
+
+_NO_ROLE = "arn:aws:iam::000000000000:role/none"
+
+
+async def _read_all(backend: Backend, items: Sequence[Item]) -> list[JSON | None]:
+    answers = await asyncio.gather(*(backend.read(item.kind, item.id) for item in items))
+    return [None if answer is None else backend.writable(answer) for answer in answers]
+
+
+def _change(item: Item, before: JSON | None, *, rotate: bool) -> Change:
+    action: Action = "create" if before is None else "update"
+    return Change(
+        action=action, kind=item.kind, id=item.id, name=item.name, before=before, after=item.body, rotates=rotate
+    )
+
+
+def _in_order(changes: Sequence[Change]) -> Sequence[Change]:
+    """Target, policy, webhook; but a policy that must shrink with its target shrinks first."""
+    by_kind = {change.kind: change for change in changes}
+    target, policy = by_kind.get("target"), by_kind.get("policy")
+    if target and policy and _shrinks(target) and (policy.before or {}).get("storageTargetId") == target.id:
+        return sorted(changes, key=lambda change: ("policy", "target", "webhook").index(change.kind))
+    return changes
+
+
+def _unsafe(change: Change) -> Iterator[str]:
+    if change.action == "delete":
+        yield "delete"
+    if change.action != "update":
+        return
+    changed = {field.path for field in change.fields}
+    before, after = change.before or {}, change.after or {}
+    if "configuration.bucket" in changed:
+        yield "bucket-change"
+    if "configuration.region" in changed:
+        yield "region-change"
+    if _shrinks(change):
+        yield "shorter-retention"
+    if before.get("enabled") and not after.get("enabled"):
+        yield "disable"
+    if changed & {"configuration.accessKeyId", "configuration.roleArn", "configuration.externalId"}:
+        yield "credential-change"
+
+
+def _shrinks(change: Change) -> bool:
+    if change.before is None or change.after is None:
+        return False
+    before, after = change.before.get("retentionPeriodDays"), change.after.get("retentionPeriodDays")
+    return before is not None and after is not None and after < before
+
+
+def _unordered(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value
+
+
+def _leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in (body or {}).items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

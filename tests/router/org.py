@@ -1,0 +1,138 @@
+"""An org to change: onboardings, its state as bytes, and an Applier on the real backend."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding
+from opslib.ledger import Ledger, Run
+from opslib.models import KeyReference
+from opslib.router.apply import Applier
+from opslib.router.plan import Plan, make_plan, make_removal
+
+from ..world import POLICIES, TARGETS, WEBHOOKS, Api, Json, Sandbox, environment
+
+PATHS = (f"{TARGETS}/t-1", f"{POLICIES}/p-1", f"{WEBHOOKS}/w-1")
+WRITES = ("PUT", "POST", "DELETE", "PATCH")
+
+
+def onboarding(sandbox: Sandbox, **parts: Json) -> Onboarding:
+    """An onboarding of the sandbox's bucket; `target`, `policy` and `webhook` change fields."""
+    target = {"id": "t-1", "name": "T", "bucket": sandbox["bucket"], "region": "us-east-1", "retention_days": 365}
+    return Onboarding.model_validate(
+        {
+            "target": target | parts.get("target", {}),
+            "policy": {"id": "p-1", "name": "P", "retention_days": 365} | parts.get("policy", {}),
+            "webhook": {"id": "w-1", "url": "https://datalake.example.com/in"} | parts.get("webhook", {}),
+        }
+    )
+
+
+def changed(sandbox: Sandbox) -> Onboarding:
+    """All three objects otherwise; the retention shrinks, so that the order matters."""
+    return onboarding(
+        sandbox,
+        target={"name": "T2", "retention_days": 200},
+        policy={"recording_types": ["screen", "voice"], "retention_days": 100},
+        webhook={"name": "W2", "events": ["routing.recording.policy.updated"]},
+    )
+
+
+def seed(sandbox: Sandbox, api: Api) -> None:
+    """The three objects as another program wrote them, lists in an order of its own."""
+    configuration = {
+        "bucket": sandbox["bucket"],
+        "region": "us-east-1",
+        "pathPrefix": "old/place",
+        "serverSideEncryption": "AES256",
+        "accessKeyId": sandbox["aws_access_key_id"],
+        "secretAccessKey": sandbox["aws_secret_access_key"],
+    }
+    common: Json = {"enabled": True, "retentionPeriodDays": 365}
+    bodies: list[Json] = [
+        {"name": "T", "type": "aws-s3", "configuration": configuration, **common},
+        {
+            "name": "P",
+            "description": "by hand",
+            "recordingTypes": ["voice", "chat"],
+            "storageTargetId": "t-1",
+            **common,
+        },
+        {
+            "name": "W",
+            "targetUrl": "https://old.example.com/in",
+            "events": ["routing.recording.storage.updated", "routing.recording.policy.updated"],
+            "enabled": True,
+            "authentication": {"type": "none"},
+        },
+    ]
+    for path, body in zip(PATHS, bodies, strict=True):
+        assert api("PUT", path, body).is_success
+
+
+def clear(api: Api) -> None:
+    """Nothing of ours is left."""
+    for path in reversed(PATHS):
+        api("DELETE", path)
+
+
+def state(api: Api) -> bytes:
+    """The three objects byte for byte, but for what each write moves: version and dates."""
+    found = []
+    for path in PATHS:
+        answer = api("GET", path)
+        body = answer.json() if answer.is_success else {}
+        found.append({k: v for k, v in body.items() if k not in ("version", "dateModified", "dateCreated")})
+    return json.dumps(found).encode()
+
+
+def api_requests(sandbox: Sandbox) -> list[tuple[str, str]]:
+    """What the API received, in order."""
+    return [(r["method"], r["path"]) for r in sandbox.requests("api")]
+
+
+def writes(sandbox: Sandbox) -> list[tuple[str, str]]:
+    """The requests that could change something."""
+    return [(method, path) for method, path in api_requests(sandbox) if method in WRITES]
+
+
+class Operator:
+    """One workspace with a connection to the org."""
+
+    def __init__(self, router: GenesysStorageRouter, run: Run) -> None:
+        self.router, self.run = router, run
+
+    def applier(self, settles_within_s: float = 0.6) -> Applier:
+        return Applier(self.router.backend, self.run, settles_within_s=settles_within_s)
+
+    async def plan(self, wanted: Onboarding, *, removal: bool = False) -> Plan:
+        backend, where = self.router.backend, self.router.client.auth.base_url
+        if removal:
+            return await make_removal(backend, where, wanted)
+        return await make_plan(backend, where, wanted, KeyReference().resolve())
+
+    async def apply(
+        self, wanted: Onboarding, plan: Plan | None = None, *, removal: bool = False, settles_within_s: float = 0.6
+    ) -> None:
+        plan = plan or await self.plan(wanted, removal=removal)
+        applier = self.applier(settles_within_s)
+        await applier.apply(plan, wanted.target.credentials, lambda: self.plan(wanted, removal=removal))
+
+
+@asynccontextmanager
+async def operator(sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+    """An operator who does not wait between tries, and tries twice."""
+    for name, value in environment(sandbox, home).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OPSLIB_DEADLINE_S", "1.5")
+    monkeypatch.setenv("OPSLIB_TIMEOUT_S", "0.25")
+    monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 1)
+    monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda *_: 0.0)
+    run = Ledger(home).start_run("test")
+    auth = GenesysAuthManager(sandbox["client_id"], sandbox["client_secret"], sandbox["org_id"])
+    async with GenesysStorageRouter(auth) as router:
+        yield Operator(router, run)
+    run.ledger.close()
