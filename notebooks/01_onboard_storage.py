@@ -1,0 +1,124 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Onboard a storage target
+#
+# This notebook routes Genesys Cloud call recordings into an S3 bucket, one card at a time. Each card says what it
+# needs, what it did and what it found; everything is kept in a ledger.
+#
+# **How to**: choose *Run > Run All Cells* once. Then go from card to card, check the form, and press **Run**. With the
+# keyboard: Tab to the button, then Enter.
+#
+# Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
+
+# %% tags=["parameters"]
+from opslib.widgets import WalkCards, auto_run
+
+AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
+
+# %%
+import opslib
+from opslib import Walk, launch
+from opslib.ledger import verify
+
+sandbox = launch.use_sandbox_unless_configured()
+print(launch.where_we_work())
+
+# %%
+walk = Walk()
+cards = WalkCards(walk)
+
+# %% [markdown]
+# ## Connect
+
+# %%
+if AUTO_RUN:
+    await cards["connect"].click()
+cards["connect"]
+
+# %% [markdown]
+# ## Validate the bucket
+
+# %%
+if AUTO_RUN:
+    await cards["validate_bucket"].click()
+cards["validate_bucket"]
+
+# %% [markdown]
+# ## Register the target
+# From here on Genesys knows the bucket.
+
+# %%
+if AUTO_RUN:
+    await cards["register_target"].click()
+cards["register_target"]
+
+# %% [markdown]
+# ## Bind the retention policy
+
+# %%
+if AUTO_RUN:
+    await cards["bind_policy"].click()
+cards["bind_policy"]
+
+# %% [markdown]
+# ## Register the data-lake webhook
+
+# %%
+if AUTO_RUN:
+    await cards["register_webhook"].click()
+cards["register_webhook"]
+
+# %% [markdown]
+# ## See an event arrive
+
+# %%
+if AUTO_RUN:
+    await cards["see_event"].click()
+cards["see_event"]
+
+# %% [markdown]
+# ## Report
+
+# %%
+if AUTO_RUN:
+    await cards["report"].click()
+cards["report"]
+
+# %% [markdown]
+# ## What was recorded
+#
+# One row for each HTTP attempt of this walk to Genesys, from the ledger. **Run these cells again** after the cards.
+
+# %%
+samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'")
+samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
+
+# %% tags=["volatile"]
+from opslib.audit.charts import latency_chart, success_chart
+
+latency_chart(samples)
+
+# %%
+success_chart(samples)
+
+# %% [markdown]
+# ## Is the record intact?
+# Every entry is chained to the one before it; the last one's hash covers them all.
+
+# %%
+await walk.aclose()
+verify(walk.settings.home).intact
+
+# %% [markdown]
+# Next: [02 · Audit report](02_audit_report.ipynb), for the reviewer.

@@ -1,0 +1,59 @@
+"""Record the example ledger that comes with the kit: one walk on the sandbox, with troubles on the way.
+
+    .venv/bin/python notebooks/record.py
+
+The page made from it is compared byte by byte, so record anew only when the ledger's content changes on purpose.
+"""
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+
+from opslib import Walk
+from opslib.audit.report import RECORDED
+from opslib.errors import OpslibError
+from opslib.launch import Sandbox, start_sandbox
+
+
+def fault(sandbox: Sandbox, **what: Any) -> None:
+    httpx.post(sandbox.info["control_url"] + "/faults", json=what).raise_for_status()
+
+
+async def walk_with_troubles(sandbox: Sandbox) -> None:
+    async with Walk() as walk:
+        await walk.run("connect")
+        await walk.run("validate_bucket")
+        fault(sandbox, method="PUT", status=429, headers={"Retry-After": "1"}, times=1)
+        await walk.run("register_target")
+        fault(sandbox, method="PUT", status=400, body={"message": "policies are being maintained"}, times=1)
+        try:
+            await walk.run("bind_policy")
+        except OpslibError as error:
+            print(error)
+        await walk.run("bind_policy")
+        await walk.run("register_webhook")
+        await walk.run("see_event")
+        await walk.run("report")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home, start_sandbox(seed=7) as sandbox:
+        os.environ.update(sandbox.environment() | {"OPSLIB_HOME": home, "LOGNAME": "engineer"})
+        with patch("platform.node", return_value="example-workstation"):
+            asyncio.run(walk_with_troubles(sandbox))
+        RECORDED.parent.mkdir(exist_ok=True)
+        RECORDED.unlink(missing_ok=True)
+        with closing(sqlite3.connect(Path(home) / "ledger.sqlite3")) as db:
+            # One file without a write-ahead log: readable where nothing may be written.
+            db.execute("VACUUM INTO ?", (str(RECORDED),))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a reviewer reads: facts and charts, made from the ledger alone."""

@@ -1,0 +1,137 @@
+"""Charts of the recorded samples, as pictures that say in words what they show.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; no chart relies on colour alone.
+"""
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from opslib.samples import percentile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
+_LINE_STYLES = {50: "-", 95: "--", 99: ":"}
+# 95 % of a normal distribution lies within this many standard deviations.
+_Z_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture with a title and its content in words. Notebooks and pages show it as `<figure>`."""
+
+    title: str
+    alt: str
+    png: bytes
+
+    def html(self) -> str:
+        """A figure that needs no network."""
+        source = base64.b64encode(self.png).decode()
+        alt, title = escape(self.alt), escape(self.title)
+        return (
+            f'<figure style="margin:0"><img src="data:image/png;base64,{source}" alt="{alt}"'
+            f' style="max-width:100%;height:auto"><figcaption>{title}. {alt}</figcaption></figure>'
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": f"{self.title}. {self.alt}"}
+
+
+def latency_chart(samples: "pd.DataFrame") -> Chart:
+    """The distribution of attempts' wire times (ms): a histogram, and the share that was at least as fast.
+
+    `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.samples.
+    """
+    title = "Latency of HTTP attempts"
+    latencies_ms = sorted(float(seconds) * 1000 for seconds in samples["latency_s"])
+    if not latencies_ms:
+        return _empty(title)
+    marks = {percent: percentile(latencies_ms, percent) or 0.0 for percent in _LINE_STYLES}
+    alt = f"{len(latencies_ms)} attempts: " + ", ".join(
+        f"p{percent} {value:.1f} ms" for percent, value in marks.items()
+    )
+
+    def draw(histogram: "Axes", shares: "Axes") -> None:
+        histogram.hist(latencies_ms, bins=min(30, max(5, math.isqrt(len(latencies_ms)) * 2)), color=_BLUE)
+        histogram.set(xlabel="latency (ms)", ylabel="attempts", title="how many")
+        shares.ecdf(latencies_ms, color=_BLUE)
+        shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
+        for percent, value in marks.items():
+            shares.axvline(value, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=f"p{percent} {value:.1f} ms")
+        shares.legend(loc="lower right")
+
+    return Chart(title, alt, _png(draw, columns=2))
+
+
+def success_chart(samples: "pd.DataFrame") -> Chart:
+    """The success rate of attempts, by operation, with its 95 % interval (Wilson 1927).
+
+    A 404 to the question whether an object exists is an answer, so `not_found` counts neither way.
+    """
+    title = "Success rate of HTTP attempts"
+    counted = samples[samples["outcome"] != "not_found"]
+    if counted.empty:
+        return _empty(title)
+    by_operation = counted.groupby("operation")["outcome"]
+    rows = [(str(name), int((outcomes == "success").sum()), len(outcomes)) for name, outcomes in by_operation]
+    alt = "; ".join(f"{name}: {good} of {total} succeeded" for name, good, total in rows)
+
+    def draw(axes: "Axes") -> None:
+        for row, (_, good, total) in enumerate(rows):
+            low, high = wilson_interval(good, total)
+            axes.plot([100 * low, 100 * high], [row, row], color=_GREY, linewidth=2)
+            axes.plot(
+                100 * good / total,
+                row,
+                marker="o" if good == total else "X",
+                markersize=9,
+                color=_BLUE if good == total else _ORANGE,
+            )
+            axes.annotate(
+                f"{good} of {total}", (100 * good / total, row), (0, 9), textcoords="offset points", ha="center"
+            )
+        axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+        axes.set(
+            xlim=(-5, 108),
+            ylim=(-0.7, len(rows) - 0.3),
+            xlabel="attempts that succeeded (%)",
+            title="● all, ✖ not all; line: 95 % interval",
+        )
+
+    return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
+
+
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a rate (0 to 1), right also for few samples and for rates of 0 and 1."""
+    rate, z2 = successes / total, _Z_95**2
+    centre = (rate + z2 / (2 * total)) / (1 + z2 / total)
+    spread = _Z_95 / (1 + z2 / total) * math.sqrt(rate * (1 - rate) / total + z2 / (4 * total**2))
+    return max(0.0, centre - spread), min(1.0, centre + spread)
+
+
+def _empty(title: str) -> Chart:
+    def draw(axes: "Axes") -> None:
+        axes.text(0.5, 0.5, "no data", ha="center", va="center")
+        axes.set_axis_off()
+
+    return Chart(title, "No attempts are recorded, so there is no data to show", _png(draw, columns=1))
+
+
+def _png(draw: Any, *, columns: int, rows: int = 5) -> bytes:
+    # Without pyplot: it keeps figures alive and chooses a display.
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(8, 1.2 + 0.45 * max(rows, 4)), dpi=110, layout="constrained", facecolor="white")
+        axes = figure.subplots(1, columns, squeeze=False)[0]
+        draw(*axes)
+        out = io.BytesIO()
+        figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,124 @@
+"""The sections of the audit, each a piece of HTML for a reader who runs nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from opslib.audit.charts import Chart, latency_chart, success_chart, wilson_interval
+from opslib.audit.facts import Facts, Verdict, load
+from opslib.html import Html, code, table
+from opslib.html import verdict as word
+from opslib.ledger import FILE_NAME
+from opslib.samples import success_rate_percent
+from opslib.settings import Settings
+
+# A run on the sandbox that comes with the project, so that the page can be looked at before there is one's own.
+RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The audit of one run. Every section is made from the ledger alone."""
+
+    facts: Facts
+    recorded: bool = False
+
+    @classmethod
+    def open(cls, run_id: str | None = None, home: Path | None = None) -> "AuditReport":
+        """The audit of a run in the workspace, by default its last walk.
+
+        Only where neither run nor workspace is named and there is no ledger yet, the recorded example is shown.
+        """
+        workspace = home or Settings.load().home
+        if not (home or run_id or (workspace / FILE_NAME).exists()):
+            return cls(load(RECORDED), recorded=True)
+        return cls(load(workspace, run_id))
+
+    def summary(self) -> Html:
+        """Two verdicts that must not be confused, in words."""
+        rows = [
+            (verdict.control, word(verdict.word), verdict.why)
+            for verdict in (self.facts.compliance(), self.facts.http())
+        ]
+        shown = table("Two separate verdicts", ("Question", "Verdict", "Why"), rows)
+        example = "<p><strong>This is the recorded example that comes with the kit, not your org.</strong></p>"
+        return Html((example if self.recorded else "") + shown.html, shown.plain)
+
+    def scope(self) -> Html:
+        """Who did what, when, where and with which versions; and which record this page was made from."""
+        started, ledger = self.facts.started, self.facts.ledger
+        about = started.data
+        connected = self.facts.last_end("connect")
+        rows = {
+            "Run": self.facts.run_id,
+            "Started (UTC)": started.at,
+            "Last entry (UTC)": self.facts.entries[-1].at,
+            "By": f"{about['user']} on {about['host']}",
+            "Org's API": (connected.data.get("data") or {}).get("api_url", "no data") if connected else "no data",
+            "Backend": about.get("backend", "no data"),
+            "Versions": f"opslib {about['opslib']}, Python {about['python']}",
+            "Ledger entries": f"{ledger.entries}, of which {len(self.facts.entries)} are this run's",
+            "Head of the chain (SHA-256)": code(ledger.head),
+        }
+        return table("Scope and provenance", ("What", "Value"), rows.items())
+
+    def verdicts(self) -> Html:
+        """Each control with the ledger entries it rests on."""
+        rows = [(v.control, word(v.word), v.why, _numbers(v)) for v in self.facts.verdicts()]
+        return table("Controls", ("Control", "Verdict", "Why", "Rests on entries"), rows)
+
+    def operations(self) -> Html:
+        """Success rate with its interval, and latency percentiles, with methods stated."""
+        good, bad = self.facts.operations()
+        rate, total = success_rate_percent(good, bad), good + bad
+        low, high = wilson_interval(good, total) if total else (0.0, 0.0)
+        rows = [
+            ("Operations", total),
+            ("Succeeded", good),
+            ("Failed", bad),
+            ("Success rate", "no data" if rate is None else f"{rate:.1f} %"),
+            ("95 % interval of the rate (Wilson)", f"{100 * low:.1f} % to {100 * high:.1f} %" if total else "no data"),
+            ("HTTP attempts", len(self.facts.samples())),
+            *(
+                (f"Latency {name}", "no data" if ms is None else f"{ms:.1f} ms")
+                for name, ms in self.facts.latency_ms().items()
+            ),
+        ]
+        caption = "Calls to Genesys. Percentiles by linear interpolation (type 7), over all attempts"
+        return table(caption, ("Figure", "Value"), rows)
+
+    def latency(self) -> Chart:
+        """The distribution of latencies."""
+        return latency_chart(self.facts.samples())
+
+    def success(self) -> Chart:
+        """Success rates by operation."""
+        return success_chart(self.facts.samples())
+
+    def steps(self) -> Html:
+        """What was done, in order."""
+        rows = [
+            (
+                entry.data["step"].replace("_", " "),
+                entry.kind.removeprefix("step."),
+                entry.data.get("summary", ""),
+                entry.at,
+                entry.seq,
+            )
+            for entry in self.facts.entries
+            if entry.kind.startswith("step.") and entry.kind != "step.started"
+        ]
+        return table("Steps, in order", ("Step", "State", "What happened", "When (UTC)", "Entry"), rows)
+
+    def problems(self) -> Html:
+        """Every attempt that failed and every error, with the correlation id that support asks for."""
+        rows = [(p.where, p.what, p.cause, code(p.correlation_id), p.at, p.entry) for p in self.facts.problems()]
+        if not rows:
+            return Html("<p>No attempt failed, none had to be repeated, and no step ended in an error.</p>", "none")
+        head = ("Where", "What", "Cause", "Correlation id", "When (UTC)", "Entry")
+        return table("Errors and retries", head, rows)
+
+
+def _numbers(verdict: Verdict) -> str:
+    numbers: Sequence[int] = verdict.entries
+    return ", ".join(map(str, numbers)) or ("the whole ledger" if verdict.control == "The record is intact" else "–")

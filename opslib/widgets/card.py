@@ -1,0 +1,220 @@
+"""A card shows one step of the walk and runs it on a click.
+
+1. The button's handler starts one supervised task, or does nothing while that task runs; `click` presses the same
+   button and awaits the same task.
+2. The task asks `Walk.run`, which holds the rules: a step that is blocked, or whose form is not valid, sends nothing.
+3. However the task ends, it ends in the card's own lines: no exception leaves it, nothing is printed.
+4. Every change of the walk redraws the card from the walk, so two cards for one step agree.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from opslib.errors import InvalidInput, OpslibError, StepBlocked
+from opslib.html import text
+from opslib.steps import STEPS, Result, Walk
+from opslib.widgets.changes import NOT_STARTED, what_changed
+from opslib.widgets.fields import show
+from opslib.widgets.form import Panel
+from opslib.widgets.receipt import CardState, View, close, heading, receipt, status_line, table, trouble
+from opslib.widgets.results import rows
+from opslib.widgets.shown import mimebundle
+
+_VERBS: dict[CardState, str] = {
+    "done": "Run again",
+    "stale": "Run again",
+    "failed": "Retry",
+    "unknown": "Retry",
+    "cancelled": "Retry",
+}
+_BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
+
+
+class StepCancelled(OpslibError):
+    """A step was stopped before it finished."""
+
+
+class StepCard:
+    """One step as a widget with a static receipt. `form` stands above the buttons.
+
+    `help` is one line: what the step does and what it needs.
+    """
+
+    def __init__(self, walk: Walk, step_name: str, form: Panel | None = None, *, help: str = "") -> None:
+        self._walk, self._step, self._form, self._help = walk, STEPS[step_name], form, help
+        self._task: asyncio.Task[Result | OpslibError] | None = None
+        # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
+        self._notice: OpslibError | None = None
+        self._noticed_in: object = None
+        self.run_button = w.Button(description="Run", button_style="primary", tooltip=f"Run “{self._step.title}”")
+        self.cancel_button = w.Button(description="Cancel", tooltip=f"Cancel “{self._step.title}”", disabled=True)
+        self.run_button.on_click(lambda _: self._start())
+        self.cancel_button.on_click(lambda _: self.cancel())
+        self._progress, self._status, self._result, self._trouble = (w.HTML() for _ in range(4))
+        self.widget = w.VBox(
+            [
+                w.HTML(close(heading(self._step.title, help))),
+                *([form.widget] if form else []),
+                w.HBox([self.run_button, self.cancel_button]),
+                self._progress,
+                self._status,
+                self._result,
+                self._trouble,
+            ],
+            layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
+        )
+        for listeners in (walk.on_change, *([form.on_change] if form else [])):
+            listeners.append(self._changed)
+        self._changed()
+
+    async def click(self) -> Result:
+        """Press Run and wait for the end. A step that runs already is joined.
+
+        Raises the step's error, StepBlocked, InvalidInput for a form that is not valid, or StepCancelled: so a
+        notebook that runs on its own stops there. A result that is "unknown" is returned.
+        """
+        self.run_button.click()
+        assert self._task  # noqa: S101 (the handler made it)
+        # Shielded: interrupting the cell leaves the step to its Cancel button.
+        outcome = await asyncio.shield(self._task)
+        if isinstance(outcome, OpslibError):
+            raise outcome.with_traceback(None) from None
+        return outcome
+
+    def cancel(self) -> None:
+        """Stop the step if it is running. What it had sent stays sent."""
+        self._walk.cancel(self._step.name)
+
+    @property
+    def state(self) -> CardState:
+        """Where the step stands, as the card says it."""
+        return self._view().state
+
+    def receipt(self) -> str:
+        """The card as it is now, as static HTML."""
+        return receipt(self._view())
+
+    def __repr__(self) -> str:
+        return f"{self._step.title}: {self.state}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return mimebundle(self.widget, self.receipt(), repr(self))
+
+    def _start(self) -> None:
+        if not self._task or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> Result | OpslibError:
+        """The supervised task: every way to end is a value."""
+        self._notice = None
+        try:
+            self._check_form()
+            return await self._walk.run(self._step.name)
+        except OpslibError as error:
+            outcome = error
+        except asyncio.CancelledError:
+            if (own := asyncio.current_task()) and own.cancelling():
+                raise  # the program is ending, not the step
+            outcome = _cancelled(self._step.title)
+        except Exception as error:  # noqa: BLE001 (supervision: a defect becomes a card, not a lost exception)
+            outcome = _unexpected(self._step.title, error)
+        kept = self._walk.result(self._step.name)
+        if not (kept and kept.error is outcome):
+            self._notice, self._noticed_in = outcome, self._situation()
+        self._changed()
+        return outcome
+
+    def _check_form(self) -> None:
+        if self._form and (problems := self._form.problems):
+            raise InvalidInput(
+                f"“{self._step.title}” cannot run yet",
+                cause="; ".join(problems),
+                fix="correct the fields named; nothing was sent",
+            )
+
+    def _situation(self) -> object:
+        return self._walk.state(self._step.name), tuple(self._reasons())
+
+    def _reasons(self) -> Sequence[str]:
+        return [*(self._form.problems if self._form else ()), *self._walk.blockers(self._step.name)]
+
+    def _view(self, *, measured: bool = False) -> View:
+        state: CardState = self._walk.state(self._step.name)
+        result = self._walk.result(self._step.name)
+        notice = self._notice if state != "running" else None
+        reasons = self._reasons()
+        summary, error, changes = "", None, list[str]()
+        if state == "ready" and reasons:
+            state = "waiting"
+        if result and state in ("done", "failed", "unknown", "stale"):
+            summary, error = result.summary, result.error
+        if state == "stale":
+            summary, error = "an input has changed since; this is what was found before", None
+        if isinstance(notice, StepCancelled):
+            state, summary, error = "cancelled", "stopped before it finished; what had been sent stays sent", None
+            changes = what_changed(self._walk.journal, self._step.name)
+        elif notice:
+            error = notice
+            refused = isinstance(notice, StepBlocked | InvalidInput)
+            changes = [NOT_STARTED] if refused else what_changed(self._walk.journal, self._step.name)
+            state = state if refused else "failed"
+            summary = summary if refused else notice.title
+        elif error:
+            changes = what_changed(self._walk.journal, self._step.name)
+        shown = result if state in ("done", "unknown", "stale") else None
+        return View(
+            title=self._step.title,
+            about=self._help,
+            state=state,
+            summary=summary,
+            reasons=() if state == "running" else reasons,
+            inputs=self._form.rows() if self._form else (),
+            result=rows(shown, measured=measured) if shown else (),
+            error=error,
+            changes=changes,
+        )
+
+    def _changed(self) -> None:
+        """Redraw. Called in the middle of the walk's work, so it never raises."""
+        try:
+            if self._form:
+                self._form.sync()
+            if self._notice and self._noticed_in != self._situation():
+                self._notice = None
+            self._draw(self._view(measured=True))
+        except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the step)
+            show(self._status, f'<div role="status">This card cannot be drawn ({text(type(error).__name__)})</div>')
+
+    def _draw(self, view: View) -> None:
+        running = view.state == "running"
+        self.run_button.description = _VERBS.get(view.state, "Run")
+        self.run_button.disabled = running or bool(view.reasons)
+        self.cancel_button.disabled = not running
+        label = text(f"{view.title} is running")
+        show(self._progress, f'<progress aria-label="{label}" style="width:20em"></progress>' if running else "")
+        show(self._status, close(status_line(view)))
+        show(self._result, close(table("Result", view.result)))
+        show(self._trouble, close(trouble(view)))
+
+
+def _cancelled(title: str) -> StepCancelled:
+    return StepCancelled(
+        f"“{title}” was cancelled",
+        cause="it was stopped before it finished; what had been sent stays sent",
+        fix="run it again",
+    )
+
+
+def _unexpected(title: str, error: Exception) -> OpslibError:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f", in {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    return OpslibError(
+        f"Unexpected error in “{title}”",
+        cause=f"{type(error).__name__}: {error}{place}",
+        fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
+    )

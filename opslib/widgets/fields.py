@@ -1,0 +1,315 @@
+"""One input per field of a pydantic model, chosen by its annotation, with label, help and its error beside it.
+
+str → text · int → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · SecretStr → secret
+field · model → its fields · union of models → a list, and the fields of what is chosen. A field that can have one
+value only is not shown.
+"""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
+
+import ipywidgets as w
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from opslib.html import text
+from opslib.widgets.receipt import note, problem
+from opslib.widgets.secret import LABEL_STYLE, WIDE, SecretField
+
+Loc = tuple[int | str, ...]
+Edited = Callable[[], None]
+
+_UNITS = {"days": "days", "s": "seconds"}
+_CAPITALS = {"id": "id", "url": "URL", "arn": "ARN", "api": "API", "aws": "AWS", "env": "variable"}
+_INDENT = "0 0 0 18.6em"  # below the inputs, not below their labels
+_LABEL = {"width": LABEL_STYLE["description_width"], "margin": "2px 4px 2px 2px"}  # where an input has its own
+
+
+class Control(Protocol):
+    """One field, or a group of them, on the screen."""
+
+    widget: w.Widget
+
+    def raw(self) -> Any:
+        """The value as typed, for the model to judge."""
+
+    def load(self, value: Any) -> None:
+        """Show a value of the model."""
+
+    def find(self, loc: Loc) -> "Control | None":
+        """The control that an error of pydantic belongs to; None when it speaks of something not chosen."""
+
+    def explain(self, message: str) -> None:
+        """Show what is wrong, or with an empty text that nothing is."""
+
+    def label(self, loc: Loc) -> str:
+        """The name of a field below this one, for people."""
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Label and text of each field, for a table; no secret."""
+
+
+def label_of(name: str, info: FieldInfo) -> str:
+    """A field's label: its title, or its name in words with the unit in brackets."""
+    if info.title:
+        return info.title
+    words = name.split("_")
+    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
+    said = " ".join(_CAPITALS.get(word, word) for word in (words[:-1] if unit else words))
+    return f"{said[0].upper()}{said[1:]}" + (f" ({unit})" if unit else "")
+
+
+def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, str] | None = None) -> Control | None:
+    """The control for a field; None when it can have one value only. `options` is {label: value} for a list.
+
+    Raises TypeError for an annotation that no control knows.
+    """
+    kind, label, about = info.annotation, label_of(name, info), info.description or ""
+    members = [member for member in get_args(kind) if member is not type(None)]
+    if options is not None:
+        return Simple(label, about, w.Dropdown(options=list(options.items())), edited)
+    if get_origin(kind) in (Union, types.UnionType):
+        if len(members) > 1 and all(_is_model(member) for member in members):
+            return Choice(label, about, members, edited)
+        kind = members[0] if len(members) == 1 else kind
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        return Simple(label, about, w.Dropdown(options=choices), edited) if len(choices) > 1 else None
+    if get_origin(kind) is tuple and get_origin(members[0]) is Literal:
+        return Several(label, about, get_args(members[0]), edited)
+    if kind is SecretStr:
+        return Secret(label, about, edited)
+    if kind is bool:
+        return Simple(label, about, w.Checkbox(indent=False), edited)
+    if kind is int:
+        # Not a bounded one: that would change what was typed instead of saying what is wrong with it.
+        return Simple(label, about, w.IntText(), edited)
+    if kind is str:
+        return Simple(label, about, w.Text(continuous_update=False), edited)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        group = Group(kind, edited)
+        return group if group.controls else None
+    raise TypeError(f"no control for {name}: {kind}")
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+class _Explained:
+    """The lines below an input: help, a note that may change, and what is wrong."""
+
+    def __init__(self, about: str) -> None:
+        self._problem = w.HTML(layout={"margin": _INDENT})
+        self._note = w.HTML(layout={"margin": _INDENT})
+        self.lines = [_line(note(about)), self._note, self._problem]
+        for line in (self._note, self._problem):
+            show(line, "")
+
+    def explain(self, message: str) -> None:
+        show(self._problem, problem(message))
+
+    def note(self, message: str) -> None:
+        """A line about the value, such as where it came from."""
+        show(self._note, note(message))
+
+    def find(self, loc: Loc) -> Control | None:
+        return self  # type: ignore[return-value]  # subclasses are controls
+
+
+def show(line: w.HTML, html: str) -> None:
+    """Set a line's text; an empty line takes no room."""
+    line.value = html
+    line.layout.display = None if html else "none"
+
+
+def _line(html: str) -> w.HTML:
+    line = w.HTML(layout={"margin": _INDENT})
+    show(line, html)
+    return line
+
+
+class Simple(_Explained):
+    """One input with its label."""
+
+    def __init__(self, label: str, about: str, field: w.Widget, edited: Edited) -> None:
+        super().__init__(about)
+        self._label, self._input = label, field
+        field.description, field.style, field.layout = label, LABEL_STYLE, WIDE
+        if isinstance(field, w.Checkbox):  # its label stands to the right of the box
+            field.layout = {"width": "auto", "margin": _INDENT}
+        field.observe(lambda _: edited(), "value")
+        self.widget = w.VBox([field, *self.lines])
+
+    def raw(self) -> Any:
+        return self._input.value
+
+    def load(self, value: Any) -> None:
+        self._input.value = "" if value is None else value
+
+    def label(self, loc: Loc) -> str:
+        return self._label
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, _words(self.raw()))]
+
+
+class Several(_Explained):
+    """Checkboxes, of which any number may be ticked."""
+
+    def __init__(self, label: str, about: str, options: Sequence[str], edited: Edited) -> None:
+        super().__init__(about)
+        self._label = label
+        self._boxes = {option: w.Checkbox(description=option, indent=False, layout=WIDE) for option in options}
+        for box in self._boxes.values():
+            box.observe(lambda _: edited(), "value")
+        name = w.HTML(f'<div style="text-align:right">{text(label)}</div>', layout=_LABEL)
+        self.widget = w.VBox([w.HBox([name, w.VBox(list(self._boxes.values()))]), *self.lines])
+
+    def raw(self) -> Any:
+        return tuple(option for option, box in self._boxes.items() if box.value)
+
+    def load(self, value: Any) -> None:
+        for option, box in self._boxes.items():
+            box.value = option in value
+
+    def label(self, loc: Loc) -> str:
+        return self._label
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, ", ".join(self.raw()) or "none")]
+
+
+class Secret(_Explained):
+    """A secret; its value stays in a SecretStr."""
+
+    def __init__(self, label: str, about: str, edited: Edited) -> None:
+        super().__init__(about)
+        self._label = label
+        self.field = SecretField(label, on_edit=edited)
+        self.widget = w.VBox([self.field.widget, *self.lines])
+
+    def raw(self) -> Any:
+        return self.field.value
+
+    def load(self, value: Any) -> None:
+        if value != self.field.value:
+            self.field.load(value)
+
+    def note(self, message: str) -> None:
+        """Where the value came from: said by the field itself."""
+        if self.field.is_set:
+            self.field.load(self.field.value, message)
+
+    def label(self, loc: Loc) -> str:
+        return self._label
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, self.field.words())]
+
+
+class Group:
+    """The fields of a model, in order. `include` names those to show; `options` the lists to choose from."""
+
+    def __init__(
+        self,
+        model: type[BaseModel],
+        edited: Edited,
+        *,
+        include: Sequence[str] | None = None,
+        options: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        made = {
+            name: control(name, model.model_fields[name], edited, (options or {}).get(name))
+            for name in include or model.model_fields
+        }
+        self.controls: dict[str, Control] = {name: one for name, one in made.items() if one}
+        self.widget = w.VBox([one.widget for one in self.controls.values()])
+
+    def raw(self) -> Any:
+        return {name: one.raw() for name, one in self.controls.items()}
+
+    def load(self, value: Any) -> None:
+        for name, one in self.controls.items():
+            one.load(getattr(value, name))
+
+    def find(self, loc: Loc) -> Control | None:
+        if loc and (child := self.controls.get(str(loc[0]))):
+            return child.find(loc[1:])
+        return self
+
+    def explain(self, message: str) -> None:
+        """A group has no line of its own; its form says it."""
+        if not message:
+            for one in self.controls.values():
+                one.explain("")
+
+    def label(self, loc: Loc) -> str:
+        child = self.controls.get(str(loc[0])) if loc else None
+        return child.label(loc[1:]) if child else ""
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [row for one in self.controls.values() for row in one.rows()]
+
+
+class Choice(_Explained):
+    """One of several models: a list to choose from, and the fields of the chosen one."""
+
+    def __init__(self, label: str, about: str, models: Sequence[type[BaseModel]], edited: Edited) -> None:
+        super().__init__(about)
+        self._label, self._edited = label, edited
+        self._groups = {model: Group(model, edited) for model in models}
+        titles = [(str(model.model_config.get("title") or model.__name__), model) for model in models]
+        self._list = w.Dropdown(options=titles, description=label, style=LABEL_STYLE, layout=WIDE)
+        self._list.observe(lambda _: self._chosen(), "value")
+        self._place = w.VBox()
+        self.widget = w.VBox([self._list, *self.lines[:1], self._place, *self.lines[1:]])
+        self._show()
+
+    @property
+    def chosen(self) -> type[BaseModel]:
+        """The model that is chosen."""
+        model: type[BaseModel] = self._list.value
+        return model
+
+    def raw(self) -> Any:
+        return self._groups[self.chosen].raw()
+
+    def load(self, value: Any) -> None:
+        self._groups[type(value)].load(value)
+        self._list.value = type(value)
+        self._show()
+
+    def find(self, loc: Loc) -> Control | None:
+        if not loc:
+            return self
+        if loc[0] == self.chosen.__name__:
+            found = self._groups[self.chosen].find(loc[1:])
+            return self if isinstance(found, Group) else found
+        return None
+
+    def explain(self, message: str) -> None:
+        super().explain(message)
+        if not message:
+            for group in self._groups.values():
+                group.explain("")
+
+    def label(self, loc: Loc) -> str:
+        return self._groups[self.chosen].label(loc[1:]) or self._label
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, str(self._list.label)), *self._groups[self.chosen].rows()]
+
+    def _chosen(self) -> None:
+        self._show()
+        self._edited()
+
+    def _show(self) -> None:
+        self._place.children = [self._groups[self.chosen].widget]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value != "" else "not set"

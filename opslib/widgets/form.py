@@ -1,0 +1,191 @@
+"""A form made from a pydantic model: what is valid is handed on at once, what is not is explained beside its field."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import ipywidgets as w
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from opslib.errors import OpslibError
+from opslib.widgets.fields import Control, Group, Loc, show
+from opslib.widgets.receipt import Rows, close, problem, table
+
+M = TypeVar("M", bound=BaseModel)
+
+# pydantic's words where they speak of types and patterns; {…} is filled from the error's context.
+_PLAIN = {
+    "missing": "a value is needed",
+    "int_type": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_short": "needs {min_length} characters or more",
+    "string_too_long": "must have {max_length} characters or fewer",
+    "too_short": "choose {min_length} or more",
+    "string_pattern_mismatch": "does not have the expected form",
+}
+
+
+class Panel(Protocol):
+    """What a card shows between its help and its buttons."""
+
+    widget: w.Widget
+    on_change: list[Callable[[], None]]  # called when the problems or the values may have changed
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Why the step cannot run with what stands here; empty when it can."""
+
+    def rows(self) -> Rows:
+        """What stands here, for the receipt."""
+
+    def sync(self) -> None:
+        """Follow the walk after a change."""
+
+
+class Form(Generic[M]):
+    """Inputs for the fields of a model.
+
+    Args:
+        model: the pydantic model; titles, descriptions and annotations make labels, help and inputs.
+        read: the value as it is elsewhere now; the form follows it while nothing wrong is typed.
+        commit: takes a valid value. May raise ValidationError or an OpslibError, such as for a value that does not
+            fit with another form's; the form then shows it and nothing is taken.
+        include: the fields to show, by default all.
+        options: for a field, {label: value} to choose from.
+        build: makes the model from the values typed; by default `model.model_validate`.
+        annotate: called with the form's controls after every change, to write notes below the fields.
+    """
+
+    def __init__(
+        self,
+        model: type[M],
+        read: Callable[[], M],
+        commit: Callable[[M], None],
+        *,
+        include: Sequence[str] | None = None,
+        options: Mapping[str, Mapping[str, str]] | None = None,
+        build: Callable[[dict[str, Any]], M] | None = None,
+        annotate: Callable[[Mapping[str, Control]], None] = lambda _: None,
+    ) -> None:
+        self._read, self._commit, self._annotate = read, commit, annotate
+        self._build: Callable[[dict[str, Any]], M] = build or model.model_validate
+        self.on_change: list[Callable[[], None]] = []
+        self._busy = False
+        self._problems: dict[str, str] = {}
+        self._group = Group(model, self._edited, include=include, options=options)
+        self._whole = w.HTML()
+        self.widget = w.VBox([self._group.widget, self._whole])
+        self._shown: M | None = None
+        self._explain([])
+        self.sync()
+
+    @property
+    def controls(self) -> Mapping[str, Control]:
+        """The controls by field name."""
+        return self._group.controls
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, field by field; empty when all is valid."""
+        return [f"{label}: {message}" if label else message for label, message in self._problems.items()]
+
+    def rows(self) -> Rows:
+        """Label and text of each field; no secret."""
+        return self._group.rows()
+
+    def sync(self) -> None:
+        """Follow a change made elsewhere: show it, or try again what did not fit before."""
+        if self._busy:
+            return
+        if self._problems:
+            self._check()
+        elif (value := self._read()) != self._shown:
+            self._load(value)
+
+    def _load(self, value: M) -> None:
+        self._busy = True
+        try:
+            self._group.load(value)
+            self._annotate(self._group.controls)
+        finally:
+            self._busy = False
+        self._shown = value
+
+    def _edited(self) -> None:
+        if not self._busy:
+            self._check()
+
+    def _check(self) -> None:
+        self._busy = True
+        try:
+            value = self._build(self._group.raw())
+            self._commit(value)
+        except ValidationError as error:
+            self._explain(error.errors(include_url=False, include_input=False))
+        except OpslibError as error:
+            self._explain([], error.cause)
+        else:
+            self._shown = value
+            self._explain([])
+            self._annotate(self._group.controls)
+        finally:
+            for callback in self.on_change:
+                callback()
+            self._busy = False
+
+    def _explain(self, items: Sequence[ErrorDetails], whole: str = "") -> None:
+        said: dict[str, str] = {"": whole} if whole else {}
+        self._group.explain("")
+        for item in items:
+            place = self._place(item)
+            found = self._group.find(place)
+            if found is None:
+                continue  # about a choice that was not made
+            message = _plain(item)
+            if found is self._group:
+                said[""] = "; ".join(filter(None, (said.get("", ""), message)))
+            else:
+                found.explain(message)
+                said[self._group.label(place)] = message
+        show(self._whole, problem(said.get("", "")))
+        self._problems = said
+
+    def _place(self, item: ErrorDetails) -> Loc:
+        """Where the error belongs. Settings check their URLs together and name the one meant in the title."""
+        cause = (item.get("ctx") or {}).get("error")
+        if not item["loc"] and isinstance(cause, OpslibError):
+            for name in self._group.controls:
+                if f"_{name.upper()} " in cause.title:
+                    return (name,)
+        return item["loc"]
+
+
+class Summary:
+    """A table instead of a form: what a step will use, as it is now."""
+
+    def __init__(self, caption: str, read: Callable[[], Rows]) -> None:
+        self._caption, self._read = caption, read
+        self.widget = w.HTML()
+        self.problems: Sequence[str] = ()
+        self.on_change: list[Callable[[], None]] = []
+        self.sync()
+
+    def rows(self) -> Rows:
+        """Label and text of each value."""
+        return self._read()
+
+    def sync(self) -> None:
+        """Show the values as they are now."""
+        self.widget.value = close(table(self._caption, self._read()))
+
+
+def _plain(item: ErrorDetails) -> str:
+    context = item.get("ctx") or {}
+    cause = context.get("error")
+    if isinstance(cause, OpslibError):
+        return cause.cause
+    if words := _PLAIN.get(item["type"]):
+        return words.format_map(context)
+    return item["msg"].removeprefix("Value error, ")

@@ -1,0 +1,151 @@
+"""What a card shows, as static HTML: no script, no widgets, readable without a kernel.
+
+Text takes the page's own colours, so it reads well in light and dark; colour only decorates. Every value is redacted
+and escaped, whoever made it. A receipt is the same for the same outcome: it has no times, and leaves out the
+port of an address on this machine, which changes with every start.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from opslib import html
+from opslib.errors import OpslibError
+from opslib.html import text
+from opslib.steps import State
+
+CardState = State | Literal["cancelled"]
+Rows = Sequence[tuple[str, str]]
+
+_ICONS: dict[CardState, str] = {
+    "waiting": "…",
+    "ready": "○",
+    "running": "▶",
+    "done": "✔",
+    "failed": "✖",
+    "unknown": "?",
+    "stale": "↻",
+    "cancelled": "⊘",
+}
+_COLOURS: dict[CardState, str] = {
+    "done": "var(--jp-success-color1, #388e3c)",
+    "failed": "var(--jp-error-color1, #d32f2f)",
+    "unknown": "var(--jp-warn-color1, #f57c00)",
+    "stale": "var(--jp-warn-color1, #f57c00)",
+    "cancelled": "var(--jp-warn-color1, #f57c00)",
+}
+# A widget's lines stand as far apart as its inputs; text below them belongs closer together.
+_CLOSE = "line-height:1.4"
+_QUIET = "var(--jp-border-color1, #8a8a8a)"
+_LOCAL_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
+
+
+@dataclass(frozen=True)
+class View:
+    """All that one card says, as plain values.
+
+    Attributes:
+        reasons: why the step cannot run now; empty when it can.
+        inputs, result: label and text, row by row.
+        changes: what was and was not changed, sentence by sentence; for an error or a cancelled step.
+    """
+
+    title: str
+    about: str
+    state: CardState
+    summary: str = ""
+    reasons: Sequence[str] = ()
+    inputs: Rows = ()
+    result: Rows = ()
+    error: OpslibError | None = None
+    changes: Sequence[str] = ()
+
+
+def receipt(view: View) -> str:
+    """The whole card, as it is now."""
+    parts = (
+        heading(view.title, view.about),
+        status_line(view),
+        table(f"{view.title}: inputs", view.inputs),
+        table(f"{view.title}: result", view.result),
+        trouble(view),
+    )
+    edge = _COLOURS.get(view.state, _QUIET)
+    body = _LOCAL_PORT.sub(r"\1:…", "".join(parts))
+    return f'<div style="border-left:4px solid {edge};padding:0 0 0 12px;margin:8px 0">{body}</div>'
+
+
+def heading(title: str, about: str) -> str:
+    """The card's name, and what the step does."""
+    return f'<h3 style="margin:0 0 4px">{text(title)}</h3>\n<p style="margin:0 0 6px">{text(about)}</p>\n'
+
+
+def status_line(view: View) -> str:
+    """State as icon, word and summary; read out when it changes."""
+    said = "; ".join(part for part in (view.summary, *view.reasons) if part)
+    tail = f" — {text(said)}" if said else ""
+    return f'<div role="status" aria-live="polite" style="margin:4px 0">{state_words(view.state)}{tail}</div>'
+
+
+def state_words(state: CardState) -> str:
+    """A state as icon and word."""
+    return f'<span aria-hidden="true">{_ICONS[state]}</span> <strong>{state}</strong>'
+
+
+def table(caption: str, rows: Rows) -> str:
+    """Labels and texts, one pair a row; nothing when there are none."""
+    return html.table(caption, (), rows).html if rows else ""
+
+
+def overview(caption: str, header: Sequence[str], rows: Sequence[tuple[str, CardState, str]]) -> str:
+    """Every step with its state and summary."""
+    lines = [(title, html.Html(state_words(state)), summary) for title, state, summary in rows]
+    return _LOCAL_PORT.sub(r"\1:…", html.table(caption, header, lines).html)
+
+
+def trouble(view: View) -> str:
+    """The error with its cause and fix, and what was and was not changed; nothing when all is well."""
+    if view.error is None:
+        return facts({"Changes": " ".join(view.changes)}) if view.changes else ""
+    error = view.error
+    rows = {
+        "Cause": error.cause,
+        "Fix": error.fix,
+        "HTTP status": "" if error.status is None else str(error.status),
+        "Correlation id": error.correlation_id or "",
+        "Changes": " ".join(view.changes),
+    }
+    return (
+        f'<div role="alert" style="border:1px solid {_COLOURS["failed"]};padding:6px 10px;margin:6px 0">'
+        f'<p style="margin:0"><span aria-hidden="true">{_ICONS["failed"]}</span> <strong>Error:</strong> '
+        f"{text(error.title)}</p>{facts(rows)}</div>"
+    )
+
+
+def facts(rows: Mapping[str, str]) -> str:
+    """Names and texts below each other; those without a text are left out."""
+    lines = "".join(
+        f'<p style="margin:2px 0;overflow-wrap:anywhere"><strong>{text(name)}:</strong> {text(value)}</p>'
+        for name, value in rows.items()
+        if value
+    )
+    return f"<div>{lines}</div>"
+
+
+def close(html: str) -> str:
+    """The same HTML for a widget, with its lines close together; nothing when there is nothing."""
+    return f'<div style="{_CLOSE}">{html}</div>' if html else ""
+
+
+def problem(message: str) -> str:
+    """What is wrong with a value, to stand beside its field; nothing when nothing is."""
+    if not message:
+        return ""
+    icon = f'<span aria-hidden="true">{_ICONS["failed"]}</span>'
+    return close(f'<span role="alert">{icon} <strong>Error:</strong> {text(message)}</span>')
+
+
+def note(message: str) -> str:
+    """A line of help."""
+    return close(f"<small>{text(message)}</small>") if message else ""

@@ -1,0 +1,67 @@
+"""Which figures of a step's result are shown, and under which names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opslib.steps import Result
+
+_WRITTEN = {"id": "Id", "name": "Name", "version": "Version", "enabled": "Enabled"}
+
+_LABELS: dict[str, dict[str, str]] = {
+    "connect": {"api_url": "API", "backend": "Backend", "targets": "Storage targets in the org"},
+    "validate_bucket": {
+        "bucket_exists": "Bucket exists",
+        "encryption_enabled": "Encrypted by default",
+        "encryption_type": "Encryption",
+        "endpoint_reachable": "S3 answers",
+    },
+    "register_target": _WRITTEN,
+    "bind_policy": _WRITTEN,
+    "register_webhook": _WRITTEN,
+    "see_event": {"event.eventType": "Event", "event.entityId": "About the object"},
+    "report": {
+        "metrics.total_operations": "Operations",
+        "metrics.success_count": "Succeeded",
+        "metrics.failure_count": "Failed",
+        "metrics.success_rate_percent": "Success rate (%)",
+        "metrics.average_latency_ms": "Average latency (ms)",
+        "metrics.p95_latency_ms": "95th percentile of latency (ms)",
+        "compliance_status": "Verdict on HTTP calls only",
+        "routing_state": "Routing",
+    },
+}
+# Different in every run, so no part of a receipt; the ledger keeps them.
+_MEASURED = "_ms"
+
+
+def rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:
+    """Label and text of each figure; `measured` says whether latencies are among them."""
+    labels = _LABELS.get(result.step)
+    if labels is None:  # a step that this file does not know yet: what is simple, under its own names
+        labels = {key: key.replace("_", " ").capitalize() for key, value in result.data.items() if _simple(value)}
+    found = {path: _at(result.data, path) for path in labels if measured or not path.endswith(_MEASURED)}
+    return [(labels[path], _words(value)) for path, value in found.items() if value is not _ABSENT]
+
+
+_ABSENT = object()
+
+
+def _at(data: Mapping[str, Any], path: str) -> Any:
+    value: Any = data
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return value
+
+
+def _simple(value: object) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return "no data"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

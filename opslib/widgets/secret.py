@@ -1,0 +1,112 @@
+"""A field for a secret that leaves nothing behind.
+
+The browser sends the value once, when the field is left or Enter is pressed. It becomes a SecretStr, `redact` learns
+it, and the widget's own value is emptied before the handler returns: there and in the browser. It is not echoed to
+other windows either. So a saved notebook, a saved widget state and the page hold nothing.
+"""
+
+from collections.abc import Callable
+
+import ipywidgets as w
+from pydantic import SecretStr
+from traitlets import Unicode
+
+from opslib.html import text
+from opslib.redact import remember
+
+TYPED = "typed here"
+
+# Labels in one column, as wide as the longest.
+LABEL_STYLE = {"description_width": "18em"}
+WIDE = {"width": "100%", "max_width": "54em"}
+
+
+class _Input(w.Password):  # type: ignore[misc]
+    """A password input whose value the kernel does not send back."""
+
+    value = Unicode("").tag(sync=True, echo_update=False)
+
+
+class SecretField:
+    """A password input, whether a value is set and where it came from, and Clear.
+
+    Args:
+        label: what the secret is.
+        value: the secret that is known already, such as one from the environment.
+        source: where it came from, in words.
+        on_edit: called, without arguments, after the user changed it.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        value: SecretStr | None = None,
+        *,
+        source: str = "",
+        on_edit: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._label = label
+        self._on_edit = on_edit
+        self._input = _Input(
+            description=label,
+            continuous_update=False,
+            placeholder="type it, then press Enter",
+            style=LABEL_STYLE,
+            layout=WIDE,
+        )
+        self._clear = w.Button(description="Clear", tooltip=f"Forget the {label.lower()}", layout={"width": "auto"})
+        self._status = w.HTML()
+        self._input.observe(self._typed, "value")
+        self._clear.on_click(lambda _: self.clear())
+        self.widget = w.VBox(
+            [
+                self._input,
+                w.HBox([self._status, self._clear], layout={"align_items": "center", "margin": "0 0 0 18.6em"}),
+            ]
+        )
+        self.load(value or SecretStr(""), source)
+
+    @property
+    def value(self) -> SecretStr:
+        """The secret; empty when none is set."""
+        return self._value
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a value."""
+        return bool(self._value)
+
+    def load(self, value: SecretStr, source: str = "") -> None:
+        """Take a secret from elsewhere, without calling `on_edit`."""
+        remember(value)
+        self._value, self._source = value, source
+        self._render()
+
+    def clear(self) -> None:
+        """Forget the value."""
+        self.load(SecretStr(""))
+        self._on_edit()
+
+    def words(self) -> str:
+        """Whether it is set and from where; never the value, nor its length."""
+        if not self.is_set:
+            return "not set"
+        return f"set ({self._source})" if self._source else "set"
+
+    def __repr__(self) -> str:
+        return f"SecretField({self._label!r}: {self.words()})"
+
+    def _typed(self, change: dict[str, str]) -> None:
+        if not change["new"]:
+            return
+        try:
+            self.load(SecretStr(change["new"]), TYPED)
+        finally:
+            change["new"] = self._input.value = ""
+        self._on_edit()
+
+    def _render(self) -> None:
+        words = f"a value is {self.words()}" if self.is_set else "no value is set"
+        icon = "✔" if self.is_set else "○"
+        self._status.value = f'<span role="status"><span aria-hidden="true">{icon}</span> {text(words)}</span>'
+        self._clear.disabled = not self.is_set

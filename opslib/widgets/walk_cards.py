@@ -1,0 +1,89 @@
+"""One card per step of the walk."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ipywidgets as w
+
+from opslib.html import text
+from opslib.steps import STEPS, Walk
+from opslib.widgets.card import StepCard
+from opslib.widgets.receipt import overview
+from opslib.widgets.shown import mimebundle
+from opslib.widgets.walk_forms import forms
+
+AUTO_RUN = "OPSLIB_AUTO_RUN"
+
+_HELP = {
+    "connect": "Gets a token for the OAuth client and asks which API the org serves. Needs the client's id and secret.",
+    "validate_bucket": "Asks S3 whether the bucket is there, in its region and encrypted. Reads only.",
+    "register_target": "Tells Genesys about the bucket: one PUT, the same however often it is sent.",
+    "bind_policy": "Says which recordings go to the target and for how long: one PUT.",
+    "register_webhook": "Announces changes of targets and policies to the data lake: one PUT.",
+    "see_event": "Writes the policy once more, as it is, and waits until the data lake has the event.",
+    "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
+}
+
+
+def auto_run() -> bool:
+    """Whether cells run the steps themselves: OPSLIB_AUTO_RUN is 1, as in a build, under nbval or in CI."""
+    return os.environ.get(AUTO_RUN, "").strip().lower() in ("1", "true", "yes")
+
+
+class WalkCards(Mapping[str, StepCard]):
+    """The cards by step name, in the walk's order. Shown as a whole, an overview of all steps."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        panels = forms(walk)
+        self._cards = {name: StepCard(walk, name, panels.get(name), help=_help(name)) for name in STEPS}
+        self.widget = w.HTML()
+        for listeners in (walk.on_change, *(panel.on_change for panel in panels.values())):
+            listeners.append(self._changed)
+        self._changed()
+
+    def __getitem__(self, name: str) -> StepCard:
+        if name not in self._cards:
+            raise KeyError(f"no step {name!r}; there are: {', '.join(self._cards)}")
+        return self._cards[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cards)
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    def receipt(self) -> str:
+        """Every step with its state and summary, as static HTML."""
+        lines = [(f"{number}. {STEPS[name].title}", card.state, self._said(name)) for number, name, card in self._all()]
+        return overview(repr(self), ("Step", "State", "Result"), lines)
+
+    def __repr__(self) -> str:
+        return f"{self._done()} of {len(self._cards)} steps done"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return mimebundle(self.widget, self.receipt(), repr(self))
+
+    def _all(self) -> Iterator[tuple[int, str, StepCard]]:
+        return ((number, name, card) for number, (name, card) in enumerate(self._cards.items(), 1))
+
+    def _done(self) -> int:
+        return sum(card.state == "done" for card in self._cards.values())
+
+    def _said(self, name: str) -> str:
+        result = self._walk.result(name)
+        return result.summary if result and self._walk.state(name) == result.state else ""
+
+    def _changed(self) -> None:
+        try:
+            label = text(repr(self))
+            bar = f'<progress aria-label="{label}" value="{self._done()}" max="{len(self)}"></progress>'
+            self.widget.value = self.receipt() + bar
+        except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the step)
+            self.widget.value = f"The overview cannot be drawn ({text(type(error).__name__)})"
+
+
+def _help(name: str) -> str:
+    place = f"Step {list(STEPS).index(name) + 1} of {len(STEPS)}."
+    return f"{place} {_HELP.get(name, '')}".strip()

@@ -1,0 +1,103 @@
+"""The forms of the walk: each shows one part of the onboarding or the settings, and replaces it when valid."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
+
+from opslib.errors import AwsCredentialsInvalid
+from opslib.models import DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.settings import REGIONS, Settings
+from opslib.steps import Walk
+from opslib.widgets.fields import Choice, Control, Secret, Simple
+from opslib.widgets.form import Form, Panel, Summary
+
+P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
+
+_CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
+_MAY_BE_ABSENT = ("region", "api_url", "login_url")
+
+
+def forms(walk: Walk) -> dict[str, Panel]:
+    """What stands on each step's card, by step."""
+    target = _part(walk, "target", StorageTarget)
+    return {
+        "connect": connection_form(walk),
+        "validate_bucket": target,
+        "register_target": Summary("What will be registered", target.rows),
+        "bind_policy": _part(walk, "policy", RecordingPolicy),
+        "register_webhook": _part(walk, "webhook", DataLakeWebhook),
+    }
+
+
+def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
+    def commit(value: P) -> None:
+        walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
+
+    return Form(model, lambda: cast(P, getattr(walk.onboarding, name)), commit, annotate=_say_if_keys_are_set)
+
+
+def _say_if_keys_are_set(controls: Mapping[str, Control]) -> None:
+    choice = controls.get("credentials")
+    if isinstance(choice, Choice):
+        choice.note(keys_note(choice.raw()) if choice.chosen is KeyReference else "")
+
+
+def keys_note(names: Mapping[str, str]) -> str:
+    """Whether the target's AWS key is there, and where it was found."""
+    try:
+        _, source = KeyReference.model_validate(names).find()
+    except ValidationError:
+        return ""  # the field itself says what is wrong
+    except AwsCredentialsInvalid as error:
+        return f"✖ {error.cause}"
+    return f"✔ found in {source}"
+
+
+def connection_form(walk: Walk) -> Form[Settings]:
+    """Where the org is, and the OAuth client; each with where it came from."""
+
+    def build(raw: dict[str, Any]) -> Settings:
+        known = {name: getattr(walk.settings, name) for name in Settings.model_fields}
+        empty = {name: None for name in _MAY_BE_ABSENT if not raw[name]}
+        return Settings(**{**known, **raw, **empty})
+
+    def commit(value: Settings) -> None:
+        walk.settings = value
+
+    def annotate(controls: Mapping[str, Control]) -> None:
+        for name, words in origins(walk.settings).items():
+            control = controls[name]
+            if isinstance(control, Simple | Secret):
+                control.note(words)
+
+    return Form(
+        Settings,
+        lambda: walk.settings,
+        commit,
+        include=_CONNECTION,
+        options={"region": {"none: use the API URL": "", **{f"{k} ({v})": v for k, v in REGIONS.items()}}},
+        build=build,
+        annotate=annotate,
+    )
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    """Where each value of the connection came from, in words."""
+    found = {name: "from this session" if getattr(settings, name) else "" for name in _CONNECTION}
+    sources: tuple[tuple[str, type[EnvSettingsSource]], ...] = (
+        ("from .env", DotEnvSettingsSource),
+        ("from the environment", EnvSettingsSource),  # last: it counts before .env
+    )
+    for words, source in sources:
+        for name, value in source(cast(type[BaseSettings], Settings))().items():
+            if name in found and value and _same(getattr(settings, name), value):
+                found[name] = words
+    return found
+
+
+def _same(known: object, given: str) -> bool:
+    if isinstance(known, SecretStr):
+        return known.get_secret_value() == given
+    return known == REGIONS.get(given, given)

@@ -1,0 +1,67 @@
+import io
+
+import pytest
+from PIL import Image
+
+from opslib.audit.charts import Chart, latency_chart, success_chart, wilson_interval
+from opslib.samples import frame
+
+
+def _rows(*outcomes: str) -> list[dict[str, object]]:
+    return [
+        {
+            "run_id": "r", "operation": "upsert <b>", "step": "s", "method": "PUT", "endpoint": "/x", "attempt": 1,
+            "status": 200, "outcome": outcome, "latency_s": 0.01 * (number + 1),
+            "started_at": "2026-11-23T08:00:00.000Z", "correlation_id": None,
+        }
+        for number, outcome in enumerate(outcomes)
+    ]  # fmt: skip
+
+
+def _is_a_picture(chart: Chart) -> bool:
+    image = Image.open(io.BytesIO(chart.png)).convert("RGB")
+    return len(image.getcolors(maxcolors=image.width * image.height) or []) > 10
+
+
+def test_latency_chart_says_its_figures() -> None:
+    """The alternative text has count and percentiles as the DataFrame gives them."""
+    samples = frame(_rows(*["success"] * 40))
+    chart = latency_chart(samples)
+    quantiles = samples["latency_s"].quantile([0.5, 0.95, 0.99]) * 1000
+    for percent, value in zip((50, 95, 99), quantiles, strict=True):
+        assert f"p{percent} {value:.1f} ms" in chart.alt
+    assert chart.alt.startswith("40 attempts")
+    assert _is_a_picture(chart)
+
+
+def test_success_chart_counts_per_operation_and_escapes() -> None:
+    """Failures are shown, a 404 to a question counts neither way, and names are escaped."""
+    chart = success_chart(frame(_rows("success", "server_error", "not_found", "success")))
+    assert chart.alt == "upsert <b>: 2 of 3 succeeded"
+    html = chart._repr_mimebundle_()["text/html"]
+    assert "upsert &lt;b&gt;: 2 of 3" in html
+    assert "<b>" not in html
+    assert 'alt="upsert' in html
+    assert _is_a_picture(chart)
+
+
+@pytest.mark.parametrize("draw", [latency_chart, success_chart])
+def test_no_samples_are_no_data(draw: object) -> None:
+    """An empty DataFrame is said to be empty, not drawn as zero."""
+    assert "no data" in draw(frame([])).alt  # type: ignore[operator]
+
+
+def test_pictures_are_reproducible() -> None:
+    """The same samples give the same bytes."""
+    samples = frame(_rows(*["success"] * 9))
+    assert latency_chart(samples) == latency_chart(samples)
+
+
+@pytest.mark.parametrize(
+    ("good", "total", "low", "high"),
+    # Newcombe 1998, table I, method 3: 81/263, 15/148, 0/20, 1/29
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_interval(good: int, total: int, low: float, high: float) -> None:
+    """The published examples."""
+    assert wilson_interval(good, total) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))

@@ -1,0 +1,67 @@
+"""The reviewer's page in a real browser, as a file: accessible, self-contained, readable narrow, dark and on paper."""
+
+from pathlib import Path
+
+import pytest
+from nbconvert import HTMLExporter
+from playwright.async_api import Page
+
+from opslib.audit.page import write_page
+from opslib.audit.report import RECORDED
+from opslib.steps import STEPS
+
+from .page import Guard, axe, screenshot
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_page(tmp_path_factory.mktemp("audit"), home=RECORDED.parent).as_uri()
+
+
+@pytest.mark.parametrize("media", ["light", "dark", "print"])
+async def test_axe_finds_nothing(page: Page, audit: str, media: str) -> None:
+    """No violation of any rule, in either scheme and as printed."""
+    if media == "print":
+        await page.emulate_media(media="print")
+    else:
+        await page.emulate_media(color_scheme="dark" if media == "dark" else "light")
+    await page.goto(audit)
+    assert await axe(page) == []
+    await screenshot(page, f"audit-{media}")
+
+
+async def test_it_needs_no_network(page: Page, audit: str, guard: Guard) -> None:
+    """Nothing is asked for, and with the network cut the page is the same, pictures included."""
+    await page.goto(audit)
+    online = await page.screenshot(full_page=True)
+    await page.context.set_offline(True)
+    await page.reload()
+    assert await page.screenshot(full_page=True) == online
+    await page.context.set_offline(False)
+    widths = await page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
+    assert len(widths) == 2
+    assert min(widths) > 0
+    assert guard.off_loopback == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+async def test_nothing_is_cut_off(page: Page, audit: str, width: int) -> None:
+    """No sideways scrolling on a desk or a telephone."""
+    await page.set_viewport_size({"width": width, "height": 900})
+    await page.goto(audit)
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+async def test_plain_nbconvert_shows_each_receipt(page: Page, tmp_path: Path) -> None:
+    """The committed notebook, converted with the default template and read without script."""
+    html, _ = HTMLExporter().from_filename(str(NOTEBOOKS / "01_onboard_storage.ipynb"))
+    start = html.index("<body")
+    (tmp_path / "plain.html").write_text("<!DOCTYPE html><meta charset=utf-8>" + html[start:])
+    await page.route("**/*.js", lambda route: route.abort())
+    await page.goto((tmp_path / "plain.html").as_uri(), wait_until="domcontentloaded")
+    shown = await page.locator("body").inner_text()
+    assert shown.count("✔ done — ") == len(STEPS)
+    for step in STEPS.values():
+        assert step.title in shown

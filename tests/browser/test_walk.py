@@ -1,0 +1,301 @@
+"""Notebook 01 as an engineer uses it: in JupyterLab, by keyboard, with mistakes; and as a reader finds it."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+from playwright.async_api import Locator, Page, WebSocket
+
+from opslib.launch import Sandbox as Launched
+from opslib.steps import STEPS
+
+from ..world import Sandbox
+from .lab import DARK, Lab
+
+NOTEBOOK = "01_onboard_storage.ipynb"
+WRITES = "register_target"  # a step that sends a PUT
+RUN = re.compile("^(Run|Run again|Retry)$")
+STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
+OUTPUT = ".jp-OutputArea-output"
+# Not ours: pandas leaves the corner above a table's index empty, and JupyterLab scrolls a wide table by mouse only.
+PANDAS = ("empty-table-header", "scrollable-region-focusable")
+# Each card's states in the order in which the page showed them.
+WATCH = """([root, status]) => {
+    const seen = window.opslibSeen = {};
+    const look = () => document.querySelectorAll(root).forEach(output => {
+        const title = output.querySelector('h3')?.textContent;
+        const state = output.querySelector(`${status} strong`)?.textContent;
+        if (title && state && (seen[title] ??= []).at(-1) !== state) seen[title].push(state);
+    });
+    look();
+    new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+
+
+@pytest.fixture
+def configured(lab: Lab, sandbox: Sandbox) -> Lab:
+    """Its kernels work on the shared sandbox, reset."""
+    lab.environment(Launched(sandbox.facts, sandbox.process).environment())
+    return lab
+
+
+def card(lab: Lab, name: str) -> Locator:
+    heading = lab.page.get_by_role("heading", name=STEPS[name].title, level=3, exact=True)
+    return lab.notebook.locator(OUTPUT).filter(has=heading)
+
+
+async def said(lab: Lab, name: str, state: str) -> str:
+    """A card's status line, once it has this state."""
+    line = card(lab, name).locator(STATE).filter(has=lab.page.locator("strong").get_by_text(state, exact=True))
+    await line.wait_for()
+    return await line.inner_text()
+
+
+async def run_by_keyboard(lab: Lab) -> None:
+    """Enter on the next Run: those of blocked cards are closed, and Tab passes them by."""
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+
+
+async def walk_up_to(lab: Lab, name: str) -> None:
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    for earlier in list(STEPS)[: list(STEPS).index(name)]:
+        await run_by_keyboard(lab)
+        await said(lab, earlier, "done")
+
+
+def puts(sandbox: Sandbox) -> list[str]:
+    return [request["path"] for request in sandbox.requests() if request["method"] == "PUT"]
+
+
+def cells(lab: Lab) -> list[str]:
+    return ["".join(cell["source"]) for cell in json.loads((lab.folder / NOTEBOOK).read_text())["cells"]]
+
+
+def cell_with(lab: Lab, source: str) -> int:
+    (number,) = [number for number, cell in enumerate(cells(lab)) if source in cell]
+    return number
+
+
+async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_wait_for(lab: Lab) -> None:
+    """No org is configured, so the notebook starts its own sandbox. A blocked card's Run is closed, with the reason."""
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    assert await lab.errors() == 0
+    assert "ready" in await said(lab, "connect", "ready")
+    assert await card(lab, "connect").get_by_role("button", name="Run", exact=True).is_enabled()
+    for name, step in STEPS.items():
+        assert await card(lab, name).get_by_role("button", name="Cancel", exact=True).is_disabled()
+        if step.needs:
+            assert "must be done first" in await said(lab, name, "waiting")
+            assert await card(lab, name).get_by_role("button", name="Run", exact=True).is_disabled()
+    assert await lab.axe(disable=PANDAS) == []
+
+
+async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
+    """From the first cell through every card to the charts; no mouse. In both themes nothing breaks axe's rules."""
+    lab = configured
+    await lab.page.set_viewport_size({"width": 1280, "height": 1600})
+    await lab.open(NOTEBOOK)
+    await lab.press(*["Shift+Enter"] * len(cells(lab)))
+    await said(lab, "connect", "ready")
+    await lab.wait_idle()
+    await lab.page.evaluate(WATCH, [OUTPUT, STATE])
+    for number, name in enumerate(STEPS, 1):
+        await run_by_keyboard(lab)
+        assert " — " in await said(lab, name, "done")
+        if number == 1:
+            await lab.screenshot("walk-light", of=".jp-NotebookPanel")
+        if number == 4:
+            await lab.set_theme(DARK)
+            await lab.screenshot("walk-dark", of=".jp-NotebookPanel")
+            assert await lab.axe(disable=PANDAS) == []
+    seen = await lab.page.evaluate("opslibSeen")
+    assert seen.pop("Connect") == ["ready", "running", "done"]
+    assert seen == {step.title: ["waiting", "ready", "running", "done"] for step in STEPS.values() if step.needs}
+
+    await lab.tab_to("Run again", back=True)
+    wanted = cell_with(lab, "samples_frame")
+    active = "jupyterapp.shell.currentWidget.content.activeCellIndex"
+    while (here := await lab.page.evaluate(active)) < wanted:
+        await lab.press("ArrowDown")
+        await lab.page.wait_for_function(f"here => {active} > here", arg=here)
+    await lab.press(*["Shift+Enter"] * 5)
+    await lab.notebook.get_by_role("img", name=re.compile("attempts: p50")).wait_for()
+    await lab.wait_idle()
+    assert await lab.errors() == 0
+    alts = await lab.notebook.locator("figure img").evaluate_all("all => all.map(one => [one.alt, one.naturalWidth])")
+    assert ["attempts: p50" in alts[0][0], "upsert_storage_target: 1 of 1 succeeded" in alts[1][0]] == [True, True]
+    assert all(width > 0 for _, width in alts)
+    rows = await lab.notebook.locator("table.dataframe tbody tr").all_inner_texts()
+    assert len(rows) == 6  # token, probe, four writes
+    assert [row.split("\t")[1] for row in rows][:1] == ["connect"]
+    assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact
+    assert await lab.axe(disable=PANDAS) == []
+
+
+class Frames:
+    """What travels between the page and the kernels."""
+
+    def __init__(self, page: Page) -> None:
+        self.to_server: list[bytes] = []
+        self.to_page: list[bytes] = []
+        page.on("websocket", self._on_websocket)
+
+    def _on_websocket(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self.to_server.append(as_bytes(frame)))
+        socket.on("framereceived", lambda frame: self.to_page.append(as_bytes(frame)))
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def forms(canary: str) -> Iterator[bytes]:
+    """The canary as it is, and its part of a base64 text, wherever it begins there."""
+    yield canary.encode()
+    for lead in range(3):
+        encoded = base64.b64encode(b"x" * lead + canary.encode())
+        yield encoded[4 if lead else 0 : len(encoded) - len(encoded) % 4 - 4]
+
+
+def holds(place: str | bytes, canary: str) -> bool:
+    return any(form in as_bytes(place) for form in forms(canary))
+
+
+def files_with(folder: Path, canary: str) -> list[str]:
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and holds(path.read_bytes(), canary)
+    ]
+
+
+def html_of(notebook: dict[str, Any]) -> str:
+    page, _ = HTMLExporter().from_notebook_node(nbformat.reads(json.dumps(notebook), as_version=4))
+    return str(page)
+
+
+async def type_secret(lab: Lab, canary: str, *, back: bool = False) -> None:
+    await lab.tab_to("OAuth client secret", back=back)
+    await lab.page.keyboard.type(canary)
+    assert holds(await lab.dom(), canary)  # so the search in the page can find it
+    await lab.press("Enter")
+    await lab.status("a value is set (from this session)")
+
+
+async def test_a_wrong_secret_then_the_right_one_and_neither_is_left(configured: Lab, sandbox: Sandbox) -> None:
+    """Not in the page, a message to it, any file below the server's folder, the saved widget state or an export."""
+    lab, frames = configured, Frames(configured.page)
+    wrong = f"canary{secrets.token_hex(20)}"
+    right = sandbox.control("POST", "/clients", {}).json()
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+
+    await type_secret(lab, wrong)
+    await run_by_keyboard(lab)
+    assert "failed" in await said(lab, "connect", "failed")
+    error = await card(lab, "connect").get_by_role("alert").inner_text()
+    for words in ("Error: ", "Cause: ", "Fix: ", "HTTP status: 401", "Nothing was changed: no write was sent."):
+        assert words in error
+    assert "Traceback" not in await lab.notebook.inner_text()
+    assert await lab.errors() == 0
+    assert await card(lab, "validate_bucket").get_by_role("button", name="Run", exact=True).is_disabled()
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.screenshot("walk-error-light")
+    await lab.set_theme(DARK)
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.screenshot("walk-error-dark")
+
+    await lab.tab_to("OAuth client id", back=True)
+    await lab.press("Control+a")
+    await lab.page.keyboard.type(right["client_id"])
+    await type_secret(lab, right["client_secret"])
+    await lab.tab_to(RUN)
+    await lab.press("Enter")
+    assert "Connected" in await said(lab, "connect", "done")
+    assert await card(lab, "connect").get_by_role("alert").count() == 0
+
+    await lab._start("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+    await lab._done("Save Widget State", 10)
+    await lab.press("Control+s")
+    saved = await lab.saved_file()
+    state = json.dumps(saved["metadata"]["widgets"])
+    assert "PasswordModel" in state
+    assert right["client_id"] in state  # what is no secret is there
+    folder, dom, html = lab.server.root.parent, await lab.dom(), html_of(saved)
+    assert right["client_id"] in dom
+    stored = await lab.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    for canary in (wrong, right["client_secret"]):
+        assert any(holds(frame, canary) for frame in frames.to_server)
+        assert not any(holds(frame, canary) for frame in frames.to_page)
+        assert not [name for name, text in {"dom": dom, "html": html, "stored": stored}.items() if holds(text, canary)]
+        assert files_with(folder, canary) == []
+    assert (lab.home / "ledger.sqlite3").is_file()  # it was among the files
+    (lab.home / "planted").write_bytes(b"x" + base64.b64encode(f"id:{wrong}".encode()))
+    assert files_with(folder, wrong) == [str((lab.home / "planted").relative_to(folder))]
+
+
+async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_each_receipt(lab: Lab, page: Page) -> None:
+    """As after a clone, on a machine that has no kernel at all."""
+    none = json.dumps({"default": "", "kernelspecs": {}})
+    await page.route("**/api/kernelspecs*", lambda route: route.fulfill(body=none, content_type="application/json"))
+    url = f"{lab.server.url}lab/workspaces/{lab.folder.name}/tree/{lab.folder.name}/{NOTEBOOK}"
+    await page.goto(f"{url}?reset&token={lab.server.token}", wait_until="domcontentloaded")
+    await page.locator(".jp-Dialog").get_by_role("button", name="No Kernel").click()
+    for name in STEPS:
+        shown = card(lab, name)
+        await shown.wait_for()
+        assert "✔ done — " in await shown.inner_text()  # JupyterLab strips the role here, not the words
+    assert not await page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session")
+    cells = "[...jupyterapp.shell.currentWidget.content.model.cells]"
+    assert await page.evaluate(f"{cells}.some(cell => cell.type === 'code' && cell.trusted)") is False
+    text = await lab.notebook.inner_text()
+    for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget"):
+        assert broken not in text
+    assert await lab.notebook.locator(".jupyter-widgets").count() == 0
+    assert await lab.axe(disable=PANDAS) == []
+    await card(lab, "validate_bucket").scroll_into_view_if_needed()
+    await lab.screenshot("walk-untrusted")
+
+
+async def test_cancel_by_keyboard_says_what_is_known_and_retry_goes_on(configured: Lab, sandbox: Sandbox) -> None:
+    """The write was on its way, so whether it took effect is not known."""
+    lab = configured
+    await walk_up_to(lab, WRITES)
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 8, "status": 503, "times": 1})
+    await run_by_keyboard(lab)
+    assert "running" in await said(lab, WRITES, "running")
+    assert await card(lab, WRITES).get_by_role("progressbar").is_visible()
+    await lab.tab_to("Cancel")
+    await lab.press("Enter")
+    assert "what had been sent stays sent" in await said(lab, WRITES, "cancelled")
+    assert "Not known: upsert_storage_target (PUT) got no final answer" in await card(lab, WRITES).inner_text()
+    await lab.tab_to("Retry", back=True)
+    await lab.press("Enter")
+    await said(lab, WRITES, "done")
+    assert len(puts(sandbox)) == 2
+    assert await lab.errors() == 0
+
+
+async def test_a_double_click_sends_one_put(configured: Lab, sandbox: Sandbox) -> None:
+    """Two clicks before the page knows that the step runs start it once; so do two presses of Enter."""
+    lab = configured
+    await walk_up_to(lab, WRITES)
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.5})
+    await card(lab, WRITES).get_by_role("button", name="Run", exact=True).dblclick()
+    await said(lab, WRITES, "done")
+    assert len(puts(sandbox)) == 1
+    await lab.tab_to("Run")
+    await lab.press("Enter", "Enter")
+    await said(lab, list(STEPS)[list(STEPS).index(WRITES) + 1], "done")
+    assert len(puts(sandbox)) == 2
+    assert await lab.errors() == 0

@@ -1,0 +1,368 @@
+"""Cards against the real sandbox: one code path for a click and a cell, gating, errors, cancel, and no false green."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import ipywidgets as w
+import pytest
+from pydantic import SecretStr
+
+from opslib import errors
+from opslib.steps import STEPS, Walk
+from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
+from opslib.widgets.shown import WIDGET_VIEW
+
+from ..world import Sandbox
+from .conftest import everything, fill
+
+ORDER = list(STEPS)
+
+
+def lines(card: StepCard) -> str:
+    """All that the live card says."""
+    return "\n".join(one.value for one in everything(card.widget) if isinstance(one, w.HTML))
+
+
+def puts(sandbox: Sandbox) -> int:
+    return [request["method"] for request in sandbox.requests()].count("PUT")
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 (the condition may be in another process)
+            await asyncio.sleep(0.01)
+
+
+async def done_up_to(cards: WalkCards, name: str) -> StepCard:
+    """The card of a step, with all steps before it done."""
+    for before in ORDER[: ORDER.index(name)]:
+        await cards[before].click()
+    return cards[name]
+
+
+async def test_the_whole_walk_by_clicks(cards: WalkCards, sandbox: Sandbox) -> None:
+    """Every card ends done, live and in its receipt; the next card opens by itself."""
+    assert [cards[name].run_button.disabled for name in ORDER] == [False] + [True] * 6
+    for name in ORDER:
+        card = cards[name]
+        assert not card.run_button.disabled
+        result = await card.click()
+        assert (result.state, card.state, repr(card)) == ("done", "done", f"{STEPS[name].title}: done")
+        assert card.run_button.description == "Run again"
+        assert card.cancel_button.disabled
+        assert "✔</span> <strong>done</strong>" in lines(card)
+    assert puts(sandbox) == 4
+    assert repr(cards) == "7 of 7 steps done"
+    assert "95th percentile of latency" in lines(cards["report"])
+
+
+async def test_a_persons_click_takes_the_same_way(cards: WalkCards, walk: Walk) -> None:
+    """Nobody awaits the button; the card still ends done."""
+    cards["connect"].run_button.click()
+    await until(lambda: cards["connect"].state == "done")
+    assert walk.state("connect") == "done"
+
+
+async def test_clicks_while_it_runs_join_it(cards: WalkCards, sandbox: Sandbox) -> None:
+    """Double click, two cells and a second card for the same step: one PUT, one result."""
+    card = await done_up_to(cards, "register_target")
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3})
+    other = WalkCards(card._walk)["register_target"]
+    card.run_button.click()
+    card.run_button.click()
+    results = asyncio.gather(card.click(), card.click(), other.click())
+    await until(lambda: card.state == "running")
+    assert card.run_button.disabled
+    assert not card.cancel_button.disabled
+    assert "<progress aria-label" in lines(card)
+    assert other.state == "running"
+    first, second, third = await results
+    assert first is second is third
+    assert puts(sandbox) == 1
+    assert "<progress" not in lines(card)
+
+
+@pytest.mark.parametrize("name", ORDER[1:])
+async def test_out_of_order_is_an_error_card_and_nothing_is_sent(cards: WalkCards, sandbox: Sandbox, name: str) -> None:
+    """The rule is the step's; the card shows it, and the cell fails."""
+    card = cards[name]
+    with pytest.raises(errors.StepBlocked, match="must be done first"):
+        await card.click()
+    assert sandbox.requests() == []
+    assert 'role="alert"' in lines(card)
+    assert "Nothing was changed: the step did not start." in card.receipt()
+    assert card.state == "waiting"
+
+
+async def test_a_refusal_is_gone_once_the_step_may_run(cards: WalkCards) -> None:
+    """An old “cannot run yet” does not stand beside a Run button that works."""
+    with pytest.raises(errors.StepBlocked):
+        await cards["validate_bucket"].click()
+    await cards["connect"].click()
+    assert cards["validate_bucket"].state == "ready"
+    assert "alert" not in lines(cards["validate_bucket"])
+
+
+async def test_cancel_stops_the_step_and_says_what_is_not_known(cards: WalkCards, sandbox: Sandbox) -> None:
+    """Cancelled is no success and no error of the org: the PUT may have taken effect. It can be run again."""
+    card = await done_up_to(cards, "register_target")
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 5, "times": 1})
+    click = asyncio.create_task(card.click())
+    await until(lambda: puts(sandbox) == 1)
+    card.cancel_button.click()
+    with pytest.raises(StepCancelled):
+        await click
+    assert repr(card) == "Register the target: cancelled"
+    assert card.run_button.description == "Retry"
+    assert "Not known: upsert_storage_target (PUT) got no final answer (cancelled)" in card.receipt()
+    assert cards["bind_policy"].run_button.disabled
+    assert (await card.click()).state == "done"
+    assert "Not known" not in card.receipt()
+
+
+async def test_a_cancelled_second_run_does_not_stay_green(cards: WalkCards, sandbox: Sandbox) -> None:
+    """The first run's result no longer holds, and what needs it is closed."""
+    card = await done_up_to(cards, "bind_policy")
+    card = cards["register_target"]
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 5, "times": 1})
+    click = asyncio.create_task(card.click())
+    await until(lambda: puts(sandbox) == 2)
+    card.cancel()
+    with pytest.raises(StepCancelled):
+        await click
+    assert card.state == "cancelled"
+    assert cards["bind_policy"].state == "waiting"
+
+
+async def test_a_step_cancelled_before_it_began_is_not_stuck(walk: Walk) -> None:
+    """Cancel in the same moment as Run: nothing is sent, and Run works again."""
+    task = asyncio.create_task(walk.run("connect"))
+    await asyncio.sleep(0)
+    walk.cancel("connect")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert walk.state("connect") == "ready"
+    assert (await walk.run("connect")).state == "done"
+
+
+async def test_an_interrupted_cell_leaves_the_step_to_its_button(cards: WalkCards, sandbox: Sandbox) -> None:
+    """Giving up waiting is not Cancel."""
+    card = cards["connect"]
+    sandbox.control("POST", "/faults", {"path_regex": "token", "delay_s": 0.3, "times": 1})
+    click = asyncio.create_task(card.click())
+    await until(lambda: card.state == "running")
+    click.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await click
+    assert card.state == "running"
+    await until(lambda: card.state == "done")
+
+
+async def test_wrong_secret_then_right(cards: WalkCards, walk: Walk, sandbox: Sandbox) -> None:
+    """The card has cause, fix, status and correlation id; the right secret makes the old failure stale."""
+    card, right = cards["connect"], walk.settings
+    walk.settings = right.model_copy(update={"client_secret": SecretStr("wrong-secret-wrong-secret-wrong")})
+    with pytest.raises(errors.AuthenticationFailed):
+        await card.click()
+    page = lines(card)
+    for part in (
+        'role="alert"',
+        "Cause:",
+        "Fix:",
+        "HTTP status:</strong> 401",
+        "Correlation id:",
+        "Nothing was changed",
+    ):
+        assert part in page
+        assert part in card.receipt()
+    assert card.run_button.description == "Retry"
+    assert "wrong-secret" not in page
+    walk.settings = right
+    assert card.state == "stale"
+    assert (await card.click()).state == "done"
+    assert "alert" not in lines(card)
+
+
+async def test_a_new_secret_makes_connect_stale(cards: WalkCards, walk: Walk) -> None:
+    """Though no hash of the secret is kept anywhere."""
+    await cards["connect"].click()
+    walk.settings = walk.settings.model_copy(update={"client_secret": SecretStr("another-secret-another-secret")})
+    assert cards["connect"].state == "stale"
+    assert cards["validate_bucket"].run_button.disabled
+
+
+async def test_what_a_server_says_is_escaped_and_redacted(cards: WalkCards, sandbox: Sandbox) -> None:
+    """Its words reach the page as text, without our secret, and a write that was refused is said to be refused."""
+    card = await done_up_to(cards, "register_target")
+    secret = sandbox["aws_secret_access_key"]
+    body = {"message": f"<script>alert(1)</script> <img src=x onerror=alert(1)> {secret}", "contextId": "<b>id</b>"}
+    sandbox.control("POST", "/faults", {"method": "PUT", "status": 400, "body": body})
+    with pytest.raises(errors.InvalidRequest):
+        await card.click()
+    for page in (lines(card), card.receipt()):
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert "<script" not in page
+        assert "<img" not in page
+        assert "<b>" not in page
+        assert secret not in page
+        assert "[hidden]" in page
+        assert "Not changed: upsert_storage_target (PUT) was refused with HTTP 400." in page
+        assert "Traceback" not in page
+    assert "Not known" not in card.receipt()
+
+
+async def test_a_write_whose_answer_is_lost_is_not_known(
+    cards: WalkCards, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's own failure says nothing about the change."""
+    monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 0)
+    card = await done_up_to(cards, "bind_policy")
+    sandbox.control("POST", "/faults", {"method": "PUT", "drop": True, "when": "after"})
+    with pytest.raises(errors.ConnectionFailed):
+        await card.click()
+    assert "Not known: upsert_recording_policy (PUT) got no final answer (connection error)" in card.receipt()
+
+
+async def test_what_succeeded_before_the_error_is_named(
+    cards: WalkCards, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See the event: the policy was written, then the catalogue failed."""
+    monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 0)
+    card = await done_up_to(cards, "see_event")
+    sandbox.control("POST", "/faults", {"method": "GET", "path_regex": "events", "delay_s": 0.0, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "GET", "path_regex": "events", "status": 500})
+    with pytest.raises(errors.UnexpectedAnswer):
+        await card.click()
+    assert "Changed: upsert_recording_policy (PUT) succeeded." in card.receipt()
+
+
+async def test_a_defect_becomes_a_card(cards: WalkCards, walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task is supervised: no exception is lost, no traceback is shown, the cell fails."""
+
+    async def broken(*_: Any) -> None:
+        raise RuntimeError(f"<b>boom</b> {walk.settings.client_secret.get_secret_value()}")
+
+    monkeypatch.setattr(type(walk), "open_router", broken)
+    card = cards["connect"]
+    with pytest.raises(errors.OpslibError, match="Unexpected error"):
+        await card.click()
+    page = lines(card)
+    assert "RuntimeError: &lt;b&gt;boom&lt;/b&gt; [hidden], in test_card.py line" in page
+    assert "please report" in page
+    assert "Traceback" not in page
+    assert card.state == "failed"
+    assert [entry.data["error"] for entry in walk.journal.entries("step.crashed")] == ["RuntimeError"]
+    monkeypatch.undo()
+
+
+async def test_a_card_that_cannot_be_drawn_does_not_stop_the_step(
+    cards: WalkCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the display is not a fault of the walk."""
+    monkeypatch.setattr("opslib.widgets.card.status_line", lambda view: 1 / 0)
+    assert (await cards["connect"].click()).state == "done"
+    assert "cannot be drawn (ZeroDivisionError)" in lines(cards["connect"])
+
+
+async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
+    """By the form; nothing is reset, the receipts say so, and Run again works in order."""
+    for name in ORDER:
+        await cards[name].click()
+    fill(cards["validate_bucket"]._form.controls["retention_days"], 400)
+    assert [cards[name].state for name in ORDER] == ["done"] + ["stale"] * 6
+    assert "↻</span> <strong>stale</strong> — an input has changed since" in cards["bind_policy"].receipt()
+    assert "400" in cards["register_target"].receipt()
+    assert cards["bind_policy"].run_button.disabled
+    await cards["validate_bucket"].click()
+    assert (await cards["register_target"].click()).state == "done"
+
+
+async def test_unknown_is_returned_and_shown_as_unknown(cards: WalkCards, walk: Walk) -> None:
+    """Never as done."""
+    walk.settings = walk.settings.model_copy(update={"catalogue_url": None})
+    card = await done_up_to(cards, "see_event")
+    assert (await card.click()).state == "unknown"
+    assert "?</span> <strong>unknown</strong> — Not checked" in card.receipt()
+    assert repr(card) == "See the event arrive: unknown"
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+async def test_receipts_are_plain_html_and_the_same_every_time(cards: WalkCards, walk: Walk) -> None:
+    """Well-formed, without script or handler; no id, time or port that another run would change."""
+    for name in ORDER:
+        await cards[name].click()
+    for shown in (*cards.values(), cards):
+        bundle = shown._repr_mimebundle_()
+        assert set(bundle) == {"text/plain", "text/html", WIDGET_VIEW}
+        assert bundle["text/plain"] == repr(shown)
+        page = _Page()
+        page.feed(bundle["text/html"])
+        assert page.open == []
+        assert not {tag for tag, _ in page.tags} & {"script", "iframe", "img", "link", "style"}
+        assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+        assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
+        assert not re.search(r"127\.0\.0\.1:\d|\d\d:\d\d:\d\d|20\d\d-\d\d|latency|0x[0-9a-f]{6}", bundle["text/html"])
+    samples = [entry.data["correlation_id"] for entry in walk.journal.entries("sample")]
+    assert samples
+    page_of_all = "".join(card.receipt() for card in cards.values())
+    assert not [one for one in samples if one and one in page_of_all]
+
+
+async def test_no_secret_in_any_card(cards: WalkCards, sandbox: Sandbox, sent: list[Any]) -> None:
+    """Not in a receipt, not in a widget's state, not in a message to the browser."""
+    for name in ORDER:
+        await cards[name].click()
+    states = [repr(one.get_state()) for card in cards.values() for one in everything(card.widget)]
+    said = "".join([*states, repr(sent), *(card.receipt() for card in cards.values()), repr(vars(cards["connect"]))])
+    for secret in (sandbox["client_secret"], sandbox["aws_secret_access_key"]):
+        assert secret not in said
+
+
+async def test_the_error_that_ends_a_cell_is_short(cards: WalkCards) -> None:
+    """A notebook shows title, cause and fix; none of our source and no local variable."""
+    with pytest.raises(errors.StepBlocked) as caught:
+        await cards["report"].click()
+    shown = caught.value._render_traceback_()
+    assert shown[0] == "StepBlocked: “Report” cannot run yet"
+    assert [line.split(":")[0].strip() for line in shown[1:]] == ["Cause", "Fix"]
+
+
+async def test_the_keyboard_reaches_everything_in_order(cards: WalkCards) -> None:
+    """Inputs with their labels, then Run, then Cancel; every button says which step it is for."""
+    reached = [one for one in everything(cards["validate_bucket"].widget) if hasattr(one, "disabled")]
+    assert [one.description for one in reached[-2:]] == ["Run", "Cancel"]
+    assert reached[-2].tooltip == "Run “Validate the bucket”"
+    assert all(one.description for one in reached)
+
+
+async def test_an_unknown_step_is_named(cards: WalkCards) -> None:
+    """With those that there are; and every step has a line of help."""
+    with pytest.raises(KeyError, match="there are: connect, validate_bucket"):
+        cards["nope"]
+    assert len(cards) == len(STEPS)
+    assert all(len(card._help) > 30 for card in cards.values())
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1", True), ("true", True), ("0", False), ("", False), (None, False)])
+def test_auto_run(value: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only when asked for: a person opening a notebook starts each step himself."""
+    monkeypatch.delenv("OPSLIB_AUTO_RUN", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OPSLIB_AUTO_RUN", value)
+    assert auto_run() is expected
