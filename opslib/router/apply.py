@@ -190,12 +190,11 @@ class Applier:
         return not older and self.backend.comparable(answer) == self.backend.comparable(wanted)
 
     async def _stays(self, change: Change, wanted: JSON | None) -> bool:
-        deadline = asyncio.get_running_loop().time() + self.settles_within_s / 10
-        while await self._is(change, wanted):
-            if asyncio.get_running_loop().time() > deadline:
-                return True
-            await asyncio.sleep(_POLL_S)
-        return False
+        """Whether a read shows the state now, and again after a while: a write may still be on its way."""
+        if not await self._is(change, wanted):
+            return False
+        await asyncio.sleep(self.settles_within_s / 10)
+        return await self._is(change, wanted)
 
     async def _refuse_foreign(self, progress: Progress) -> None:
         """Before going on after a crash: each object is as it was before, or as we meant it. Raises StalePlan."""

@@ -1,0 +1,107 @@
+"""A process that applies, resumes or rolls back, and kills itself at the k-th request to the API.
+
+It is forked from a server that has imported opslib already: a kill is tried at every request of two applies.
+"""
+
+import asyncio
+import functools
+import multiprocessing
+import os
+import signal
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+from opslib import Onboarding, steps
+from opslib.models import Consent
+from opslib.router.apply import Applier
+from opslib.steps import Walk
+
+from ..world import Sandbox, environment
+from .org import changed
+
+How = Literal["apply", "resume", "rollback"]
+When = Literal["before", "after"]
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (-9: killed), and, unless killed, what it said and how often it asked."""
+
+    exit_code: int | None
+    said: str = ""
+    requests: int = 0
+
+
+class Crasher:
+    """Runs the program against the shared sandbox, in one workspace."""
+
+    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+        self.home = home
+        self._wanted = changed(sandbox).model_dump_json()
+        self._environment = environment(sandbox, home)
+
+    def run(self, how: How, at: int = 0, when: When = "before") -> Ended:
+        """Run it to its end; `at` is the request at which to die (0: none)."""
+        ours, its = _FORKS.Pipe(duplex=False)
+        process = _FORKS.Process(target=_program, args=(its, self._environment, self._wanted, how, at, when))
+        process.start()
+        its.close()
+        with ours:
+            try:
+                said, requests = ours.recv()
+            except EOFError:  # it was killed
+                said, requests = "", 0
+        process.join()
+        return Ended(process.exitcode, said, requests)
+
+
+def _program(pipe: Connection, variables: dict[str, str], wanted: str, how: How, at: int, when: When) -> None:
+    for name in [name for name in os.environ if name.startswith(("OPSLIB_", "AWS_"))]:
+        del os.environ[name]
+    os.environ.update(variables)
+    # What a refused write leaves is looked at twice, this long apart; the sandbox needs no such time.
+    steps.Applier = functools.partial(Applier, settles_within_s=0.5)  # type: ignore[misc, assignment]
+    send, seen = httpx.AsyncHTTPTransport.handle_async_request, 0
+
+    async def counted(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        nonlocal seen
+        api = request.url.path.startswith("/api/")
+        seen += api
+        this_one = api and seen == at
+        if this_one and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        response = await send(self, request)
+        if this_one:
+            await response.aread()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return response
+
+    httpx.AsyncHTTPTransport.handle_async_request = counted  # type: ignore[method-assign]
+    said = ""
+    try:
+        said = asyncio.run(_go(Onboarding.model_validate_json(wanted), how))
+    except Exception:
+        said = traceback.format_exc()
+        raise
+    finally:
+        pipe.send((said, seen))
+
+
+async def _go(wanted: Onboarding, how: How) -> str:
+    async with Walk(wanted) as walk:
+        if how == "resume":
+            return await walk.resume()
+        if how == "rollback":
+            return await walk.rollback()
+        walk.consent = Consent(confirm=wanted.target.name, reason="test")
+        for step in ("connect", "validate_bucket", "plan", "approve", "apply"):
+            await walk.run(step)
+        return "applied"
