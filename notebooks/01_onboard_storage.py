@@ -55,29 +55,40 @@ if AUTO_RUN:
 cards["validate_bucket"]
 
 # %% [markdown]
-# ## Register the target
-# From here on Genesys knows the bucket.
+# ## Plan
+# What would change in the org, field by field. Nothing is written yet.
 
 # %%
 if AUTO_RUN:
-    await cards["register_target"].click()
-cards["register_target"]
+    await cards["plan"].click()
+cards["plan"]
 
 # %% [markdown]
-# ## Bind the retention policy
+# ## Approve
+# Read the plan above first. What you approve is just that plan: when anything changes, it needs to be approved again.
 
 # %%
 if AUTO_RUN:
-    await cards["bind_policy"].click()
-cards["bind_policy"]
+    await cards["approve"].click()
+cards["approve"]
 
 # %% [markdown]
-# ## Register the data-lake webhook
+# ## Apply
+# From here on Genesys knows the bucket. All changes are made, or none.
 
 # %%
 if AUTO_RUN:
-    await cards["register_webhook"].click()
-cards["register_webhook"]
+    await cards["apply"].click()
+cards["apply"]
+
+# %% [markdown]
+# **Only if an apply was left unfinished**, by a crash or a stop: finish it or undo it here. Otherwise go on below.
+
+# %%
+cards.recovery["resume"]
+
+# %%
+cards.recovery["rollback"]
 
 # %% [markdown]
 # ## See an event arrive
@@ -101,7 +112,7 @@ cards["report"]
 # One row for each HTTP attempt of this walk to Genesys, from the ledger. **Run these cells again** after the cards.
 
 # %%
-samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'")
+samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'").sort_values("started_at")
 samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
 
 # %% tags=["volatile"]

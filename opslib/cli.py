@@ -4,10 +4,10 @@ Exit codes: 0 done or nothing to do, 1 error (usage errors too) or failed and ro
 half-done. With --json, stdout is always one JSON document, errors included.
 """
 
-import asyncio
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,39 +57,27 @@ def lab(notebook: Path, no_browser: bool) -> None:
     sys.exit(open_lab(notebook, browser=not no_browser))
 
 
+_allow_option = click.option("--allow", multiple=True, metavar="NAME", help="Agree to an unsafe change, by its name.")
+_reason_option = click.option("--reason", default="", help="Why; needed with --allow failed-validation.")
+
+
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
+@_allow_option
+@_reason_option
 @_json_option
-def onboard(file: Path | None, on_sandbox: bool, as_json: bool) -> None:
+def onboard(file: Path | None, on_sandbox: bool, allow: tuple[str, ...], reason: str, as_json: bool) -> None:
     """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names)."""
+    from opslib import commands
     from opslib.launch import start_sandbox
 
-    if not on_sandbox:
-        results = _walk_through(file, quiet=as_json)
-    else:
-        with start_sandbox() as own:
+    with start_sandbox() if on_sandbox else nullcontext() as own:
+        if own:
             os.environ.update(own.environment())
-            results = _walk_through(file, quiet=as_json)
+        results = commands.onboard(file, allow=allow, reason=reason, quiet=as_json)
     if as_json:
         click.echo(json.dumps({"steps": results}))
-
-
-def _walk_through(file: Path | None, *, quiet: bool) -> list[dict[str, Any]]:
-    from opslib.onboarding_file import load_onboarding
-    from opslib.steps import STEPS, Walk
-
-    async def run() -> list[dict[str, Any]]:
-        done = []
-        async with Walk(load_onboarding(file) if file else None) as walk:
-            for name in STEPS:
-                result = await walk.run(name)
-                done.append({"step": name, "state": result.state, "summary": result.summary, "data": result.data})
-                if not quiet:
-                    click.echo(f"{result.state:8} {result.summary}")
-        return done
-
-    return asyncio.run(run())
 
 
 @cli.command()
@@ -105,8 +93,8 @@ def plan(file: Path, as_json: bool) -> None:
 _consent_options = [
     click.option("--yes", is_flag=True, help="Do it; without, only the plan is shown."),
     click.option("--checksum", help="Apply this plan only, as `opslib plan` printed it."),
-    click.option("--allow", multiple=True, metavar="NAME", help="Agree to an unsafe change, by its name."),
-    click.option("--reason", default="", help="Why; needed with --allow failed-validation."),
+    _allow_option,
+    _reason_option,
     _json_option,
 ]
 

@@ -3,19 +3,19 @@
 import asyncio
 import json
 import signal
+import textwrap
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import click
 
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
 from opslib.models import Consent, Onboarding
 from opslib.onboarding_file import as_yaml, load_onboarding
-from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
-from opslib.steps import Walk
+from opslib.steps import RECOVERY, STEPS, Result, Walk
 
 DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
 
@@ -23,7 +23,7 @@ DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
 def plan_file(file: Path, *, as_json: bool) -> int:
     """Show the plan; 0 nothing to do, 2 changes."""
     plan = asyncio.run(_plan(load_onboarding(file)))
-    click.echo(json.dumps(plan.as_json()) if as_json else as_text(plan))
+    click.echo(json.dumps(plan.as_json()) if as_json else as_text(plan.as_json()))
     return CHANGES if plan.changes else DONE
 
 
@@ -39,11 +39,10 @@ def apply_file(
     removal: bool = False,
 ) -> int:
     """Plan, approve and apply; without `yes` only the plan is shown (exit code as `plan_file`)."""
-    consent = Consent(allow=allow, reason=reason)
 
     async def run() -> tuple[Plan, bool]:
-        async with Walk(load_onboarding(file)) as walk:
-            walk.consent, walk.removal, walk.rotate_credentials = consent, removal, rotate_credentials
+        async with Walk(load_onboarding(file), command="walk" if yes else "plan") as walk:
+            walk.removal, walk.rotate_credentials = removal, rotate_credentials
             await walk.run("connect")
             await walk.run("plan")
             plan = walk.reviewed_plan()
@@ -56,9 +55,10 @@ def apply_file(
             if not plan.changes or not yes:
                 return plan, False
             if not as_json:
-                click.echo(as_text(plan))
+                click.echo(as_text(plan.as_json()))
             with suppress(OpslibError):
                 await walk.run("validate_bucket")  # `approve` decides what a failure means
+            walk.consent = Consent(allow=allow, reason=reason)
             await walk.run("approve")
             with _first_interrupt_stops(walk):
                 await walk.run("apply")
@@ -70,24 +70,54 @@ def apply_file(
     elif applied:
         click.echo("done: applied and read back")
     else:
-        click.echo(as_text(plan))
+        click.echo(as_text(plan.as_json()))
     if not applied and plan.changes and not as_json:
         click.echo("nothing was written; add --yes to apply it", err=True)
     return DONE if applied or not plan.changes else CHANGES
+
+
+def onboard(file: Path | None, *, allow: tuple[str, ...], reason: str, quiet: bool) -> list[dict[str, Any]]:
+    """Every step of the walk in order; each result as {step, state, summary, data}. Raises the first error."""
+
+    async def run() -> list[dict[str, Any]]:
+        done = []
+        async with Walk(load_onboarding(file) if file else None) as walk:
+            with _first_interrupt_stops(walk):
+                for name in STEPS:
+                    if name == "approve":
+                        walk.consent = Consent(allow=allow, reason=reason)
+                    result = await _run_unless_allowed(walk, name, allow)
+                    done.append({"step": name, "state": result.state, "summary": result.summary, "data": result.data})
+                    if not quiet:
+                        click.echo(f"{result.state:8} {result.summary}")
+                        if name == "plan":
+                            click.echo(textwrap.indent(as_text(walk.reviewed_plan().as_json()), " " * 9))
+        return done
+
+    return cast(list[dict[str, Any]], asyncio.run(_half_done_if_cancelled(run())))
+
+
+async def _run_unless_allowed(walk: Walk, name: str, allow: tuple[str, ...]) -> Result:
+    """A bucket that fails its validation ends the walk, unless just that was allowed."""
+    try:
+        return await walk.run(name)
+    except OpslibError:
+        kept = walk.result(name)
+        if name != "validate_bucket" or "failed-validation" not in allow or kept is None:
+            raise
+        return kept
 
 
 def recover(how: Literal["resume", "rollback"], *, as_json: bool) -> int:
     """Finish or undo an unfinished apply; 3 while something is left to do."""
 
     async def run() -> str:
-        async with Walk() as walk:
-            if unfinished_apply(walk.journal.ledger) is None:
-                return f"nothing to {how.replace('rollback', 'roll back')}: no apply is unfinished"
+        async with Walk(command=how) as walk:
             try:
                 with _first_interrupt_stops(walk):
-                    return await (walk.resume() if how == "resume" else walk.rollback())
+                    return (await walk.run(how)).summary
             except OpslibError as error:
-                if isinstance(error, HalfDone) or unfinished_apply(walk.journal.ledger) is None:
+                if isinstance(error, HalfDone) or walk.unfinished is None:
                     raise
                 raise HalfDone(error.title, cause=error.cause, fix=error.fix, status=error.status) from None
 
@@ -120,7 +150,7 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
     """Write the onboarding file of what exists."""
 
     async def run() -> Onboarding:
-        async with Walk() as walk:
+        async with Walk(command="export") as walk:
             await walk.run("connect")
             return await walk.router.backend.adopt(target_id, policy_id, webhook_id)
 
@@ -135,7 +165,7 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
 
 
 async def _plan(onboarding: Onboarding) -> Plan:
-    async with Walk(onboarding) as walk:
+    async with Walk(onboarding, command="plan") as walk:
         await walk.run("connect")
         await walk.run("plan")
         return walk.reviewed_plan()
@@ -166,7 +196,8 @@ class _first_interrupt_stops:
             self._walk.applier.stop()
             click.echo("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
         elif self._task:
-            self._walk.cancel("apply")
+            for name in (*STEPS, *RECOVERY):
+                self._walk.cancel(name)
             self._task.cancel()
 
 

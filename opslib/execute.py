@@ -21,6 +21,9 @@ def execute(notebook: Any, *, folder: Path, environment: Mapping[str, str] | Non
         notebook,
         km=manager,
         timeout=timeout_s,
+        # By default an output that comes late, on a busy machine, is dropped without a word.
+        iopub_timeout=timeout_s,
+        raise_on_iopub_timeout=True,
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,

@@ -10,12 +10,31 @@ from pydantic import SecretStr
 
 from opslib import Onboarding, errors
 from opslib.ledger import verify
+from opslib.models import Consent
 from opslib.settings import Settings
-from opslib.steps import STEPS, Walk
+from opslib.steps import RECOVERY, STEPS, Walk
 
 from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment
 
-ORDER = ["connect", "validate_bucket", "register_target", "bind_policy", "register_webhook", "see_event", "report"]
+ORDER = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event", "report"]
+
+OBJECTS = ((TARGETS, "t-1"), (POLICIES, "p-1"), (WEBHOOKS, "w-1"))
+
+
+def puts(sandbox: Sandbox) -> int:
+    return [request["method"] for request in sandbox.requests()].count("PUT")
+
+
+async def up_to(walk: Walk, name: str) -> None:
+    """Run all steps before one."""
+    for earlier in ORDER[: ORDER.index(name)]:
+        await walk.run(earlier)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 (the condition is in another process)
+            await asyncio.sleep(0.01)
 
 
 def onboarding(sandbox: Sandbox, **changes: Any) -> Onboarding:
@@ -45,7 +64,7 @@ async def test_the_whole_walk(walk: Walk, api: Api, tmp_path: Path) -> None:
     assert [walk.state(name) for name in ORDER] == ["ready"] + ["waiting"] * 6
     results = await walk.run_all()
     assert [result.state for result in results] == ["done"] * 7
-    for path, id in ((TARGETS, "t-1"), (POLICIES, "p-1"), (WEBHOOKS, "w-1")):
+    for path, id in OBJECTS:
         assert api("GET", f"{path}/{id}").status_code == 200
     assert results[5].data["event"]["entityId"] == "p-1"
     await walk.aclose()
@@ -53,13 +72,13 @@ async def test_the_whole_walk(walk: Walk, api: Api, tmp_path: Path) -> None:
     kinds = [entry.kind for entry in walk.journal.entries()]
     assert kinds.count("step.started") == kinds.count("step.done") == 7
     steps = {entry.data["step"] for entry in walk.journal.entries("sample")}
-    assert steps == {"connect", "register_target", "bind_policy", "register_webhook", "see_event"}
+    assert steps == {"connect", "plan", "apply", "see_event"}
 
 
 @pytest.mark.parametrize("name", ORDER[1:])
 async def test_out_of_order_is_refused_with_reasons(walk: Walk, sandbox: Sandbox, name: str) -> None:
     """Gating is enforced in the step itself; nothing is sent."""
-    with pytest.raises(errors.StepBlocked, match="must be done first"):
+    with pytest.raises(errors.StepBlocked, match=r"must be (done|run) first"):
         await walk.run(name)
     assert sandbox.requests() == []
     assert walk.blockers(name)
@@ -67,7 +86,7 @@ async def test_out_of_order_is_refused_with_reasons(walk: Walk, sandbox: Sandbox
 
 CHANGES: list[tuple[Callable[[Walk, Sandbox], None], set[str]]] = [
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s, target={"retention_days": 400})), set(ORDER[1:])),
-    (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"retention_days": 30})), set(ORDER[3:])),
+    (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"retention_days": 30})), set(ORDER[2:])),
     (lambda walk, s: setattr(walk, "settings", walk.settings.model_copy(update={"client_id": "other"})), set(ORDER)),
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s)), set()),
 ]
@@ -105,29 +124,122 @@ async def test_a_failed_step_says_why_and_can_be_run_again(walk: Walk, sandbox: 
 
 async def test_two_callers_share_one_run(walk: Walk, sandbox: Sandbox) -> None:
     """A double click starts one task; both callers get its result."""
-    await walk.run("connect")
-    await walk.run("validate_bucket")
+    await up_to(walk, "apply")
     sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.2})
-    first, second = asyncio.create_task(walk.run("register_target")), asyncio.create_task(walk.run("register_target"))
+    first, second = asyncio.create_task(walk.run("apply")), asyncio.create_task(walk.run("apply"))
     await asyncio.sleep(0.05)
-    assert walk.state("register_target") == "running"
+    assert walk.state("apply") == "running"
     assert await first is await second
-    assert [r["method"] for r in sandbox.requests()].count("PUT") == 1
+    assert puts(sandbox) == 3
 
 
 async def test_cancel_ends_the_step_and_is_recorded(walk: Walk, sandbox: Sandbox) -> None:
     """Cancel stops the wait at once; the step can be run again."""
-    await walk.run("connect")
-    await walk.run("validate_bucket")
+    await up_to(walk, "see_event")
     sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 1, "times": 1})
-    task = asyncio.create_task(walk.run("register_target"))
+    task = asyncio.create_task(walk.run("see_event"))
     await asyncio.sleep(0.1)
-    walk.cancel("register_target")
+    walk.cancel("see_event")
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert walk.state("register_target") == "ready"
-    assert [entry.data["step"] for entry in walk.journal.entries("step.cancelled")] == ["register_target"]
-    assert (await walk.run("register_target")).state == "done"
+    assert walk.state("see_event") == "ready"
+    assert [entry.data["step"] for entry in walk.journal.entries("step.cancelled")] == ["see_event"]
+    assert (await walk.run("see_event")).state == "done"
+
+
+async def test_the_first_cancel_of_an_apply_finishes_the_change_in_flight(walk: Walk, sandbox: Sandbox) -> None:
+    """Then the apply is half-done: planning is refused until it is finished or undone, here or elsewhere."""
+    await up_to(walk, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3, "times": 1})
+    task = asyncio.create_task(walk.run("apply"))
+    await until(lambda: puts(sandbox) == 1)
+    walk.cancel("apply")
+    assert walk.progress is not None
+    assert "stopping after this: create target T" in walk.progress[2]
+    with pytest.raises(errors.HalfDone, match="half-done") as caught:
+        await task
+    assert "Done: create target T (t-1). Left to do: create policy P (p-1); create webhook" in caught.value.cause
+    assert (walk.unfinished is not None, walk.progress, puts(sandbox)) == (True, None, 1)
+    with pytest.raises(errors.Busy, match="left unfinished"):
+        await walk.run("plan")
+    assert (await walk.run("resume")).summary == "The apply is finished"
+    assert (walk.unfinished, walk.state("resume"), puts(sandbox)) == (None, "done", 3)
+    assert (await walk.run("plan")).summary == "Nothing to do: the org is as wanted"
+
+
+async def test_the_second_cancel_ends_the_change_in_flight(walk: Walk, sandbox: Sandbox, api: Api) -> None:
+    """Whether it took effect is not known, so nothing is claimed; rollback restores."""
+    await up_to(walk, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 20, "times": 1})
+    task = asyncio.create_task(walk.run("apply"))
+    await until(lambda: puts(sandbox) == 2)
+    walk.cancel("apply")
+    walk.cancel("apply")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert walk.unfinished
+    assert (await walk.run("rollback")).summary == "Rolled back: the org is as it was before the apply"
+    assert [api("GET", f"{path}/{id}").status_code for path, id in OBJECTS] == [404] * 3
+
+
+async def test_recovery_without_anything_unfinished_sends_nothing(walk: Walk, sandbox: Sandbox) -> None:
+    """Both say so."""
+    for name in RECOVERY:
+        assert "no apply is unfinished" in (await walk.run(name)).summary
+    assert sandbox.requests() == []
+
+
+async def test_consent_is_for_one_plan(walk: Walk, sandbox: Sandbox) -> None:
+    """Given for a shorter retention, it does not carry over to the next plan."""
+    await up_to(walk, "see_event")
+    walk.onboarding = onboarding(sandbox, target={"retention_days": 300}, policy={"retention_days": 300})
+    await up_to(walk, "approve")
+    with pytest.raises(errors.ConsentMissing, match="needs consent"):
+        await walk.run("approve")
+    walk.consent = Consent(confirm="T")
+    assert (await walk.run("approve")).state == "done"
+    walk.onboarding = onboarding(sandbox, target={"retention_days": 200}, policy={"retention_days": 200})
+    await up_to(walk, "approve")
+    assert walk.consent == Consent()
+    with pytest.raises(errors.ConsentMissing):
+        await walk.run("approve")
+    assert puts(sandbox) == 3
+
+
+async def test_a_bucket_that_fails_after_the_approval_takes_it_back(
+    walk: Walk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was approved was a plan with a bucket that passed."""
+    await up_to(walk, "apply")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret-of-this-key-at-all-0123456")
+    with pytest.raises(errors.OpslibError):
+        await walk.run("validate_bucket")
+    assert (walk.state("validate_bucket"), walk.state("approve")) == ("failed", "stale")
+    with pytest.raises(errors.StepBlocked):
+        await walk.run("apply")
+    with pytest.raises(errors.ConsentMissing, match="consent"):
+        await walk.run("approve")
+    walk.consent = Consent(confirm="T", reason="the key is made anew tonight")
+    assert (await walk.run("approve")).state == "done"
+    assert puts(sandbox) == 0
+
+
+async def test_a_second_apply_sends_no_write(walk: Walk, sandbox: Sandbox) -> None:
+    """Without a new plan, too: the org is as wanted already."""
+    await up_to(walk, "see_event")
+    again = await walk.run("apply")
+    assert (again.state, again.summary, puts(sandbox)) == ("done", "Nothing to do: no write was sent", 3)
+
+
+async def test_the_report_is_made_after_a_failed_apply_too(walk: Walk, sandbox: Sandbox) -> None:
+    """What went wrong is to be counted."""
+    await up_to(walk, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403})
+    with pytest.raises(errors.RolledBack):
+        await walk.run("apply")
+    report = (await walk.run("report")).data
+    assert report["metrics"]["failure_count"] == 1
+    assert report["routing_state"] == "UNKNOWN"
 
 
 async def test_events_are_unknown_without_a_catalogue(walk: Walk) -> None:

@@ -27,6 +27,7 @@ from opslib.errors import (
     HalfDone,
     InvalidInput,
     InvalidRequest,
+    LedgerError,
     NotFound,
     OpslibError,
     PermissionMissing,
@@ -61,22 +62,30 @@ class Applier:
     settles_within_s: float = SETTLES_WITHIN_S
     tell: Callable[[int, int, str], object] = lambda done, total, words: None
     stopping: bool = False
+    _under_way: tuple[int, int, str] = (0, 0, "")
 
     def stop(self) -> None:
         """Finish the change in flight, then stop."""
-        self.stopping = True
+        if not self.stopping:
+            self.stopping = True
+            done, total, words = self._under_way
+            self.tell(done, total, f"stopping after this: {words}; a second time cancels it")
 
-    async def apply(self, plan: Plan, credentials: KeyReference | RoleReference, replan: Callable[[], Any]) -> None:
-        """Carry out the plan. `replan` makes it anew, to see that the org is still as it was when it was reviewed.
+    async def apply(self, plan: Plan, credentials: KeyReference | RoleReference, replan: Callable[[], Any]) -> int:
+        """Carry out the plan; returns how many changes were made. `replan` makes it anew: the org must still be as it
+        was when the plan was reviewed, or as it is wanted already.
 
         Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored) or HalfDone.
         """
         with apply_lock(self.run):
-            refuse_unfinished(self.run)
-            if (await replan()).checksum != plan.checksum:
+            refuse_unfinished(unfinished_apply(self.run.ledger))
+            now = await replan()
+            if not now.changes:
+                return 0
+            if now.checksum != plan.checksum:
                 raise _stale("the org, or the onboarding, has changed since the plan was made")
-            if plan.changes:
-                await self._forwards(started(self.run, plan, credentials))
+            await self._carry_out(started(self.run, plan, credentials))
+            return len(plan.changes)
 
     async def resume(self) -> str:
         """Finish what a crash or a stop left behind; says what was done. Raises as `apply` does."""
@@ -84,12 +93,10 @@ class Applier:
             progress = unfinished_apply(self.run.ledger)
             if progress is None:
                 return "nothing to resume: the last apply has ended"
-            if progress.rolling_back:
-                await self._backwards(progress)
-                return "the rollback that had begun is finished"
-            await self._refuse_foreign(progress)
-            await self._forwards(progress)
-            return "the apply is finished"
+            if not progress.rolling_back:
+                await self._refuse_foreign(progress)
+            await self._carry_out(progress)
+            return "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
 
     async def rollback(self) -> str:
         """Undo what a crash or a stop left behind; says what was done. Raises StalePlan or HalfDone."""
@@ -100,8 +107,15 @@ class Applier:
             if not progress.rolling_back:
                 await self._refuse_foreign(progress)
                 progress.note(self.run, "rollback.started", reason="asked for")
-            await self._backwards(progress)
-            return "rolled back: the org is as it was before the apply"
+            await self._carry_out(progress)
+            return f"rolled back: the org is as it was before the apply{progress.kept}"
+
+    async def _carry_out(self, progress: Progress) -> None:
+        """Go on in the direction that the ledger names."""
+        try:
+            await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
+        except LedgerError as error:  # what is not written down must not be done
+            raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
 
     async def _forwards(self, progress: Progress) -> None:
         changes = progress.plan.changes
@@ -110,7 +124,7 @@ class Applier:
                 continue
             if self.stopping:
                 raise self._half_done(progress, "it was stopped")
-            self.tell(place, len(changes), f"{change.action} {change.kind} {change.name}")
+            self._tell(place, len(changes), f"{change.action} {change.kind} {change.name}")
             progress.note(self.run, "change.intent", place=place)
             try:
                 await self._write(progress, change, change.after)
@@ -118,7 +132,11 @@ class Applier:
                 await self._give_up(progress, place, error)
             progress.note(self.run, "change.done", place=place)
         progress.note(self.run, FINISHED, how="done")
-        self.tell(len(changes), len(changes), "done")
+        self._tell(len(changes), len(changes), "done")
+
+    def _tell(self, done: int, total: int, words: str) -> None:
+        self._under_way = (done, total, words)
+        self.tell(done, total, words)
 
     async def _give_up(self, progress: Progress, place: int, error: OpslibError) -> None:
         change = progress.plan.changes[place]
@@ -127,10 +145,10 @@ class Applier:
             # It may be that of a second try, after a first one whose answer was lost: look more than once.
             with suppress(OpslibError):  # what cannot be read is written back
                 if await self._stays(change, change.before):
-                    progress.note(self.run, "undo.done", place=place)
+                    progress.note(self.run, "undo.done", place=place, replaced=False)
         await self._backwards(progress)
         raise RolledBack(
-            f"{change.action} {change.kind} {change.name} failed; the org is as it was before",
+            f"{change.action} {change.kind} {change.name} failed; the org is as it was before{progress.kept}",
             cause=f"{error.title}: {error.cause}",
             fix=error.fix,
             status=error.status,
@@ -140,23 +158,28 @@ class Applier:
     async def _backwards(self, progress: Progress) -> None:
         for place in sorted(progress.intended - progress.undone, reverse=True):
             change = progress.plan.changes[place]
-            self.tell(place, len(progress.plan.changes), f"undo {change.action} {change.kind} {change.name}")
+            self._tell(place, len(progress.plan.changes), f"undo {change.action} {change.kind} {change.name}")
             try:
-                await self._undo(progress, change)
+                replaced = await self._undo(progress, change)
             except OpslibError as error:
                 raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
-            progress.note(self.run, "undo.done", place=place)
-        progress.note(self.run, FINISHED, how="rolled back")
+            progress.note(self.run, "undo.done", place=place, replaced=replaced)
+        progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
-    async def _undo(self, progress: Progress, change: Change) -> None:
+    async def _undo(self, progress: Progress, change: Change) -> bool:
+        """Bring the object back; returns whether new credentials stay, since the old secret is known to nobody."""
         if change.rotates and change.before == change.after:
-            return  # the old secret is nowhere; the new one was asked for by name
+            return True
+        if change.undo != change.before and await self._stays(change, change.before):
+            return False  # the new credentials were never taken
         try:
-            await self._write(progress, change, change.before)
+            await self._write(progress, change, change.undo)
         except OpslibError:
             # The write back failed too. If the object stays as it was before, there is nothing to undo.
             if not await self._stays(change, change.before):
                 raise
+            return change.rotates
+        return change.rotates or change.undo != change.before
 
     async def _write(self, progress: Progress, change: Change, wanted: JSON | None) -> None:
         """Bring one object to the wanted state and see it there. Raises what the server or the deadline says."""
@@ -232,9 +255,9 @@ def remaining_steps(progress: Progress) -> str:
     )
 
 
-def refuse_unfinished(run: Run) -> None:
-    """Raises Busy when an earlier apply in this workspace has no end."""
-    if progress := unfinished_apply(run.ledger):
+def refuse_unfinished(progress: Progress | None) -> None:
+    """Raises Busy when there is one: an earlier apply in this workspace that has no end."""
+    if progress:
         raise Busy(
             "An earlier apply was left unfinished",
             cause=f"{progress.user} started it at {progress.at}. {remaining_steps(progress)}",

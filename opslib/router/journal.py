@@ -13,7 +13,8 @@ _KINDS = (STARTED, "change.intent", "change.done", "rollback.started", "undo.don
 
 @dataclass
 class Progress:
-    """One apply. `intended`, `done` and `undone` are places in the plan; `ended` is empty while it is unfinished."""
+    """One apply. `intended`, `done`, `undone` and `replaced` (undone, but its new credentials stay) are places in the
+    plan; `ended` is empty while it is unfinished."""
 
     id: str
     plan: Plan
@@ -23,9 +24,19 @@ class Progress:
     intended: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
+    replaced: set[int] = field(default_factory=set)
     rolling_back: bool = False
     reason: str = ""
     ended: str = ""
+
+    @property
+    def kept(self) -> str:
+        """What a rollback cannot bring back, in words to go after “as it was before”; empty when it is everything."""
+        changes = [self.plan.changes[place] for place in sorted(self.replaced)]
+        return "".join(
+            f", but for the AWS credentials of {change.kind} {change.name}: the old secret is known to nobody here"
+            for change in changes
+        )
 
     def note(self, run: Run, kind: str, **data: Any) -> None:
         """Write down, durably, what is about to happen or has happened, and follow it."""
@@ -39,6 +50,8 @@ class Progress:
             self.done.add(data["place"])
         elif kind == "undo.done":
             self.undone.add(data["place"])
+            if data["replaced"]:
+                self.replaced.add(data["place"])
         elif kind == "rollback.started":
             self.rolling_back, self.reason = True, data["reason"]
         elif kind == FINISHED:

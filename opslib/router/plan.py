@@ -38,6 +38,10 @@ UNSAFE = {
 }
 
 
+# The fields of a target's configuration that say with what Genesys writes; secrets are never read back.
+_CREDENTIALS = ("accessKeyId", "roleArn", "externalId")
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,6 +77,16 @@ class Change(_Data):
             for path in paths
             if _unordered(before.get(path)) != _unordered(after.get(path))
         )
+
+    @property
+    def undo(self) -> JSON | None:
+        """What a rollback writes: `before`; but an access key of which nobody has the secret stays replaced."""
+        before, after = self.before or {}, self.after or {}
+        old, new = before.get("configuration", {}), after.get("configuration", {})
+        if not self.after or "accessKeyId" not in old or old["accessKeyId"] == new.get("accessKeyId"):
+            return self.before
+        kept = {key: value for key, value in old.items() if key not in _CREDENTIALS}
+        return {**before, "configuration": kept | {key: new[key] for key in _CREDENTIALS if key in new}}
 
     @property
     def unsafe(self) -> tuple[str, ...]:
@@ -185,7 +199,7 @@ def _unsafe(change: Change) -> Iterator[str]:
         yield "shorter-retention"
     if before.get("enabled") and not after.get("enabled"):
         yield "disable"
-    if changed & {"configuration.accessKeyId", "configuration.roleArn", "configuration.externalId"}:
+    if changed & {f"configuration.{name}" for name in _CREDENTIALS}:
         yield "credential-change"
 
 

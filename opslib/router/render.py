@@ -1,40 +1,42 @@
-"""A plan for people: as text for a terminal, as a table for a notebook or page."""
+"""A plan for people: as text for a terminal, as a table for a notebook or page.
+
+Both are made from `Plan.as_json()`, which is what the ledger keeps.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 from opslib.html import Html, table, text
-from opslib.router.plan import UNSAFE, Change, Plan
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 NOTHING = "Nothing to do: the org is as wanted."
 
 
-def as_text(plan: Plan) -> str:
+def as_text(plan: dict[str, Any]) -> str:
     """One line a change with its sign (+ ~ -), one a field, then what is unsafe, and the checksum."""
-    if not plan.changes:
+    if not plan["changes"]:
         return NOTHING
-    lines = [line for change in plan.changes for line in _change_lines(change)]
-    unsafe = [f"! {name}: {UNSAFE[name]} (needs --allow {name})" for name in plan.unsafe]
-    return "\n".join([*lines, *unsafe, f"{len(plan.changes)} to change, checksum {plan.checksum}"])
+    lines = [line for change in plan["changes"] for line in _change_lines(change)]
+    unsafe = [f"! {one['name']}: {one['why']} (needs --allow {one['name']})" for one in plan["unsafe"]]
+    return "\n".join([*lines, *unsafe, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
 
 
-def as_html(plan: Plan) -> Html:
+def as_html(plan: dict[str, Any]) -> Html:
     """A row a field, signs and words rather than colour; below it what is unsafe."""
-    if not plan.changes:
+    if not plan["changes"]:
         return Html(f"<p>{text(NOTHING)}</p>", NOTHING)
     rows = [
         (
-            f"{_SIGNS[change.action]} {change.action} {change.kind} {change.name}",
-            field.path,
-            _show(field.before),
-            _show(field.after),
+            f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']}",
+            field["path"],
+            _show(field["before"]),
+            _show(field["after"]),
         )
-        for change in plan.changes
-        for field in change.fields
+        for change in plan["changes"]
+        for field in change["fields"]
     ]
     shown = table("What will change", ("Change", "Field", "Before", "After"), rows)
-    unsafe = "".join(f"<li><strong>{text(name)}</strong>: {text(UNSAFE[name])}</li>" for name in plan.unsafe)
+    unsafe = "".join(f"<li><strong>{text(one['name'])}</strong>: {text(one['why'])}</li>" for one in plan["unsafe"])
     warning = (
         f'<p><span aria-hidden="true">⚠</span> <strong>Unsafe, needs consent:</strong></p><ul>{unsafe}</ul>'
         if unsafe
@@ -43,10 +45,10 @@ def as_html(plan: Plan) -> Html:
     return Html(shown.html + warning, as_text(plan))
 
 
-def _change_lines(change: Change) -> Iterator[str]:
-    yield f"{_SIGNS[change.action]} {change.action} {change.kind} {change.name} ({change.id})"
-    for field in change.fields:
-        yield f"    {field.path}: {_show(field.before)} → {_show(field.after)}"
+def _change_lines(change: dict[str, Any]) -> Iterator[str]:
+    yield f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']} ({change['id']})"
+    for field in change["fields"]:
+        yield f"    {field['path']}: {_show(field['before'])} → {_show(field['after'])}"
 
 
 def _show(value: Any) -> str:

@@ -48,7 +48,8 @@ class GenesysStorageRouter:
         self.client = GenesysClient(auth, self._recorder)
         self.backend = StorageTargetsBackend(self.client)
         self._retention_days: dict[str, int] = {}
-        self._routed: set[str] = set()
+        # The kinds that the org has as we want them, as far as this router was told.
+        self.routed: set[Kind] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,13 +160,13 @@ class GenesysStorageRouter:
                 "p95_latency_ms": None if p95 is None else round(p95, 2),
             },
             "compliance_status": "PASS" if rate is not None and rate >= _PASS_AT_PERCENT else "WARNING",
-            "routing_state": "ACTIVE" if {"target", "policy"} <= self._routed else "UNKNOWN",
+            "routing_state": "ACTIVE" if {"target", "policy"} <= self.routed else "UNKNOWN",
         }
 
     async def _put(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
-        self._routed.discard(kind)
+        self.routed.discard(kind)
         answer = await self.backend.write(kind, id, body, credentials)
-        self._routed.add(kind)
+        self.routed.add(kind)
         return answer
 
     def _check_retention(self, policy: RecordingPolicy, target_id: str) -> None:

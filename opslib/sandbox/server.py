@@ -17,6 +17,7 @@ from typing import TextIO
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -172,7 +173,7 @@ class _Server(uvicorn.Server):
 
 
 def _genesys(routes: list[Route]) -> Starlette:
-    handlers = {error: answer_error for error in (ApiError, HTTPException, Exception)}
+    handlers = {error: answer_error for error in (ApiError, HTTPException, ClientDisconnect, Exception)}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app

@@ -17,12 +17,12 @@ import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError, StepBlocked
 from opslib.html import text
-from opslib.steps import STEPS, Result, Walk
+from opslib.steps import Result, Walk
 from opslib.widgets.changes import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
 from opslib.widgets.form import Panel
-from opslib.widgets.receipt import CardState, View, close, heading, receipt, status_line, table, trouble
-from opslib.widgets.results import rows
+from opslib.widgets.receipt import CardState, View, close, heading, progress_bar, receipt, status_line, trouble
+from opslib.widgets.results import shown
 from opslib.widgets.shown import mimebundle
 
 _VERBS: dict[CardState, str] = {
@@ -46,7 +46,7 @@ class StepCard:
     """
 
     def __init__(self, walk: Walk, step_name: str, form: Panel | None = None, *, help: str = "") -> None:
-        self._walk, self._step, self._form, self._help = walk, STEPS[step_name], form, help
+        self._walk, self._step, self._form, self._help = walk, walk.steps[step_name], form, help
         self._task: asyncio.Task[Result | OpslibError] | None = None
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
         self._notice: OpslibError | None = None
@@ -149,6 +149,10 @@ class StepCard:
         notice = self._notice if state != "running" else None
         reasons = self._reasons()
         summary, error, changes = "", None, list[str]()
+        progress = self._walk.progress if state == "running" else None
+        if progress:
+            done, total, words = progress
+            summary = f"{done} of {total} done; {words}"
         if state == "ready" and reasons:
             state = "waiting"
         if result and state in ("done", "failed", "unknown", "stale"):
@@ -166,15 +170,16 @@ class StepCard:
             summary = summary if refused else notice.title
         elif error:
             changes = what_changed(self._walk.journal, self._step.name)
-        shown = result if state in ("done", "unknown", "stale") else None
+        found = result if state in ("done", "unknown", "stale") else None
         return View(
             title=self._step.title,
             about=self._help,
             state=state,
             summary=summary,
             reasons=() if state == "running" else reasons,
+            progress=progress[:2] if progress else None,
             inputs=self._form.rows() if self._form else (),
-            result=rows(shown, measured=measured) if shown else (),
+            result=shown(found, f"{self._step.title}: result", measured=measured) if found else "",
             error=error,
             changes=changes,
         )
@@ -195,10 +200,9 @@ class StepCard:
         self.run_button.description = _VERBS.get(view.state, "Run")
         self.run_button.disabled = running or bool(view.reasons)
         self.cancel_button.disabled = not running
-        label = text(f"{view.title} is running")
-        show(self._progress, f'<progress aria-label="{label}" style="width:20em"></progress>' if running else "")
+        show(self._progress, progress_bar(view) if running else "")
         show(self._status, close(status_line(view)))
-        show(self._result, close(table("Result", view.result)))
+        show(self._result, close(view.result))
         show(self._trouble, close(trouble(view)))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from opslib.errors import LedgerError
 from opslib.ledger import Entry, Run
+from opslib.router.journal import FINISHED
 from opslib.samples import TOKEN_OPERATION
 
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
@@ -27,12 +28,16 @@ def _last_run(entries: Iterable[Entry], step: str) -> list[Entry]:
     for entry in entries:
         if entry.kind == "step.started" and entry.data.get("step") == step:
             found = []
-        elif entry.kind in ("sample", "operation") and entry.data.get("step") == step:
+        elif entry.kind == FINISHED or (entry.kind in ("sample", "operation") and entry.data.get("step") == step):
             found.append(entry)
     return found
 
 
 def _sentences(entries: list[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if entry.kind == FINISHED and entry.data["how"] == "rolled back":
+            yield f"Undone: the org is as it was before{entry.data['kept']}. Each object was read back."
+            return
     operations = {entry.data["operation"]: entry.data for entry in entries if entry.kind == "operation"}
     writes: dict[str, list[dict[str, object]]] = {}
     for entry in entries:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from opslib.errors import OpslibError
+from opslib.html import text
 from opslib.widgets.fields import Control, Group, Loc, show
 from opslib.widgets.receipt import Rows, close, problem, table
 
@@ -163,14 +164,18 @@ class Form(Generic[M]):
 
 
 class Summary:
-    """A table instead of a form: what a step will use, as it is now."""
+    """A table instead of a form: what a step will use, as it is now. `blocked` says why it cannot run with that."""
 
-    def __init__(self, caption: str, read: Callable[[], Rows]) -> None:
-        self._caption, self._read = caption, read
+    def __init__(self, caption: str, read: Callable[[], Rows], blocked: Callable[[], Sequence[str]] = list) -> None:
+        self._caption, self._read, self._blocked = caption, read, blocked
         self.widget = w.HTML()
-        self.problems: Sequence[str] = ()
         self.on_change: list[Callable[[], None]] = []
         self.sync()
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Why the step cannot run; empty when it can."""
+        return self._blocked()
 
     def rows(self) -> Rows:
         """Label and text of each value."""
@@ -179,6 +184,37 @@ class Summary:
     def sync(self) -> None:
         """Show the values as they are now."""
         self.widget.value = close(table(self._caption, self._read()))
+
+
+class Sections:
+    """Several panels on one card, each under its title."""
+
+    def __init__(self, panels: Mapping[str, Panel]) -> None:
+        self.panels = panels
+        titles = [w.HTML(close(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
+        parts = [one for title, panel in zip(titles, panels.values(), strict=True) for one in (title, panel.widget)]
+        self.widget = w.VBox(parts)
+        self.on_change: list[Callable[[], None]] = []
+        for panel in panels.values():
+            panel.on_change.append(self._changed)
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong, section by section; empty when all is valid."""
+        return [f"{title}: {problem}" for title, panel in self.panels.items() for problem in panel.problems]
+
+    def rows(self) -> Rows:
+        """Label and text of each value, the label with its section."""
+        return [(f"{title}: {label}", value) for title, panel in self.panels.items() for label, value in panel.rows()]
+
+    def sync(self) -> None:
+        """Follow the walk after a change."""
+        for panel in self.panels.values():
+            panel.sync()
+
+    def _changed(self) -> None:
+        for callback in self.on_change:
+            callback()
 
 
 def _plain(item: ErrorDetails) -> str:

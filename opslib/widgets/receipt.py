@@ -47,7 +47,9 @@ class View:
 
     Attributes:
         reasons: why the step cannot run now; empty when it can.
-        inputs, result: label and text, row by row.
+        progress: how many parts are done, of how many; None while that is not known.
+        inputs: label and text, row by row.
+        result: HTML.
         changes: what was and was not changed, sentence by sentence; for an error or a cancelled step.
     """
 
@@ -56,8 +58,9 @@ class View:
     state: CardState
     summary: str = ""
     reasons: Sequence[str] = ()
+    progress: tuple[int, int] | None = None
     inputs: Rows = ()
-    result: Rows = ()
+    result: str = ""
     error: OpslibError | None = None
     changes: Sequence[str] = ()
 
@@ -68,7 +71,7 @@ def receipt(view: View) -> str:
         heading(view.title, view.about),
         status_line(view),
         table(f"{view.title}: inputs", view.inputs),
-        table(f"{view.title}: result", view.result),
+        view.result,
         trouble(view),
     )
     edge = _COLOURS.get(view.state, _QUIET)
@@ -86,6 +89,12 @@ def status_line(view: View) -> str:
     said = "; ".join(part for part in (view.summary, *view.reasons) if part)
     tail = f" — {text(said)}" if said else ""
     return f'<div role="status" aria-live="polite" style="margin:4px 0">{state_words(view.state)}{tail}</div>'
+
+
+def progress_bar(view: View) -> str:
+    """How far a running step is; without numbers, that it runs."""
+    done = f'value="{view.progress[0]}" max="{view.progress[1]}" ' if view.progress else ""
+    return f'<progress {done}aria-label="{text(view.title)} is running" style="width:20em"></progress>'
 
 
 def state_words(state: CardState) -> str:

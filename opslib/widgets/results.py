@@ -1,11 +1,11 @@
-"""Which figures of a step's result are shown, and under which names."""
+"""What is shown of a step's result: the plan's changes, or figures under names for people."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from opslib.html import table
+from opslib.router.render import as_html
 from opslib.steps import Result
-
-_WRITTEN = {"id": "Id", "name": "Name", "version": "Version", "enabled": "Enabled"}
 
 _LABELS: dict[str, dict[str, str]] = {
     "connect": {"api_url": "API", "backend": "Backend", "targets": "Storage targets in the org"},
@@ -15,9 +15,8 @@ _LABELS: dict[str, dict[str, str]] = {
         "encryption_type": "Encryption",
         "endpoint_reachable": "S3 answers",
     },
-    "register_target": _WRITTEN,
-    "bind_policy": _WRITTEN,
-    "register_webhook": _WRITTEN,
+    "approve": {},
+    "apply": {},
     "see_event": {"event.eventType": "Event", "event.entityId": "About the object"},
     "report": {
         "metrics.total_operations": "Operations",
@@ -34,8 +33,16 @@ _LABELS: dict[str, dict[str, str]] = {
 _MEASURED = "_ms"
 
 
-def rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:
-    """Label and text of each figure; `measured` says whether latencies are among them."""
+def shown(result: Result, caption: str, *, measured: bool) -> str:
+    """The result as HTML, nothing when there is none; `measured` says whether what differs in every run is in it."""
+    if result.step == "plan":
+        checksum = table("", (), [("Checksum", result.data["checksum"])]).html if measured else ""
+        return as_html(result.data).html + checksum
+    found = _rows(result, measured=measured)
+    return table(caption, (), found).html if found else ""
+
+
+def _rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:
     labels = _LABELS.get(result.step)
     if labels is None:  # a step that this file does not know yet: what is simple, under its own names
         labels = {key: key.replace("_", " ").capitalize() for key, value in result.data.items() if _simple(value)}

@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.html import text
-from opslib.steps import STEPS, Walk
+from opslib.steps import RECOVERY, STEPS, Walk
 from opslib.widgets.card import StepCard
 from opslib.widgets.receipt import overview
 from opslib.widgets.shown import mimebundle
@@ -18,11 +18,14 @@ AUTO_RUN = "OPSLIB_AUTO_RUN"
 _HELP = {
     "connect": "Gets a token for the OAuth client and asks which API the org serves. Needs the client's id and secret.",
     "validate_bucket": "Asks S3 whether the bucket is there, in its region and encrypted. Reads only.",
-    "register_target": "Tells Genesys about the bucket: one PUT, the same however often it is sent.",
-    "bind_policy": "Says which recordings go to the target and for how long: one PUT.",
-    "register_webhook": "Announces changes of targets and policies to the data lake: one PUT.",
+    "plan": "Reads what the org has and shows what would change, field by field. Writes nothing.",
+    "approve": "Your consent to just this plan goes into the record. What is unsafe needs the target's name, typed.",
+    "apply": "Writes the approved changes and reads each back. When one fails, all are undone. Cancel waits for the "
+    "change in flight; a second time, it does not.",
     "see_event": "Writes the policy once more, as it is, and waits until the data lake has the event.",
     "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
+    "resume": "Goes on where a crash or a stop left an apply; one that was being undone is undone to its end.",
+    "rollback": "Puts every object back as it was before the apply, and reads it back.",
 }
 
 
@@ -38,6 +41,8 @@ class WalkCards(Mapping[str, StepCard]):
         self._walk = walk
         panels = forms(walk)
         self._cards = {name: StepCard(walk, name, panels.get(name), help=_help(name)) for name in STEPS}
+        # For an apply that a crash or a stop left unfinished; no part of the walk's count.
+        self.recovery = {name: StepCard(walk, name, panels[name], help=_HELP[name]) for name in RECOVERY}
         self.widget = w.HTML()
         for listeners in (walk.on_change, *(panel.on_change for panel in panels.values())):
             listeners.append(self._changed)

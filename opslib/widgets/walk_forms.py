@@ -7,11 +7,13 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from opslib.errors import AwsCredentialsInvalid
-from opslib.models import DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.models import Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.router.apply import remaining_steps
+from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
 from opslib.steps import Walk
 from opslib.widgets.fields import Choice, Control, Secret, Simple
-from opslib.widgets.form import Form, Panel, Summary
+from opslib.widgets.form import Form, Panel, Sections, Summary
 
 P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
@@ -21,14 +23,39 @@ _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 def forms(walk: Walk) -> dict[str, Panel]:
     """What stands on each step's card, by step."""
-    target = _part(walk, "target", StorageTarget)
+    policy, webhook = _part(walk, "policy", RecordingPolicy), _part(walk, "webhook", DataLakeWebhook)
+    unfinished = Summary("The unfinished apply", lambda: _unfinished(walk), lambda: _nothing_unfinished(walk))
     return {
         "connect": connection_form(walk),
-        "validate_bucket": target,
-        "register_target": Summary("What will be registered", target.rows),
-        "bind_policy": _part(walk, "policy", RecordingPolicy),
-        "register_webhook": _part(walk, "webhook", DataLakeWebhook),
+        "validate_bucket": _part(walk, "target", StorageTarget),
+        "plan": Sections({"Retention policy": policy, "Data-lake webhook": webhook}),
+        "approve": Sections({"What needs your consent": Summary("", lambda: _unsafe(walk)), "Consent": _consent(walk)}),
+        "resume": unfinished,
+        "rollback": unfinished,
     }
+
+
+def _consent(walk: Walk) -> Form[Consent]:
+    def commit(value: Consent) -> None:
+        walk.consent = value
+
+    return Form(Consent, lambda: walk.consent, commit, include=("confirm", "reason"))
+
+
+def _unsafe(walk: Walk) -> list[tuple[str, str]]:
+    if walk.state("plan") != "done":
+        return [("Not known yet", "make the plan first")]
+    return [(name, UNSAFE[name]) for name in walk.needs_consent()] or [("Nothing", "no change is unsafe")]
+
+
+def _unfinished(walk: Walk) -> list[tuple[str, str]]:
+    if not (found := walk.unfinished):
+        return []
+    return [("Started by", found.user), ("Started at (UTC)", found.at), ("Where it stands", remaining_steps(found))]
+
+
+def _nothing_unfinished(walk: Walk) -> list[str]:
+    return [] if walk.unfinished else ["no apply is unfinished"]
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:

@@ -19,7 +19,7 @@ import httpx
 from opslib import Onboarding, steps
 from opslib.models import Consent
 from opslib.router.apply import Applier
-from opslib.steps import Walk
+from opslib.steps import RECOVERY, Walk
 
 from ..world import Sandbox, environment
 from .org import changed
@@ -97,11 +97,10 @@ def _program(pipe: Connection, variables: dict[str, str], wanted: str, how: How,
 
 async def _go(wanted: Onboarding, how: How) -> str:
     async with Walk(wanted) as walk:
-        if how == "resume":
-            return await walk.resume()
-        if how == "rollback":
-            return await walk.rollback()
-        walk.consent = Consent(confirm=wanted.target.name, reason="test")
+        if how in RECOVERY:
+            return (await walk.run(how)).summary
         for step in ("connect", "validate_bucket", "plan", "approve", "apply"):
+            if step == "approve":
+                walk.consent = Consent(confirm=wanted.target.name, reason="test")
             await walk.run(step)
         return "applied"

@@ -11,7 +11,10 @@ import pytest
 
 from opslib import errors
 from opslib.ledger import verify
+from opslib.models import KeyReference
 from opslib.router.journal import unfinished_apply
+from opslib.router.plan import make_plan
+from opslib.router.render import as_html
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, eventually
 from .org import PATHS, WRITES, Operator, api_requests, changed, clear, onboarding, operator, seed, state, writes
@@ -237,21 +240,79 @@ async def test_two_operators_at_once(ops: Operator, sandbox: Sandbox, api: Api) 
 
 async def test_no_secret_is_kept_or_shown(ops: Operator, sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
     """Neither the plan, its text, its JSON nor the workspace's files hold a secret, also after a rollback."""
-    from opslib.router.render import as_html, as_text
-
     secrets = [sandbox["aws_secret_access_key"], sandbox["client_secret"]]
     seed(sandbox, api)
     plan = await ops.plan(changed(sandbox))
     inject(sandbox, "PUT", PATHS[2], times=1, status=400, body={"message": f"echo {secrets[0]}"})
     with pytest.raises(errors.RolledBack) as caught:
         await ops.apply(changed(sandbox), plan)
-    shown = f"{plan!r}{plan.model_dump_json()}{json.dumps(plan.as_json())}{as_text(plan)}{as_html(plan)}{caught.value}"
+    shown = f"{plan!r}{plan.model_dump_json()}{json.dumps(plan.as_json())}{as_html(plan.as_json())!r}{caught.value}"
     kept = b"".join(path.read_bytes() for path in (tmp_path / "home").iterdir())
     for secret in secrets:
         assert secret not in shown
         assert secret.encode() not in kept
     assert "[hidden]" in str(caught.value)
     assert verify(tmp_path / "home").intact
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_replaced_access_key_is_said_to_stay(ops: Operator, sandbox: Sandbox, api: Api, path: str) -> None:
+    """Nobody here has the old secret: all else is restored, and the error says so. If the target was refused, its old
+    key is still there."""
+    seed(sandbox, api)
+    old = ops.router.backend.writable(api("GET", PATHS[0]).json())
+    configuration = old["configuration"] | {"accessKeyId": "AKIAOLDOLDOLDOLDOLD1", "secretAccessKey": "x" * 40}
+    assert api("PUT", PATHS[0], old | {"configuration": configuration}).is_success
+    before = [api("GET", one).json() for one in PATHS]
+    inject(sandbox, "PUT", path, times=1, status=400)
+    with pytest.raises(errors.RolledBack) as caught:
+        await ops.apply(changed(sandbox))
+    after = [api("GET", one).json() for one in PATHS]
+    replaced = path == PATHS[2]  # the policy shrinks first, then the target changes, then the webhook
+    expected = sandbox["aws_access_key_id"] if replaced else "AKIAOLDOLDOLDOLDOLD1"
+    assert after[0]["configuration"].pop("accessKeyId") == expected
+    before[0]["configuration"].pop("accessKeyId")
+    for one in (*before, *after):
+        one.pop("version"), one.pop("dateModified", None)
+    assert after == before
+    assert ("but for the AWS credentials of target T" in caught.value.title) == replaced
+    assert unfinished_apply(ops.run.ledger) is None
+
+
+async def test_a_rotated_secret_is_said_to_stay(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """The rotation was done, then the webhook failed: the old secret cannot come back, and nothing claims it did."""
+    wanted = onboarding(sandbox)
+    await ops.apply(wanted)
+    before = state(api)
+    new = onboarding(sandbox, webhook={"url": "https://other.example.com/in"})
+    keys = KeyReference().resolve()
+
+    async def replan() -> Any:
+        return await make_plan(ops.router.backend, ops.router.client.auth.base_url, new, keys, rotate=True)
+
+    inject(sandbox, "PUT", PATHS[2], times=1, status=403)
+    with pytest.raises(errors.RolledBack, match="but for the AWS credentials of target T"):
+        await ops.applier().apply(await replan(), wanted.target.credentials, replan)
+    assert state(api) == before
+
+
+async def test_a_ledger_that_cannot_be_written_stops_the_apply(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """What is not written down is not done: half-done, with the steps left, until the ledger is writable again."""
+    applier = ops.applier()
+
+    def full(done: int, total: int, words: str) -> None:
+        ops.run.ledger._db.execute(f"PRAGMA query_only={'ON' if done == 1 else 'OFF'}")
+
+    applier.tell = full
+    wanted = onboarding(sandbox)
+    with pytest.raises(errors.HalfDone) as caught:
+        await applier.apply(await ops.plan(wanted), wanted.target.credentials, lambda: ops.plan(wanted))
+    assert "cannot be written" in caught.value.cause
+    assert "Left to do: create policy P (p-1); create webhook" in caught.value.cause
+    assert len(writes(sandbox)) == 1
+    ops.run.ledger._db.execute("PRAGMA query_only=OFF")
+    assert await ops.applier().resume() == "the apply is finished"
+    assert verify(ops.run.ledger.path).intact
 
 
 async def test_every_write_has_its_intent_before_it(ops: Operator, sandbox: Sandbox) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from opslib import errors
+from opslib.models import Consent
 from opslib.steps import STEPS, Walk
 from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
 from opslib.widgets.shown import WIDGET_VIEW
@@ -54,7 +55,7 @@ async def test_the_whole_walk_by_clicks(cards: WalkCards, sandbox: Sandbox) -> N
         assert card.run_button.description == "Run again"
         assert card.cancel_button.disabled
         assert "✔</span> <strong>done</strong>" in lines(card)
-    assert puts(sandbox) == 4
+    assert puts(sandbox) == 4  # three changes, and one to see an event
     assert repr(cards) == "7 of 7 steps done"
     assert "95th percentile of latency" in lines(cards["report"])
 
@@ -67,21 +68,22 @@ async def test_a_persons_click_takes_the_same_way(cards: WalkCards, walk: Walk) 
 
 
 async def test_clicks_while_it_runs_join_it(cards: WalkCards, sandbox: Sandbox) -> None:
-    """Double click, two cells and a second card for the same step: one PUT, one result."""
-    card = await done_up_to(cards, "register_target")
+    """Double click, two cells and a second card for the same step: one apply, one result."""
+    card = await done_up_to(cards, "apply")
     sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3})
-    other = WalkCards(card._walk)["register_target"]
+    other = WalkCards(card._walk)["apply"]
     card.run_button.click()
     card.run_button.click()
     results = asyncio.gather(card.click(), card.click(), other.click())
     await until(lambda: card.state == "running")
     assert card.run_button.disabled
     assert not card.cancel_button.disabled
-    assert "<progress aria-label" in lines(card)
+    await until(lambda: 'max="3" aria-label="Apply is running"' in lines(card))
+    assert "0 of 3 done; create target ProdVoiceArchive" in lines(card)
     assert other.state == "running"
     first, second, third = await results
     assert first is second is third
-    assert puts(sandbox) == 1
+    assert puts(sandbox) == 3
     assert "<progress" not in lines(card)
 
 
@@ -89,7 +91,7 @@ async def test_clicks_while_it_runs_join_it(cards: WalkCards, sandbox: Sandbox) 
 async def test_out_of_order_is_an_error_card_and_nothing_is_sent(cards: WalkCards, sandbox: Sandbox, name: str) -> None:
     """The rule is the step's; the card shows it, and the cell fails."""
     card = cards[name]
-    with pytest.raises(errors.StepBlocked, match="must be done first"):
+    with pytest.raises(errors.StepBlocked, match=r"must be (done|run) first"):
         await card.click()
     assert sandbox.requests() == []
     assert 'role="alert"' in lines(card)
@@ -108,33 +110,112 @@ async def test_a_refusal_is_gone_once_the_step_may_run(cards: WalkCards) -> None
 
 async def test_cancel_stops_the_step_and_says_what_is_not_known(cards: WalkCards, sandbox: Sandbox) -> None:
     """Cancelled is no success and no error of the org: the PUT may have taken effect. It can be run again."""
-    card = await done_up_to(cards, "register_target")
+    card = await done_up_to(cards, "see_event")
     sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 5, "times": 1})
     click = asyncio.create_task(card.click())
-    await until(lambda: puts(sandbox) == 1)
+    await until(lambda: puts(sandbox) == 4)
     card.cancel_button.click()
     with pytest.raises(StepCancelled):
         await click
-    assert repr(card) == "Register the target: cancelled"
+    assert repr(card) == "See the event arrive: cancelled"
     assert card.run_button.description == "Retry"
-    assert "Not known: upsert_storage_target (PUT) got no final answer (cancelled)" in card.receipt()
-    assert cards["bind_policy"].run_button.disabled
+    assert "Not known: upsert_recording_policy (PUT) got no final answer (cancelled)" in card.receipt()
     assert (await card.click()).state == "done"
     assert "Not known" not in card.receipt()
 
 
 async def test_a_cancelled_second_run_does_not_stay_green(cards: WalkCards, sandbox: Sandbox) -> None:
     """The first run's result no longer holds, and what needs it is closed."""
-    card = await done_up_to(cards, "bind_policy")
-    card = cards["register_target"]
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 5, "times": 1})
+    await done_up_to(cards, "see_event")
+    card = cards["plan"]
+    sandbox.control("POST", "/faults", {"method": "GET", "delay_s": 5})
     click = asyncio.create_task(card.click())
-    await until(lambda: puts(sandbox) == 2)
+    await until(lambda: card.state == "running")
     card.cancel()
     with pytest.raises(StepCancelled):
         await click
     assert card.state == "cancelled"
-    assert cards["bind_policy"].state == "waiting"
+    assert cards["approve"].run_button.disabled
+    assert cards["apply"].run_button.disabled
+
+
+async def test_the_first_cancel_of_an_apply_waits_for_the_change_in_flight(cards: WalkCards, sandbox: Sandbox) -> None:
+    """It says so, and the card says what is done and what is left; the recovery cards open, and finish it."""
+    card, resume, rollback = await done_up_to(cards, "apply"), cards.recovery["resume"], cards.recovery["rollback"]
+    assert (resume.state, rollback.run_button.disabled) == ("waiting", True)
+    assert "no apply is unfinished" in resume.receipt()
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.5, "times": 1})
+    click = asyncio.create_task(card.click())
+    await until(lambda: puts(sandbox) == 1)
+    card.cancel_button.click()
+    assert "stopping after this: create target ProdVoiceArchive" in lines(card)
+    with pytest.raises(errors.HalfDone):
+        await click
+    assert "Changed: upsert_storage_target (PUT) succeeded." in lines(card)
+    assert not resume.run_button.disabled
+    assert not rollback.run_button.disabled
+    assert "Done: create target ProdVoiceArchive" in lines(resume)
+    assert (await resume.click()).summary == "The apply is finished"
+    assert rollback.run_button.disabled
+    assert (await cards["plan"].click()).summary.startswith("Nothing to do")
+
+
+async def test_a_failed_apply_says_that_all_was_undone(cards: WalkCards, sandbox: Sandbox, walk: Walk) -> None:
+    """Once refused, the org is as before; the next try, after the cause is gone, works without a new plan."""
+    card = await done_up_to(cards, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403, "times": 1})
+    with pytest.raises(errors.RolledBack):
+        await card.click()
+    for page in (lines(card), card.receipt()):
+        assert "create webhook DataLakeCatalogSync failed; the org is as it was before" in page
+        assert "Undone: the org is as it was before. Each object was read back." in page
+        assert "HTTP status:</strong> 403" in page
+    assert card.run_button.description == "Retry"
+    assert cards.recovery["resume"].run_button.disabled
+    assert (await card.click()).state == "done"
+    assert walk.unfinished is None
+
+
+async def test_the_plan_is_seen_before_apply_opens(cards: WalkCards) -> None:
+    """As a table with every field, live and in the receipt; the checksum, which is of this walk only, live."""
+    card = await done_up_to(cards, "plan")
+    assert cards["apply"].run_button.disabled
+    assert "make the plan first" in lines(cards["approve"])
+    await card.click()
+    assert cards["apply"].run_button.disabled
+    for page in (lines(card), card.receipt()):
+        assert "<caption" in page
+        assert "+ create policy ComplianceVoicePolicy" in page
+        assert "retentionPeriodDays" in page
+    assert "Checksum" in lines(card)
+    assert "Checksum" not in card.receipt()
+    assert "no change is unsafe" in lines(cards["approve"])
+    await cards["approve"].click()
+    assert not cards["apply"].run_button.disabled
+
+
+async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Walk, sandbox: Sandbox) -> None:
+    """Named on the card before Run; typed for one plan, it is empty again for the next."""
+    for name in ORDER:
+        await cards[name].click()
+    policy = cards["plan"]._form.panels["Retention policy"]
+    fill(policy.controls["enabled"], False)
+    await cards["plan"].click()
+    card = cards["approve"]
+    assert "what is switched off no longer keeps" in lines(card)
+    with pytest.raises(errors.ConsentMissing):
+        await card.click()
+    assert "type the target&#x27;s name, ProdVoiceArchive" in card.receipt()
+    assert cards["apply"].run_button.disabled
+    consent = card._form.panels["Consent"]
+    fill(consent.controls["confirm"], "ProdVoiceArchive")
+    assert (await card.click()).summary == "Approved: 1 to change, with consent to disable"
+    assert (await cards["apply"].click()).state == "done"
+    fill(policy.controls["enabled"], True)
+    await cards["plan"].click()
+    assert consent.controls["confirm"].raw() == ""
+    assert walk.consent == Consent()
+    assert puts(sandbox) == 5
 
 
 async def test_a_step_cancelled_before_it_began_is_not_stuck(walk: Walk) -> None:
@@ -196,7 +277,7 @@ async def test_a_new_secret_makes_connect_stale(cards: WalkCards, walk: Walk) ->
 
 async def test_what_a_server_says_is_escaped_and_redacted(cards: WalkCards, sandbox: Sandbox) -> None:
     """Its words reach the page as text, without our secret, and a write that was refused is said to be refused."""
-    card = await done_up_to(cards, "register_target")
+    card = await done_up_to(cards, "see_event")
     secret = sandbox["aws_secret_access_key"]
     body = {"message": f"<script>alert(1)</script> <img src=x onerror=alert(1)> {secret}", "contextId": "<b>id</b>"}
     sandbox.control("POST", "/faults", {"method": "PUT", "status": 400, "body": body})
@@ -209,7 +290,7 @@ async def test_what_a_server_says_is_escaped_and_redacted(cards: WalkCards, sand
         assert "<b>" not in page
         assert secret not in page
         assert "[hidden]" in page
-        assert "Not changed: upsert_storage_target (PUT) was refused with HTTP 400." in page
+        assert "Not changed: upsert_recording_policy (PUT) was refused with HTTP 400." in page
         assert "Traceback" not in page
     assert "Not known" not in card.receipt()
 
@@ -219,7 +300,7 @@ async def test_a_write_whose_answer_is_lost_is_not_known(
 ) -> None:
     """A server's own failure says nothing about the change."""
     monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 0)
-    card = await done_up_to(cards, "bind_policy")
+    card = await done_up_to(cards, "see_event")
     sandbox.control("POST", "/faults", {"method": "PUT", "drop": True, "when": "after"})
     with pytest.raises(errors.ConnectionFailed):
         await card.click()
@@ -273,11 +354,11 @@ async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
         await cards[name].click()
     fill(cards["validate_bucket"]._form.controls["retention_days"], 400)
     assert [cards[name].state for name in ORDER] == ["done"] + ["stale"] * 6
-    assert "↻</span> <strong>stale</strong> — an input has changed since" in cards["bind_policy"].receipt()
-    assert "400" in cards["register_target"].receipt()
-    assert cards["bind_policy"].run_button.disabled
-    await cards["validate_bucket"].click()
-    assert (await cards["register_target"].click()).state == "done"
+    assert "↻</span> <strong>stale</strong> — an input has changed since" in cards["apply"].receipt()
+    assert "400" in cards["validate_bucket"].receipt()
+    assert cards["apply"].run_button.disabled
+    for name in ORDER[1:5]:
+        assert (await cards[name].click()).state == "done"
 
 
 async def test_unknown_is_returned_and_shown_as_unknown(cards: WalkCards, walk: Walk) -> None:

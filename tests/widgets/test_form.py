@@ -12,14 +12,22 @@ from opslib.models import RoleReference
 from opslib.steps import Walk
 from opslib.widgets import Form, WalkCards
 from opslib.widgets.fields import Choice, Control
+from opslib.widgets.form import Sections
 from opslib.widgets.walk_forms import keys_note, origins
 
 from ..world import Sandbox
 from .conftest import browser_sets, everything, fill
 
+POLICY, WEBHOOK = "plan.Retention policy", "plan.Data-lake webhook"
+
 
 def form(cards: WalkCards, name: str) -> Form[Any]:
+    """The form on a card; of several, the one named after the dot."""
+    name, _, section = name.partition(".")
     panel = cards[name]._form
+    if section:
+        assert isinstance(panel, Sections)
+        panel = panel.panels[section]
     assert isinstance(panel, Form)
     return panel
 
@@ -37,11 +45,11 @@ BAD = [
     ("validate_bucket", "path_prefix", "a/../b", "path prefix"),
     ("validate_bucket", "retention_days", 0, "must be 1 or more"),
     ("validate_bucket", "retention_days", 99999, "must be 36525 or less"),
-    ("bind_policy", "recording_types", (), "choose 1 or more"),
-    ("bind_policy", "retention_days", -1, "must be 1 or more"),
-    ("register_webhook", "url", "ftp://x", "a webhook URL starts with https"),
-    ("register_webhook", "url", "https://user:pw@x.example/", "no user name or password"),
-    ("register_webhook", "url", "https://x.example/" + "a" * 3000, "must have 2048 characters or fewer"),
+    (POLICY, "recording_types", (), "choose 1 or more"),
+    (POLICY, "retention_days", -1, "must be 1 or more"),
+    (WEBHOOK, "url", "ftp://x", "a webhook URL starts with https"),
+    (WEBHOOK, "url", "https://user:pw@x.example/", "no user name or password"),
+    (WEBHOOK, "url", "https://x.example/" + "a" * 3000, "must have 2048 characters or fewer"),
     ("connect", "api_url", "http://api.mypurecloud.com", "https only"),
     ("connect", "api_url", "https://evil.example", "belongs to no Genesys Cloud region"),
     ("connect", "login_url", "https://user:pw@login.mypurecloud.com", "user name or password"),
@@ -56,7 +64,7 @@ async def test_a_wrong_value_is_explained_beside_its_field(
     before, control = (walk.onboarding, walk.settings), form(cards, step).controls[field]
     right = control.raw()
     for name in cards:
-        if name == step:
+        if name == step.partition(".")[0]:
             break
         await cards[name].click()
     fill(control, value)
@@ -65,7 +73,7 @@ async def test_a_wrong_value_is_explained_beside_its_field(
     others = [one for name, one in form(cards, step).controls.items() if name != field]
     assert not any("alert" in beside(one) for one in others)
     assert (walk.onboarding, walk.settings) == before
-    card = cards[step]
+    card = cards[step.partition(".")[0]]
     assert card.run_button.disabled
     assert message in card.receipt()
     sandbox.control("DELETE", "/requests")
@@ -79,27 +87,27 @@ async def test_a_wrong_value_is_explained_beside_its_field(
 
 async def test_the_walk_keeps_the_last_valid_value(cards: WalkCards, walk: Walk) -> None:
     """Two boxes are unticked one after the other: the first is valid, the second leaves nothing."""
-    events = form(cards, "register_webhook").controls["events"]
+    events = form(cards, WEBHOOK).controls["events"]
     fill(events, ())
     assert "choose 1 or more" in beside(events)
     assert walk.onboarding.webhook.events == ("routing.recording.policy.updated",)
-    assert "choose 1 or more" in cards["register_webhook"].receipt()
+    assert "choose 1 or more" in cards["plan"].receipt()
 
 
 async def test_a_valid_value_reaches_the_walk(cards: WalkCards, walk: Walk) -> None:
     """At once, typed as the model says."""
     fill(form(cards, "validate_bucket").controls["bucket"], "another-bucket")
-    fill(form(cards, "bind_policy").controls["recording_types"], ("voice", "screen"))
-    fill(form(cards, "register_webhook").controls["url"], "https://lake.example.com/in")
+    fill(form(cards, POLICY).controls["recording_types"], ("voice", "screen"))
+    fill(form(cards, WEBHOOK).controls["url"], "https://lake.example.com/in")
     assert walk.onboarding.target.bucket == "another-bucket"
     assert walk.onboarding.policy.recording_types == ("voice", "screen")
     assert walk.onboarding.webhook.url == "https://lake.example.com/in"
-    assert ("Bucket", "another-bucket") in cards["register_target"]._form.rows()
+    assert ("Retention policy: Recording types", "voice, screen") in cards["plan"]._form.rows()
 
 
 async def test_what_does_not_fit_together_is_said_where_it_was_typed(cards: WalkCards, walk: Walk) -> None:
     """A policy above the target's retention; a longer target makes it fit, without typing it again."""
-    policy, target = form(cards, "bind_policy"), form(cards, "validate_bucket")
+    policy, target = form(cards, POLICY), form(cards, "validate_bucket")
     fill(policy.controls["retention_days"], 400)
     assert "policy retention (400 days) is above the target's (365 days)" in policy.problems[0]
     assert walk.onboarding.policy.retention_days == 365

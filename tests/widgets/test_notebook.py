@@ -92,7 +92,7 @@ def test_nbconvert_shows_the_receipts(built: str, template: str) -> None:
     page, _ = HTMLExporter(template_name=template).from_notebook_node(nbformat.reads(built, as_version=4))
     for step in STEPS.values():
         assert f">{step.title}</h3>" in page
-    assert "Target ProdVoiceArchive is registered" in page
+    assert "3 changes applied and read back" in page
 
 
 def test_papermill_walks_through_by_parameter(built: str, source: Path, tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""Steps with needs and states, and the machine that runs them; it knows nothing of what a step does.
+
+A step's inputs are hashed together with those of the steps it needs. When an input changes later, the hash no longer
+matches and the step, with all behind it, is stale: nothing has to be reset by hand. The same goes for what rests on a
+step that is run again, until that is done. A step that runs already is
+joined, never started twice. Every start and end is in the ledger.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import rfc8785
+
+from opslib import samples
+from opslib.errors import OpslibError, StepBlocked
+from opslib.ledger import Run
+
+JSON = dict[str, Any]
+State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "stale"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a step ended: one line for people, data for programs, and the error if it failed."""
+
+    step: str
+    state: Literal["done", "failed", "unknown"]
+    summary: str
+    data: JSON = field(default_factory=dict)
+    error: OpslibError | None = None
+    input_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage. `inputs` names all that its outcome depends on; `act` does it. Both are given the machine.
+
+    The steps in `needs` must be done. Those in `after` must have ended, well or not: `act` decides what follows.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    inputs: Callable[[Any], JSON]
+    act: Callable[[Any], Awaitable[Result]]
+    after: tuple[str, ...] = ()
+
+
+class StateMachine:
+    """Runs steps in the order that their needs allow, and keeps how each ended.
+
+    `on_change` callbacks are called, without arguments, whenever a state may have changed.
+    """
+
+    def __init__(self, steps: Mapping[str, Step], journal: Run) -> None:
+        self.journal = journal
+        self.on_change: list[Callable[[], None]] = []
+        self.steps = steps
+        self._results: dict[str, Result] = {}
+        self._tasks: dict[str, asyncio.Task[Result]] = {}
+
+    def state(self, name: str) -> State:
+        """Where a step stands now."""
+        if name in self._tasks:
+            return "running"
+        if result := self._results.get(name):
+            return result.state if self._holds(result) else "stale"
+        return "waiting" if self.blockers(name) else "ready"
+
+    def _holds(self, result: Result) -> bool:
+        """Whether a result still says how things are: no input has changed, and what it rests on holds, too."""
+        needs = self.steps[result.step].needs
+        return result.input_hash == self._input_hash(result.step) and all(self.state(need) == "done" for need in needs)
+
+    def blockers(self, name: str) -> list[str]:
+        """Why a step cannot run yet, in words; empty when it can."""
+        step = self.steps[name]
+        return [
+            *(
+                f"“{self.steps[need].title}” is {state}, and must be done first"
+                for need in step.needs
+                if (state := self.state(need)) != "done"
+            ),
+            *(
+                f"“{self.steps[need].title}” is {state}, and must be run first"
+                for need in step.after
+                if (state := self.state(need)) not in ("done", "failed", "unknown")
+            ),
+        ]
+
+    def result(self, name: str) -> Result | None:
+        """How a step last ended."""
+        return self._results.get(name)
+
+    async def run(self, name: str) -> Result:
+        """Run a step, or join it when it is running already.
+
+        Raises StepBlocked when something it needs is not done, and the step's own error when it fails.
+        """
+        if name not in self._tasks:
+            if blockers := self.blockers(name):
+                raise StepBlocked(
+                    f"“{self.steps[name].title}” cannot run yet",
+                    cause="; ".join(blockers),
+                    fix="run the steps named, in order; nothing was sent",
+                )
+            task = self._tasks[name] = asyncio.create_task(self._perform(self.steps[name]))
+            # A task that is cancelled before it starts never reaches its own end.
+            task.add_done_callback(lambda _: self._ended(name, task))
+            self.changed()
+        # Shielded: a caller that gives up does not end the step; `cancel` does.
+        result = await asyncio.shield(self._tasks[name])
+        if result.error:
+            raise result.error
+        return result
+
+    def cancel(self, name: str) -> None:
+        """Stop a running step. What it had sent stays sent; the ledger says that it was cancelled."""
+        if task := self._tasks.get(name):
+            task.cancel()
+
+    async def _perform(self, step: Step) -> Result:
+        input_hash = self._input_hash(step.name)
+        try:
+            # Kept before it ends: nobody sees a step that neither runs nor has its result.
+            return self._keep(await self._attempt(step, input_hash), input_hash)
+        finally:
+            self._ended(step.name, asyncio.current_task())
+
+    async def _attempt(self, step: Step, input_hash: str) -> Result:
+        self.journal.append("step.started", {"step": step.name, "input_hash": input_hash})
+        try:
+            with samples.step(step.name):
+                return await step.act(self)
+        except OpslibError as error:
+            return Result(step.name, "failed", error.title, error=error)
+        except BaseException as error:
+            # An earlier result no longer holds: nobody knows how far this run came.
+            self._results.pop(step.name, None)
+            kind = "step.cancelled" if isinstance(error, asyncio.CancelledError) else "step.crashed"
+            self.journal.append(kind, {"step": step.name, "input_hash": input_hash, "error": type(error).__name__})
+            raise
+
+    def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
+        if self._tasks.get(name) is task:
+            del self._tasks[name]
+            self.changed()
+
+    def _keep(self, result: Result, input_hash: str) -> Result:
+        kept = Result(result.step, result.state, result.summary, result.data, result.error, input_hash)
+        self._results[result.step] = kept
+        self.journal.append(
+            f"step.{kept.state}",
+            {
+                "step": kept.step,
+                "input_hash": input_hash,
+                "summary": kept.summary,
+                "data": kept.data,
+                "error": kept.error.as_json() if kept.error else None,
+            },
+        )
+        self.journal.ledger.checkpoint()
+        return kept
+
+    def changed(self) -> None:
+        """Tell the listeners."""
+        for callback in self.on_change:
+            callback()
+
+    def _input_hash(self, name: str) -> str:
+        step = self.steps[name]
+        earlier = [self._input_hash(need) for need in (*step.needs, *step.after)]
+        inputs: Any = {"inputs": step.inputs(self), "needs": earlier}
+        return hashlib.sha256(rfc8785.dumps(inputs)).hexdigest()
