@@ -50,6 +50,13 @@ report.scope()
 report.verdicts()
 
 # %% [markdown]
+# ## Plan and approvals
+# What was to change, who agreed to it, and how it ended. A dash means: not there.
+
+# %%
+report.plans()
+
+# %% [markdown]
 # ## What was done
 
 # %%
@@ -79,6 +86,8 @@ report.problems()
 #
 # - **Storage target**: the S3 bucket that recordings are written to, as Genesys Cloud knows it.
 # - **Retention policy**: which recordings are kept there, and for how many days.
+# - **Plan**: every change that is needed, written down before anything is sent. Its **checksum** names just this plan.
+# - **Rolled back**, **undone**: a change failed, so those before it were taken back.
 # - **Webhook**: the address at which the data lake hears of changes.
 # - **Operation**: one thing asked of Genesys; it may take several **attempts**.
 # - **Correlation id**: the number Genesys gives a request; its support finds the request by it.

@@ -18,7 +18,7 @@ import httpx
 
 from opslib import Walk
 from opslib.audit.report import RECORDED
-from opslib.errors import OpslibError
+from opslib.errors import RolledBack
 from opslib.launch import Sandbox, start_sandbox
 
 
@@ -28,17 +28,15 @@ def fault(sandbox: Sandbox, **what: Any) -> None:
 
 async def walk_with_troubles(sandbox: Sandbox) -> None:
     async with Walk() as walk:
-        await walk.run("connect")
-        await walk.run("validate_bucket")
+        for step in ("connect", "validate_bucket", "plan", "approve"):
+            await walk.run(step)
         fault(sandbox, method="PUT", status=429, headers={"Retry-After": "1"}, times=1)
-        await walk.run("register_target")
-        fault(sandbox, method="PUT", status=400, body={"message": "policies are being maintained"}, times=1)
+        fault(sandbox, method="PUT", path_regex="policies", status=400, body={"message": "under maintenance"}, times=1)
         try:
-            await walk.run("bind_policy")
-        except OpslibError as error:
+            await walk.run("apply")
+        except RolledBack as error:
             print(error)
-        await walk.run("bind_policy")
-        await walk.run("register_webhook")
+        await walk.run("apply")
         await walk.run("see_event")
         await walk.run("report")
 

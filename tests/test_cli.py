@@ -46,7 +46,9 @@ def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> 
     """The same steps as the notebook; then the ledger proves itself, and tampering shows in the exit code."""
     done = _opslib("onboard", file, env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 7
+    steps = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert [step.split()[0] for step in steps] == ["done"] * 7
+    assert "         + create target T (t-1)" in done.stdout
     found = _opslib("verify", tmp_path / "home", "--json")
     assert (found.returncode, json.loads(found.stdout)["intact"]) == (0, True)
     ledger = tmp_path / "home" / "ledger.sqlite3"

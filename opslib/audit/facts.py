@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opslib.errors import LedgerError
 from opslib.ledger import Entry, Verification, read_entries, verify
+from opslib.router.apply import remaining_steps
+from opslib.router.journal import Progress, applies
 from opslib.samples import frame, percentile, success_rate_percent
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ _STATES: dict[str, Word] = {"done": "PASS", "failed": "FAIL", "unknown": "UNKNOW
 _CONTROLS = {
     "connect": "The org answers, and accepts our OAuth client",
     "validate_bucket": "The bucket exists, is in the stated region and is encrypted by default",
-    "register_target": "Genesys accepted the storage target",
-    "bind_policy": "Genesys accepted the retention policy",
-    "register_webhook": "Genesys accepted the data-lake webhook",
+    "plan": "What would change was read from the org and written down first",
+    "approve": "Just that plan was approved before anything was written",
+    "apply": "Target, policy and webhook are in the org as planned: written, and read back",
     "see_event": "A change was announced to the data lake",
 }
 
@@ -36,7 +38,7 @@ NOT_CHECKED = {
     "The bucket is protected against deletion, public access and clear-text transport": (
         "only existence, region and default encryption were asked for"
     ),
-    "What was registered is still there": "objects were written and accepted, and not read back later",
+    "What was registered is still there": "objects were read back right after they were written, and not later",
 }
 
 
@@ -64,11 +66,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Facts:
-    """One run. `entries` are its ledger entries in order; `ledger` is what a check of the whole chain found."""
+    """One run. `entries` are its ledger entries in order; `ledger` is what a check of the whole chain found;
+    `applies` are those that this run began, to their end, also where a later run finished or undid them."""
 
     run_id: str
     entries: Sequence[Entry]
     ledger: Verification
+    applies: Sequence[Progress] = ()
 
     @property
     def started(self) -> Entry:
@@ -134,8 +138,18 @@ class Facts:
         ]
         return ends[-1] if ends else None
 
+    def approval(self, apply: Progress) -> Entry | None:
+        """The approval that an apply rests on."""
+        given = [e for e in self.of("approval") if e.seq < int(apply.id) and e.data["checksum"] == apply.plan.checksum]
+        return given[-1] if given else None
+
     def _step_verdict(self, step: str, control: str) -> Verdict:
         end = self.last_end(step)
+        if step == "apply" and self.applies and not (end and end.kind == "step.done"):
+            last = self.applies[-1]
+            return Verdict(
+                control, "PASS" if last.ended == "done" else "FAIL", outcome(last), [int(last.id), last.last_seq]
+            )
         if end is None:
             return Verdict(control, "UNKNOWN", "this step was not run")
         word = _STATES.get(end.kind.removeprefix("step."), "UNKNOWN")
@@ -155,7 +169,17 @@ def load(ledger: Path, run_id: str | None = None) -> Facts:
             cause=f"{ledger} has {len(walks)} walks" + (f", none is {run_id}" if run_id else ""),
             fix="run notebook 01 or `opslib onboard FILE` first, or leave out --run",
         )
-    return Facts(wanted, of_run, found)
+    own = {str(entry.seq) for entry in of_run}
+    return Facts(wanted, of_run, found, [apply for apply in applies(entries) if apply.id in own])
+
+
+def outcome(apply: Progress) -> str:
+    """How an apply ended, in words."""
+    if apply.ended == "done":
+        return f"{len(apply.plan.changes)} to change: all written and read back"
+    if apply.ended:
+        return f"undone, and each object read back: the org is as it was before{apply.kept} ({apply.reason})"
+    return f"left half-done. {remaining_steps(apply)}"
 
 
 def _problem(entry: Entry) -> Problem | None:

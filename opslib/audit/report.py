@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opslib.audit.charts import Chart, latency_chart, success_chart, wilson_interval
-from opslib.audit.facts import Facts, Verdict, load
+from opslib.audit.facts import Facts, Verdict, load, outcome
 from opslib.html import Html, code, table
 from opslib.html import verdict as word
 from opslib.ledger import FILE_NAME
+from opslib.router.journal import Progress
+from opslib.router.render import as_html
 from opslib.samples import success_rate_percent
 from opslib.settings import Settings
 
@@ -66,6 +68,37 @@ class AuditReport:
         """Each control with the ledger entries it rests on."""
         rows = [(v.control, word(v.word), v.why, _numbers(v)) for v in self.facts.verdicts()]
         return table("Controls", ("Control", "Verdict", "Why", "Rests on entries"), rows)
+
+    def plans(self) -> Html:
+        """Each plan that was carried out, who approved it and how it ended; without one, the last plan made."""
+        parts, first_with = list[Html](), dict[str, int]()
+        for number, apply in enumerate(self.facts.applies, 1):
+            parts.append(self._apply(number, apply))
+            first = first_with.setdefault(apply.plan.checksum, number)
+            same = f"The plan is that of apply {first}."
+            parts.append(as_html(apply.plan.as_json()) if first == number else Html(f"<p>{same}</p>", same))
+        if not parts:
+            end = self.facts.last_end("plan")
+            made = end.data.get("data", {}) if end and end.kind == "step.done" else {}
+            parts = [as_html(made) if made else Html("<p>No plan was made.</p>", "No plan was made.")]
+            if made.get("changes"):
+                parts.append(Html("<p>This plan was not carried out.</p>", "This plan was not carried out."))
+        return Html("\n".join(part.html for part in parts), "\n".join(part.plain for part in parts))
+
+    def _apply(self, number: int, apply: Progress) -> Html:
+        approval = self.facts.approval(apply)
+        consent = approval.data if approval else {}
+        rows = {
+            "Begun (UTC)": apply.at,
+            "By": apply.user,
+            "Plan's checksum (SHA-256)": code(apply.plan.checksum),
+            "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "no approval is in this run",
+            "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
+            "Reason given": consent.get("reason") or "none",
+            "Outcome": outcome(apply),
+            "Entries": f"{apply.id} to {apply.last_seq or apply.id}",
+        }
+        return table(f"Apply {number}", ("What", "Value"), rows.items())
 
     def operations(self) -> Html:
         """Success rate with its interval, and latency percentiles, with methods stated."""

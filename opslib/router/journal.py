@@ -1,20 +1,21 @@
 """How far an apply came, as the ledger tells it: enough to finish or undo it after a crash."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from opslib.ledger import Ledger, Run
+from opslib.ledger import Entry, Ledger, Run
 from opslib.models import KeyReference, RoleReference
 from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"
-_KINDS = (STARTED, "change.intent", "change.done", "rollback.started", "undo.done", FINISHED)
+_MOVES = ("change.intent", "change.done", "rollback.started", "undo.done", FINISHED)
 
 
 @dataclass
 class Progress:
     """One apply. `intended`, `done`, `undone` and `replaced` (undone, but its new credentials stay) are places in the
-    plan; `ended` is empty while it is unfinished."""
+    plan; `ended` is empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its last."""
 
     id: str
     plan: Plan
@@ -28,6 +29,7 @@ class Progress:
     rolling_back: bool = False
     reason: str = ""
     ended: str = ""
+    last_seq: int = 0
 
     @property
     def kept(self) -> str:
@@ -40,10 +42,11 @@ class Progress:
 
     def note(self, run: Run, kind: str, **data: Any) -> None:
         """Write down, durably, what is about to happen or has happened, and follow it."""
-        run.append(kind, {"apply": self.id, **data})
-        self._follow(kind, data)
+        self.follow(run.append(kind, {"apply": self.id, **data}))
 
-    def _follow(self, kind: str, data: dict[str, Any]) -> None:
+    def follow(self, entry: Entry) -> None:
+        """Take in what an entry of this apply says."""
+        kind, data, self.last_seq = entry.kind, entry.data, entry.seq
         if kind == "change.intent":
             self.intended.add(data["place"])
         elif kind == "change.done":
@@ -73,25 +76,27 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
     return Progress(str(entry.seq), plan, credentials, about["user"], entry.at)
 
 
+def applies(entries: Iterable[Entry]) -> list[Progress]:
+    """Every apply among a ledger's entries, with how far it came; a later run may have finished it."""
+    found: list[Progress] = []
+    for entry in entries:
+        if entry.kind == STARTED:
+            data, plan = entry.data, Plan.model_validate(entry.data["plan"])
+            reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
+            credentials = reference.model_validate(data["credentials"])
+            found.append(Progress(str(entry.seq), plan, credentials, data["user"], entry.at))
+        elif found and entry.kind in _MOVES and entry.data["apply"] == found[-1].id:
+            found[-1].follow(entry)
+    return found
+
+
 def last_apply(ledger: Ledger) -> Progress | None:
     """The newest apply in the ledger, with how far it came."""
-    found: Progress | None = None
-    entries = sorted((entry for kind in _KINDS for entry in ledger.entries(kind)), key=lambda entry: entry.seq)
-    for entry in entries:
-        data = entry.data
-        if entry.kind == STARTED:
-            credentials = data["credentials"]
-            reference = RoleReference if "role_arn" in credentials else KeyReference
-            found = Progress(
-                str(entry.seq),
-                Plan.model_validate(data["plan"]),
-                reference.model_validate(credentials),
-                data["user"],
-                entry.at,
-            )
-        elif found and data["apply"] == found.id:
-            found._follow(entry.kind, data)
-    return found
+    *_, first = (None, *ledger.entries(STARTED))
+    if first is None:
+        return None
+    moves = [entry for kind in _MOVES for entry in ledger.entries(kind) if entry.seq > first.seq]
+    return applies([first, *sorted(moves, key=lambda entry: entry.seq)])[-1]
 
 
 def unfinished_apply(ledger: Ledger) -> Progress | None:

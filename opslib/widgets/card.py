@@ -9,7 +9,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class StepCard:
 
     def __init__(self, walk: Walk, step_name: str, form: Panel | None = None, *, help: str = "") -> None:
         self._walk, self._step, self._form, self._help = walk, walk.steps[step_name], form, help
+        self.on_change: list[Callable[[], None]] = []  # called after each redraw
         self._task: asyncio.Task[Result | OpslibError] | None = None
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
         self._notice: OpslibError | None = None
@@ -194,6 +195,8 @@ class StepCard:
             self._draw(self._view(measured=True))
         except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the step)
             show(self._status, f'<div role="status">This card cannot be drawn ({text(type(error).__name__)})</div>')
+        for callback in self.on_change:
+            callback()
 
     def _draw(self, view: View) -> None:
         running = view.state == "running"

@@ -68,25 +68,25 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
     kind, label, about = info.annotation, label_of(name, info), info.description or ""
     members = [member for member in get_args(kind) if member is not type(None)]
     if options is not None:
-        return Simple(label, about, w.Dropdown(options=list(options.items())), edited)
+        return Simple(label, about, edited, w.Dropdown, options=list(options.items()))
     if get_origin(kind) in (Union, types.UnionType):
         if len(members) > 1 and all(_is_model(member) for member in members):
             return Choice(label, about, members, edited)
         kind = members[0] if len(members) == 1 else kind
     if get_origin(kind) is Literal:
         choices = get_args(kind)
-        return Simple(label, about, w.Dropdown(options=choices), edited) if len(choices) > 1 else None
+        return Simple(label, about, edited, w.Dropdown, options=choices) if len(choices) > 1 else None
     if get_origin(kind) is tuple and get_origin(members[0]) is Literal:
         return Several(label, about, get_args(members[0]), edited)
     if kind is SecretStr:
         return Secret(label, about, edited)
     if kind is bool:
-        return Simple(label, about, w.Checkbox(indent=False), edited)
+        return Simple(label, about, edited, w.Checkbox, indent=False)
     if kind is int:
         # Not a bounded one: that would change what was typed instead of saying what is wrong with it.
-        return Simple(label, about, w.IntText(), edited)
+        return Simple(label, about, edited, w.IntText)
     if kind is str:
-        return Simple(label, about, w.Text(continuous_update=False), edited)
+        return Simple(label, about, edited, w.Text, continuous_update=False)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         group = Group(kind, edited)
         return group if group.controls else None
@@ -98,24 +98,27 @@ def _is_model(kind: Any) -> bool:
 
 
 class _Explained:
-    """The lines below an input: help, a note that may change, and what is wrong."""
+    """The line below an input: help, a note that may change, and what is wrong. One widget: each costs messages."""
 
     def __init__(self, about: str) -> None:
-        self._problem = w.HTML(layout={"margin": _INDENT})
-        self._note = w.HTML(layout={"margin": _INDENT})
-        self.lines = [_line(note(about)), self._note, self._problem]
-        for line in (self._note, self._problem):
-            show(line, "")
+        self._help, self._note, self._problem = note(about), "", ""
+        self.below = w.HTML(layout={"margin": _INDENT})
+        self._say()
 
     def explain(self, message: str) -> None:
-        show(self._problem, problem(message))
+        self._problem = problem(message)
+        self._say()
 
     def note(self, message: str) -> None:
         """A line about the value, such as where it came from."""
-        show(self._note, note(message))
+        self._note = note(message)
+        self._say()
 
     def find(self, loc: Loc) -> Control | None:
         return self  # type: ignore[return-value]  # subclasses are controls
+
+    def _say(self) -> None:
+        show(self.below, self._help + self._note + self._problem)
 
 
 def show(line: w.HTML, html: str) -> None:
@@ -124,23 +127,17 @@ def show(line: w.HTML, html: str) -> None:
     line.layout.display = None if html else "none"
 
 
-def _line(html: str) -> w.HTML:
-    line = w.HTML(layout={"margin": _INDENT})
-    show(line, html)
-    return line
-
-
 class Simple(_Explained):
-    """One input with its label."""
+    """One input with its label; `kind` is the input's class, made with `options`."""
 
-    def __init__(self, label: str, about: str, field: w.Widget, edited: Edited) -> None:
+    def __init__(self, label: str, about: str, edited: Edited, kind: type[w.Widget], **options: Any) -> None:
         super().__init__(about)
-        self._label, self._input = label, field
-        field.description, field.style, field.layout = label, LABEL_STYLE, WIDE
-        if isinstance(field, w.Checkbox):  # its label stands to the right of the box
-            field.layout = {"width": "auto", "margin": _INDENT}
-        field.observe(lambda _: edited(), "value")
-        self.widget = w.VBox([field, *self.lines])
+        self._label = label
+        # A checkbox has its label to the right of the box.
+        layout = {"width": "auto", "margin": _INDENT} if kind is w.Checkbox else WIDE
+        self._input = kind(description=label, style=LABEL_STYLE, layout=layout, **options)
+        self._input.observe(lambda _: edited(), "value")
+        self.widget = w.VBox([self._input, self.below])
 
     def raw(self) -> Any:
         return self._input.value
@@ -165,7 +162,7 @@ class Several(_Explained):
         for box in self._boxes.values():
             box.observe(lambda _: edited(), "value")
         name = w.HTML(f'<div style="text-align:right">{text(label)}</div>', layout=_LABEL)
-        self.widget = w.VBox([w.HBox([name, w.VBox(list(self._boxes.values()))]), *self.lines])
+        self.widget = w.VBox([w.HBox([name, w.VBox(list(self._boxes.values()))]), self.below])
 
     def raw(self) -> Any:
         return tuple(option for option, box in self._boxes.items() if box.value)
@@ -188,7 +185,7 @@ class Secret(_Explained):
         super().__init__(about)
         self._label = label
         self.field = SecretField(label, on_edit=edited)
-        self.widget = w.VBox([self.field.widget, *self.lines])
+        self.widget = w.VBox([self.field.widget, self.below])
 
     def raw(self) -> Any:
         return self.field.value
@@ -264,7 +261,7 @@ class Choice(_Explained):
         self._list = w.Dropdown(options=titles, description=label, style=LABEL_STYLE, layout=WIDE)
         self._list.observe(lambda _: self._chosen(), "value")
         self._place = w.VBox()
-        self.widget = w.VBox([self._list, *self.lines[:1], self._place, *self.lines[1:]])
+        self.widget = w.VBox([self._list, self.below, self._place])
         self._show()
 
     @property

@@ -9,9 +9,9 @@ import ipywidgets as w
 from opslib.html import text
 from opslib.steps import RECOVERY, STEPS, Walk
 from opslib.widgets.card import StepCard
-from opslib.widgets.receipt import overview
+from opslib.widgets.receipt import CardState, overview
 from opslib.widgets.shown import mimebundle
-from opslib.widgets.walk_forms import forms
+from opslib.widgets.walk_forms import form
 
 AUTO_RUN = "OPSLIB_AUTO_RUN"
 
@@ -35,46 +35,54 @@ def auto_run() -> bool:
 
 
 class WalkCards(Mapping[str, StepCard]):
-    """The cards by step name, in the walk's order. Shown as a whole, an overview of all steps."""
+    """The cards by step name, in the walk's order. Shown as a whole, an overview of all steps.
+
+    A card is made when it is first asked for. Every widget takes some messages to the browser, and those of one cell
+    must stay below the 1,000 after which ZeroMQ drops them.
+    """
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
-        panels = forms(walk)
-        self._cards = {name: StepCard(walk, name, panels.get(name), help=_help(name)) for name in STEPS}
+        self._cards: dict[str, StepCard] = {}
         # For an apply that a crash or a stop left unfinished; no part of the walk's count.
-        self.recovery = {name: StepCard(walk, name, panels[name], help=_HELP[name]) for name in RECOVERY}
+        self.recovery = {name: StepCard(walk, name, form(walk, name), help=_HELP[name]) for name in RECOVERY}
         self.widget = w.HTML()
-        for listeners in (walk.on_change, *(panel.on_change for panel in panels.values())):
-            listeners.append(self._changed)
+        walk.on_change.append(self._changed)
         self._changed()
 
     def __getitem__(self, name: str) -> StepCard:
+        if name not in STEPS:
+            raise KeyError(f"no step {name!r}; there are: {', '.join(STEPS)}")
         if name not in self._cards:
-            raise KeyError(f"no step {name!r}; there are: {', '.join(self._cards)}")
+            self._cards[name] = StepCard(self._walk, name, form(self._walk, name), help=_help(name))
+            self._cards[name].on_change.append(self._changed)
         return self._cards[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._cards)
+        return iter(STEPS)
 
     def __len__(self) -> int:
-        return len(self._cards)
+        return len(STEPS)
 
     def receipt(self) -> str:
         """Every step with its state and summary, as static HTML."""
-        lines = [(f"{number}. {STEPS[name].title}", card.state, self._said(name)) for number, name, card in self._all()]
+        lines = [
+            (f"{number}. {step.title}", self._state(name), self._said(name))
+            for number, (name, step) in enumerate(STEPS.items(), 1)
+        ]
         return overview(repr(self), ("Step", "State", "Result"), lines)
 
     def __repr__(self) -> str:
-        return f"{self._done()} of {len(self._cards)} steps done"
+        return f"{self._done()} of {len(self)} steps done"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return mimebundle(self.widget, self.receipt(), repr(self))
 
-    def _all(self) -> Iterator[tuple[int, str, StepCard]]:
-        return ((number, name, card) for number, (name, card) in enumerate(self._cards.items(), 1))
+    def _state(self, name: str) -> CardState:
+        return self._cards[name].state if name in self._cards else self._walk.state(name)
 
     def _done(self) -> int:
-        return sum(card.state == "done" for card in self._cards.values())
+        return sum(self._state(name) == "done" for name in STEPS)
 
     def _said(self, name: str) -> str:
         result = self._walk.result(name)
@@ -90,5 +98,4 @@ class WalkCards(Mapping[str, StepCard]):
 
 
 def _help(name: str) -> str:
-    place = f"Step {list(STEPS).index(name) + 1} of {len(STEPS)}."
-    return f"{place} {_HELP.get(name, '')}".strip()
+    return f"Step {list(STEPS).index(name) + 1} of {len(STEPS)}. {_HELP[name]}"

@@ -1,6 +1,6 @@
 """The forms of the walk: each shows one part of the onboarding or the settings, and replaces it when valid."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import SecretStr, ValidationError
@@ -21,18 +21,23 @@ _CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
-def forms(walk: Walk) -> dict[str, Panel]:
-    """What stands on each step's card, by step."""
+def form(walk: Walk, step: str) -> Panel | None:
+    """What stands on a step's card."""
+    make = _FORMS.get(step)
+    return make(walk) if make else None
+
+
+def _planning(walk: Walk) -> Sections:
     policy, webhook = _part(walk, "policy", RecordingPolicy), _part(walk, "webhook", DataLakeWebhook)
-    unfinished = Summary("The unfinished apply", lambda: _unfinished(walk), lambda: _nothing_unfinished(walk))
-    return {
-        "connect": connection_form(walk),
-        "validate_bucket": _part(walk, "target", StorageTarget),
-        "plan": Sections({"Retention policy": policy, "Data-lake webhook": webhook}),
-        "approve": Sections({"What needs your consent": Summary("", lambda: _unsafe(walk)), "Consent": _consent(walk)}),
-        "resume": unfinished,
-        "rollback": unfinished,
-    }
+    return Sections({"Retention policy": policy, "Data-lake webhook": webhook})
+
+
+def _approval(walk: Walk) -> Sections:
+    return Sections({"What needs your consent": Summary("", lambda: _unsafe(walk)), "Consent": _consent(walk)})
+
+
+def _recovery(walk: Walk) -> Summary:
+    return Summary("The unfinished apply", lambda: _unfinished(walk), lambda: _nothing_unfinished(walk))
 
 
 def _consent(walk: Walk) -> Form[Consent]:
@@ -128,3 +133,13 @@ def _same(known: object, given: str) -> bool:
     if isinstance(known, SecretStr):
         return known.get_secret_value() == given
     return known == REGIONS.get(given, given)
+
+
+_FORMS: dict[str, Callable[[Walk], Panel]] = {
+    "connect": connection_form,
+    "validate_bucket": lambda walk: _part(walk, "target", StorageTarget),
+    "plan": _planning,
+    "approve": _approval,
+    "resume": _recovery,
+    "rollback": _recovery,
+}

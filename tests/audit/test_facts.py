@@ -7,6 +7,9 @@ from opslib.audit.facts import NOT_CHECKED, Facts, load
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import LedgerError
 from opslib.ledger import Ledger, Run, verify
+from opslib.models import KeyReference
+from opslib.router.journal import FINISHED, Progress, started
+from opslib.router.plan import Change, Plan
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def _words(facts: Facts) -> dict[str, str]:
     return {verdict.control: verdict.word for verdict in facts.verdicts()}
 
 
-STEPS = ["connect", "validate_bucket", "register_target", "bind_policy", "register_webhook", "see_event"]
+STEPS = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event"]
 
 
 def test_pass_needs_every_control(run: Run, tmp_path: Path) -> None:
@@ -53,6 +56,61 @@ def test_each_control_can_fail_or_stay_open(run: Run, tmp_path: Path, step: str,
     if state:
         (verdict,) = [v for v in facts.verdicts() if v.word == word]
         assert list(verdict.entries) == [facts.last_end(step).seq]  # type: ignore[union-attr]
+
+
+PLAN = Plan(
+    where="https://api.example.com",
+    changes=(Change(action="create", kind="target", id="t-1", name="T", before=None, after={"name": "T"}),),
+)
+
+
+def _apply(run: Run, *moves: tuple[str, dict[str, Any]]) -> Progress:
+    for step in STEPS:
+        if step != "apply":
+            _step(run, step, "done")
+    run.append("approval", {"checksum": PLAN.checksum, "unsafe": ["many"], "reason": "", "confirm": "T", "allow": []})
+    progress = started(run, PLAN, KeyReference())
+    for kind, data in moves:
+        progress.note(run, kind, **data)
+    return progress
+
+
+def test_an_apply_that_was_undone_fails(run: Run, tmp_path: Path) -> None:
+    """The org is as before, so the objects are not there; the page says why."""
+    _apply(run, ("rollback.started", {"reason": "no <b>webhook</b>"}), (FINISHED, {"how": "rolled back", "kept": ""}))
+    _step(run, "apply", "failed")
+    facts = load(tmp_path)
+    (verdict,) = [v for v in facts.verdicts() if v.word == "FAIL"]
+    assert "the org is as it was before (no <b>webhook</b>)" in verdict.why
+    shown = AuditReport(facts).plans()
+    assert "no &lt;b&gt;webhook" in shown.html
+    for words in (PLAN.checksum, "+ create target T", "With consent to | many"):
+        assert words in shown.plain
+
+
+def test_an_apply_that_was_killed_fails_until_another_run_finishes_it(run: Run, tmp_path: Path) -> None:
+    """No end is in the ledger: half-done, not unknown. The audit of the walk follows what `resume` did later."""
+    progress = _apply(run, ("change.intent", {"place": 0}))
+    facts = load(tmp_path)
+    assert facts.compliance().word == "FAIL"
+    assert "Left to do: create target T (t-1)" in AuditReport(facts).plans().plain
+    later = run.ledger.start_run("resume")
+    progress.note(later, "change.done", place=0)
+    progress.note(later, FINISHED, how="done")
+    facts = load(tmp_path)
+    assert facts.run_id == run.id
+    assert facts.compliance().word == "PASS"
+    (verdict,) = [v for v in facts.verdicts() if "written, and read back" in v.control]
+    assert list(verdict.entries) == [int(progress.id), progress.last_seq]
+
+
+def test_a_plan_that_was_not_carried_out_says_so(run: Run, tmp_path: Path) -> None:
+    """And a walk without a plan says that."""
+    assert AuditReport(load(tmp_path)).plans().plain == "No plan was made."
+    run.append("step.done", {"step": "plan", "summary": "s", "error": None, "data": PLAN.as_json()})
+    shown = AuditReport(load(tmp_path)).plans().plain
+    assert "+ create target T" in shown
+    assert shown.endswith("This plan was not carried out.")
 
 
 def test_an_edited_ledger_fails(run: Run, tmp_path: Path) -> None:

@@ -415,6 +415,18 @@ async def test_no_secret_in_any_card(cards: WalkCards, sandbox: Sandbox, sent: l
         assert secret not in said
 
 
+async def test_no_cell_sends_more_than_the_kernel_can_hold(walk: Walk, sent: list[Any]) -> None:
+    """Beyond 1,000 messages at once ZeroMQ drops some, and then an output or the end of the cell is missing."""
+    cards = WalkCards(walk)
+    counts = [len(sent)]
+    for name in ORDER:
+        sent.clear()
+        cards[name]._repr_mimebundle_()
+        counts.append(len(sent))
+    assert min(counts) > 0
+    assert max(counts) < 300
+
+
 async def test_the_error_that_ends_a_cell_is_short(cards: WalkCards) -> None:
     """A notebook shows title, cause and fix; none of our source and no local variable."""
     with pytest.raises(errors.StepBlocked) as caught:
