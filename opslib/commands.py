@@ -11,10 +11,13 @@ from typing import Any, Literal, cast
 import click
 
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
+from opslib.ledger import Ledger
 from opslib.models import Consent, Onboarding
 from opslib.onboarding_file import as_yaml, load_onboarding
+from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
+from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Result, Walk
 
 DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
@@ -207,6 +210,9 @@ async def _half_done_if_cancelled(work: Any) -> Any:
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
+    if unfinished_apply(Ledger(Settings.load().home)) is None:
+        click.echo("interrupted; no change was under way", err=True)
+        raise click.Abort
     raise HalfDone(
         "Cancelled in the middle of a change",
         cause="whether the change in flight took effect is not known",

@@ -45,13 +45,13 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     A cell that is `Html` stands as it is; anything else is escaped.
     """
     listed = [list(row) for row in rows]
-    columns = "".join(f'<th scope="col" style="{_LEFT}">{text(name)}</th>' for name in head)
+    columns = "".join(f'<th scope="col" style="{_LEFT};white-space:nowrap">{text(name)}</th>' for name in head)
     lines = "".join(
         f"<tr>{_cell('th', row[0])}{''.join(_cell('td', cell) for cell in row[1:])}</tr>\n" for row in listed
     )
     return Html(
         '<table style="margin:6px 0;overflow-wrap:anywhere">\n'
-        f'<caption style="text-align:left">{text(caption)}</caption>\n'
+        f'<caption style="text-align:left;font-weight:600">{text(caption)}</caption>\n'
         f"{f'<thead><tr>{columns}</tr></thead>' if head else ''}\n<tbody>\n{lines}</tbody></table>\n",
         "\n".join([caption, *(" | ".join(str(cell) for cell in row) for row in listed)]),
     )
@@ -59,10 +59,6 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 # JupyterLab right-aligns cells that do not say otherwise.
 _LEFT = "text-align:left;padding-right:12px;vertical-align:top"
-
-
-def _row(row: Sequence[object]) -> str:
-    return f"<tr>{_cell('th', row[0])}{''.join(_cell('td', cell) for cell in row[1:])}</tr>\n"
 
 
 def _cell(tag: str, value: object) -> str:

@@ -1,7 +1,6 @@
 """The command line as a user runs it: a process, its exit code, stdout and stderr."""
 
 import json
-import os
 import re
 import sqlite3
 import subprocess
@@ -14,15 +13,14 @@ import pytest
 from opslib.cli import cli
 from opslib.launch import start_sandbox
 
-from .world import Sandbox, environment
+from .world import Sandbox, environment, without_settings, write_onboarding
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def _opslib(*words: str | Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPSLIB_", "AWS_"))} | (env or {})
     command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=without_settings() | (env or {}), timeout=60)
 
 
 @pytest.fixture
@@ -32,14 +30,7 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def file(sandbox: Sandbox, tmp_path: Path) -> Path:
-    path = tmp_path / "target.yaml"
-    path.write_text(f"""\
-version: 1
-target: {{id: t-1, name: T, bucket: {sandbox["bucket"]}, region: us-east-1, retention_days: 365}}
-policy: {{id: p-1, name: P, retention_days: 365}}
-webhook: {{id: w-1, url: "{sandbox["datalake_url"]}"}}
-""")
-    return path
+    return write_onboarding(tmp_path / "target.yaml", sandbox)
 
 
 def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Plan, apply and what goes wrong, as a user runs them: processes, exit codes, the org's state."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, eventually
+from .world import (
+    POLICIES,
+    TARGETS,
+    WEBHOOKS,
+    Api,
+    Sandbox,
+    environment,
+    eventually,
+    without_settings,
+    write_onboarding,
+)
 
 PATHS = (f"{TARGETS}/t-1", f"{POLICIES}/p-1", f"{WEBHOOKS}/w-1")
 Run = "subprocess.CompletedProcess[str]"
@@ -18,20 +27,12 @@ Run = "subprocess.CompletedProcess[str]"
 
 @pytest.fixture
 def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
-    return mine | environment(sandbox, tmp_path / "home")
+    return without_settings() | environment(sandbox, tmp_path / "home")
 
 
 @pytest.fixture
 def file(sandbox: Sandbox, tmp_path: Path) -> Path:
-    path = tmp_path / "target.yaml"
-    path.write_text(f"""\
-version: 1
-target: {{id: t-1, name: T, bucket: {sandbox["bucket"]}, region: us-east-1, retention_days: 365}}
-policy: {{id: p-1, name: P, retention_days: 365}}
-webhook: {{id: w-1, url: "https://datalake.example.com/in"}}
-""")
-    return path
+    return write_onboarding(tmp_path / "target.yaml", sandbox)
 
 
 def _opslib(env: dict[str, str], *words: str | Path) -> Any:
@@ -79,6 +80,8 @@ def test_plan_apply_and_a_second_apply(env: dict[str, str], file: Path, api: Api
     [
         ("retention_days: 365", "retention_days: 30", "shorter-retention"),
         ("name: T,", "name: T, enabled: false,", "disable"),
+        ("region: us-east-1", "region: eu-west-1", "region-change"),
+        ("bucket: BUCKET", "bucket: another-bucket-of-ours", "bucket-change"),
         ("name: T,", "name: T, credentials: {role_arn: ROLE, external_id: ext-1},", "credential-change"),
     ],
 )
@@ -88,13 +91,19 @@ def test_unsafe_changes_need_consent_by_name(
     """Refused untouched; with --allow NAME done, and the consent stands in the ledger."""
     assert _opslib(env, "apply", file, "--yes").returncode == 0
     before = _state(api)
-    file.write_text(file.read_text().replace(old, new.replace("ROLE", sandbox["role_arn"])))
+    old, new = old.replace("BUCKET", sandbox["bucket"]), new.replace("ROLE", sandbox["role_arn"])
+    file.write_text(file.read_text().replace(old, new))
     assert f"! {name}:" in _opslib(env, "plan", file).stdout
     refused = _opslib(env, "apply", file, "--yes")
     assert refused.returncode == 1
     assert f"--allow {name}" in refused.stderr
     assert _state(api) == before
-    assert _opslib(env, "apply", file, "--yes", "--allow", name).returncode == 0
+    allowed = ["--allow", name]
+    if name in ("region-change", "bucket-change"):  # there is no such bucket
+        assert "failed-validation" in _opslib(env, "apply", file, "--yes", *allowed).stderr
+        assert _state(api) == before
+        allowed += ["--allow", "failed-validation", "--reason", "it is made tonight"]
+    assert _opslib(env, "apply", file, "--yes", *allowed).returncode == 0
     assert _state(api) != before
     assert _opslib(env, "plan", file).returncode == 0
 
@@ -154,6 +163,52 @@ def test_the_first_interrupt_finishes_the_change_in_flight(
     assert "Done: create target T (t-1). Left to do: create policy P (p-1); create webhook" in said
     assert [one is not None for one in _state(api)] == [True, False, False]
     assert _opslib(env, "resume").returncode == 0
+    assert None not in _state(api)
+
+
+def test_the_second_interrupt_cancels(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
+    """The change in flight is cut: exit 3, what is left is said, and rollback restores. Also while resuming."""
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
+    for command, writes in (["apply", str(file), "--yes"], 2), (["resume"], 3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "opslib.cli", *command], env=env, stderr=subprocess.PIPE, text=True
+        )
+        eventually(lambda writes=writes: _writes(sandbox) == writes)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert "Ctrl-C again to cancel it" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        assert process.returncode == 3
+        assert "opslib resume" in said
+    sandbox.control("DELETE", "/faults")
+    assert _opslib(env, "rollback").returncode == 0
+    assert _state(api) == [None, None, None]
+
+
+def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
+    env: dict[str, str], file: Path, sandbox: Sandbox
+) -> None:
+    """It says that nothing was changed, and is no exit code 3."""
+    sandbox.control("POST", "/faults", {"path_regex": "token", "delay_s": 30})
+    command = [sys.executable, "-m", "opslib.cli", "onboard", str(file)]
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: any("token" in r["path"] for r in sandbox.requests()))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "no change was under way" in said
+
+
+def test_onboard_takes_the_same_consent(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
+    """An unsafe plan or an unfit bucket ends the walk; allowed by name, it goes on."""
+    file.write_text(file.read_text().replace(sandbox["bucket"], "no-such-bucket-anywhere"))
+    refused = _opslib(env, "onboard", file)
+    assert (refused.returncode, _state(api)) == (1, [None, None, None])
+    assert "There is no bucket" in refused.stderr
+    allowed = _opslib(env, "onboard", file, "--allow", "failed-validation", "--reason", "it is made tonight")
+    assert (allowed.returncode, allowed.stderr) == (0, "")
+    assert "failed" in allowed.stdout
     assert None not in _state(api)
 
 

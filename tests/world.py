@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -144,6 +145,22 @@ def webhook(**changes: Any) -> Json:
 def environment(sandbox: Sandbox, home: Path) -> dict[str, str]:
     """The variables that point opslib and boto3 at a sandbox, with a workspace in `home`."""
     return Launched(sandbox.facts, sandbox.process).environment() | {"OPSLIB_HOME": str(home)}
+
+
+def without_settings() -> dict[str, str]:
+    """This process's environment without what opslib and boto3 would read."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
+
+
+def write_onboarding(path: Path, sandbox: Sandbox) -> Path:
+    """An onboarding file for the sandbox's bucket."""
+    path.write_text(f"""\
+version: 1
+target: {{id: t-1, name: T, bucket: {sandbox["bucket"]}, region: us-east-1, retention_days: 365}}
+policy: {{id: p-1, name: P, retention_days: 365}}
+webhook: {{id: w-1, url: "{sandbox["datalake_url"]}"}}
+""")
+    return path
 
 
 def eventually(read: Callable[[], Any], timeout_s: float = 5.0) -> Any:

@@ -22,33 +22,34 @@ def as_text(plan: dict[str, Any]) -> str:
 
 
 def as_html(plan: dict[str, Any]) -> Html:
-    """A row a field, signs and words rather than colour; below it what is unsafe."""
+    """A table a change, a row a field, signs and words rather than colour; below them what is unsafe."""
     if not plan["changes"]:
         return Html(f"<p>{text(NOTHING)}</p>", NOTHING)
-    rows = [
-        (
-            f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']}",
-            field["path"],
-            _show(field["before"]),
-            _show(field["after"]),
-        )
+    tables = [
+        table(
+            _heading(change),
+            ("Field", "Before", "After"),
+            [(field["path"], _show(field["before"]), _show(field["after"])) for field in change["fields"]],
+        ).html
         for change in plan["changes"]
-        for field in change["fields"]
     ]
-    shown = table("What will change", ("Change", "Field", "Before", "After"), rows)
     unsafe = "".join(f"<li><strong>{text(one['name'])}</strong>: {text(one['why'])}</li>" for one in plan["unsafe"])
     warning = (
         f'<p><span aria-hidden="true">⚠</span> <strong>Unsafe, needs consent:</strong></p><ul>{unsafe}</ul>'
         if unsafe
         else ""
     )
-    return Html(shown.html + warning, as_text(plan))
+    return Html("".join(tables) + warning, as_text(plan))
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:
-    yield f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']} ({change['id']})"
+    yield _heading(change)
     for field in change["fields"]:
         yield f"    {field['path']}: {_show(field['before'])} → {_show(field['after'])}"
+
+
+def _heading(change: dict[str, Any]) -> str:
+    return f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']} ({change['id']})"
 
 
 def _show(value: Any) -> str:

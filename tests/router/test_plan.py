@@ -162,7 +162,7 @@ def test_a_plan_reads_well_in_a_terminal_and_on_a_page() -> None:
     page = as_html(plan.as_json()).html
     assert "<img" not in page
     assert "&lt;img" in page
-    for words in ("~ update target T", "<td", "Unsafe, needs consent:", "disable", "Before", "After"):
+    for words in ("~ update target T (t-1)", "<td", "Unsafe, needs consent:", "disable", "Before", "After"):
         assert words in page
     assert as_text(plan_of().as_json()) == as_html(plan_of().as_json()).plain == "Nothing to do: the org is as wanted."
 
