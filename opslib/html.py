@@ -45,7 +45,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     A cell that is `Html` stands as it is; anything else is escaped.
     """
     listed = [list(row) for row in rows]
-    columns = "".join(f'<th scope="col" style="{_LEFT};white-space:nowrap">{text(name)}</th>' for name in head)
+    columns = "".join(f'<th scope="col" style="{_LEFT}">{text(name)}</th>' for name in head)
     lines = "".join(
         f"<tr>{_cell('th', row[0])}{''.join(_cell('td', cell) for cell in row[1:])}</tr>\n" for row in listed
     )
