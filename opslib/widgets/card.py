@@ -204,9 +204,10 @@ class StepCard:
         self.run_button.disabled = running or bool(view.reasons)
         self.cancel_button.disabled = not running
         show(self._progress, progress_bar(view) if running else "")
-        show(self._status, close(status_line(view)))
         show(self._result, close(view.result))
         show(self._trouble, close(trouble(view)))
+        # Last: whoever hears the state finds the rest there.
+        show(self._status, close(status_line(view)))
 
 
 def _cancelled(title: str) -> StepCancelled:
