@@ -177,6 +177,30 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
 
 
 @cli.command()
+@click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
+@click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
+@click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
+@click.option("--prefix", default="", help="The folder that recordings go to.")
+@click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
+@click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
+@click.option(
+    "--print",
+    "document",
+    type=click.Choice(["checks", "writer", "terraform"]),
+    help="Print the IAM policy for the checks or the writer, or Terraform, and ask nothing.",
+)
+@_json_option
+def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **wanted: Any) -> None:
+    """Is each BUCKET fit to hold recordings? Exit code 0: no FAIL and no UNKNOWN."""
+    from opslib import check_bucket as command
+
+    if document:
+        command.print_document(document, buckets[0], **wanted)
+        return
+    sys.exit(command.check_bucket(buckets, as_json=as_json, **wanted))
+
+
+@cli.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
 @_json_option

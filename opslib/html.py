@@ -26,12 +26,12 @@ def text(value: object) -> str:
     return escape(redact(str(value)))
 
 
-_ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
+ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
 
 
 def verdict(word: str) -> Html:
     """A verdict as icon and word, so that colour is not needed."""
-    return Html(f'<span aria-hidden="true">{_ICONS[word]}</span> <strong>{text(word)}</strong>', word)
+    return Html(f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>', word)
 
 
 def code(value: object) -> Html:

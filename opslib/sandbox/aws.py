@@ -11,8 +11,10 @@ from typing import Any
 
 from moto import settings
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
 from moto.s3 import responses as s3_responses
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
@@ -98,10 +100,12 @@ def _correct_moto() -> None:
 
     - moto applies each Deny of a bucket policy whatever its Condition. A bucket that refuses plain HTTP
       would then refuse everything, so `aws:SecureTransport` is evaluated here, loopback counting as TLS.
+    - IAM's simulation of a principal's policies, which moto does not have, is answered from its inline policies.
     - The action that allows a bucket-level read, where moto asks for another: HeadBucket is allowed by
       s3:ListBucket, and these sub-resources by actions of their own (Service Authorization Reference).
     """
     FakeBucket.get_permission = _bucket_permission  # type: ignore[method-assign, assignment]
+    IamResponse.simulate_principal_policy = _simulate_principal_policy  # type: ignore[attr-defined]
     actions: dict[str, dict[str, str]] = s3_responses.ACTION_MAP["BUCKET"]
     actions["HEAD"]["DEFAULT"] = "ListBucket"
     actions["GET"].update(
@@ -113,6 +117,34 @@ def _correct_moto() -> None:
             "replication": "GetReplicationConfiguration",
         }
     )
+
+
+_DECISIONS = {
+    PermissionResult.PERMITTED: "allowed",
+    PermissionResult.DENIED: "explicitDeny",
+    PermissionResult.NEUTRAL: "implicitDeny",
+}
+
+
+def _simulate_principal_policy(response: IamResponse) -> ActionResult:
+    params, iam = response._get_params(), response.backend
+    kind, _, name = params["PolicySourceArn"].split(":")[5].partition("/")
+    if kind == "role":
+        documents = [iam.get_role_policy(name, one)[1] for one in iam.list_role_policies(name)]
+    else:
+        documents = [iam.get_user_policy(name, one)["policy_document"] for one in iam.list_user_policies(name)]
+    results = [
+        {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": _decision(documents, action, resource)}
+        for action in params["ActionNames"]
+        for resource in params.get("ResourceArns", ["*"])
+    ]
+    return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+def _decision(documents: Sequence[str], action: str, resource: str) -> str:
+    found = {IAMPolicy(document).is_action_permitted(action, resource) for document in documents}
+    order = (PermissionResult.DENIED, PermissionResult.PERMITTED)
+    return _DECISIONS[next((one for one in order if one in found), PermissionResult.NEUTRAL)]
 
 
 def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:

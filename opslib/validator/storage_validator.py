@@ -1,7 +1,6 @@
 """The tutorial's validator: bucket there, in the stated region, readable, encrypted by default."""
 
-import asyncio
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import SecretStr
 
@@ -14,16 +13,12 @@ from opslib.errors import (
     BucketUnreachable,
     BucketWrongRegion,
 )
-from opslib.models import AwsRegion, BucketName, checked_value
-from opslib.redact import remember
+from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value
+from opslib.validator.checks.encryption import default_encryption
+from opslib.validator.look import Answers, Aws, Look, Unanswered, Wanted
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-    from mypy_boto3_s3 import S3Client
-
-# boto3's own retries stay within this; the event loop is never blocked.
-_CONNECT_TIMEOUT_S = 5
-_READ_TIMEOUT_S = 10
 
 _BAD_KEYS = {
     "InvalidAccessKeyId": "AWS does not know this access key id",
@@ -56,11 +51,9 @@ class StorageValidator:
 
     def __init__(self, aws_access_key: str | None, aws_secret_key: str | SecretStr | None, region: str) -> None:
         self.region = checked_value(AwsRegion, region, "region")
-        self._access_key = aws_access_key or None
-        secret = aws_secret_key.get_secret_value() if isinstance(aws_secret_key, SecretStr) else aws_secret_key
-        self._secret = SecretStr(secret) if secret else None
-        if self._secret:
-            remember(self._secret)
+        self._keys = None
+        if aws_access_key and aws_secret_key:
+            self._keys = checked(AwsKeys, access_key_id=aws_access_key, secret_access_key=aws_secret_key)
 
     async def validate_bucket_and_encryption(self, bucket_name: str) -> BucketReport:
         """Ask S3 for the bucket and its default encryption. Writes nothing.
@@ -69,68 +62,46 @@ class StorageValidator:
         BucketNotEncrypted, AwsCredentialsInvalid or BucketUnreachable.
         """
         bucket = checked_value(BucketName, bucket_name, "bucket")
-        return await asyncio.to_thread(self._validate, bucket)
-
-    def _validate(self, bucket: str) -> BucketReport:
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            NoCredentialsError,
-            PartialCredentialsError,
-        )
-
+        aws = Aws(self._keys, self.region)
+        look = Look(Wanted(bucket, self.region), Answers(aws))
         try:
-            s3 = self._client()
-            self._check_region(bucket, s3.head_bucket(Bucket=bucket))
-            encryption = _default_encryption(s3, bucket)
-        except ClientError as error:
-            raise _explain(error, bucket, self.region) from None
-        except (NoCredentialsError, PartialCredentialsError):
-            raise AwsCredentialsInvalid(
-                "No AWS credentials",
-                cause="no access key was given, and neither environment, profile nor role has one",
-                fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; nothing was sent",
-            ) from None
-        except BotoCoreError as error:
-            raise BucketUnreachable(
-                f"S3 did not answer for bucket {bucket}",
-                cause=f"{type(error).__name__}: {error}",
-                fix="check the network, the proxy, the region and AWS_ENDPOINT_URL_S3, then try again",
-            ) from None
+            head = await look.bucket("HeadBucket") or {}
+            # botocore follows a redirect to another region silently; only this field tells.
+            if (actual := head.get("BucketRegion")) and actual != self.region:
+                raise _wrong_region(bucket, actual, self.region)
+            algorithm, _ = await default_encryption(look)
+        except Unanswered as refused:
+            raise explained(refused, bucket, self.region) from None
+        finally:
+            aws.close()
+        if algorithm is None:
+            raise _not_encrypted(bucket)
         return {
             "bucket_exists": True,
             "encryption_enabled": True,
-            "encryption_type": encryption,
+            "encryption_type": algorithm,
             "endpoint_reachable": True,
         }
 
-    def _client(self) -> "S3Client":
-        import boto3
-        from botocore.config import Config
 
-        return boto3.client(
-            "s3",
-            aws_access_key_id=self._access_key,
-            aws_secret_access_key=self._secret.get_secret_value() if self._secret else None,
-            region_name=self.region,
-            config=Config(
-                connect_timeout=_CONNECT_TIMEOUT_S, read_timeout=_READ_TIMEOUT_S, retries={"mode": "standard"}
-            ),
+def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
+    """A call that got no answer, as an error with cause and fix."""
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+    error = refused.error
+    if isinstance(error, ClientError):
+        return _explain(error, bucket, region)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return AwsCredentialsInvalid(
+            "No AWS credentials",
+            cause="no access key was given, and neither environment, profile nor role has one",
+            fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; nothing was sent",
         )
-
-    def _check_region(self, bucket: str, head: Any) -> None:
-        # botocore follows a redirect to another region silently; only this field tells.
-        actual = head.get("BucketRegion") or head["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        if actual and actual != self.region:
-            raise _wrong_region(bucket, actual, self.region)
-
-
-def _default_encryption(s3: "S3Client", bucket: str) -> str:
-    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    for rule in rules:
-        if algorithm := rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm"):
-            return algorithm
-    raise _not_encrypted(bucket)
+    return BucketUnreachable(
+        f"S3 did not answer for bucket {bucket}",
+        cause=f"{type(error).__name__}: {error}",
+        fix="check the network, the proxy, the region and AWS_ENDPOINT_URL_S3, then try again",
+    )
 
 
 def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
@@ -140,8 +111,6 @@ def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
     meta = answer.get("ResponseMetadata", {})
     status, request_id = meta.get("HTTPStatusCode"), meta.get("RequestId") or None
     actual = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    if code == "ServerSideEncryptionConfigurationNotFoundError":
-        return _not_encrypted(bucket)
     if code in _BAD_KEYS:
         return AwsCredentialsInvalid(
             "AWS does not accept the access key",

@@ -9,6 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from opslib import StorageValidator, errors
+from opslib.validator.look import Aws
 
 from ..world import Sandbox
 
@@ -151,7 +152,7 @@ async def test_answers_that_only_aws_gives(
     s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="x")
     with Stubber(s3) as stub:
         stub.add_client_error("head_bucket", code, http_status_code=status, response_meta={"HTTPHeaders": headers})
-        monkeypatch.setattr(StorageValidator, "_client", lambda self: s3)
+        monkeypatch.setattr(Aws, "_client", lambda self, service: s3)
         with pytest.raises(error):
             await _validator(sandbox).validate_bucket_and_encryption(sandbox["bucket"])
 

@@ -1,0 +1,121 @@
+"""What a check found, and the shape that every check has."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from opslib.validator.look import Look
+
+Word = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not_checked"]
+Severity = Literal["critical", "high", "medium", "low"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One call that a finding rests on. `at` is UTC; `answer` is what matters of S3's answer."""
+
+    call: str
+    at: str
+    status: int | None
+    request_id: str | None
+    answer: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A check's answer: the word, and one sentence that says why. `action` is the permission that is missing."""
+
+    word: Word
+    why: str
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One unit. `calls` are the AWS calls it makes, by name; `source` is where the rule comes from.
+
+    `fix`, `cli` and `terraform` say how to mend it; BUCKET, REGION, PREFIX and DAYS stand for the values at hand.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    why: str
+    calls: tuple[str, ...]
+    fix: str
+    cli: str
+    terraform: str
+    source: str
+    run: Callable[["Look"], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's answer for one bucket, with the calls it rests on."""
+
+    check: str
+    title: str
+    severity: Severity
+    verdict: Word
+    cause: str
+    risk: str
+    fix: str
+    cli: str
+    terraform: str
+    source: str
+    action: str = ""
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name; plain JSON values."""
+        return asdict(self)
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(
+    id: str,
+    title: str,
+    severity: Severity,
+    *,
+    why: str,
+    calls: tuple[str, ...],
+    fix: str,
+    source: str,
+    cli: str = "",
+    terraform: str = "",
+) -> Callable[[Callable[["Look"], Awaitable[Outcome]]], Callable[["Look"], Awaitable[Outcome]]]:
+    """Make a function a check, known by its id."""
+
+    def add(run: Callable[["Look"], Awaitable[Outcome]]) -> Callable[["Look"], Awaitable[Outcome]]:
+        CHECKS[id] = Check(id, title, severity, why, calls, fix, cli, terraform, source, run)
+        return run
+
+    return add
+
+
+def passed(why: str) -> Outcome:
+    """Shown by an answer."""
+    return Outcome("PASS", why)
+
+
+def failed(why: str) -> Outcome:
+    """Shown to be wrong."""
+    return Outcome("FAIL", why)
+
+
+def warned(why: str) -> Outcome:
+    """Not wrong, and worth a look."""
+    return Outcome("WARN", why)
+
+
+def unknown(why: str, action: str = "") -> Outcome:
+    """Asked and not answered, or not to be known from the answer."""
+    return Outcome("UNKNOWN", why, action)
+
+
+def not_checked(why: str) -> Outcome:
+    """Does not apply, or nothing to check it with was given."""
+    return Outcome("not_checked", why)

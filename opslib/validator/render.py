@@ -1,0 +1,76 @@
+"""Findings for people: a table for a terminal, and HTML for a notebook or page. Made from `Report.as_json()`, which is
+what the ledger keeps."""
+
+from typing import Any
+
+from opslib.html import ICONS, Html, table, text, verdict
+
+# What needs attention comes first.
+_ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
+_WIDTH = 28
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """One line a finding, worst first, with its fix below what is not well; then the counts."""
+    lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
+    for finding in _sorted(report):
+        word = finding["verdict"]
+        lines.append(f"  {ICONS[_words(word)]} {_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
+        if word in ("FAIL", "UNKNOWN"):
+            lines.append(f"{'':>{_WIDTH}}Fix: {_fix(finding)}")
+    return "\n".join([*lines, f"  {counts(report)}"])
+
+
+def counts(report: dict[str, Any]) -> str:
+    """How many of each word, worst first."""
+    return ", ".join(f"{report['counts'][word]} {_words(word)}" for word in _ORDER if report["counts"].get(word))
+
+
+def as_html(report: dict[str, Any]) -> Html:
+    """A row a finding, worst first: word, why, and, to be opened, the risk, the fix, commands and what it rests on."""
+    rows = [
+        (
+            finding["title"],
+            verdict(_words(finding["verdict"])),
+            finding["cause"],
+            finding["severity"],
+            _details(finding),
+        )
+        for finding in _sorted(report)
+    ]
+    caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
+    return Html(table(caption, ("Check", "Verdict", "Why", "Severity", "More"), rows).html, as_text(report))
+
+
+def _sorted(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return sorted(report["findings"], key=lambda finding: _ORDER.index(finding["verdict"]))
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ")
+
+
+def _fix(finding: dict[str, Any]) -> str:
+    return f"allow {finding['action']}" if finding["action"] else finding["fix"]
+
+
+def _details(finding: dict[str, Any]) -> Html:
+    parts = [
+        ("Risk", text(finding["risk"])),
+        ("Fix", text(_fix(finding))),
+        ("Command", _pre(finding["cli"])),
+        ("Terraform", _pre(finding["terraform"])),
+        ("Source", text(finding["source"])),
+        ("Rests on", "<br>".join(text(_call(one)) for one in finding["evidence"]) or "nothing was asked"),
+    ]
+    shown = "".join(f"<p><strong>{name}:</strong> {value}</p>" for name, value in parts if value)
+    return Html(f"<details><summary>details of {text(finding['check'])}</summary>{shown}</details>")
+
+
+def _pre(code: str) -> str:
+    return f'<code style="white-space:pre-wrap;overflow-wrap:anywhere">{text(code)}</code>' if code else ""
+
+
+def _call(evidence: dict[str, Any]) -> str:
+    status = f"HTTP {evidence['status']}" if evidence["status"] else "no answer"
+    return f"{evidence['call']} at {evidence['at']}: {status}, request {evidence['request_id'] or 'unknown'}"
