@@ -50,6 +50,16 @@ report.scope()
 report.verdicts()
 
 # %% [markdown]
+# ## The bucket
+# Each check with its answer, worst first. Open “details” for the risk, the fix and the calls that the answer rests on.
+
+# %%
+report.bucket()
+
+# %%
+report.retention()
+
+# %% [markdown]
 # ## Plan and approvals
 # What was to change, who agreed to it, and how it ended. A dash means: not there.
 

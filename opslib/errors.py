@@ -27,6 +27,7 @@ OpslibError
     ├── BucketAccessDenied (PermissionError)
     ├── BucketWrongRegion (ValueError)
     ├── BucketNotEncrypted (ValueError)
+    ├── BucketUnfit                      it fails a check of its profile
     ├── BucketUnreachable (ConnectionError)
     └── AwsCredentialsInvalid (ValueError)
 """
@@ -187,6 +188,10 @@ class BucketWrongRegion(BucketError, ValueError):
 
 class BucketNotEncrypted(BucketError, ValueError):
     """No default encryption is configured."""
+
+
+class BucketUnfit(BucketError):
+    """The bucket fails a check of its profile."""
 
 
 class BucketUnreachable(BucketError, ConnectionError):

@@ -12,7 +12,7 @@ from typing import Self
 from opslib.auth import GenesysAuthManager
 from opslib.backends.storage_targets import policy_body
 from opslib.datalake import Catalogue
-from opslib.errors import ConsentMissing, InvalidInput, NotFound
+from opslib.errors import BucketUnfit, ConsentMissing, InvalidInput, NotFound
 from opslib.ledger import Ledger
 from opslib.models import AwsKeys, Consent, KeyReference, Onboarding, RoleReference
 from opslib.onboarding_file import wanted_onboarding
@@ -23,6 +23,9 @@ from opslib.router.storage_router import GenesysStorageRouter
 from opslib.samples import Recorder
 from opslib.settings import Settings
 from opslib.state_machine import JSON, Result, State, StateMachine, Step
+from opslib.validator.bucket import check_bucket, wanted_of
+from opslib.validator.profiles import load_profile
+from opslib.validator.render import counts
 from opslib.validator.storage_validator import StorageValidator
 
 __all__ = ["RECOVERY", "STEPS", "Result", "State", "Step", "Walk"]
@@ -51,7 +54,7 @@ class Walk(StateMachine):
         self.rotate_credentials = False
         self.plan: Plan | None = None
         self.applier: Applier | None = None
-        # While changes are made: how many are done, of how many, and what is under way.
+        # How far the running step is: how many parts are done, of how many, and what is under way.
         self.progress: tuple[int, int, str] | None = None
         self._last_apply = last_apply(self.journal.ledger)
         self._router: GenesysStorageRouter | None = None
@@ -181,14 +184,15 @@ class Walk(StateMachine):
     async def changing(self) -> AsyncIterator[Applier]:
         """What makes and undoes changes, with its progress in `progress`."""
         router = self._router or await self.open_router()
-        self.applier = Applier(router.backend, self.journal, tell=self._tell)
+        self.applier = Applier(router.backend, self.journal, tell=self.tell)
         try:
             yield self.applier
         finally:
             self.applier = self.progress = None
             self._last_apply = last_apply(self.journal.ledger)
 
-    def _tell(self, done: int, total: int, words: str) -> None:
+    def tell(self, done: int, total: int, words: str) -> None:
+        """How far the running step is."""
         self.progress = (done, total, words)
         self.changed()
 
@@ -222,9 +226,23 @@ async def _validate_bucket(walk: Walk) -> Result:
     validator = StorageValidator(
         keys.access_key_id if keys else None, keys.secret_access_key if keys else None, target.region
     )
-    report = await validator.validate_bucket_and_encryption(target.bucket)
-    summary = f"Bucket {target.bucket} is in {target.region} and encrypts with {report['encryption_type']}"
-    return Result("validate_bucket", "done", summary, dict(report))
+    # A bucket that is not there has no findings, but a cause and a fix.
+    await validator.validate_bucket_and_encryption(target.bucket)
+    wanted = wanted_of(walk.onboarding, credentials)
+    report = (await check_bucket(wanted, load_profile(walk.onboarding.profile), keys, walk.tell)).as_json()
+    summary = f"Bucket {target.bucket}, profile {report['profile']}: {counts(report)}"
+    if report["verdict"] == "FAIL":
+        return Result("validate_bucket", "failed", summary, report, _unfit(report))
+    return Result("validate_bucket", "done" if report["verdict"] == "PASS" else "unknown", summary, report)
+
+
+def _unfit(report: JSON) -> BucketUnfit:
+    failed = [one for one in report["findings"] if one["verdict"] == "FAIL"]
+    return BucketUnfit(
+        f"Bucket {report['bucket']} is not fit for recordings",
+        cause="; ".join(f"{one['title']}: {one['cause']}" for one in failed),
+        fix=" ".join(one["fix"] for one in failed) + f" Or, for a table: opslib check-bucket {report['bucket']}",
+    )
 
 
 async def _plan(walk: Walk) -> Result:
@@ -327,8 +345,10 @@ def _approval(walk: Walk) -> JSON:
     }
 
 
-def _target(walk: Walk) -> JSON:
-    return {"target": walk.onboarding.target.model_dump(mode="json")}
+def _bucket(walk: Walk) -> JSON:
+    onboarding = walk.onboarding
+    retention = {"profile": onboarding.profile, "policy_days": onboarding.policy.retention_days}
+    return {"target": onboarding.target.model_dump(mode="json"), **retention}
 
 
 def _recovery(walk: Walk) -> JSON:
@@ -345,7 +365,7 @@ def _by_name(*steps: Step) -> dict[str, Step]:
 
 STEPS = _by_name(
     Step("connect", "Connect", (), _connection, _connect),
-    Step("validate_bucket", "Validate the bucket", ("connect",), _target, _validate_bucket),
+    Step("validate_bucket", "Validate the bucket", ("connect",), _bucket, _validate_bucket),
     Step("plan", "Plan", ("connect",), lambda walk: walk.wanted(), _plan),
     Step("approve", "Approve", ("plan",), _approval, _approve, after=("validate_bucket",)),
     Step("apply", "Apply", ("approve",), _nothing, _apply),

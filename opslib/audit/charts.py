@@ -5,8 +5,11 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; no chart
 
 import base64
 import io
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +108,46 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
         )
 
     return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
+
+
+def retention_chart(clocks: Mapping[str, Any]) -> Chart:
+    """The four clocks of a recording, in days after it was made; see `opslib.validator.coherence.Clocks`.
+
+    `clocks` is that, as JSON. Drawn once for the same clocks.
+    """
+    return _retention_chart(json.dumps(clocks, sort_keys=True))
+
+
+@lru_cache(maxsize=8)
+def _retention_chart(text: str) -> Chart:
+    clocks = json.loads(text)
+    lock = (clocks["lock"] or {}).get("days", 0)
+    bars = {"policy keeps": clocks["policy_days"], "target keeps": clocks["target_days"], "Object Lock holds": lock}
+    events = [(one["day"], one["kind"], one["rule"]) for one in clocks["losses"]]
+    wanted = clocks["target_days"] or clocks["policy_days"] or 0
+    said = [f"{name} {days} days" if days else f"{name}: nothing" for name, days in bars.items()]
+    said += [f"rule {rule}: {kind} on day {day}" for day, kind, rule in events] or [
+        "no lifecycle rule touches recordings"
+    ]
+    removed = clocks["removed"]
+    said.append(f"the bytes are gone on day {removed}" if removed is not None else "the bytes are never removed")
+    longest = max([*(days or 0 for days in bars.values()), *(day for day, _, _ in events), removed or 0, 1])
+
+    def draw(axes: "Axes") -> None:
+        for row, (name, days) in enumerate(bars.items()):
+            axes.barh(row, days or 0, color=_BLUE if name != "Object Lock holds" else _GREY, height=0.5)
+            axes.annotate(f"{days or 0} d", (days or 0, row), (4, 0), textcoords="offset points", va="center")
+        for day, kind, _ in events:
+            early = kind != "archived" and day < wanted
+            axes.plot(day, 3, marker="X" if early else "o", markersize=9, color=_ORANGE if early else _GREY)
+            axes.annotate(f"{kind}, {day} d", (day, 3), (0, 9), textcoords="offset points", ha="center")
+        if wanted:
+            axes.axvline(wanted, color=_ORANGE, linestyle="--")
+        axes.set_yticks(range(4), [*bars, "lifecycle"])
+        axes.set(xlim=(0, longest * 1.15), ylim=(-0.7, 3.7), xlabel="days after the recording was made")
+        axes.set_title("dashed: until then recordings must stay; ✖: too early")
+
+    return Chart("How long a recording stays", "; ".join(said), _png(draw, columns=1, rows=4))
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:

@@ -24,7 +24,7 @@ _STATES: dict[str, Word] = {"done": "PASS", "failed": "FAIL", "unknown": "UNKNOW
 # What each step proves when it is done, and no more than that.
 _CONTROLS = {
     "connect": "The org answers, and accepts our OAuth client",
-    "validate_bucket": "The bucket exists, is in the stated region and is encrypted by default",
+    "validate_bucket": "The bucket passes every check of its profile",
     "plan": "What would change was read from the org and written down first",
     "approve": "Just that plan was approved before anything was written",
     "apply": "Target, policy and webhook are in the org as planned: written, and read back",
@@ -35,9 +35,6 @@ _COMPLIANCE = "Compliance, as far as it was checked"
 
 NOT_CHECKED = {
     "Recordings arrive in the bucket": "no archived recording was looked at",
-    "The bucket is protected against deletion, public access and clear-text transport": (
-        "only existence, region and default encryption were asked for"
-    ),
     "What was registered is still there": "objects were read back right after they were written, and not later",
 }
 
@@ -127,6 +124,13 @@ class Facts:
     def problems(self) -> list[Problem]:
         """Attempts that failed, retried or not, and the errors of steps, in order. A 404 to a question is none."""
         return [problem for entry in self.entries if (problem := _problem(entry))]
+
+    def findings(self) -> dict[str, Any] | None:
+        """The last report on the bucket; None when there is none."""
+        reports = [
+            e.data["data"] for e in self.entries if e.data.get("step") == "validate_bucket" and e.data.get("data")
+        ]
+        return reports[-1] if reports else None
 
     def last_end(self, step: str) -> Entry | None:
         """The last end of a step, if it ran."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from opslib.audit.charts import Chart, latency_chart, success_chart, wilson_interval
+from opslib.audit.charts import Chart, latency_chart, retention_chart, success_chart, wilson_interval
 from opslib.audit.facts import Facts, Verdict, load, outcome
 from opslib.html import Html, code, table
 from opslib.html import verdict as word
@@ -13,6 +13,7 @@ from opslib.router.journal import Progress
 from opslib.router.render import as_html
 from opslib.samples import success_rate_percent
 from opslib.settings import Settings
+from opslib.validator.render import as_html as findings_html
 
 # A run on the sandbox that comes with the project, so that the page can be looked at before there is one's own.
 RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
@@ -99,6 +100,16 @@ class AuditReport:
             "Entries": f"{apply.id} to {apply.last_seq or apply.id}",
         }
         return table(f"Apply {number}", ("What", "Value"), rows.items())
+
+    def bucket(self) -> Html:
+        """Every check of the bucket, with what it rests on."""
+        report = self.facts.findings()
+        return findings_html(report) if report else Html("<p>The bucket was not checked.</p>", "not checked")
+
+    def retention(self) -> Chart | Html:
+        """How long a recording stays: the four clocks."""
+        clocks = (self.facts.findings() or {}).get("clocks")
+        return retention_chart(clocks) if clocks else Html("<p>S3 did not say how long recordings stay.</p>", "no data")
 
     def operations(self) -> Html:
         """Success rate with its interval, and latency percentiles, with methods stated."""

@@ -7,12 +7,14 @@ UNKNOWN, whatever it wanted to know; it is never passed over.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from opslib.models import AwsKeys, Onboarding, RoleReference
 from opslib.samples import utc_now
 from opslib.validator.checks import CHECKS
+from opslib.validator.checks.retention import default_lock, lifecycle_losses, versioning_state
+from opslib.validator.coherence import Clocks, removal_day
 from opslib.validator.finding import Check, Finding, Outcome, Word, unknown
 from opslib.validator.look import Answers, Aws, Look, Unanswered, Wanted
 from opslib.validator.profiles import Profile
@@ -22,12 +24,13 @@ Tell = Callable[[int, int, str], object]
 
 @dataclass(frozen=True)
 class Report:
-    """What was found about one bucket. `at` is when the checks began (UTC)."""
+    """What was found about one bucket. `at` is when the checks began (UTC); `clocks` is None when S3 does not say."""
 
     wanted: Wanted
     profile: Profile
     at: str
     findings: Sequence[Finding]
+    clocks: Clocks | None = None
 
     @property
     def verdict(self) -> Word:
@@ -40,7 +43,7 @@ class Report:
         return dict(Counter(finding.verdict for finding in self.findings))
 
     def as_json(self) -> dict[str, Any]:
-        """{bucket, region, prefix, profile, retention_days, at, verdict, counts, findings: [...]}."""
+        """{bucket, region, prefix, profile, retention_days, at, verdict, counts, clocks, findings}."""
         return {
             "bucket": self.wanted.bucket,
             "region": self.wanted.region,
@@ -50,6 +53,7 @@ class Report:
             "at": self.at,
             "verdict": self.verdict,
             "counts": self.counts(),
+            "clocks": asdict(self.clocks) if self.clocks else None,
             "findings": [finding.as_json() for finding in self.findings],
         }
 
@@ -101,9 +105,20 @@ async def _report(wanted: Wanted, profile: Profile, aws: Aws, progress: "_Progre
         wants_worm=profile.worm,
     )
     answers = Answers(aws)
+    lifecycle = {"retention", "object-lock"} <= profile.checks.keys()
     chosen = [CHECKS[name] for name in CHECKS if name in profile.checks]
     findings = await asyncio.gather(*(_finding(check, wanted, profile, answers, progress) for check in chosen))
-    return Report(wanted, profile, at, findings)
+    return Report(wanted, profile, at, findings, await _clocks(Look(wanted, answers)) if lifecycle else None)
+
+
+async def _clocks(look: Look) -> Clocks | None:
+    """From answers that the checks have asked for already."""
+    try:
+        lock, found = await default_lock(look), await lifecycle_losses(look)
+        removed = removal_day(found, lock, await versioning_state(look))
+    except Unanswered:
+        return None
+    return Clocks(look.wanted.policy_days, look.wanted.retention_days, lock, tuple(found), removed)
 
 
 async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answers, progress: "_Progress") -> Finding:

@@ -152,6 +152,20 @@ def parse_lock(configuration: Mapping[str, Any] | None) -> Lock | None:
     return Lock(default.get("Mode", ""), days) if days else Lock()
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """All four, in days; None where one does not run, or is not known.
+
+    `removed` is the day on which the bytes of a recording that nobody touches are gone.
+    """
+
+    policy_days: int | None
+    target_days: int | None
+    lock: Lock | None
+    losses: tuple[Loss, ...]
+    removed: int | None
+
+
 def removal_day(found: Sequence[Loss], lock: Lock | None, versioning: Versioning) -> int | None:
     """The first day on which a recording's bytes are gone when nobody touches it; None: never."""
     gone = [loss.day for loss in found if loss.kind == "deleted"]

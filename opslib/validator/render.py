@@ -1,12 +1,13 @@
 """Findings for people: a table for a terminal, and HTML for a notebook or page. Made from `Report.as_json()`, which is
 what the ledger keeps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from opslib.html import ICONS, Html, table, text, verdict
 
 # What needs attention comes first.
-_ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
+ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
 _WIDTH = 28
 
 
@@ -23,27 +24,31 @@ def as_text(report: dict[str, Any]) -> str:
 
 def counts(report: dict[str, Any]) -> str:
     """How many of each word, worst first."""
-    return ", ".join(f"{report['counts'][word]} {_words(word)}" for word in _ORDER if report["counts"].get(word))
+    return ", ".join(f"{report['counts'][word]} {_words(word)}" for word in ORDER if report["counts"].get(word))
 
 
-def as_html(report: dict[str, Any]) -> Html:
-    """A row a finding, worst first: word, why, and, to be opened, the risk, the fix, commands and what it rests on."""
+def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bool = True) -> Html:
+    """A row a finding, worst first: word, why, and, to be opened, the risk, the fix and commands.
+
+    `only` names the verdicts to show; `evidence` says whether the calls, which differ in every run, are told.
+    """
     rows = [
         (
             finding["title"],
             verdict(_words(finding["verdict"])),
             finding["cause"],
             finding["severity"],
-            _details(finding),
+            _details(finding, evidence=evidence),
         )
         for finding in _sorted(report)
+        if finding["verdict"] in only
     ]
     caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     return Html(table(caption, ("Check", "Verdict", "Why", "Severity", "More"), rows).html, as_text(report))
 
 
 def _sorted(report: dict[str, Any]) -> list[dict[str, Any]]:
-    return sorted(report["findings"], key=lambda finding: _ORDER.index(finding["verdict"]))
+    return sorted(report["findings"], key=lambda finding: ORDER.index(finding["verdict"]))
 
 
 def _words(verdict: str) -> str:
@@ -54,21 +59,24 @@ def _fix(finding: dict[str, Any]) -> str:
     return f"allow {finding['action']}" if finding["action"] else finding["fix"]
 
 
-def _details(finding: dict[str, Any]) -> Html:
+def _details(finding: dict[str, Any], *, evidence: bool) -> Html:
     parts = [
         ("Risk", text(finding["risk"])),
         ("Fix", text(_fix(finding))),
         ("Command", _pre(finding["cli"])),
         ("Terraform", _pre(finding["terraform"])),
         ("Source", text(finding["source"])),
-        ("Rests on", "<br>".join(text(_call(one)) for one in finding["evidence"]) or "nothing was asked"),
     ]
+    if evidence:
+        parts.append(("Rests on", "<br>".join(text(_call(one)) for one in finding["evidence"]) or "nothing was asked"))
     shown = "".join(f"<p><strong>{name}:</strong> {value}</p>" for name, value in parts if value)
     return Html(f"<details><summary>details of {text(finding['check'])}</summary>{shown}</details>")
 
 
 def _pre(code: str) -> str:
-    return f'<code style="white-space:pre-wrap;overflow-wrap:anywhere">{text(code)}</code>' if code else ""
+    """A click selects all of it, to be copied."""
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
+    return f'<code style="{style}">{text(code)}</code>' if code else ""
 
 
 def _call(evidence: dict[str, Any]) -> str:

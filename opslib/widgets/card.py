@@ -20,6 +20,7 @@ from opslib.html import text
 from opslib.steps import Result, Walk
 from opslib.widgets.changes import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
+from opslib.widgets.findings import FindingsView
 from opslib.widgets.form import Panel
 from opslib.widgets.receipt import CardState, View, close, heading, progress_bar, receipt, status_line, trouble
 from opslib.widgets.results import shown
@@ -57,6 +58,7 @@ class StepCard:
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
         self._progress, self._status, self._result, self._trouble = (w.HTML() for _ in range(4))
+        self._findings = FindingsView() if step_name == "validate_bucket" else None
         self.widget = w.VBox(
             [
                 w.HTML(close(heading(self._step.title, help))),
@@ -64,7 +66,7 @@ class StepCard:
                 w.HBox([self.run_button, self.cancel_button]),
                 self._progress,
                 self._status,
-                self._result,
+                self._findings.widget if self._findings else self._result,
                 self._trouble,
             ],
             layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
@@ -171,7 +173,7 @@ class StepCard:
             summary = summary if refused else notice.title
         elif error:
             changes = what_changed(self._walk.journal, self._step.name)
-        found = result if state in ("done", "unknown", "stale") else None
+        found = result if state in ("done", "unknown", "stale", "failed") else None
         return View(
             title=self._step.title,
             about=self._help,
@@ -181,6 +183,7 @@ class StepCard:
             progress=progress[:2] if progress else None,
             inputs=self._form.rows() if self._form else (),
             result=shown(found, f"{self._step.title}: result", measured=measured) if found else "",
+            findings=found.data if found and self._findings else {},
             error=error,
             changes=changes,
         )
@@ -204,7 +207,10 @@ class StepCard:
         self.run_button.disabled = running or bool(view.reasons)
         self.cancel_button.disabled = not running
         show(self._progress, progress_bar(view) if running else "")
-        show(self._result, close(view.result))
+        if self._findings:
+            self._findings.show(view.findings)
+        else:
+            show(self._result, close(view.result))
         show(self._trouble, close(trouble(view)))
         # Last: whoever hears the state finds the rest there.
         show(self._status, close(status_line(view)))

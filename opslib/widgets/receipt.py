@@ -7,8 +7,8 @@ port of an address on this machine, which changes with every start.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from opslib import html
 from opslib.errors import OpslibError
@@ -50,6 +50,7 @@ class View:
         progress: how many parts are done, of how many; None while that is not known.
         inputs: label and text, row by row.
         result: HTML.
+        findings: the report on the bucket, where the step makes one.
         changes: what was and was not changed, sentence by sentence; for an error or a cancelled step.
     """
 
@@ -61,6 +62,7 @@ class View:
     progress: tuple[int, int] | None = None
     inputs: Rows = ()
     result: str = ""
+    findings: Mapping[str, Any] = field(default_factory=dict)
     error: OpslibError | None = None
     changes: Sequence[str] = ()
 

@@ -1,20 +1,17 @@
 """What is shown of a step's result: the plan's changes, or figures under names for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opslib.audit.charts import retention_chart
 from opslib.html import table
 from opslib.router.render import as_html
 from opslib.steps import Result
+from opslib.validator.render import ORDER
+from opslib.validator.render import as_html as findings_html
 
 _LABELS: dict[str, dict[str, str]] = {
     "connect": {"api_url": "API", "backend": "Backend", "targets": "Storage targets in the org"},
-    "validate_bucket": {
-        "bucket_exists": "Bucket exists",
-        "encryption_enabled": "Encrypted by default",
-        "encryption_type": "Encryption",
-        "endpoint_reachable": "S3 answers",
-    },
     "approve": {},
     "apply": {},
     "see_event": {"event.eventType": "Event", "event.entityId": "About the object"},
@@ -35,11 +32,21 @@ _MEASURED = "_ms"
 
 def shown(result: Result, caption: str, *, measured: bool) -> str:
     """The result as HTML, nothing when there is none; `measured` says whether what differs in every run is in it."""
+    if not result.data:
+        return ""
+    if result.step == "validate_bucket":
+        return findings(result.data, measured=measured)
     if result.step == "plan":
         checksum = table("", (), [("Checksum", result.data["checksum"])]).html if measured else ""
         return as_html(result.data).html + checksum
     found = _rows(result, measured=measured)
     return table(caption, (), found).html if found else ""
+
+
+def findings(report: Mapping[str, Any], *, only: Sequence[str] = ORDER, measured: bool) -> str:
+    """The bucket's findings and its four clocks; `only` names the verdicts to show."""
+    chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
+    return findings_html(dict(report), only=only, evidence=measured).html + chart
 
 
 def _rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:

@@ -17,7 +17,8 @@ AUTO_RUN = "OPSLIB_AUTO_RUN"
 
 _HELP = {
     "connect": "Gets a token for the OAuth client and asks which API the org serves. Needs the client's id and secret.",
-    "validate_bucket": "Asks S3 whether the bucket is there, in its region and encrypted. Reads only.",
+    "validate_bucket": "Holds the bucket against its profile: who can reach it, encryption, how long recordings stay, "
+    "whether they can be written. Reads only, but for an upload that is taken back at once.",
     "plan": "Reads what the org has and shows what would change, field by field. Writes nothing.",
     "approve": "Your consent to just this plan goes into the record. What is unsafe needs the target's name, typed.",
     "apply": "Writes the approved changes and reads each back. When one fails, all are undone. Cancel waits for the "

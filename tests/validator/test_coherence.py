@@ -1,0 +1,199 @@
+"""On which day which recording is lost: lifecycle rules, versions and Object Lock together, as a table of cases."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opslib.validator.coherence import (
+    Lock,
+    Versioning,
+    archived_early,
+    losses,
+    parse_lock,
+    parse_rules,
+    removal_day,
+    too_early,
+)
+
+TODAY = date(2026, 11, 24)
+PREFIX = "recordings/voice"
+EXPIRES = {"Expiration": {"Days": 30}}
+
+
+def rule(**parts: Any) -> dict[str, Any]:
+    return {"ID": "r", "Status": "Enabled", "Filter": {}, **parts}
+
+
+def found(*rules: dict[str, Any], versioning: Versioning = "Off") -> list[tuple[str, int, str]]:
+    seen = losses(parse_rules({"Rules": list(rules)}), PREFIX, versioning, TODAY)
+    return [(loss.kind, loss.day, loss.part) for loss in seen]
+
+
+CASES: list[tuple[str, list[dict[str, Any]], Versioning, list[tuple[str, int, str]]]] = [
+    ("no rules", [], "Off", []),
+    ("without versions it is deleted", [rule(**EXPIRES)], "Off", [("deleted", 30, "")]),
+    ("with versions it is hidden", [rule(**EXPIRES)], "Enabled", [("hidden", 30, "")]),
+    ("suspended versions do not help", [rule(**EXPIRES)], "Suspended", [("deleted", 30, "")]),
+    ("a disabled rule counts for nothing", [rule(Status="Disabled", **EXPIRES)], "Off", []),
+    ("another folder", [rule(Filter={"Prefix": "logs/"}, **EXPIRES)], "Off", []),
+    ("a folder above", [rule(Filter={"Prefix": "recordings/"}, **EXPIRES)], "Off", [("deleted", 30, "")]),
+    (
+        "the old way to write a prefix",
+        [rule(Filter=None, Prefix="recordings/", **EXPIRES)],
+        "Off",
+        [("deleted", 30, "")],
+    ),
+    (
+        "a folder below",
+        [rule(Filter={"Prefix": f"{PREFIX}/2025/"}, **EXPIRES)],
+        "Off",
+        [("deleted", 30, f"below {PREFIX}/2025/")],
+    ),
+    (
+        "tags and sizes cover a part",
+        [
+            rule(
+                Filter={"And": {"Prefix": "", "Tags": [{"Key": "keep", "Value": "no"}], "ObjectSizeGreaterThan": 1000}},
+                **EXPIRES,
+            )
+        ],
+        "Off",
+        [("deleted", 30, "tagged keep=no and larger than 1000 bytes")],
+    ),
+    (
+        "a single tag",
+        [rule(Filter={"Tag": {"Key": "a", "Value": "b"}}, **EXPIRES)],
+        "Off",
+        [("deleted", 30, "tagged a=b")],
+    ),
+    (
+        "small ones",
+        [rule(Filter={"ObjectSizeLessThan": 9}, **EXPIRES)],
+        "Off",
+        [("deleted", 30, "smaller than 9 bytes")],
+    ),
+    (
+        "a date in the past acts at once",
+        [rule(Expiration={"Date": "2020-01-01T00:00:00Z"})],
+        "Off",
+        [("deleted", 0, "")],
+    ),
+    ("a date in the future", [rule(Expiration={"Date": "2027-01-01T00:00:00Z"})], "Off", [("deleted", 1, "")]),
+    (
+        "old versions",
+        [rule(NoncurrentVersionExpiration={"NoncurrentDays": 7})],
+        "Enabled",
+        [("noncurrent deleted", 7, "")],
+    ),
+    ("old versions without versioning", [rule(NoncurrentVersionExpiration={"NoncurrentDays": 7})], "Off", []),
+    ("only a marker is cleaned up", [rule(Expiration={"ExpiredObjectDeleteMarker": True})], "Enabled", []),
+    (
+        "the earliest comes first",
+        [rule(ID="late", Expiration={"Days": 90}), rule(ID="early", Expiration={"Days": 9})],
+        "Off",
+        [("deleted", 9, ""), ("deleted", 90, "")],
+    ),
+    (
+        "an archive class",
+        [rule(Transitions=[{"Days": 60, "StorageClass": "GLACIER_IR"}, {"Days": 90, "StorageClass": "DEEP_ARCHIVE"}])],
+        "Off",
+        [("archived", 90, "")],
+    ),
+    ("uploads are no recordings", [rule(AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})], "Off", []),
+]
+
+
+@pytest.mark.parametrize(("name", "rules", "versioning", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_what_happens_to_a_recording(
+    name: str, rules: list[dict[str, Any]], versioning: Versioning, expected: list[tuple[str, int, str]]
+) -> None:
+    """Which, on which day of its life."""
+    assert found(*rules, versioning=versioning) == expected
+
+
+@pytest.mark.parametrize(("days", "early"), [(29, False), (30, False), (31, True)])
+def test_the_day_itself_is_enough(days: int, early: bool) -> None:
+    """S3 removes after the day has passed, at the next midnight."""
+    assert bool(too_early(losses(parse_rules({"Rules": [rule(**EXPIRES)]}), PREFIX, "Off", TODAY), days)) is early
+
+
+def test_an_archive_is_no_loss() -> None:
+    """But it is early while recordings must be playable."""
+    seen = losses(
+        parse_rules({"Rules": [rule(Transitions=[{"Days": 9, "StorageClass": "GLACIER"}])]}), "", "Off", TODAY
+    )
+    assert too_early(seen, 365) == []
+    assert [loss.day for loss in archived_early(seen, 10)] == [9]
+    assert archived_early(seen, 9) == []
+    assert "day 9" in seen[0].words()
+
+
+@pytest.mark.parametrize(
+    ("answer", "lock"),
+    [
+        (None, None),
+        ({"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}, Lock()),
+        (
+            {
+                "ObjectLockConfiguration": {
+                    "ObjectLockEnabled": "Enabled",
+                    "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 9}},
+                }
+            },
+            Lock("COMPLIANCE", 9),
+        ),
+        (
+            {
+                "ObjectLockConfiguration": {
+                    "ObjectLockEnabled": "Enabled",
+                    "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 3}},
+                }
+            },
+            Lock("GOVERNANCE", 1095),
+        ),
+    ],
+)
+def test_the_default_lock(answer: Any, lock: Lock | None) -> None:
+    """A year is read as 365 days: fewer than three calendar years may have, so it never claims too much."""
+    assert parse_lock(answer) == lock
+
+
+NONCURRENT = {"NoncurrentVersionExpiration": {"NoncurrentDays": 10}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "versioning", "lock", "day"),
+    [
+        ([], "Off", None, None),
+        ([rule(**EXPIRES)], "Off", None, 30),
+        ([rule(**EXPIRES)], "Enabled", None, None),  # hidden, but its bytes stay
+        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", None, 40),
+        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", Lock("COMPLIANCE", 365), 365),
+        ([rule(**NONCURRENT)], "Enabled", None, None),  # nothing makes it noncurrent by itself
+        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", Lock("COMPLIANCE", 5), 40),
+    ],
+)
+def test_when_the_bytes_are_gone(rules: Any, versioning: Versioning, lock: Lock | None, day: int | None) -> None:
+    """Of a recording that nobody touches."""
+    seen = losses(parse_rules({"Rules": rules}), PREFIX, versioning, TODAY)
+    assert removal_day(seen, lock, versioning) == day
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4000), st.booleans(), st.sampled_from(["", "recordings/", "logs/"])), max_size=5),
+    st.integers(1, 4000),
+)
+def test_more_rules_never_keep_recordings_longer(rules: list[tuple[int, bool, str]], days: int) -> None:
+    """A bucket is fit exactly when each of its rules alone is."""
+    made = [
+        rule(ID=f"r{n}", Status="Enabled" if on else "Disabled", Filter={"Prefix": prefix}, Expiration={"Days": after})
+        for n, (after, on, prefix) in enumerate(rules)
+    ]
+
+    def fit(some: list[dict[str, Any]]) -> bool:
+        return not too_early(losses(parse_rules({"Rules": some}), PREFIX, "Off", TODAY), days)
+
+    assert fit(made) == all(fit([one]) for one in made)
