@@ -33,6 +33,8 @@ _VERBS: dict[CardState, str] = {
     "unknown": "Retry",
     "cancelled": "Retry",
 }
+# The step itself refuses it, too, and says who began it and where it stands.
+_UNFINISHED = "an apply was left unfinished: finish it or undo it first, with one of the two cards for that"
 _BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
 
 
@@ -144,7 +146,8 @@ class StepCard:
         return self._walk.state(self._step.name), tuple(self._reasons())
 
     def _reasons(self) -> Sequence[str]:
-        return [*(self._form.problems if self._form else ()), *self._walk.blockers(self._step.name)]
+        unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.unfinished else []
+        return [*(self._form.problems if self._form else ()), *self._walk.blockers(self._step.name), *unfinished]
 
     def _view(self, *, measured: bool = False) -> View:
         state: CardState = self._walk.state(self._step.name)
@@ -159,7 +162,7 @@ class StepCard:
         if state == "ready" and reasons:
             state = "waiting"
         if result and state in ("done", "failed", "unknown", "stale"):
-            summary, error = result.summary, result.error
+            summary, error = said(result), result.error
         if state == "stale":
             summary, error = "an input has changed since; this is what was found before", None
         if isinstance(notice, StepCancelled):
@@ -214,6 +217,12 @@ class StepCard:
         show(self._trouble, close(trouble(view)))
         # Last: whoever hears the state finds the rest there.
         show(self._status, close(status_line(view)))
+
+
+def said(result: Result) -> str:
+    """What a result says, and when it was, if not in this session."""
+    when = f" (from the record of {result.recalled[:16].replace('T', ' ')} UTC)" if result.recalled else ""
+    return result.summary + when
 
 
 def _cancelled(title: str) -> StepCancelled:

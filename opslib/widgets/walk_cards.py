@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from opslib.html import text
 from opslib.steps import RECOVERY, STEPS, Walk
-from opslib.widgets.card import StepCard
+from opslib.widgets.card import StepCard, said
 from opslib.widgets.receipt import CardState, overview
 from opslib.widgets.shown import mimebundle
 from opslib.widgets.walk_forms import form
@@ -87,7 +87,7 @@ class WalkCards(Mapping[str, StepCard]):
 
     def _said(self, name: str) -> str:
         result = self._walk.result(name)
-        return result.summary if result and self._walk.state(name) == result.state else ""
+        return said(result) if result and self._walk.state(name) == result.state else ""
 
     def _changed(self) -> None:
         try:

@@ -154,6 +154,9 @@ async def test_the_first_cancel_of_an_apply_waits_for_the_change_in_flight(cards
     assert "Changed: upsert_storage_target (PUT) succeeded." in lines(card)
     assert not resume.run_button.disabled
     assert not rollback.run_button.disabled
+    for closed in (card, cards["plan"]):
+        assert closed.run_button.disabled
+        assert "an apply was left unfinished: finish it or undo it first" in closed.receipt()
     assert "Done: create target ProdVoiceArchive" in lines(resume)
     assert (await resume.click()).summary == "The apply is finished"
     assert rollback.run_button.disabled
@@ -192,6 +195,25 @@ async def test_the_plan_is_seen_before_apply_opens(cards: WalkCards) -> None:
     assert "no change is unsafe" in lines(cards["approve"])
     await cards["approve"].click()
     assert not cards["apply"].run_button.disabled
+
+
+async def test_after_a_restart_finished_cards_come_back(cards: WalkCards, sandbox: Sandbox) -> None:
+    """With result, and since when; the next card is open, and what was typed stands in its form."""
+    fill(cards["validate_bucket"]._form.controls["retention_days"], 400)
+    await done_up_to(cards, "apply")
+    sandbox.control("DELETE", "/requests")
+    async with Walk(resume=True) as walk:
+        again = WalkCards(walk)
+        assert repr(again) == "4 of 7 steps done"
+        for name in ORDER[:4]:
+            assert "<strong>done</strong>" in again[name].receipt()
+            assert re.search(r"from the record of 20\d\d-\d\d-\d\d \d\d:\d\d UTC", again[name].receipt())
+            assert re.search(r"from the record of", again.receipt())
+        assert "+ create policy ComplianceVoicePolicy" in lines(again["plan"])
+        assert ("Retention (days)", "400") in again["validate_bucket"]._form.rows()
+        assert sandbox.requests() == []
+        assert (await again["apply"].click()).data == {"changes": 3}
+        assert "from the record" not in again["apply"].receipt()
 
 
 async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Walk, sandbox: Sandbox) -> None:
