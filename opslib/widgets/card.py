@@ -29,9 +29,9 @@ from opslib.widgets.shown import mimebundle
 _VERBS: dict[CardState, str] = {
     "done": "Run again",
     "stale": "Run again",
-    "failed": "Retry",
-    "unknown": "Retry",
-    "cancelled": "Retry",
+    "failed": "Try again",
+    "unknown": "Try again",
+    "cancelled": "Try again",
 }
 # The step itself refuses it, too, and says who began it and where it stands.
 _UNFINISHED = "an apply was left unfinished: finish it or undo it first, with one of the two cards for that"
@@ -40,6 +40,20 @@ _BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
 
 class StepCancelled(OpslibError):
     """A step was stopped before it finished."""
+
+
+class Defect(OpslibError):
+    """An exception that nobody foresaw. `trace`: where it came from, line by line, without any value."""
+
+    def __init__(self, title: str, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{Path(one.filename).name} line {one.lineno}, in {one.name}: {one.line or ''}" for one in frames]
+        super().__init__(
+            f"Unexpected error in “{title}”",
+            cause=f"{type(error).__name__}: {error}",
+            fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
+        )
+        self.trace = "\n".join(lines)
 
 
 class StepCard:
@@ -127,7 +141,7 @@ class StepCard:
                 raise  # the program is ending, not the step
             outcome = _cancelled(self._step.title)
         except Exception as error:  # noqa: BLE001 (supervision: a defect becomes a card, not a lost exception)
-            outcome = _unexpected(self._step.title, error)
+            outcome = Defect(self._step.title, error)
         kept = self._walk.result(self._step.name)
         if not (kept and kept.error is outcome):
             self._notice, self._noticed_in = outcome, self._situation()
@@ -188,6 +202,7 @@ class StepCard:
             result=shown(found, f"{self._step.title}: result", measured=measured) if found else "",
             findings=found.data if found and self._findings else {},
             error=error,
+            trace=error.trace if isinstance(error, Defect) else "",
             changes=changes,
         )
 
@@ -230,14 +245,4 @@ def _cancelled(title: str) -> StepCancelled:
         f"“{title}” was cancelled",
         cause="it was stopped before it finished; what had been sent stays sent",
         fix="run it again",
-    )
-
-
-def _unexpected(title: str, error: Exception) -> OpslibError:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f", in {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
-    return OpslibError(
-        f"Unexpected error in “{title}”",
-        cause=f"{type(error).__name__}: {error}{place}",
-        fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
     )

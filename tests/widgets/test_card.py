@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -118,7 +119,7 @@ async def test_cancel_stops_the_step_and_says_what_is_not_known(cards: WalkCards
     with pytest.raises(StepCancelled):
         await click
     assert repr(card) == "See the event arrive: cancelled"
-    assert card.run_button.description == "Retry"
+    assert card.run_button.description == "Try again"
     assert "Not known: upsert_recording_policy (PUT) got no final answer (cancelled)" in card.receipt()
     assert (await card.click()).state == "done"
     assert "Not known" not in card.receipt()
@@ -173,7 +174,7 @@ async def test_a_failed_apply_says_that_all_was_undone(cards: WalkCards, sandbox
         assert "create webhook DataLakeCatalogSync failed; the org is as it was before" in page
         assert "Undone: the org is as it was before. Each object was read back." in page
         assert "HTTP status:</strong> 403" in page
-    assert card.run_button.description == "Retry"
+    assert card.run_button.description == "Try again"
     assert cards.recovery["resume"].run_button.disabled
     assert (await card.click()).state == "done"
     assert walk.unfinished is None
@@ -281,7 +282,7 @@ async def test_wrong_secret_then_right(cards: WalkCards, walk: Walk, sandbox: Sa
     ):
         assert part in page
         assert part in card.receipt()
-    assert card.run_button.description == "Retry"
+    assert card.run_button.description == "Try again"
     assert "wrong-secret" not in page
     walk.settings = right
     assert card.state == "stale"
@@ -353,8 +354,13 @@ async def test_a_defect_becomes_a_card(cards: WalkCards, walk: Walk, monkeypatch
     with pytest.raises(errors.OpslibError, match="Unexpected error"):
         await card.click()
     page = lines(card)
-    assert "RuntimeError: &lt;b&gt;boom&lt;/b&gt; [hidden], in test_card.py line" in page
+    assert "RuntimeError: &lt;b&gt;boom&lt;/b&gt; [hidden]</p>" in page
     assert "please report" in page
+    closed, where = page.split("<details>")
+    assert "test_card.py" not in closed
+    assert re.search(r"test_card\.py line \d+, in broken: raise RuntimeError", where)
+    assert str(Path(__file__).parent) not in page
+    assert walk.settings.client_secret.get_secret_value() not in page
     assert "Traceback" not in page
     assert card.state == "failed"
     assert [entry.data["error"] for entry in walk.journal.entries("step.crashed")] == ["RuntimeError"]
