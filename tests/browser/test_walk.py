@@ -283,7 +283,9 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_each_receipt(la
     await lab.screenshot("walk-untrusted")
 
 
-async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(configured: Lab, sandbox: Sandbox) -> None:
+async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
+    configured: Lab, sandbox: Sandbox
+) -> None:
     """The write was on its way, so whether it took effect is not known."""
     lab = configured
     await walk_up_to(lab, WRITES)
@@ -319,7 +321,7 @@ async def test_a_double_click_applies_once(configured: Lab, sandbox: Sandbox) ->
 
 
 async def test_a_fault_during_apply_then_rollback_seen_then_applied(configured: Lab, sandbox: Sandbox) -> None:
-    """The third change is refused: the card says what failed and that all was undone; Trying again applies the same plan."""
+    """The third change is refused: the card says so, and that all was undone; trying again applies the same plan."""
     lab = configured
     await walk_up_to(lab, "apply")
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403, "times": 1})

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import ipywidgets as w
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from opslib.errors import InvalidInput
 from opslib.models import RoleReference
@@ -174,6 +174,27 @@ async def test_a_typed_secret_is_used(cards: WalkCards, walk: Walk, sandbox: San
     browser_sets(field, value=sandbox["client_secret"])
     assert field.value == ""
     assert (await cards["connect"].click()).state == "done"
+
+
+async def test_a_secret_from_the_keyring_is_used_and_said(
+    cards: WalkCards, walk: Walk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the client that is typed; cleared, it comes back, for that is what the keyring says."""
+    known = {sandbox["client_id"]: SecretStr(sandbox["client_secret"])}
+    for module in ("settings", "widgets.walk_forms"):
+        monkeypatch.setattr(f"opslib.{module}.kept_secret", known.get)
+    monkeypatch.delenv("OPSLIB_CLIENT_SECRET")
+    connection = form(cards, "connect")
+    secret = connection.controls["client_secret"]
+    fill(connection.controls["client_id"], "another-client")
+    secret.field.clear()
+    assert "no value is set" in beside(secret)
+    fill(connection.controls["client_id"], sandbox["client_id"])
+    assert "a value is set (from the keyring)" in beside(secret)
+    assert (await cards["connect"].click()).state == "done"
+    secret.field.clear()
+    assert "a value is set (from the keyring)" in beside(secret)
+    assert sandbox["client_secret"] not in cards["connect"].receipt()
 
 
 async def test_the_form_says_where_the_aws_key_was_found(
