@@ -40,6 +40,13 @@ cards = WalkCards(walk)
 cards
 
 # %% [markdown]
+# ## What is wanted
+# Fill in the forms on the cards below, or use a YAML file.
+
+# %%
+cards.file
+
+# %% [markdown]
 # ## Connect
 
 # %%

@@ -63,7 +63,7 @@ class StepCard:
     """
 
     def __init__(self, walk: Walk, step_name: str, form: Panel | None = None, *, help: str = "") -> None:
-        self._walk, self._step, self._form, self._help = walk, walk.steps[step_name], form, help
+        self._walk, self._step, self.form, self._help = walk, walk.steps[step_name], form, help
         self.on_change: list[Callable[[], None]] = []  # called after each redraw
         self._task: asyncio.Task[Result | OpslibError] | None = None
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
@@ -110,6 +110,11 @@ class StepCard:
         self._walk.cancel(self._step.name)
 
     @property
+    def problems(self) -> Sequence[str]:
+        """What in the card's form is not valid."""
+        return self.form.problems if self.form else ()
+
+    @property
     def state(self) -> CardState:
         """Where the step stands, as the card says it."""
         return self._view().state
@@ -149,10 +154,10 @@ class StepCard:
         return outcome
 
     def _check_form(self) -> None:
-        if self._form and (problems := self._form.problems):
+        if self.problems:
             raise InvalidInput(
                 f"“{self._step.title}” cannot run yet",
-                cause="; ".join(problems),
+                cause="; ".join(self.problems),
                 fix="correct the fields named; nothing was sent",
             )
 
@@ -161,7 +166,7 @@ class StepCard:
 
     def _reasons(self) -> Sequence[str]:
         unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.unfinished else []
-        return [*(self._form.problems if self._form else ()), *self._walk.blockers(self._step.name), *unfinished]
+        return [*self.problems, *self._walk.blockers(self._step.name), *unfinished]
 
     def _view(self, *, measured: bool = False) -> View:
         state: CardState = self._walk.state(self._step.name)
@@ -198,7 +203,7 @@ class StepCard:
             summary=summary,
             reasons=() if state == "running" else reasons,
             progress=progress[:2] if progress else None,
-            inputs=self._form.rows() if self._form else (),
+            inputs=self.form.rows() if self.form else (),
             result=shown(found, f"{self._step.title}: result", measured=measured) if found else "",
             findings=found.data if found and self._findings else {},
             error=error,
@@ -209,8 +214,8 @@ class StepCard:
     def _changed(self) -> None:
         """Redraw. Called in the middle of the walk's work, so it never raises."""
         try:
-            if self._form:
-                self._form.sync()
+            if self.form:
+                self.form.sync()
             if self._notice and self._noticed_in != self._situation():
                 self._notice = None
             self._draw(self._view(measured=True))

@@ -78,8 +78,12 @@ def receipt(view: View) -> str:
         view.result,
         trouble(view),
     )
-    edge = _COLOURS.get(view.state, _QUIET)
-    body = _LOCAL_PORT.sub(r"\1:…", "".join(parts))
+    return framed("".join(parts), _COLOURS.get(view.state, _QUIET))
+
+
+def framed(body: str, edge: str = _QUIET) -> str:
+    """The HTML with a coloured edge, and without what is different in every start."""
+    body = _LOCAL_PORT.sub(r"\1:…", body)
     return f'<div style="border-left:4px solid {edge};padding:0 0 0 12px;margin:8px 0">{body}</div>'
 
 

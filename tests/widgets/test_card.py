@@ -200,7 +200,7 @@ async def test_the_plan_is_seen_before_apply_opens(cards: WalkCards) -> None:
 
 async def test_after_a_restart_finished_cards_come_back(cards: WalkCards, sandbox: Sandbox) -> None:
     """With result, and since when; the next card is open, and what was typed stands in its form."""
-    fill(cards["validate_bucket"]._form.controls["retention_days"], 400)
+    fill(cards["validate_bucket"].form.controls["retention_days"], 400)
     await done_up_to(cards, "apply")
     sandbox.control("DELETE", "/requests")
     async with Walk(resume=True) as walk:
@@ -211,7 +211,7 @@ async def test_after_a_restart_finished_cards_come_back(cards: WalkCards, sandbo
             assert re.search(r"from the record of 20\d\d-\d\d-\d\d \d\d:\d\d UTC", again[name].receipt())
             assert re.search(r"from the record of", again.receipt())
         assert "+ create policy ComplianceVoicePolicy" in lines(again["plan"])
-        assert ("Retention (days)", "400") in again["validate_bucket"]._form.rows()
+        assert ("Retention (days)", "400") in again["validate_bucket"].form.rows()
         assert sandbox.requests() == []
         assert (await again["apply"].click()).data == {"changes": 3}
         assert "from the record" not in again["apply"].receipt()
@@ -221,7 +221,7 @@ async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Wal
     """Named on the card before Run; typed for one plan, it is empty again for the next."""
     for name in ORDER:
         await cards[name].click()
-    policy = cards["plan"]._form.panels["Retention policy"]
+    policy = cards["plan"].form.panels["Retention policy"]
     fill(policy.controls["enabled"], False)
     await cards["plan"].click()
     card = cards["approve"]
@@ -230,7 +230,7 @@ async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Wal
         await card.click()
     assert "type the target&#x27;s name, ProdVoiceArchive" in card.receipt()
     assert cards["apply"].run_button.disabled
-    consent = card._form.panels["Consent"]
+    consent = card.form.panels["Consent"]
     fill(consent.controls["confirm"], "ProdVoiceArchive")
     assert (await card.click()).summary == "Approved: 1 to change, with consent to disable"
     assert (await cards["apply"].click()).state == "done"
@@ -380,7 +380,7 @@ async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
     """By the form; nothing is reset, the receipts say so, and Run again works in order."""
     for name in ORDER:
         await cards[name].click()
-    fill(cards["validate_bucket"]._form.controls["retention_days"], 400)
+    fill(cards["validate_bucket"].form.controls["retention_days"], 400)
     assert [cards[name].state for name in ORDER] == ["done"] + ["stale"] * 6
     assert "↻</span> <strong>stale</strong> — an input has changed since" in cards["apply"].receipt()
     assert "400" in cards["validate_bucket"].receipt()

@@ -24,7 +24,7 @@ POLICY, WEBHOOK = "plan.Retention policy", "plan.Data-lake webhook"
 def form(cards: WalkCards, name: str) -> Form[Any]:
     """The form on a card; of several, the one named after the dot."""
     name, _, section = name.partition(".")
-    panel = cards[name]._form
+    panel = cards[name].form
     if section:
         assert isinstance(panel, Sections)
         panel = panel.panels[section]
@@ -102,7 +102,7 @@ async def test_a_valid_value_reaches_the_walk(cards: WalkCards, walk: Walk) -> N
     assert walk.onboarding.target.bucket == "another-bucket"
     assert walk.onboarding.policy.recording_types == ("voice", "screen")
     assert walk.onboarding.webhook.url == "https://lake.example.com/in"
-    assert ("Retention policy: Recording types", "voice, screen") in cards["plan"]._form.rows()
+    assert ("Retention policy: Recording types", "voice, screen") in cards["plan"].form.rows()
 
 
 async def test_what_does_not_fit_together_is_said_where_it_was_typed(cards: WalkCards, walk: Walk) -> None:
