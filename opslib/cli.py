@@ -202,15 +202,19 @@ def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, 
 
 @cli.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
+@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
 @_json_option
-def audit(run_id: str | None, out: Path, as_json: bool) -> None:
-    """Write the reviewer's page, audit.html, from the ledger in the workspace (OPSLIB_HOME)."""
-    from opslib.audit.page import write_page
+def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
+    """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
+    from opslib.audit.folder import write_audit
     from opslib.settings import Settings
 
-    page = write_page(out, home=Settings.load().home, run_id=run_id)
-    click.echo(json.dumps({"page": str(page)}) if as_json else f"written: {page}")
+    files = write_audit(out, home=Settings.load().home, run_id=run_id, compare_with=compare_with)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "files": [file.name for file in files]}))
+    else:
+        click.echo("\n".join(f"written: {file}" for file in files))
 
 
 @cli.command()

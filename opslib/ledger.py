@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -211,6 +211,12 @@ def read_entries(path: Path) -> Iterator[Entry]:
     with _reading(path) as db:
         for row in db.execute("SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"):
             yield Entry(*row)
+
+
+def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    """The rows of an SQL query over a ledger, one at a time, without changing it. Raises LedgerError."""
+    with _reading(path) as db:
+        yield from db.execute(query, parameters)
 
 
 @contextmanager

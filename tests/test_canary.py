@@ -14,7 +14,7 @@ import httpx
 import nbformat
 import pytest
 
-from opslib.audit.page import write_page
+from opslib.audit.folder import write_audit
 from opslib.launch import start_sandbox
 from opslib.ledger import verify
 
@@ -68,7 +68,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
         (folder / "stdout.txt").write_text(run.stdout)
         (folder / "stderr.txt").write_text(run.stderr)
         assert run.returncode == 0, run.stderr[-2000:]
-    write_page(folder / "audit", home=folder / "home")
+    write_audit(folder / "audit", home=folder / "home")
     assert tokens
     return folder, secrets + tokens
 

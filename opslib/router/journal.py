@@ -10,6 +10,8 @@ from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"
 _MOVES = ("change.intent", "change.done", "rollback.started", "undo.done", FINISHED)
+# Every kind of entry that an apply writes, the first one first.
+KINDS = (STARTED, *_MOVES)
 
 
 @dataclass

@@ -18,7 +18,7 @@ def as_text(report: dict[str, Any]) -> str:
         word = finding["verdict"]
         lines.append(f"  {ICONS[_words(word)]} {_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
         if word in ("FAIL", "UNKNOWN"):
-            lines.append(f"{'':>{_WIDTH}}Fix: {_fix(finding)}")
+            lines.append(f"{'':>{_WIDTH}}Fix: {fix(finding)}")
     return "\n".join([*lines, f"  {counts(report)}"])
 
 
@@ -55,14 +55,15 @@ def _words(verdict: str) -> str:
     return verdict.replace("_", " ")
 
 
-def _fix(finding: dict[str, Any]) -> str:
+def fix(finding: dict[str, Any]) -> str:
+    """What to do; where a permission was missing, to give it."""
     return f"allow {finding['action']}" if finding["action"] else finding["fix"]
 
 
 def _details(finding: dict[str, Any], *, evidence: bool) -> Html:
     parts = [
         ("Risk", text(finding["risk"])),
-        ("Fix", text(_fix(finding))),
+        ("Fix", text(fix(finding))),
         ("Command", _pre(finding["cli"])),
         ("Terraform", _pre(finding["terraform"])),
         ("Source", text(finding["source"])),

@@ -6,7 +6,7 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.async_api import Page
 
-from opslib.audit.page import write_page
+from opslib.audit.folder import write_audit
 from opslib.audit.report import RECORDED
 from opslib.steps import STEPS
 
@@ -17,7 +17,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_page(tmp_path_factory.mktemp("audit"), home=RECORDED.parent).as_uri()
+    return write_audit(tmp_path_factory.mktemp("audit"), home=RECORDED.parent).as_uri()
 
 
 @pytest.mark.parametrize("media", ["light", "dark", "print"])
