@@ -2,7 +2,8 @@
 
     .venv/bin/python notebooks/record.py
 
-The page made from it is compared byte by byte, so record anew only when the ledger's content changes on purpose.
+It is signed with a key that is thrown away. The page made from it is compared byte by byte, so record anew only when
+the ledger's content changes on purpose.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from opslib import Walk
 from opslib.audit.report import RECORDED
 from opslib.errors import RolledBack
 from opslib.launch import Sandbox, start_sandbox
+from opslib.ledger_file import FILE_NAME
 
 
 def fault(sandbox: Sandbox, **what: Any) -> None:
@@ -43,12 +45,14 @@ async def walk_with_troubles(sandbox: Sandbox) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as home, start_sandbox(seed=7) as sandbox:
-        os.environ.update(sandbox.environment() | {"OPSLIB_HOME": home, "LOGNAME": "engineer"})
+        workspace, key = Path(home) / "workspace", Path(home) / "signing_key.pem"
+        own = {"OPSLIB_HOME": str(workspace), "OPSLIB_SIGNING_KEY": str(key), "LOGNAME": "engineer"}
+        os.environ.update(sandbox.environment() | own)
         with patch("platform.node", return_value="example-workstation"):
             asyncio.run(walk_with_troubles(sandbox))
         RECORDED.parent.mkdir(exist_ok=True)
         RECORDED.unlink(missing_ok=True)
-        with closing(sqlite3.connect(Path(home) / "ledger.sqlite3")) as db:
+        with closing(sqlite3.connect(workspace / FILE_NAME)) as db:
             # One file without a write-ahead log: readable where nothing may be written.
             db.execute("VACUUM INTO ?", (str(RECORDED),))
 

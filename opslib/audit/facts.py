@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from opslib.chain import Entry, Verification
 from opslib.errors import LedgerError
-from opslib.ledger import Entry, Verification, read_entries, verify
+from opslib.ledger_file import read_entries
 from opslib.router.apply import remaining_steps
 from opslib.router.journal import Progress, applies
 from opslib.samples import frame, percentile, success_rate_percent
+from opslib.verify import verify
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,7 @@ Word = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not checked"]
 # The contract's threshold for HTTP operations, in percent.
 HTTP_PASS_AT_PERCENT = 95.0
 
+_RECORD: dict[str, Word] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
 _STATES: dict[str, Word] = {"done": "PASS", "failed": "FAIL", "unknown": "UNKNOWN"}
 
 # What each step proves when it is done, and no more than that.
@@ -97,7 +100,7 @@ class Facts:
 
     def verdicts(self) -> list[Verdict]:
         """Each control, then what was not checked."""
-        record = Verdict("The record is intact", "PASS" if self.ledger.intact else "FAIL", self.ledger.reason)
+        record = Verdict("The record is intact", _RECORD[self.ledger.state], self.ledger.reason)
         steps = [self._step_verdict(step, control) for step, control in _CONTROLS.items()]
         return [record, *steps, *(Verdict(what, "not checked", why) for what, why in NOT_CHECKED.items())]
 

@@ -8,7 +8,7 @@ from opslib.audit.charts import Chart, latency_chart, retention_chart, success_c
 from opslib.audit.facts import Facts, Verdict, load, outcome
 from opslib.html import Html, code, table
 from opslib.html import verdict as word
-from opslib.ledger import FILE_NAME
+from opslib.ledger_file import FILE_NAME
 from opslib.router.journal import Progress
 from opslib.router.render import as_html
 from opslib.samples import success_rate_percent

@@ -6,10 +6,11 @@ import pytest
 from opslib.audit.facts import NOT_CHECKED, Facts, load
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import LedgerError
-from opslib.ledger import Ledger, Run, verify
+from opslib.ledger import Ledger, Run
 from opslib.models import KeyReference
 from opslib.router.journal import FINISHED, Progress, started
 from opslib.router.plan import Change, Plan
+from opslib.verify import verify
 
 
 @pytest.fixture
