@@ -50,9 +50,9 @@ def test_structure_for_readers(page: str) -> None:
     tags = Page(page)
     assert tags.all("html") == [{"lang": "en"}]
     assert len(tags.all("h1")) == len(tags.all("main")) == len(tags.all("title")) == 1
-    assert len(tags.all("table")) == len(tags.all("caption")) == 11
+    assert len(tags.all("table")) == len(tags.all("caption")) == 12
     assert all(cell.get("scope") in ("row", "col") for cell in tags.all("th"))
-    assert len(tags.all("img")) == 2
+    assert len(tags.all("img")) == 3
     assert all(image["alt"] for image in tags.all("img"))
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
