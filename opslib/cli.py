@@ -219,17 +219,26 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
 
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
 @_json_option
-def verify(path: Path, as_json: bool) -> None:
-    """Prove that the ledger in PATH (workspace folder or file) is as it was written."""
-    from opslib.ledger import verify as verify_ledger
+def verify(path: Path, key: str | None, as_json: bool) -> None:
+    """Prove that the ledger in PATH (workspace folder, ledger file or export) is as it was signed.
 
-    found = verify_ledger(path)
-    if as_json:
-        click.echo(json.dumps(found.as_json()))
-    else:
-        click.echo(f"{'intact' if found.intact else 'NOT INTACT'}: {found.reason}\nhead {found.head}")
-    sys.exit(0 if found.intact else 1)
+    Exit code 0 only if it is; 1 also if nobody signed it.
+    """
+    from opslib.evidence import verify_path
+
+    sys.exit(verify_path(path, key, as_json=as_json))
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@_json_option
+def export_ledger(out: Path, as_json: bool) -> None:
+    """Write the workspace's ledger as JSON lines, with its checkpoints and public key, and verify what was written."""
+    from opslib.evidence import export_ledger
+
+    sys.exit(export_ledger(out, as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -77,7 +77,8 @@ def _bad_url(name: str, why: str) -> InvalidInput:
 class Settings(BaseSettings):
     """The configuration of one session. Secrets are SecretStr and are hidden from every output.
 
-    Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `catalogue_url` is where
+    Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `signing_key` is the file
+    of the key that signs it, in a folder of its own; `catalogue_url` is where
     the data lake lists the events it received; `onboarding` is the file that notebooks work on; `sandbox_bucket` is
     set by the sandbox.
     """
@@ -92,6 +93,8 @@ class Settings(BaseSettings):
     client_secret: SecretStr = Field(default=SecretStr(""), title="OAuth client secret")
     backend: Literal["storage-targets", "platform"] = "storage-targets"
     home: Path = Field(default_factory=lambda: platformdirs.user_data_path("opslib"))
+    # Named apart: on macOS and Windows a program's folders for data and configuration are one.
+    signing_key: Path = Field(default_factory=lambda: platformdirs.user_config_path("opslib-keys") / "signing_key.pem")
     catalogue_url: str | None = None
     onboarding: Path | None = None
     sandbox_bucket: str = ""

@@ -47,7 +47,8 @@ class Walk(StateMachine):
     ) -> None:
         self._settings = settings or Settings.load()
         self._onboarding = onboarding = onboarding or wanted_onboarding(self._settings)
-        super().__init__(STEPS | RECOVERY, Ledger(self._settings.home).start_run(command, backend=onboarding.backend))
+        ledger = Ledger(self._settings.home, self._settings.signing_key)
+        super().__init__(STEPS | RECOVERY, ledger.start_run(command, backend=onboarding.backend))
         self.recorder = Recorder(self.journal.append)
         self._consent = Consent()
         self.removal = False

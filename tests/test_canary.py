@@ -1,7 +1,6 @@
 """A secret goes to the wire and nowhere else: not into notebooks, outputs, logs, ledger or page."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,7 +15,9 @@ import pytest
 
 from opslib.audit.folder import write_audit
 from opslib.launch import start_sandbox
-from opslib.ledger import verify
+from opslib.verify import verify
+
+from .world import without_settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,8 +59,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("traces")
     with start_sandbox() as sandbox, login_that_remembers(sandbox.info["login_url"]) as (login_url, tokens):
         secrets = [sandbox.info["client_secret"], sandbox.info["aws_secret_access_key"]]
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
-        env |= sandbox.environment()
+        env = without_settings() | sandbox.environment()
         env |= {"OPSLIB_LOGIN_URL": login_url, "OPSLIB_HOME": str(folder / "home"), "OPSLIB_LOG_LEVEL": "debug"}
         command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / "01_onboard_storage.ipynb"),
                    str(folder / "executed.ipynb"), "-p", "AUTO_RUN", "True", "-k", "python3", "--cwd", str(folder),

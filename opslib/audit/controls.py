@@ -9,7 +9,7 @@ from typing import Any
 
 from opslib.audit.document import Word
 from opslib.audit.facts import Facts
-from opslib.ledger import Entry
+from opslib.chain import Entry
 from opslib.router.apply import remaining_steps
 from opslib.router.journal import Progress
 from opslib.samples import success_rate_percent
@@ -19,6 +19,7 @@ HTTP_PASS_AT_PERCENT = 95.0
 
 # Worst first; "not checked" counts neither way.
 _WORST_FIRST: tuple[Word, ...] = ("FAIL", "UNKNOWN", "WARN", "PASS")
+_RECORD: dict[str, Word] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
 _STATES: dict[str, Word] = {"done": "PASS", "failed": "FAIL"}
 
 NOT_CHECKED = {
@@ -120,8 +121,7 @@ def outcome(apply: Progress) -> str:
 
 
 def _record(facts: Facts) -> Verdict:
-    word: Word = "PASS" if facts.ledger.intact else "FAIL"
-    return Verdict("Record: the ledger is as it was written", word, facts.ledger.reason)
+    return Verdict("Record: the ledger is as it was signed", _RECORD[facts.ledger.state], facts.ledger.reason)
 
 
 def _step(facts: Facts, step: str, control: str) -> Verdict:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from opslib.audit.figures import Figures
+from opslib.chain import Entry, Verification
 from opslib.errors import LedgerError
-from opslib.ledger import FILE_NAME, Entry, Verification, select, verify
+from opslib.ledger_file import FILE_NAME, select
 from opslib.router.journal import KINDS, Progress, applies
+from opslib.verify import verify
 
 # The report names at most so many troubles; all attempts stand in samples.csv.
 PROBLEMS_SHOWN = 100

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger import select
+from opslib.ledger_file import select
 from opslib.samples import TOKEN_OPERATION
 
 PERCENTS = (50, 95, 99)

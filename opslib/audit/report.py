@@ -14,7 +14,7 @@ from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load
 from opslib.audit.notebook import source_hash
 from opslib.audit.words import WORDS
 from opslib.html import Html
-from opslib.ledger import FILE_NAME
+from opslib.ledger_file import FILE_NAME
 from opslib.router.journal import Progress
 from opslib.router.render import NOTHING, heading, show
 from opslib.samples import success_rate_percent

@@ -10,7 +10,8 @@ import pytest
 from opslib.audit.folder import write_audit
 from opslib.audit.report import RECORDED
 from opslib.errors import LedgerError
-from opslib.ledger import FILE_NAME, Ledger
+from opslib.ledger import Ledger
+from opslib.ledger_file import FILE_NAME
 
 FILES = ["audit.html", "audit.pdf", "findings.csv", "findings.ocsf.jsonl", "report.json", "samples.csv"]
 

@@ -377,7 +377,8 @@ class _Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
+        if tag not in ("img", "br"):  # these have no end
+            self.open.append(tag)
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
@@ -395,7 +396,9 @@ async def test_receipts_are_plain_html_and_the_same_every_time(cards: WalkCards,
         page = _Page()
         page.feed(bundle["text/html"])
         assert page.open == []
-        assert not {tag for tag, _ in page.tags} & {"script", "iframe", "img", "link", "style"}
+        assert not {tag for tag, _ in page.tags} & {"script", "iframe", "link", "style"}
+        assert all(str(attrs["src"]).startswith("data:image/png;") for tag, attrs in page.tags if tag == "img")
+        assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
         assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
         assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
         assert not re.search(r"127\.0\.0\.1:\d|\d\d:\d\d:\d\d|20\d\d-\d\d|latency|0x[0-9a-f]{6}", bundle["text/html"])
@@ -437,10 +440,10 @@ async def test_the_error_that_ends_a_cell_is_short(cards: WalkCards) -> None:
 
 
 async def test_the_keyboard_reaches_everything_in_order(cards: WalkCards) -> None:
-    """Inputs with their labels, then Run, then Cancel; every button says which step it is for."""
+    """Inputs with their labels, then Run, Cancel, and the choice of findings; every button says for which step it is."""
     reached = [one for one in everything(cards["validate_bucket"].widget) if hasattr(one, "disabled")]
-    assert [one.description for one in reached[-2:]] == ["Run", "Cancel"]
-    assert reached[-2].tooltip == "Run “Validate the bucket”"
+    assert [one.description for one in reached[-3:]] == ["Run", "Cancel", "Show"]
+    assert reached[-3].tooltip == "Run “Validate the bucket”"
     assert all(one.description for one in reached)
 
 
