@@ -15,7 +15,7 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 	$(BIN)/opslib lab
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
-	$(BIN)/pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=60
+	$(BIN)/pytest tests notebooks -n auto --maxprocesses=4 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60
 	$(BIN)/python notebooks/build.py --check
 
 audit: .venv/.installed  ## Onboard on the sandbox without a screen and write the audit to out/

@@ -41,7 +41,7 @@ async def test_it_needs_no_network(page: Page, audit: str, guard: Guard) -> None
     assert await page.screenshot(full_page=True) == online
     await page.context.set_offline(False)
     widths = await page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
-    assert len(widths) == 3
+    assert len(widths) == await page.locator("figure").count() > 0
     assert min(widths) > 0
     assert guard.off_loopback == []
 
