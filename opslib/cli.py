@@ -210,7 +210,10 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
     from opslib.audit.folder import write_audit
     from opslib.settings import Settings
 
-    files = write_audit(out, home=Settings.load().home, run_id=run_id, compare_with=compare_with)
+    settings = Settings.load()
+    files = write_audit(
+        out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
+    )
     if as_json:
         click.echo(json.dumps({"folder": str(out), "files": [file.name for file in files]}))
     else:
@@ -222,7 +225,7 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
 @click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
 @_json_option
 def verify(path: Path, key: str | None, as_json: bool) -> None:
-    """Prove that the ledger in PATH (workspace folder, ledger file or export) is as it was signed.
+    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
 
     Exit code 0 only if it is; 1 also if nobody signed it.
     """

@@ -144,6 +144,11 @@ def webhook(**changes: Any) -> Json:
     }
 
 
+def own_key() -> Path:
+    """The session's signing key."""
+    return Path(os.environ[SIGNING_KEY])
+
+
 def environment(sandbox: Sandbox, home: Path) -> dict[str, str]:
     """The variables that point opslib and boto3 at a sandbox, with a workspace in `home`, and the session's key."""
     own = {"OPSLIB_HOME": str(home), SIGNING_KEY: os.environ[SIGNING_KEY]}

@@ -9,6 +9,7 @@ from typing import Any
 
 from opslib.audit import controls
 from opslib.audit.charts import wilson_interval
+from opslib.audit.document import visible
 from opslib.audit.facts import Facts
 from opslib.audit.ocsf import compliance_finding
 from opslib.samples import COLUMNS, success_rate_percent
@@ -16,7 +17,7 @@ from opslib.validator.render import fix
 
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
 # A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def samples_csv(facts: Facts) -> Iterator[str]:
@@ -96,4 +97,7 @@ def _line(values: Sequence[object]) -> str:
 
 
 def _inert(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -86,10 +86,30 @@ class Remediation(_Part):
     desc: str
 
 
+class Request(_Part):
+    """AWS's id of the request."""
+
+    uid: str
+
+
+class Response(_Part):
+    """The HTTP status."""
+
+    code: int
+
+
+class Api(_Part):
+    """An AWS call; without a response where none came."""
+
+    operation: str
+    request: Request | None
+    response: Response | None
+
+
 class Evidence(_Part):
     """A call that the answer rests on."""
 
-    data: dict[str, Any]
+    api: Api
 
 
 class ComplianceFinding(_Part):
@@ -146,8 +166,13 @@ def compliance_finding(run_id: str, opslib: str, report: dict[str, Any], finding
         cloud=Cloud(region=region),
         resources=(Resource(uid=f"arn:aws:s3:::{bucket}", name=bucket, region=region),),
         remediation=Remediation(desc=finding["fix"]),
-        evidences=tuple(
-            Evidence(data={name: call[name] for name in ("call", "at", "status", "request_id")})
-            for call in finding["evidence"]
-        ),
+        evidences=tuple(Evidence(api=_api(call)) for call in finding["evidence"]),
+    )
+
+
+def _api(call: dict[str, Any]) -> Api:
+    return Api(
+        operation=call["call"],
+        request=Request(uid=call["request_id"]) if call["request_id"] else None,
+        response=Response(code=call["status"]) if call["status"] else None,
     )

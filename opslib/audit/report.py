@@ -93,8 +93,9 @@ class AuditReport:
             "Notebook 02_audit_report.py (SHA-256)": Code(source_hash()),
             "Ledger entries": f"{ledger.entries}, of which {count} are this run's",
             "Head of the chain (SHA-256)": Code(ledger.head),
+            "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "nobody signed it",
         }
-        return Section("Scope and provenance", [_pairs("What this report is made from", rows)])
+        return Section("Scope and provenance", [_pairs("What this report is made from", rows), Prose(_PROOF)])
 
     def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
@@ -233,6 +234,10 @@ _ABOUT = (
     " what was not. It is made from the ledger: a record that is written while the work is done and whose entries are"
     " chained, so that a later change shows. Every figure below comes from that record; numbers under “Entries” are its"
     " line numbers."
+)
+_PROOF = (
+    "manifest.json, in the folder of this report, names the hash of each file and is signed. Anybody can check it and"
+    " the ledger with: opslib verify. What such a check cannot prove, it says."
 )
 _CONTROLS = (
     "PASS: shown by the entries named. FAIL: shown to be wrong. WARN: not wrong, and worth a look. UNKNOWN: asked and"
