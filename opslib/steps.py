@@ -216,7 +216,8 @@ async def _connect(walk: Walk) -> Result:
             fix="check OPSLIB_API_URL; a live Genesys Cloud org serves the platform API instead",
             status=404,
         )
-    data = {"api_url": api_url, "backend": router.backend.name, "targets": targets}
+    org = walk.settings.org_id
+    data = {"api_url": api_url, "org_id": org, "backend": router.backend.name, "targets": targets}
     return Result("connect", "done", f"Connected: the org serves storage targets ({targets} exist)", data)
 
 

@@ -5,7 +5,7 @@ PASS needs an answer: a control whose main checks gave none is UNKNOWN or not ch
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from opslib.audit.document import Word
 from opslib.audit.facts import Facts
@@ -28,14 +28,17 @@ NOT_CHECKED = {
 }
 
 
+ALL: Final = "all"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """One control's answer and the numbers of the ledger entries it rests on; none: the whole ledger, or none."""
+    """One control's answer and the numbers of the ledger entries it rests on, or `ALL`."""
 
     control: str
     word: Word
     why: str
-    entries: Sequence[int] = ()
+    entries: Sequence[int] | Literal["all"] = ()
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,14 @@ def verdicts(facts: Facts) -> list[Verdict]:
 def compliance(found: Sequence[Verdict]) -> Verdict:
     """The worst of the controls that were checked."""
     worst = _worst([verdict.word for verdict in found])
-    open_ones = [verdict for verdict in found if verdict.word == "not checked"]
     why = {
-        "FAIL": "a control failed",
-        "UNKNOWN": "a control has no answer",
-        "WARN": "no control failed, and at least one needs a look",
+        "FAIL": f"failed: {_named(found, 'FAIL')}",
+        "UNKNOWN": f"without an answer: {_named(found, 'UNKNOWN')}",
+        "WARN": f"nothing failed; to be looked at: {_named(found, 'WARN')}",
         "PASS": "every control that was checked passed",
     }[worst]
-    return Verdict("Compliance, as far as it was checked", worst, f"{why}; {len(open_ones)} were not checked")
+    why += f"; not checked: {_named(found, 'not checked')}"
+    return Verdict("Compliance, as far as it was checked", worst, why)
 
 
 def http(facts: Facts) -> Verdict:
@@ -111,6 +114,11 @@ def http(facts: Facts) -> Verdict:
     return Verdict("HTTP operations", word, why)
 
 
+def _named(found: Sequence[Verdict], word: Word) -> str:
+    """Controls with a word, each by the name before its colon."""
+    return ", ".join(verdict.control.split(":")[0] for verdict in found if verdict.word == word)
+
+
 def outcome(apply: Progress) -> str:
     """How an apply ended, in words."""
     if apply.ended == "done":
@@ -121,7 +129,8 @@ def outcome(apply: Progress) -> str:
 
 
 def _record(facts: Facts) -> Verdict:
-    return Verdict("Record: the ledger is as it was signed", _RECORD[facts.ledger.state], facts.ledger.reason)
+    control = "Record: the ledger is as it was signed"
+    return Verdict(control, _RECORD[facts.ledger.state], facts.ledger.reason, entries=ALL)
 
 
 def _step(facts: Facts, step: str, control: str) -> Verdict:

@@ -100,7 +100,7 @@ class AuditReport:
     def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
         rows: list[list[Cell]] = [
-            [verdict.control, Mark(verdict.word), verdict.why, ", ".join(map(str, verdict.entries)) or "–"]
+            [verdict.control, Mark(verdict.word), verdict.why, _rests_on(verdict)]
             for verdict in controls.verdicts(self.facts)
         ]
         table = Table("Controls", ("Control", "Verdict", "Why", "Entries"), rows, (30, 15, 46, 9))
@@ -247,6 +247,10 @@ _CALLS = (
     "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
     " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's."
 )
+
+
+def _rests_on(verdict: controls.Verdict) -> str:
+    return "all" if verdict.entries == controls.ALL else ", ".join(map(str, verdict.entries)) or "–"
 
 
 def _pairs(caption: str, rows: dict[str, Cell]) -> Table:
