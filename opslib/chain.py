@@ -19,8 +19,8 @@ from opslib.signing import verify_signature
 
 NO_HASH = "0" * 64
 
-# An entry as it is stored: seq, then run_id, kind, at, body and hash as bytes.
-Row = tuple[int, bytes, bytes, bytes, bytes, bytes]
+# An entry as it is stored: seq, run_id, kind, at, body, hash.
+Row = tuple[int, str, str, str, str, str]
 
 
 class Entry(NamedTuple):
@@ -80,7 +80,10 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """A ledger or an export as it lies there, unchecked; `entries` may be read once."""
+    """A ledger or an export as it lies there, unchecked.
+
+    `entries` may be read once; reading raises ValueError at an entry that cannot be read.
+    """
 
     head: Head | None
     checkpoints: Sequence[Checkpoint]
@@ -124,9 +127,9 @@ class _Broken(Exception):
         self.seq = seq
 
 
-def chain_hash(before: bytes, seq: int, run_id: bytes, kind: bytes, at: bytes, body: bytes) -> str:
+def chain_hash(before: str, seq: int, run_id: str, kind: str, at: str, body: str) -> str:
     """The hash of an entry; the body comes last because it alone could hold a line break."""
-    return hashlib.sha256(b"\n".join((before, b"%d" % seq, run_id, kind, at, body))).hexdigest()
+    return hashlib.sha256("\n".join((before, str(seq), run_id, kind, at, body)).encode()).hexdigest()
 
 
 def check(record: Record, pinned: str | None = None) -> Verification:
@@ -137,9 +140,7 @@ def check(record: Record, pinned: str | None = None) -> Verification:
 
     def found(state: Literal["intact", "unsigned", "broken"], bad_seq: int | None, reason: str) -> Verification:
         open_points = _open_points(state, pinned)
-        return Verification(
-            state, walked.last, walked.link.decode(), len(checkpoints), bad_seq, reason, key, open_points
-        )
+        return Verification(state, walked.last, walked.link, len(checkpoints), bad_seq, reason, key, open_points)
 
     try:
         if pinned and key != pinned:
@@ -159,7 +160,7 @@ class _Walked:
     """The way along the entries: how far it went, and the hash of each entry whose number is in `marks`."""
 
     def __init__(self, marks: Collection[int]) -> None:
-        self.last, self.link = 0, NO_HASH.encode()
+        self.last, self.link = 0, NO_HASH
         self.hashes = {0: NO_HASH}
         # The first entry that says the record is signed.
         self.says_signed: int | None = None
@@ -172,15 +173,14 @@ class _Walked:
             for seq, run_id, kind, at, body, stored in entries:
                 if seq != last + 1:
                     raise _Broken(last + 1, f"entry {last + 1} is missing: the next one is {seq}")
-                hashed = chain_hash(link, seq, run_id, kind, at, body)
-                if (following := hashed.encode()) != stored:
+                if chain_hash(link, seq, run_id, kind, at, body) != stored:
                     raise _Broken(seq, f"entry {seq} does not match its hash: it, or the order, was changed")
-                last, link = seq, following
+                last, link = seq, stored
                 if seq in marks:
-                    self.hashes[seq] = hashed
-                if kind == b"run.started" and self.says_signed is None and b'"signed_by":' in body:
+                    self.hashes[seq] = stored
+                if kind == "run.started" and self.says_signed is None and '"signed_by":' in body:
                     self.says_signed = seq
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError) as error:  # TypeError: a column that is no text
             raise _Broken(last + 1, f"entry {last + 1} cannot be read: {error}") from None
         finally:
             self.last, self.link = last, link
@@ -247,4 +247,4 @@ def _open_points(state: str, pinned: str | None) -> tuple[str, ...]:
 
 
 def _text(kind: str, fields: Iterable[object]) -> bytes:
-    return "\n".join((f"opslib {kind} 1", *map(str, fields))).encode(errors="surrogateescape")
+    return "\n".join((f"opslib {kind} 1", *map(str, fields))).encode()

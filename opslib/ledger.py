@@ -60,7 +60,7 @@ class Ledger:
         body = rfc8785.dumps(redact_json(data)).decode()
         with self._writing() as head:
             seq, at = head.seq + 1, utc_now()
-            link = chain_hash(head.hash.encode(), seq, run_id.encode(), kind.encode(), at.encode(), body.encode())
+            link = chain_hash(head.hash, seq, run_id, kind, at, body)
             entry = Entry(seq, run_id, kind, at, body, link)
             self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?)", entry)
             self._sign_head(seq, link, head.checkpoint)

@@ -6,15 +6,15 @@ hashed. Only that spelling is accepted back, so that no changed byte goes unnoti
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from opslib.chain import Checkpoint, Entry, Head, Record, Row
+from opslib.chain import Checkpoint, Entry, Head, Record, check
 from opslib.errors import LedgerError
-from opslib.ledger_file import read_checkpoints, read_head, reading
+from opslib.ledger_file import reading, record
 
 _TYPES: dict[str, Any] = {"opslib head 1": Head, "opslib checkpoint 1": Checkpoint, "opslib entry 1": Entry}
 _NAMES = {kind: name for name, kind in _TYPES.items()}
@@ -22,15 +22,18 @@ _START = b'{"'
 
 
 def write_export(ledger: Path, out: Path) -> None:
-    """Write a ledger file, or the one in a workspace folder, as JSON lines. Raises LedgerError."""
+    """Write a ledger file, or the one in a workspace folder, as JSON lines. Raises LedgerError for a broken one."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".part")
     with reading(ledger) as db, partial.open("wb") as file:
-        head = read_head(db)
-        entries = db.execute("SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq")
-        rows: Iterable[Any] = [*([head] if head else []), *read_checkpoints(db)]
-        file.writelines(_line(row) for row in rows)
-        file.writelines(_line(Entry(*row)) for row in entries)
+        if (checked := check(record(db))).state == "broken":
+            raise LedgerError(
+                f"{ledger} was not exported", cause=checked.reason, fix="keep the file itself: it is the evidence"
+            )
+        found = record(db)
+        file.writelines(map(_line, [found.head] if found.head else []))
+        file.writelines(map(_line, found.checkpoints))
+        file.writelines(_line(Entry(*row)) for row in found.entries)
     os.replace(partial, out)
 
 
@@ -63,13 +66,13 @@ def open_export(path: Path) -> Iterator[Record]:
             raise LedgerError(
                 f"{path} cannot be read as an export", cause=str(error), fix="have it exported again"
             ) from None
-        yield Record(head, points, map(_stored, chain(entries, rows)))
+        yield Record(head, points, map(_entry, chain(entries, rows)))
 
 
-def _stored(row: Head | Checkpoint | Entry) -> Row:
+def _entry(row: Head | Checkpoint | Entry) -> Entry:
     if not isinstance(row, Entry):
         raise ValueError("a line of another type stands among the entries")
-    return row.seq, *(column.encode() for column in row[1:])  # type: ignore[return-value]
+    return row
 
 
 def _row(line: bytes) -> Head | Checkpoint | Entry:
@@ -80,8 +83,7 @@ def _row(line: bytes) -> Head | Checkpoint | Entry:
         row: Head | Checkpoint | Entry = kind(**values)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{line[:60]!r} is no line of an export ({type(error).__name__})") from None
-    types = kind.__annotations__.values()
-    if _line(row) != line or not all(type(value) is wanted for value, wanted in zip(row, types, strict=True)):
+    if _line(row) != line or [*map(type, row)] != [*kind.__annotations__.values()]:
         raise ValueError(f"{line[:60]!r} is not as it was written")
     return row
 

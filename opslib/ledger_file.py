@@ -12,10 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from opslib.chain import Checkpoint, Entry, Head, Record
+from opslib.chain import Checkpoint, Entry, Head, Record, Row
 from opslib.errors import LedgerError
 
 FILE_NAME = "ledger.sqlite3"
+
+_ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"
 
 # Several processes may write at once; each waits this long for its turn.
 _BUSY_TIMEOUT_S = 30.0
@@ -100,7 +102,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def read_entries(path: Path) -> Iterator[Entry]:
     """The entries of a ledger file, or of the one in a workspace folder, without changing it. Raises LedgerError."""
     with reading(path) as db:
-        for row in db.execute("SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"):
+        for row in db.execute(_ENTRIES):
             yield Entry(*row)
 
 
@@ -111,11 +113,15 @@ def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterato
 
 
 def record(db: sqlite3.Connection) -> Record:
-    """What is to be checked; the entries are read while they are iterated over. From here on `db` gives bytes."""
-    db.text_factory = lambda text: text.decode(errors="surrogateescape")  # bad bytes are for the check to find
-    head, points = read_head(db), read_checkpoints(db)
-    db.text_factory = bytes
-    return Record(head, points, db.execute("SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"))
+    """What is to be checked; the entries are read while they are iterated over."""
+    return Record(read_head(db), read_checkpoints(db), _rows(db))
+
+
+def _rows(db: sqlite3.Connection) -> Iterator[Row]:
+    try:
+        yield from db.execute(_ENTRIES)
+    except sqlite3.Error as error:  # a damaged page, or bytes that are no text
+        raise ValueError(str(error)) from None
 
 
 def read_head(db: sqlite3.Connection) -> Head | None:
