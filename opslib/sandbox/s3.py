@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -78,8 +79,11 @@ class S3Front:
         return response(environ, start_response)
 
     def _serve(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Unsigned requests are refused here: moto, once held to IAM, fails on them instead."""
-        if environ["PATH_INFO"].startswith(BACK_DOORS) or "HTTP_AUTHORIZATION" not in environ:
+        """Unsigned requests are refused here: moto, once held to IAM, fails on them instead. So are those about a
+        bucket of somebody else: moto does not look at the expected owner, and all buckets here are of one account."""
+        unsigned = "HTTP_AUTHORIZATION" not in environ
+        foreign = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", DEFAULT_ACCOUNT_ID) != DEFAULT_ACCOUNT_ID
+        if environ["PATH_INFO"].startswith(BACK_DOORS) or unsigned or foreign:
             return _error_response(403)(environ, start_response)
         return self.app(environ, start_response)
 
