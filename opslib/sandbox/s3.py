@@ -1,5 +1,6 @@
 """The S3 server: moto on a thread of its own, behind the same log and the same faults as the rest."""
 
+import secrets
 import socket
 import threading
 import time
@@ -110,4 +111,5 @@ def _error_response(status: int) -> Response:
         return Response(status=status)
     code = S3_CODES.get(status, "InternalError")
     xml = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
-    return Response(xml, status, content_type="application/xml")
+    request_id = {"x-amz-request-id": secrets.token_hex(8).upper()}
+    return Response(xml, status, request_id, content_type="application/xml")

@@ -56,7 +56,7 @@ class Unanswered(Exception):
     def __init__(self, call: str, why: str, evidence: Evidence, error: Exception, *, action: str = "") -> None:
         super().__init__(f"{call}: {why}")
         self.why, self.evidence, self.action, self.error = f"{call}: {why}", evidence, action, error
-        response: dict[str, Any] = getattr(error, "response", {})
+        response: dict[str, Any] = getattr(error, "response", None) or {}
         self.code = str(response.get("Error", {}).get("Code", ""))
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         self.region: str | None = headers.get("x-amz-bucket-region")

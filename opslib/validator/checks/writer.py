@@ -42,20 +42,22 @@ async def writer(look: Look) -> Outcome:
 
 
 def _canary(ask: Ask, look: Look) -> Outcome:
-    bucket, key = look.of_bucket(), f"{look.wanted.folder}opslib-canary-{secrets.token_hex(8)}"
+    place = look.of_bucket() | {"Key": f"{look.wanted.folder}opslib-canary-{secrets.token_hex(8)}"}
     encryption = {"ServerSideEncryption": look.wanted.encryption} if look.wanted.encryption else {}
+    outcome, begun = passed("a multipart upload was begun, got a part, and was taken back"), ""
     try:
-        begun = ask("CreateMultipartUpload", **bucket, Key=key, **encryption) or {}
-    except Unanswered as refused:
-        return _without_answer(ask, bucket, key, refused)
-    upload = bucket | {"Key": key, "UploadId": begun["UploadId"]}
-    outcome = passed("a multipart upload was begun, got a part, and was taken back")
-    try:
-        ask("UploadPart", **upload, PartNumber=1, Body=b"opslib")
+        begun = (ask("CreateMultipartUpload", **place, **encryption) or {})["UploadId"]
+        ask("UploadPart", **place, UploadId=begun, PartNumber=1, Body=b"opslib")
     except Unanswered as refused:
         outcome = _cannot_write(refused)
-    left = _take_back(ask, upload)
-    return failed(left) if left else outcome
+        if not begun and not _lost(refused):
+            return outcome
+    left = [_take_back(ask, place, begun)] if begun else []
+    others, why = _others(ask, look, place["Key"], begun)
+    left += [_take_back(ask, place, one) for one in others]
+    if not begun and why:
+        return unknown(f"{outcome.why}; whether an upload of {place['Key']} was begun all the same is not known: {why}")
+    return failed("; ".join(filter(None, left))) if any(left) else outcome
 
 
 def _cannot_write(refused: Unanswered) -> Outcome:
@@ -65,30 +67,32 @@ def _cannot_write(refused: Unanswered) -> Outcome:
     return unknown(refused.why)
 
 
-def _without_answer(ask: Ask, bucket: dict[str, str], key: str, refused: Unanswered) -> Outcome:
-    """S3 may have begun an upload and only its answer was lost; then it is listed under our key."""
-    outcome = _cannot_write(refused)
-    if outcome.word == "FAIL":
-        return outcome
+def _lost(refused: Unanswered) -> bool:
+    """Whether S3 may have done what was asked, all the same."""
+    return refused.evidence.status is None or refused.evidence.status >= 500
+
+
+def _others(ask: Ask, look: Look, key: str, begun: str) -> tuple[list[str], str]:
+    """Uploads under our key that we do not know: of a call whose answer was lost, or that boto3 repeated. Or why they
+    are not listed."""
     try:
-        listed = ask("ListMultipartUploads", **bucket, Prefix=key) or {}
-    except Unanswered as unlisted:
-        return unknown(f"{refused.why}; whether an upload of {key} was begun all the same is not known: {unlisted.why}")
-    begun = [one["UploadId"] for one in listed.get("Uploads", []) if one["Key"] == key]
-    left = [said for one in begun if (said := _take_back(ask, bucket | {"Key": key, "UploadId": one}))]
-    return failed("; ".join(left)) if left else outcome
+        listed = ask("ListMultipartUploads", **look.of_bucket(), Prefix=key) or {}
+    except Unanswered as refused:
+        return [], refused.why
+    uploads = [one["UploadId"] for one in listed.get("Uploads", []) if one["Key"] == key]
+    return [one for one in uploads if one != begun], ""
 
 
-def _take_back(ask: Ask, upload: dict[str, str]) -> str:
+def _take_back(ask: Ask, place: dict[str, str], upload: str) -> str:
     """Abort, and see that nothing is left; what is wrong in words, empty when nothing is."""
-    said = f"the upload {upload['UploadId']} of {upload['Key']} could not be taken back"
+    said = f"the upload {upload} of {place['Key']} could not be taken back"
     for _ in range(_ABORTS):
         try:
-            ask("AbortMultipartUpload", **upload)
+            ask("AbortMultipartUpload", **place, UploadId=upload)
         except Unanswered as refused:
             return f"{said}: {refused.why}"
         try:
-            if ask("ListParts", **upload) is None:
+            if ask("ListParts", **place, UploadId=upload) is None:
                 return ""
         except Unanswered:
             return ""  # the abort was confirmed; who may not list cannot look again
