@@ -181,23 +181,27 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
 @click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
 @click.option("--prefix", default="", help="The folder that recordings go to.")
+@click.option("--encryption", type=click.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
 @click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
 @click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
+@click.option("--kms-key", metavar="ARN", help="The key of the buckets, for what --print writes.")
+@click.option("--role-arn", metavar="ARN", help="The role that Genesys writes with, instead of the AWS key.")
+@click.option("--external-id", metavar="ID", help="Goes with the role: your Genesys organisation's id.")
 @click.option(
     "--print",
     "document",
-    type=click.Choice(["checks", "writer", "terraform"]),
-    help="Print the IAM policy for the checks or the writer, or Terraform, and ask nothing.",
+    type=click.Choice(["checks", "writer", "trust", "terraform"]),
+    help="Print the IAM policy for the checks or the writer, the role's trust, or Terraform, and ask nothing.",
 )
 @_json_option
-def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **wanted: Any) -> None:
+def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **options: Any) -> None:
     """Is each BUCKET fit to hold recordings? Exit code 0: no FAIL and no UNKNOWN."""
     from opslib import check_bucket as command
 
     if document:
-        command.print_document(document, buckets[0], **wanted)
+        command.print_document(document, buckets[0], as_json=as_json, **options)
         return
-    sys.exit(command.check_bucket(buckets, as_json=as_json, **wanted))
+    sys.exit(command.check_bucket(buckets, as_json=as_json, **options))
 
 
 @cli.command()

@@ -107,6 +107,7 @@ Id = Annotated[str, Field(max_length=128), AfterValidator(_id)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(_name)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
 AwsRegion = Annotated[str, AfterValidator(_aws_region)]
+PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 RetentionDays = Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS, strict=True)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 RecordingType = Literal["voice", "chat", "email", "message", "screen"]
@@ -198,9 +199,9 @@ class StorageTarget(_Model):
     name: Name
     bucket: Annotated[BucketName, Field(description="The S3 bucket that recordings go to.")]
     region: Annotated[AwsRegion, Field(title="AWS region", description="Where the bucket is, such as us-east-1.")]
-    path_prefix: Annotated[
-        str, AfterValidator(_path_prefix), Field(description="The folder in the bucket; empty for none.")
-    ] = "recordings/voice"
+    path_prefix: Annotated[PathPrefix, Field(description="The folder in the bucket; empty for none.")] = (
+        "recordings/voice"
+    )
     encryption: Annotated[
         Literal["AES256", "aws:kms"], Field(description="How S3 encrypts what Genesys writes: S3's own key, or KMS.")
     ] = "AES256"

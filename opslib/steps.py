@@ -26,7 +26,6 @@ from opslib.state_machine import JSON, Result, State, StateMachine, Step
 from opslib.validator.bucket import check_bucket, wanted_of
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import counts
-from opslib.validator.storage_validator import StorageValidator
 
 __all__ = ["RECOVERY", "STEPS", "Result", "State", "Step", "Walk"]
 
@@ -222,17 +221,15 @@ async def _connect(walk: Walk) -> Result:
 
 
 async def _validate_bucket(walk: Walk) -> Result:
-    target = walk.onboarding.target
     credentials = walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
-    validator = StorageValidator(
-        keys.access_key_id if keys else None, keys.secret_access_key if keys else None, target.region
+    found = await check_bucket(
+        wanted_of(walk.onboarding, credentials), load_profile(walk.onboarding.profile), keys, walk.tell
     )
-    # A bucket that is not there has no findings, but a cause and a fix.
-    await validator.validate_bucket_and_encryption(target.bucket)
-    wanted = wanted_of(walk.onboarding, credentials)
-    report = (await check_bucket(wanted, load_profile(walk.onboarding.profile), keys, walk.tell)).as_json()
-    summary = f"Bucket {target.bucket}, profile {report['profile']}: {counts(report)}"
+    if found.trouble:  # what is not there has no findings, but a cause and a fix
+        raise found.trouble
+    report = found.as_json()
+    summary = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     if report["verdict"] == "FAIL":
         return Result("validate_bucket", "failed", summary, report, _unfit(report))
     return Result("validate_bucket", "done" if report["verdict"] == "PASS" else "unknown", summary, report)
