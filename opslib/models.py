@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
+from opslib.keychain import kept_secret
 from opslib.redact import remember
 from opslib.settings import is_loopback
 
@@ -130,7 +131,8 @@ class AwsKeys(_Model):
 
 
 class KeyReference(_Model):
-    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's."""
+    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's. The
+    secret alone may be in the keyring, under the access key id."""
 
     model_config = ConfigDict(title="With an AWS key pair from the environment")
 
@@ -144,7 +146,7 @@ class KeyReference(_Model):
         return self.find(environ)[0]
 
     def find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
-        """The keys and where they came from, in words: the environment, .env, or the profile AWS_PROFILE names.
+        """The keys and where they came from, in words: environment, .env, keyring, or the profile AWS_PROFILE names.
 
         Raises AwsCredentialsInvalid naming the variable that is not set.
         """
@@ -153,12 +155,15 @@ class KeyReference(_Model):
             if known.get(self.access_key_id_env) and known.get(self.secret_access_key_env):
                 secret = SecretStr(known[self.secret_access_key_env])
                 return AwsKeys(access_key_id=known[self.access_key_id_env], secret_access_key=secret), source
+        key_id = environ.get(self.access_key_id_env) or _dotenv().get(self.access_key_id_env)
+        if key_id and (kept := kept_secret(key_id)):
+            return AwsKeys(access_key_id=key_id, secret_access_key=kept), "the keyring"
         if (profile := environ.get("AWS_PROFILE")) and (keys := _profile_keys(profile)):
             return keys, f"the AWS profile {profile}"
         missing = [name for name in (self.access_key_id_env, self.secret_access_key_env) if not environ.get(name)]
         raise AwsCredentialsInvalid(
             "The storage target's AWS key is not set",
-            cause=f"not in the environment and not in .env: {', '.join(missing)}; and AWS_PROFILE names no key pair",
+            cause=f"neither environment nor .env has: {', '.join(missing)}; and neither keyring nor AWS_PROFILE helps",
             fix="set the variables or AWS_PROFILE before starting, or name other variables in the onboarding file",
         )
 

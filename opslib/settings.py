@@ -1,7 +1,7 @@
-"""What a user configures: environment variables `OPSLIB_…`, a .env file, or keywords."""
+"""What a user configures: keywords, environment variables `OPSLIB_…`, a .env file; a secret also in the keyring."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from opslib.errors import InvalidInput
+from opslib.keychain import kept_secret
 from opslib.redact import remember
 
 # The 18 regions: AWS region -> domain (developer.genesys.cloud, "Platform API").
@@ -118,6 +119,15 @@ class Settings(BaseSettings):
                 cause=str(first["msg"]),
                 fix=f"correct {name} in the environment or .env",
             ) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ask_the_keyring(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """For the secret of a client that is named, where no other source has it."""
+        client = values.get("client_id")
+        if client and not values.get("client_secret") and (secret := kept_secret(client)):
+            return {**values, "client_secret": secret}
+        return values
 
     @field_validator("region")
     @classmethod

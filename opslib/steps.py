@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from pydantic import SecretStr
+
 from opslib.auth import GenesysAuthManager
 from opslib.backends.storage_targets import policy_body
 from opslib.datalake import Catalogue
+from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
 from opslib.errors import BucketUnfit, ConsentMissing, InvalidInput, NotFound
 from opslib.ledger import Ledger
 from opslib.models import AwsKeys, Consent, KeyReference, Onboarding, RoleReference
@@ -22,7 +25,7 @@ from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.router.storage_router import GenesysStorageRouter
 from opslib.samples import Recorder
 from opslib.settings import Settings
-from opslib.state_machine import JSON, Result, State, StateMachine, Step
+from opslib.state_machine import JSON, Result, State, StateMachine, Step, hash_of
 from opslib.validator.bucket import check_bucket, wanted_of
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import counts
@@ -38,28 +41,38 @@ class Walk(StateMachine):
     on them becomes stale.
 
     Usable as `async with`; `aclose` ends the connections and notes a checkpoint. `command` is what the ledger calls
-    this run; an audit shows the newest "walk".
+    this run; an audit shows the newest "walk". With `resume`, this goes on with the newest walk of the workspace that
+    began with the same onboarding and org: what was chosen and done comes back from the ledger, but for secrets.
     """
 
     def __init__(
-        self, onboarding: Onboarding | None = None, settings: Settings | None = None, *, command: str = "walk"
+        self,
+        onboarding: Onboarding | None = None,
+        settings: Settings | None = None,
+        *,
+        command: str = "walk",
+        resume: bool = False,
     ) -> None:
         self._settings = settings or Settings.load()
-        self._onboarding = onboarding = onboarding or wanted_onboarding(self._settings)
-        ledger = Ledger(self._settings.home, self._settings.signing_key)
-        super().__init__(STEPS | RECOVERY, ledger.start_run(command, backend=onboarding.backend))
-        self.recorder = Recorder(self.journal.append)
+        self._onboarding = onboarding or wanted_onboarding(self._settings)
         self._consent = Consent()
         self.removal = False
         self.rotate_credentials = False
         self.plan: Plan | None = None
+        began_with = hash_of(self.given())
+        ledger = Ledger(self._settings.home, self._settings.signing_key)
+        earlier = earlier_walk(ledger, began_with, self._settings) if resume else None
+        about = {"backend": self._onboarding.backend, "began_with": began_with}
+        super().__init__(STEPS | RECOVERY, earlier.go_on() if earlier else ledger.start_run(command, **about))
+        self.recorder = Recorder(self.journal.append)
         self.applier: Applier | None = None
         # How far the running step is: how many parts are done, of how many, and what is under way.
         self.progress: tuple[int, int, str] | None = None
         self._last_apply = last_apply(self.journal.ledger)
         self._router: GenesysStorageRouter | None = None
-        # Stands for the secret in `connect`'s inputs: a new secret makes it stale, and its hash is nowhere.
-        self._secrets_seen = 0
+        self._connected_with: SecretStr | None = None
+        if earlier:
+            self._take_up(earlier)
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,7 +103,6 @@ class Walk(StateMachine):
 
     @settings.setter
     def settings(self, value: Settings) -> None:
-        self._secrets_seen += value.client_secret != self._settings.client_secret
         self._settings = value
         self.changed()
 
@@ -121,6 +133,23 @@ class Walk(StateMachine):
         onboarding = self._onboarding.model_dump(mode="json")
         return {"onboarding": onboarding, "removal": self.removal, "rotate": self.rotate_credentials}
 
+    def given(self) -> JSON:
+        """All that the user has chosen, without secrets."""
+        return {"org": org_of(self._settings), "consent": self._consent.model_dump(mode="json"), **self.wanted()}
+
+    def _take_up(self, earlier: Earlier) -> None:
+        """What was chosen comes first: a result counts only for just that."""
+        self._onboarding, self._settings, self._consent = earlier.onboarding, earlier.settings, earlier.consent
+        self.plan, self._connected_with = earlier.plan, earlier.settings.client_secret
+        for entry in earlier.run.entries():
+            self.recorder.recall(entry.kind, entry.data)
+        self.recall(earlier.ends)
+
+    def _holds(self, result: Result) -> bool:
+        """A new secret makes `connect` stale. It is compared here and is no input: those are hashed in the ledger."""
+        same = result.step != "connect" or self._connected_with == self._settings.client_secret
+        return same and super()._holds(result)
+
     def reviewed_plan(self) -> Plan:
         """The plan that the last run of `plan` showed."""
         assert self.plan  # noqa: S101 (held by the steps' needs)
@@ -134,17 +163,21 @@ class Walk(StateMachine):
 
     @property
     def router(self) -> GenesysStorageRouter:
-        """The router that `connect` opened; steps that use it need `connect`."""
-        assert self._router  # noqa: S101 (held by the steps' needs)
+        """The router that `connect` opened; after a restart, one for the same settings. Raises InvalidInput."""
+        if self._router is None:
+            self._router = self._new_router()
         return self._router
 
     async def open_router(self) -> GenesysStorageRouter:
         """A router for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
-        auth = GenesysAuthManager.from_settings(self._settings)
+        router = self._new_router()
         if self._router:
             await self._router.aclose()
-        self._router = GenesysStorageRouter(auth, recorder=self.recorder)
-        return self._router
+        self._router, self._connected_with = router, self._settings.client_secret
+        return router
+
+    def _new_router(self) -> GenesysStorageRouter:
+        return GenesysStorageRouter(GenesysAuthManager.from_settings(self._settings), recorder=self.recorder)
 
     @property
     def run_id(self) -> str:
@@ -183,8 +216,7 @@ class Walk(StateMachine):
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Applier]:
         """What makes and undoes changes, with its progress in `progress`."""
-        router = self._router or await self.open_router()
-        self.applier = Applier(router.backend, self.journal, tell=self.tell)
+        self.applier = Applier(self.router.backend, self.journal, tell=self.tell)
         try:
             yield self.applier
         finally:
@@ -248,6 +280,7 @@ async def _plan(walk: Walk) -> Result:
     walk.look_for_unfinished()
     before, plan = walk.plan, await walk.make_plan()
     walk.plan = plan
+    walk.journal.append(PLAN_MADE, {"plan": plan.model_dump(mode="json")})
     if before is None or before.checksum != plan.checksum:
         walk.consent = Consent()
     data = plan.as_json()
@@ -281,8 +314,6 @@ async def _approve(walk: Walk) -> Result:
 async def _apply(walk: Walk) -> Result:
     async with walk.changing() as applier:
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, walk.make_plan)
-    if not walk.removal:
-        walk.router.routed |= {"target", "policy", "webhook"}  # each read back
     if not written:
         return Result("apply", "done", "Nothing to do: no write was sent", {"changes": 0})
     words = "change" if written == 1 else "changes"
@@ -320,6 +351,8 @@ async def _see_event(walk: Walk) -> Result:
 
 
 async def _report(walk: Walk) -> Result:
+    if walk.state("apply") == "done" and not walk.removal:
+        walk.router.routed |= {"target", "policy", "webhook"}  # each read back
     report = walk.router.generate_audit_report()
     metrics = report["metrics"]
     summary = f"{metrics['success_count']} of {metrics['total_operations']} operations succeeded"
@@ -331,8 +364,7 @@ def _sentence(words: str) -> str:
 
 
 def _connection(walk: Walk) -> JSON:
-    settings = walk.settings.model_dump(mode="json", include={"api_url", "login_url", "region", "client_id"})
-    return {**settings, "backend": walk.onboarding.backend, "secret": walk._secrets_seen}
+    return {**org_of(walk.settings), "backend": walk.onboarding.backend}
 
 
 def _approval(walk: Walk) -> JSON:
