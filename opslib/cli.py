@@ -156,11 +156,18 @@ def drift(folder: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("onboarding.yaml"))
-def init(file: Path) -> None:
+@click.option(
+    "--backend",
+    type=click.Choice(["storage-targets", "platform"]),
+    default="storage-targets",
+    envvar="OPSLIB_BACKEND",
+    help="platform: the API that Genesys publishes.",
+)
+def init(file: Path, backend: Any) -> None:
     """Write a commented example to FILE; an existing file is left alone."""
     from opslib.onboarding_file import write_example
 
-    write_example(file)
+    write_example(file, backend)
     click.echo(f"written: {file}")
 
 
