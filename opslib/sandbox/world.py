@@ -3,6 +3,7 @@
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -57,9 +58,17 @@ class Identity:
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
+    def choose(self, topic: str, options: Sequence[Entry]) -> Entry:
+        """What the sandbox is free to choose about one topic, whatever else was chosen before."""
+        return random.Random(None if self.seed is None else f"{topic} {self.seed}").choice(options)  # noqa: S311
+
+
+def utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
 
 def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc(datetime.now(UTC))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from opslib.sandbox.guard import Guard
 from opslib.sandbox.oauth import Clients
 from opslib.sandbox.platform.about import about_routes
+from opslib.sandbox.platform.audits import audit_routes
 from opslib.sandbox.platform.integrations import integration_routes
 from opslib.sandbox.platform.org import Org
 from opslib.sandbox.platform.policies import policy_routes
@@ -17,4 +18,9 @@ __all__ = ["Org", "platform_routes"]
 
 
 def platform_routes(org: Org, clients: Clients, guard: Guard) -> list[Route]:
-    return [*about_routes(org.world, clients, guard), *integration_routes(org, guard), *policy_routes(org, guard)]
+    return [
+        *about_routes(org.world, clients, guard),
+        *integration_routes(org, guard),
+        *policy_routes(org, guard),
+        *audit_routes(org, guard),
+    ]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from opslib.sandbox.errors import correlation_id
 from opslib.sandbox.oauth import Token
-from opslib.sandbox.world import World
+from opslib.sandbox.world import World, utc
 
 Action = Literal["Create", "Update", "Delete"]
 ACTIONS: tuple[Action, ...] = ("Create", "Update", "Delete")
@@ -23,9 +23,13 @@ class Audited:
     entity_type: str
 
 
-INTEGRATION = Audited("Integrations", "Integration")
-POLICY = Audited("Quality", "Policy")
-"""Where a live org keeps the changes of retention policies is not known; this is the sandbox's choice."""
+INTEGRATIONS = Audited("Integrations", "Integration")
+POLICIES = (
+    Audited("Quality", "Policy"),
+    Audited("ContactCenter", "Policy"),
+    Audited("PeoplePermissions", "Policy"),
+)
+"""Where a live org keeps the changes of retention policies is not known: here it follows the seed."""
 
 
 class Entity(Protocol):
@@ -68,7 +72,7 @@ class Entry:
             "remoteIp": [self.remote_ip],
             "serviceName": self.kind.service,
             "level": "USER",
-            "eventDate": iso(self.at),
+            "eventDate": utc(self.at),
             "action": self.action,
             "entity": {"id": self.entity_id, "name": self.entity_name},
             "entityType": self.kind.entity_type,
@@ -79,12 +83,17 @@ class Entry:
 
 
 class AuditLog:
-    """Entries in the order of the changes; `on_entry` hears of each."""
+    """Entries in the order of the changes; `on_entry` hears of each.
+
+    `integrations` and `policies` say where their changes are kept.
+    """
 
     def __init__(self, world: World, on_entry: Callable[[Entry], None]) -> None:
         self._world = world
         self._on_entry = on_entry
         self.entries: list[Entry] = []
+        self.integrations = INTEGRATIONS
+        self.policies = world.identity.choose("audited policies", POLICIES)
 
     def note(self, request: Request, kind: Audited, before: Entity | None, after: Entity | None) -> None:
         """Keep one change: None before is a creation, None after a deletion."""
@@ -107,10 +116,6 @@ class AuditLog:
         )
         self.entries.append(entry)
         self._on_entry(entry)
-
-
-def iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[list[str], list[str]]]:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from opslib.sandbox.deliveries import Deliveries
-from opslib.sandbox.platform.audit_log import Entry, iso
+from opslib.sandbox.platform.audit_log import Entry
 from opslib.sandbox.platform.integration import Integration
+from opslib.sandbox.world import utc
 
 AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
 """The topic of every audited change, as it stands in an integration's eventFilter and in `detail-type`."""
@@ -57,13 +58,13 @@ def _envelope(entry: Entry, topic: str, properties: dict[str, Any]) -> dict[str,
                 "userHomeOrgId": entry.org_id,
                 "clientId": {"id": entry.client_id},
                 "serviceName": entry.kind.service,
-                "eventTime": iso(entry.at),
+                "eventTime": utc(entry.at),
                 "action": entry.action,
                 "entityType": entry.kind.entity_type,
                 "entity": {"id": entry.entity_id, "name": entry.entity_name},
                 "propertyChanges": entry.property_changes(),
             },
             "metadata": {"CorrelationId": entry.correlation_id},
-            "timestamp": iso(entry.at),
+            "timestamp": utc(entry.at),
         },
     }

@@ -4,7 +4,6 @@ How the type that writes recordings to S3 and its properties are called on a liv
 names here follow the seed: a client has to discover them, as it has to there.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from opslib.sandbox.bodies import Body
+from opslib.sandbox.world import Identity
 
 TYPES = "/api/v2/integrations/types"
 EVENTBRIDGE = "amazon-eventbridge-source"
@@ -118,9 +118,9 @@ class IntegrationType:
         }
 
 
-def integration_types(seed: int | None) -> dict[str, IntegrationType]:
+def integration_types(identity: Identity) -> dict[str, IntegrationType]:
     """By id, in the order of the list. The S3 type comes last, more than a hundred types behind the first."""
-    names = random.Random(None if seed is None else f"integration types {seed}").choice(S3_NAMES)  # noqa: S311
+    names = identity.choose("integration types", S3_NAMES)
     types = [*_others(), _eventbridge(), *_lookalikes(), _s3(names)]
     return {one.id: one for one in types}
 

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from opslib.sandbox.bodies import Body, refusal, validated
 from opslib.sandbox.errors import ApiError
 from opslib.sandbox.guard import MISSING, Endpoint, Guard
-from opslib.sandbox.platform.audit_log import INTEGRATION
 from opslib.sandbox.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
 from opslib.sandbox.platform.integration_types import TYPES, IntegrationType
 from opslib.sandbox.platform.org import Org, found, path_id
@@ -92,7 +91,7 @@ def integration_routes(org: Org, guard: Guard) -> list[Route]:
     async def delete(request: Request) -> Response:
         before = found(org.integrations.get(path_id(request)))
         org.integrations.put(before.id, None)
-        org.audit.note(request, INTEGRATION, before, None)
+        org.audit.note(request, org.audit.integrations, before, None)
         return JSONResponse({**before.public(0), "intendedState": "DELETED"})
 
     async def get_configuration(request: Request) -> Response:
@@ -157,7 +156,7 @@ def _on_its_way(org: Org, integration: Integration) -> Integration:
 
 def _written(org: Org, request: Request, before: Integration | None, after: Integration) -> Response:
     org.integrations.put(after.id, after)
-    org.audit.note(request, INTEGRATION, before, after)
+    org.audit.note(request, org.audit.integrations, before, after)
     return JSONResponse(after.public(0))
 
 

@@ -23,7 +23,7 @@ class Org:
     def __init__(self, world: World, aws: AwsAccount, feed: EventFeed) -> None:
         self.world = world
         self.aws = aws
-        self.types = integration_types(world.identity.seed)
+        self.types = integration_types(world.identity)
         self.integrations: Shelf[Integration] = Shelf()
         self.policies: Shelf[Policy] = Shelf()
         self.audit = AuditLog(world, self._tell)

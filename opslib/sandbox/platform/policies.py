@@ -10,10 +10,10 @@ from starlette.routing import Route
 from opslib.sandbox.bodies import refusal, validated
 from opslib.sandbox.errors import ApiError
 from opslib.sandbox.guard import MISSING, Endpoint, Guard
-from opslib.sandbox.platform.audit_log import POLICY
+from opslib.sandbox.platform.interval import DATE_ERROR
 from opslib.sandbox.platform.org import Org, found, path_id
 from opslib.sandbox.platform.paging import numbered_page
-from opslib.sandbox.platform.policy import DATE_ERROR, POLICIES, Policy, PolicyBody, PolicyUpdate
+from opslib.sandbox.platform.policy import POLICIES, Policy, PolicyBody, PolicyUpdate
 from opslib.sandbox.query import choice, flag
 from opslib.sandbox.world import utc_now
 
@@ -132,7 +132,7 @@ def _invalid(details: Any) -> ApiError:
 
 def _written(org: Org, request: Request, before: Policy | None, after: Policy) -> Response:
     org.policies.put(after.id, after)
-    org.audit.note(request, POLICY, before, after)
+    org.audit.note(request, org.audit.policies, before, after)
     return JSONResponse(_public(org, after))
 
 
@@ -140,5 +140,5 @@ def _deleted(org: Org, request: Request, ids: list[str]) -> Response:
     """All of them or, when one does not exist, none."""
     for policy in [found(org.policies.get(one)) for one in dict.fromkeys(ids)]:
         org.policies.put(policy.id, None)
-        org.audit.note(request, POLICY, policy, None)
+        org.audit.note(request, org.audit.policies, policy, None)
     return Response(status_code=200)

@@ -1,36 +1,18 @@
 """A media retention policy, as its JSON body and as the org keeps it."""
 
-import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from opslib.sandbox.bodies import Body
+from opslib.sandbox.platform.interval import Interval
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
-DATE_ERROR = "invalid.date"
 SERVER_FIELDS = {"id", "order", "createdDate", "modifiedDate", "policyErrors", "selfUri"}
 """Fields of a policy that only the server sets; a client may send them back, to no effect."""
 
 
-def _interval(text: str) -> str:
-    parts = text.split("/")
-    try:
-        start, end = (datetime.fromisoformat(part) for part in parts)
-        ordered = start < end
-    except (ValueError, TypeError):
-        ordered = False
-    if not ordered or not all(re.match(r"\d{4}-\d{2}-\d{2}T", part) for part in parts):
-        raise PydanticCustomError(
-            DATE_ERROR, "Dates must be specified as ISO-8601 strings. For example: yyyy-MM-ddTHH:mm:ss.SSSZ"
-        )
-    return text
-
-
-Interval = Annotated[str, AfterValidator(_interval)]
 Text = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=1)]
 Time = Annotated[str, Field(pattern=r"^\d{2}:\d{2}:\d{2}\.\d{3}$")]
