@@ -26,6 +26,8 @@ WEBHOOK_ID = "c3d4e5f6-a7b8-9012-cdef-123456789012"
 TARGETS = "/api/v2/recording/storage/targets"
 POLICIES = "/api/v2/recording/policies"
 WEBHOOKS = "/api/v2/webhooks"
+INTEGRATIONS = "/api/v2/integrations"
+RETENTION_POLICIES = "/api/v2/recording/mediaretentionpolicies"
 
 
 class Sandbox:
