@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -29,8 +29,21 @@ def cli() -> None:
 @click.option("--seed", type=int, help="The same seed gives the same ids and names.")
 @click.option("--read-lag-s", type=click.FloatRange(0), default=0.0, help="Reads are this many seconds old.")
 @click.option("--rate-limit", type=click.IntRange(1), default=300, help="Requests per token and 60 s.")
+@click.option(
+    "--backend",
+    type=click.Choice(["both", "storage-targets", "platform"]),
+    default="both",
+    help="Which Genesys API the org serves.",
+)
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
-def sandbox(as_json: bool, seed: int | None, read_lag_s: float, rate_limit: int, until_stdin_closes: bool) -> None:
+def sandbox(
+    as_json: bool,
+    seed: int | None,
+    read_lag_s: float,
+    rate_limit: int,
+    backend: Literal["both", "storage-targets", "platform"],
+    until_stdin_closes: bool,
+) -> None:
     """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
     from opslib.sandbox import serve
 
@@ -39,6 +52,7 @@ def sandbox(as_json: bool, seed: int | None, read_lag_s: float, rate_limit: int,
         seed=seed,
         read_lag_s=read_lag_s,
         rate_limit=rate_limit,
+        backend=backend,
         until_stdin_closes=until_stdin_closes,
     )
 
@@ -156,11 +170,18 @@ def drift(folder: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("onboarding.yaml"))
-def init(file: Path) -> None:
+@click.option(
+    "--backend",
+    type=click.Choice(["storage-targets", "platform"]),
+    default="storage-targets",
+    envvar="OPSLIB_BACKEND",
+    help="platform: the API that Genesys publishes.",
+)
+def init(file: Path, backend: Any) -> None:
     """Write a commented example to FILE; an existing file is left alone."""
     from opslib.onboarding_file import write_example
 
-    write_example(file)
+    write_example(file, backend)
     click.echo(f"written: {file}")
 
 

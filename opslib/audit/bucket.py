@@ -18,7 +18,9 @@ def blocks(report: dict[str, Any] | None) -> Sequence[Block]:
         [one["title"], Mark(one["verdict"].replace("_", " ")), one["cause"], one["severity"], one["source"]]
         for one in findings
     ]
-    to_do = [[one["title"], one["risk"], one["fix"]] for one in findings if one["verdict"] not in ("PASS", "not_checked")]
+    to_do = [
+        [one["title"], one["risk"], one["fix"]] for one in findings if one["verdict"] not in ("PASS", "not_checked")
+    ]
     calls: list[list[Cell]] = [
         [one["title"], call["call"], call["at"], _status(call), Code(call["request_id"] or "unknown")]
         for one in findings

@@ -96,6 +96,43 @@ class AwsAccount:
         )
         self._s3.put_bucket_policy(name, tls_only.encode())
 
+    def recording_obstacle(self, *, bucket: str, region: str, role_arn: str, external_id: str) -> str | None:
+        """Why Genesys could not write recordings there with this role, in words; None when it could."""
+        known = self._s3.buckets.get(bucket)
+        if known is None:
+            return f"The bucket {bucket} does not exist"
+        if known.region_name != region:
+            return f"The bucket {bucket} is in {known.region_name}, not in {region}"
+        role = next((one for one in self._iam.roles.values() if one.arn == role_arn), None)
+        if role is None:
+            return f"The role {role_arn} does not exist"
+        if not any(_trusts_genesys(one, external_id) for one in _statements(role.assume_role_policy_document)):
+            return f"The role {role_arn} does not let Genesys Cloud assume it with this external id"
+        if _decision(list(role.policies.values()), "s3:PutObject", f"arn:aws:s3:::{bucket}/key") != "allowed":
+            return f"The role {role_arn} may not write into {bucket}"
+        return None
+
+
+def _statements(document: str | bytes) -> list[dict[str, Any]]:
+    statements = json.loads(document)["Statement"]
+    return [statements] if isinstance(statements, dict) else statements
+
+
+def _trusts_genesys(statement: dict[str, Any], external_id: str) -> bool:
+    """Whether the statement of a trust policy lets Genesys assume the role when it gives this external id."""
+    principals = _listed(statement.get("Principal", {}).get("AWS"))
+    wanted = statement.get("Condition", {}).get("StringEquals", {}).get("sts:ExternalId")
+    return (
+        statement["Effect"] == "Allow"
+        and "sts:AssumeRole" in _listed(statement["Action"])
+        and bool({GENESYS_PRINCIPAL, GENESYS_PRINCIPAL.split(":")[4]} & set(principals))
+        and (wanted is None or external_id in _listed(wanted))
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
 
 def _policy(effect: str, **statement: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": effect, **statement}]})
@@ -170,10 +207,7 @@ def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> Permis
     if bucket.policy is None:
         return PermissionResult.NEUTRAL
     document = json.loads(bucket.policy)
-    statements = document["Statement"]
-    if isinstance(statements, dict):
-        statements = [statements]
-    document["Statement"] = [one for one in statements if not _denies_plain_http_only(one)]
+    document["Statement"] = [one for one in _statements(bucket.policy) if not _denies_plain_http_only(one)]
     return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
 
 
@@ -185,7 +219,6 @@ def _denies_plain_http_only(statement: dict[str, Any]) -> bool:
         if operator.lower().removesuffix("ifexists") not in {"bool", "stringequals"}:
             continue
         for key, value in keys.items():
-            values = value if isinstance(value, list) else [value]
-            if key.lower() == "aws:securetransport" and {str(one).lower() for one in values} == {"false"}:
+            if key.lower() == "aws:securetransport" and {str(one).lower() for one in _listed(value)} == {"false"}:
                 return True
     return False
