@@ -22,10 +22,9 @@ from typing import Any
 
 import jupytext
 import nbformat
+from execute import execute
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-
-from opslib.execute import execute
 
 HERE = Path(__file__).resolve().parent
 CELL_TIMEOUT_S = 60  # as nbval's, in the Makefile
@@ -42,10 +41,15 @@ class BuildError(Exception):
 
 
 def kernel_environment(home: Path) -> dict[str, str]:
-    """This process's environment with a workspace of its own and none of the user's accounts; cards run themselves."""
+    """This process's environment with its own workspace and key, and no account of the user; cards run themselves."""
     kept = {name: v for name, v in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
     kept.pop("MPLBACKEND", None)
-    return kept | {"OPSLIB_HOME": str(home / "opslib"), "IPYTHONDIR": str(home / "ipython"), "OPSLIB_AUTO_RUN": "1"}
+    return kept | {
+        "OPSLIB_HOME": str(home / "opslib"),
+        "OPSLIB_SIGNING_KEY": str(home / "signing_key.pem"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "OPSLIB_AUTO_RUN": "1",
+    }
 
 
 def build(source: Path) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from opslib.ledger import Entry, Ledger, Run
+from opslib.chain import Entry
+from opslib.ledger import Ledger, Run
 from opslib.models import Consent, Onboarding
 from opslib.router.plan import Plan
 from opslib.settings import Settings

@@ -30,8 +30,10 @@ ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not check
 
 
 def verdict(word: str) -> Html:
-    """A verdict as icon and word, so that colour is not needed."""
-    return Html(f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>', word)
+    """A verdict as icon and word, so that colour is not needed; a page may colour the class."""
+    kind = word.replace(" ", "-")
+    shown = f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>'
+    return Html(f'<span class="verdict verdict-{kind}">{shown}</span>', word)
 
 
 def code(value: object) -> Html:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from opslib.errors import InvalidInput
-from opslib.models import Onboarding, checked
+from opslib.models import ONLY, BackendName, Onboarding, checked
 from opslib.settings import Settings
 
 # An onboarding has some 30 lines; anything much larger is another file.
@@ -18,7 +18,10 @@ Path_ = tuple[str | int, ...]
 
 
 def load_onboarding(path: Path) -> Onboarding:
-    """Read and check one file. Raises InvalidInput; nothing else is read or sent."""
+    """Read and check one file; one that names no backend is for that of OPSLIB_BACKEND.
+
+    Raises InvalidInput; nothing else is read or sent.
+    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _unreadable(str(path), f"it is larger than {_MAX_BYTES // 1024} kB")
@@ -31,6 +34,8 @@ def load_onboarding(path: Path) -> Onboarding:
 def parse_onboarding(text: str, name: str) -> Onboarding:
     """Check the text of a file; `name` is what errors call it. Raises InvalidInput."""
     values, lines = _read(text, name)
+    if isinstance(values, dict):
+        values.setdefault("backend", Settings.load().backend)
     try:
         return Onboarding.model_validate(values)
     except ValidationError as error:
@@ -42,7 +47,8 @@ def parse_onboarding(text: str, name: str) -> Onboarding:
     )
 
 
-EXAMPLE = """\
+_EXAMPLES: dict[BackendName, str] = {
+    "storage-targets": """\
 # One storage target with its retention policy and its webhook. docs/onboarding.md explains each line.
 version: 1
 backend: storage-targets
@@ -70,22 +76,61 @@ webhook:
   events: [routing.recording.storage.updated, routing.recording.policy.updated]
   authentication: {{type: none}}
 profile: baseline
-"""
+""",
+    "platform": """\
+# One storage target with its retention policy and its change feed. docs/onboarding.md explains each line.
+version: 1
+backend: platform
+target:                                         # an S3 integration; found again by its name
+  name: ProdVoiceArchive
+  bucket: your-recordings-bucket
+  region: us-east-1
+  path_prefix: recordings/voice                 # this and encryption go as far as the integration has them
+  encryption: AES256                            # or aws:kms
+  retention_days: 365                           # what the bucket is held to; Genesys has no such field here
+  credentials:                                  # a role that Genesys assumes; AWS keys are refused
+    role_arn: arn:aws:iam::123456789012:role/GenesysRecordings
+    external_id: your-genesys-organization-id
+policy:                                         # a media retention policy; found again by its name
+  name: ComplianceVoicePolicy
+  recording_types: [voice]                      # voice, chat, email, message; and screen
+  retention_days: 365                           # Genesys deletes its own copy after these days
+  conditions:                                   # all that are named must hold
+    directions: [INBOUND]                       # voice only: INBOUND, OUTBOUND
+    # queues, users, teams, wrapup_codes: [ids]; date_ranges: [2026-01-01T00:00:00Z/2026-02-01T00:00:00Z]
+    # or instead of conditions: all_interactions: true, which needs consent
+webhook:                                        # an EventBridge integration; opslib check-feed shows the AWS side
+  name: DataLakeCatalogSync
+  account: "123456789012"                       # the AWS account and region that Genesys sends its events to
+  region: us-east-1
+  suffix: opslib                                # the end of the event source's name
+  url: https://datalake.example.com/ingest      # where a rule in your account sends them on to
+profile: baseline
+""",
+}
 
 
-def write_example(path: Path) -> None:
+def write_example(path: Path, backend: BackendName) -> None:
     """Write a commented example with ids of its own. Raises InvalidInput when the file exists or cannot be written."""
     ids = {name: str(uuid.uuid4()) for name in ("target_id", "policy_id", "webhook_id")}
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(EXAMPLE.format(**ids))
+            file.write(_EXAMPLES[backend].format(**ids))
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written", cause=str(error), fix="name another file") from None
 
 
 def as_yaml(onboarding: Onboarding) -> str:
     """The onboarding as a file that `load_onboarding` reads back to an equal value."""
-    return yaml.safe_dump(onboarding.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    values = onboarding.model_dump(mode="json")
+    for backend, parts in ONLY.items():
+        for part, names in parts.items() if backend != onboarding.backend else ():
+            for name in names:
+                del values[part][name]
+    for part in ("target", "policy", "webhook"):
+        if not values[part]["id"]:
+            del values[part]["id"]
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def wanted_onboarding(settings: Settings) -> Onboarding:
@@ -95,25 +140,25 @@ def wanted_onboarding(settings: Settings) -> Onboarding:
     """
     if settings.onboarding:
         return load_onboarding(settings.onboarding)
-    return checked(
-        Onboarding,
-        target={
-            "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
-            "name": "ProdVoiceArchive",
-            "bucket": settings.sandbox_bucket or "your-recordings-bucket",
-            "region": "us-east-1",
-            "retention_days": 365,
-        },
-        policy={
-            "id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
-            "name": "ComplianceVoicePolicy",
-            "retention_days": 365,
-        },
-        webhook={
-            "id": "c3d4e5f6-a7b8-9012-cdef-123456789012",
-            "url": f"{settings.catalogue_url or 'https://datalake.example.com'}/ingest",
-        },
-    )
+    example = yaml.safe_load(_EXAMPLES[settings.backend].format_map(_NOTEBOOK_IDS))
+    if settings.sandbox_bucket:
+        example["target"]["bucket"] = settings.sandbox_bucket
+    if settings.backend == "platform" and settings.sandbox_role_arn:
+        example["target"]["credentials"] = {
+            "role_arn": settings.sandbox_role_arn,
+            "external_id": settings.sandbox_external_id,
+        }
+    if settings.catalogue_url:
+        example["webhook"]["url"] = f"{settings.catalogue_url}/ingest"
+    return checked(Onboarding, **example)
+
+
+# The same in every run, so that a notebook that is run again finds what it made.
+_NOTEBOOK_IDS = {
+    "target_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+    "policy_id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+    "webhook_id": "c3d4e5f6-a7b8-9012-cdef-123456789012",
+}
 
 
 def _problem(item: Any, lines: dict[Path_, int]) -> str:

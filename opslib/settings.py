@@ -78,9 +78,9 @@ def _bad_url(name: str, why: str) -> InvalidInput:
 class Settings(BaseSettings):
     """The configuration of one session. Secrets are SecretStr and are hidden from every output.
 
-    Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `catalogue_url` is where
-    the data lake lists the events it received; `onboarding` is the file that notebooks work on; `sandbox_bucket` is
-    set by the sandbox.
+    Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `signing_key` is the file
+    of the key that signs it, in a folder of its own; `catalogue_url` is where the data lake lists the events it
+    received; `onboarding` is the file that notebooks work on; `sandbox_…` are set by the sandbox.
     """
 
     model_config = SettingsConfigDict(env_prefix="OPSLIB_", env_file=".env", extra="ignore", frozen=True)
@@ -93,9 +93,13 @@ class Settings(BaseSettings):
     client_secret: SecretStr = Field(default=SecretStr(""), title="OAuth client secret")
     backend: Literal["storage-targets", "platform"] = "storage-targets"
     home: Path = Field(default_factory=lambda: platformdirs.user_data_path("opslib"))
+    # Named apart: on macOS and Windows a program's folders for data and configuration are one.
+    signing_key: Path = Field(default_factory=lambda: platformdirs.user_config_path("opslib-keys") / "signing_key.pem")
     catalogue_url: str | None = None
     onboarding: Path | None = None
     sandbox_bucket: str = ""
+    sandbox_role_arn: str = ""
+    sandbox_external_id: str = ""
     allow_any_host: bool = False
     log_level: Literal["debug", "info", "warning"] | None = None
     deadline_s: float = Field(default=DEFAULT_DEADLINE_S, gt=0)

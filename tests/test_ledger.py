@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from opslib.errors import LedgerError
-from opslib.ledger import FILE_NAME, Ledger, samples_frame, verify
+from opslib.ledger import Ledger, samples_frame
+from opslib.ledger_file import FILE_NAME
 from opslib.redact import HIDDEN, remember
+from opslib.verify import verify
 
 
 def _filled(home: Path, entries: int = 6) -> Ledger:

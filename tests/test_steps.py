@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from opslib import Onboarding, errors
-from opslib.ledger import verify
 from opslib.models import Consent
 from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Walk
+from opslib.verify import verify
 
 from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment
 

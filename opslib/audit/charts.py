@@ -7,7 +7,8 @@ import base64
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -51,22 +52,28 @@ def latency_chart(samples: "pd.DataFrame") -> Chart:
 
     `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.samples.
     """
+    latencies_ms = [float(seconds) * 1000 for seconds in samples["latency_s"]]
+    marks = {percent: percentile(latencies_ms, percent) for percent in _LINE_STYLES}
+    return draw_latencies(Counter(latencies_ms), marks)
+
+
+def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | None]) -> Chart:
+    """The same picture, of how many attempts took how many ms, with percentiles (ms) that are known already."""
     title = "Latency of HTTP attempts"
-    latencies_ms = sorted(float(seconds) * 1000 for seconds in samples["latency_s"])
-    if not latencies_ms:
+    if not attempts:
         return _empty(title)
-    marks = {percent: percentile(latencies_ms, percent) or 0.0 for percent in _LINE_STYLES}
-    alt = f"{len(latencies_ms)} attempts: " + ", ".join(
-        f"p{percent} {value:.1f} ms" for percent, value in marks.items()
-    )
+    total = sum(attempts.values())
+    values, weights = list(attempts), list(attempts.values())
+    labels = {percent: f"p{percent} {value:.1f} ms" for percent, value in marks.items()}
+    alt = f"{total} attempts: " + ", ".join(labels.values())
 
     def draw(histogram: "Axes", shares: "Axes") -> None:
-        histogram.hist(latencies_ms, bins=min(30, max(5, math.isqrt(len(latencies_ms)) * 2)), color=_BLUE)
+        histogram.hist(values, bins=min(30, max(5, math.isqrt(total) * 2)), weights=weights, color=_BLUE)
         histogram.set(xlabel="latency (ms)", ylabel="attempts", title="how many")
-        shares.ecdf(latencies_ms, color=_BLUE)
+        shares.ecdf(values, weights, color=_BLUE)
         shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
         for percent, value in marks.items():
-            shares.axvline(value, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=f"p{percent} {value:.1f} ms")
+            shares.axvline(value or 0.0, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
         shares.legend(loc="lower right")
 
     return Chart(title, alt, _png(draw, columns=2))
@@ -77,12 +84,16 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
 
     A 404 to the question whether an object exists is an answer, so `not_found` counts neither way.
     """
-    title = "Success rate of HTTP attempts"
     counted = samples[samples["outcome"] != "not_found"]
-    if counted.empty:
-        return _empty(title)
     by_operation = counted.groupby("operation")["outcome"]
-    rows = [(str(name), int((outcomes == "success").sum()), len(outcomes)) for name, outcomes in by_operation]
+    return draw_success([(str(name), int((ends == "success").sum()), len(ends)) for name, ends in by_operation])
+
+
+def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
+    """The same picture, of operation, attempts that succeeded, attempts."""
+    title = "Success rate of HTTP attempts"
+    if not rows:
+        return _empty(title)
     alt = "; ".join(f"{name}: {good} of {total} succeeded" for name, good, total in rows)
 
     def draw(axes: "Axes") -> None:

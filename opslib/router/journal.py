@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from opslib.ledger import Entry, Ledger, Run
+from opslib.chain import Entry
+from opslib.ledger import Ledger, Run
 from opslib.models import KeyReference, RoleReference
 from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"
 _MOVES = ("change.intent", "change.done", "rollback.started", "undo.done", FINISHED)
+# Every kind of entry that an apply writes, the first one first.
+KINDS = (STARTED, *_MOVES)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from opslib.errors import AwsCredentialsInvalid
 from opslib.keychain import kept_secret
-from opslib.models import Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.models import ONLY, Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
 from opslib.router.apply import remaining_steps
 from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
@@ -20,6 +20,8 @@ P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
 _CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
 _HERE = "from this session"
+# Where an org names things otherwise than usual; see docs/onboarding.md.
+_IN_THE_FILE_ONLY = {"integration_type", "properties"}
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
@@ -66,10 +68,20 @@ def _nothing_unfinished(walk: Walk) -> list[str]:
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
+    """The fields that the walk's backend carries; those of the file only stay as they are."""
+
+    def read() -> P:
+        return cast(P, getattr(walk.onboarding, name))
+
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
-    return Form(model, lambda: cast(P, getattr(walk.onboarding, name)), commit, annotate=_say_if_keys_are_set)
+    def build(typed: dict[str, Any]) -> P:
+        return model.model_validate(read().model_dump(exclude_unset=True) | typed)
+
+    other = {field for backend in ONLY if backend != walk.onboarding.backend for field in ONLY[backend].get(name, ())}
+    shown = [field for field in model.model_fields if field not in other | _IN_THE_FILE_ONLY]
+    return Form(model, read, commit, include=shown, build=build, annotate=_say_if_keys_are_set)
 
 
 def _say_if_keys_are_set(controls: Mapping[str, Control]) -> None:

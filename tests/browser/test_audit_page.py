@@ -6,10 +6,11 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.async_api import Page
 
-from opslib.audit.page import write_page
+from opslib.audit.folder import write_audit
 from opslib.audit.report import RECORDED
 from opslib.steps import STEPS
 
+from ..world import own_key
 from .page import Guard, axe, screenshot
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -17,7 +18,8 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_page(tmp_path_factory.mktemp("audit"), home=RECORDED.parent).as_uri()
+    files = write_audit(tmp_path_factory.mktemp("audit"), home=RECORDED.parent, signing_key=own_key())
+    return files[0].as_uri()
 
 
 @pytest.mark.parametrize("media", ["light", "dark", "print"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.ledger import verify
+from opslib.verify import verify
 
 from ..world import Api, Sandbox
 from .crash_program import Crasher
