@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from opslib.models import AwsKeys, RoleReference
+from opslib.validator.aws import _make_client
 from opslib.validator.bucket import check_bucket
+from opslib.validator.calls import CALLS, actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding
-from opslib.validator.aws import _make_client
-from opslib.validator.calls import CALLS, actions_of
 from opslib.validator.look import Wanted
 from opslib.validator.profiles import Profile, Row, load_profile
 
