@@ -27,11 +27,15 @@ def text(value: object) -> str:
 
 
 ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
+# Seen on white and on black; the text keeps the page's own colour.
+_COLOURS = {"PASS": "#2e9d55", "FAIL": "#d93025", "WARN": "#c77700", "UNKNOWN": "#8a63d2", "not checked": "#8a8a8a"}
 
 
 def verdict(word: str) -> Html:
-    """A verdict as icon and word, so that colour is not needed."""
-    return Html(f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>', word)
+    """A verdict as colour, icon and word, so that colour is not needed."""
+    style = f"border-left:5px solid {_COLOURS[word]};padding-left:6px;white-space:nowrap"
+    icon = f'<span aria-hidden="true">{ICONS[word]}</span>'
+    return Html(f'<span style="{style}">{icon} <strong>{text(word)}</strong></span>', word)
 
 
 def code(value: object) -> Html:
