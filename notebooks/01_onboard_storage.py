@@ -35,8 +35,16 @@ sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())
 
 # %%
-walk = Walk()
+walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() begins anew
 cards = WalkCards(walk)
+cards
+
+# %% [markdown]
+# ## What is wanted
+# Fill in the forms on the cards below, or use a YAML file.
+
+# %%
+cards.file
 
 # %% [markdown]
 # ## Connect

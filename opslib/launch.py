@@ -44,6 +44,8 @@ class Sandbox:
             "OPSLIB_ORG_ID": info["org_id"],
             "OPSLIB_CATALOGUE_URL": info["datalake_url"],
             "OPSLIB_SANDBOX_BUCKET": info["bucket"],
+            "OPSLIB_SANDBOX_ROLE_ARN": info["role_arn"],
+            "OPSLIB_SANDBOX_EXTERNAL_ID": info["external_id"],
             "AWS_ENDPOINT_URL_S3": info["s3_url"],
             "AWS_ACCESS_KEY_ID": info["aws_access_key_id"],
             "AWS_SECRET_ACCESS_KEY": info["aws_secret_access_key"],

@@ -28,6 +28,8 @@ POLICIES = "/api/v2/recording/policies"
 WEBHOOKS = "/api/v2/webhooks"
 # Tests never sign with the user's own key, nor make one for him.
 SIGNING_KEY = "OPSLIB_SIGNING_KEY"
+INTEGRATIONS = "/api/v2/integrations"
+RETENTION_POLICIES = "/api/v2/recording/mediaretentionpolicies"
 
 
 class Sandbox:

@@ -5,7 +5,7 @@ from typing import Any
 
 from opslib.audit.charts import retention_chart
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
-from opslib.validator.render import ORDER, counts, fix
+from opslib.validator.render import ORDER, counts
 
 
 def blocks(report: dict[str, Any] | None) -> Sequence[Block]:
@@ -18,7 +18,9 @@ def blocks(report: dict[str, Any] | None) -> Sequence[Block]:
         [one["title"], Mark(one["verdict"].replace("_", " ")), one["cause"], one["severity"], one["source"]]
         for one in findings
     ]
-    to_do = [[one["title"], one["risk"], fix(one)] for one in findings if one["verdict"] not in ("PASS", "not_checked")]
+    to_do = [
+        [one["title"], one["risk"], one["fix"]] for one in findings if one["verdict"] not in ("PASS", "not_checked")
+    ]
     calls: list[list[Cell]] = [
         [one["title"], call["call"], call["at"], _status(call), Code(call["request_id"] or "unknown")]
         for one in findings

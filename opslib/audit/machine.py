@@ -13,7 +13,6 @@ from opslib.audit.document import visible
 from opslib.audit.facts import Facts
 from opslib.audit.ocsf import compliance_finding
 from opslib.samples import COLUMNS, success_rate_percent
-from opslib.validator.render import fix
 
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
 # A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
@@ -33,7 +32,7 @@ def findings_csv(facts: Facts) -> Iterator[str]:
     yield _line(_FINDING_COLUMNS)
     for finding in facts.findings():
         calls = " ".join(f"{call['call']}:{call['status'] or 'no answer'}" for call in finding["evidence"])
-        row = finding | {"fix": fix(finding), "calls": calls}
+        row = finding | {"calls": calls}
         yield _line([row[name] for name in _FINDING_COLUMNS])
 
 

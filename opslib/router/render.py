@@ -13,18 +13,21 @@ NOTHING = "Nothing to do: the org is as wanted."
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """One line a change with its sign (+ ~ -), one a field, then what is unsafe, and the checksum."""
+    """One line a change with its sign (+ ~ -), one a field, then what is unsafe (!), the notes (i) and the checksum."""
+    notes = [f"i {note}" for note in plan.get("notes", ())]
     if not plan["changes"]:
-        return NOTHING
+        return "\n".join([NOTHING, *notes])
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
     unsafe = [f"! {one['name']}: {one['why']} (needs --allow {one['name']})" for one in plan["unsafe"]]
-    return "\n".join([*lines, *unsafe, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
+    return "\n".join([*lines, *unsafe, *notes, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
 
 
 def as_html(plan: dict[str, Any]) -> Html:
     """A table a change, a row a field, signs and words rather than colour; below them what is unsafe."""
+    listed = "".join(f"<li>{text(note)}</li>" for note in plan.get("notes", ()))
+    notes = f"<p><strong>What this API does otherwise:</strong></p><ul>{listed}</ul>" if listed else ""
     if not plan["changes"]:
-        return Html(f"<p>{text(NOTHING)}</p>", NOTHING)
+        return Html(f"<p>{text(NOTHING)}</p>{notes}", as_text(plan))
     tables = [
         table(
             heading(change),
@@ -39,7 +42,7 @@ def as_html(plan: dict[str, Any]) -> Html:
         if unsafe
         else ""
     )
-    return Html("".join(tables) + warning, as_text(plan))
+    return Html("".join(tables) + warning + notes, as_text(plan))
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:
@@ -58,5 +61,7 @@ def show(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(show, value))
+    if isinstance(value, dict):  # in a list, such as a reference to a queue
+        return " ".join(map(show, value.values()))
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -5,6 +5,7 @@ names its source. No profile is legal advice.
 """
 
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,6 +51,11 @@ class Profile(_Part):
     retention: Retention
     checks: dict[str, Row]
 
+    @property
+    def calls(self) -> frozenset[str]:
+        """The AWS calls that the profile's checks may make."""
+        return frozenset(call for name in self.checks for call in CHECKS[name].calls)
+
     @field_validator("checks")
     @classmethod
     def _known(cls, rows: dict[str, Row]) -> dict[str, Row]:
@@ -58,6 +64,13 @@ class Profile(_Part):
         return rows
 
 
+def profiles_of(check: str) -> dict[str, str]:
+    """The kit's profiles that a check belongs to, with its level there."""
+    found = ((name, load_profile(name).checks.get(check)) for name in BUILT_IN)
+    return {name: row.level for name, row in found if row}
+
+
+@cache
 def load_profile(name: str) -> Profile:
     """A profile by name, or from a YAML file by path. Raises InvalidInput."""
     path = Path(name)

@@ -23,7 +23,7 @@ from .page import DEADLINE_S
 
 NOTEBOOK = "01_onboard_storage.ipynb"
 WRITES = "see_event"  # a step that sends one PUT
-RUN = re.compile("^(Run|Run again|Retry)$")
+RUN = re.compile("^(Run|Run again|Try again)$")
 STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
 OUTPUT = ".jp-OutputArea-output"
 # Not ours: pandas leaves the corner above a table's index empty, and JupyterLab scrolls a wide table by mouse only.
@@ -283,7 +283,9 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_each_receipt(la
     await lab.screenshot("walk-untrusted")
 
 
-async def test_cancel_by_keyboard_says_what_is_known_and_retry_goes_on(configured: Lab, sandbox: Sandbox) -> None:
+async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
+    configured: Lab, sandbox: Sandbox
+) -> None:
     """The write was on its way, so whether it took effect is not known."""
     lab = configured
     await walk_up_to(lab, WRITES)
@@ -296,7 +298,7 @@ async def test_cancel_by_keyboard_says_what_is_known_and_retry_goes_on(configure
     await lab.press("Enter")
     assert "what had been sent stays sent" in await said(lab, WRITES, "cancelled")
     assert "Not known: upsert_recording_policy (PUT) got no final answer" in await card(lab, WRITES).inner_text()
-    await lab.tab_to("Retry", back=True)
+    await lab.tab_to("Try again", back=True)
     await lab.press("Enter")
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 5
@@ -319,7 +321,7 @@ async def test_a_double_click_applies_once(configured: Lab, sandbox: Sandbox) ->
 
 
 async def test_a_fault_during_apply_then_rollback_seen_then_applied(configured: Lab, sandbox: Sandbox) -> None:
-    """The third change is refused: the card says what failed and that all was undone; Retry applies the same plan."""
+    """The third change is refused: the card says so, and that all was undone; trying again applies the same plan."""
     lab = configured
     await walk_up_to(lab, "apply")
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403, "times": 1})
@@ -335,7 +337,7 @@ async def test_a_fault_during_apply_then_rollback_seen_then_applied(configured: 
         assert words in shown
     await lab.screenshot("walk-rolled-back")
     assert await lab.axe(disable=PANDAS) == []
-    await lab.tab_to("Retry", back=True)
+    await lab.tab_to("Try again", back=True)
     await lab.press("Enter")
     assert "3 changes applied and read back" in await said(lab, "apply", "done")
     assert await lab.errors() == 0
