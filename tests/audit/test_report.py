@@ -37,6 +37,12 @@ def test_the_notebook_shows_every_section_in_order() -> None:
     assert cells == [f'report.show("{name}")' for name in SECTIONS]
 
 
+def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path) -> None:
+    """After a restart somebody else may go on with the walk."""
+    entry = run.append("run.resumed", {"user": "night shift", "host": "h2"})
+    assert f"Taken up again by, entry {entry.seq} | night shift on h2, {entry.at}" in _shown(tmp_path, "scope")
+
+
 def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> None:
     """Approval with its entry, what was agreed to and why, and each field before and after; the same plan once."""
     consent = {"checksum": PLAN.checksum, "unsafe": ["many"], "reason": "because", "confirm": "T", "allow": []}
