@@ -122,6 +122,76 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
     return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
 
 
+def timeline_chart(samples: "pd.DataFrame") -> Chart:
+    """When each attempt was made (s after the first) and how long it took (ms); rate limits, failures and retries are
+    marked by shape and ring, and said in words."""
+    title = "Attempts over time"
+    if samples.empty:
+        return _empty(title)
+    in_order = samples.sort_values("started_at")
+    seconds = (in_order["started_at"] - in_order["started_at"].iloc[0]).dt.total_seconds()
+    latencies_ms = in_order["latency_s"] * 1000
+    limited = in_order["outcome"] == "rate_limited"
+    answered = in_order["outcome"].isin(["success", "not_found"])
+    retried = in_order["attempt"] > 1
+    kinds = [
+        (answered, "answered", "o", _BLUE),
+        (limited, "rate limited (429)", "D", _ORANGE),
+        (~answered & ~limited, "failed otherwise", "X", _GREY),
+    ]
+    counts = [(int(chosen.sum()), words) for chosen, words, _, _ in kinds]
+    alt = (
+        f"{len(in_order)} attempts within {seconds.max():.1f} s: "
+        + ", ".join(f"{count} {words}" for count, words in counts)
+        + f"; {int(retried.sum())} of them second or later tries. The slowest took {latencies_ms.max():.1f} ms"
+    )
+
+    def draw(axes: "Axes") -> None:
+        for (chosen, words, marker, colour), (count, _) in zip(kinds, counts, strict=True):
+            if count:
+                label = f"{count} {words}"
+                axes.scatter(seconds[chosen], latencies_ms[chosen], s=36, marker=marker, color=colour, label=label)
+        if retried.any():
+            label = f"{int(retried.sum())} second or later try"
+            ringed = seconds[retried], latencies_ms[retried]
+            axes.scatter(*ringed, s=150, facecolors="none", edgecolors="black", label=label)
+        axes.set(xlabel="seconds after the first attempt", ylabel="latency (ms)", ylim=(0, latencies_ms.max() * 1.15))
+        axes.figure.legend(loc="outside upper center", ncols=4, frameon=False, columnspacing=1.2, handletextpad=0.2)
+
+    return Chart(title, alt, _png(draw, columns=1))
+
+
+def steps_chart(samples: "pd.DataFrame") -> Chart:
+    """The steps beside each other, in the order in which they ran: from the fastest to the slowest attempt (ms), with
+    p50 and p95."""
+    title = "Latency of HTTP attempts, by step"
+    if samples.empty:
+        return _empty(title)
+    in_order = samples.sort_values("started_at")
+    rows = [
+        (str(step) or "outside a step", [float(seconds) * 1000 for seconds in group])
+        for step, group in in_order.groupby("step", sort=False)["latency_s"]
+    ]
+    figures = [(name, len(ms), percentile(ms, 50) or 0.0, percentile(ms, 95) or 0.0) for name, ms in rows]
+    alt = "; ".join(
+        f"{name}: {count} attempts, p50 {p50:.1f} ms, p95 {p95:.1f} ms" for name, count, p50, p95 in figures
+    )
+
+    def draw(axes: "Axes") -> None:
+        for row, (_, values) in enumerate(rows):
+            axes.plot([min(values), max(values)], [row, row], color=_GREY, linewidth=2)
+        places = range(len(rows))
+        axes.scatter([p50 for _, _, p50, _ in figures], places, s=70, color=_BLUE, zorder=3, label="p50")
+        p95s = [p95 for _, _, _, p95 in figures]
+        axes.scatter(p95s, places, s=70, color=_ORANGE, marker="D", zorder=2, label="p95")
+        axes.set_yticks(places, [f"{name.replace('_', ' ')} ({count})" for name, count, _, _ in figures])
+        axes.set(xlabel="latency (ms); line: fastest to slowest", ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xlim(left=0)
+        axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
+
+    return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
+
+
 def retention_chart(clocks: Mapping[str, Any]) -> Chart:
     """The four clocks of a recording, in days after it was made; see `opslib.validator.coherence.Clocks`.
 
