@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from opslib.audit.page import write_page
+
 from opslib.errors import LedgerError
 from opslib.ledger import Ledger
 from opslib.ledger_export import write_export
