@@ -27,13 +27,15 @@ def text(value: object) -> str:
 
 
 ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
+# Seen on white and on black; the text keeps the page's own colour.
+_COLOURS = {"PASS": "#2e9d55", "FAIL": "#d93025", "WARN": "#c77700", "UNKNOWN": "#8a63d2", "not checked": "#8a8a8a"}
 
 
 def verdict(word: str) -> Html:
-    """A verdict as icon and word, so that colour is not needed; a page may colour the class."""
-    kind = word.replace(" ", "-")
+    """A verdict as colour, icon and word, so that colour is not needed; a page may style the class."""
+    style = f"border-left:5px solid {_COLOURS[word]};padding-left:6px;white-space:nowrap"
     shown = f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>'
-    return Html(f'<span class="verdict verdict-{kind}">{shown}</span>', word)
+    return Html(f'<span class="verdict verdict-{word.replace(" ", "-")}" style="{style}">{shown}</span>', word)
 
 
 def code(value: object) -> Html:

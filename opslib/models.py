@@ -338,6 +338,18 @@ class Onboarding(_Model):
             )
         return self
 
+    def values(self) -> dict[str, Any]:
+        """What a file would hold, as JSON values: what the backend carries, and the ids that are given."""
+        values = self.model_dump(mode="json")
+        for backend, parts in ONLY.items():
+            for part, names in parts.items() if backend != self.backend else ():
+                for name in names:
+                    del values[part][name]
+        for part in ("target", "policy", "webhook"):
+            if not values[part]["id"]:
+                del values[part]["id"]
+        return values
+
 
 Problem = tuple[tuple[str, ...], str]
 

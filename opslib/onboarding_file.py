@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from opslib.errors import InvalidInput
-from opslib.models import ONLY, BackendName, Onboarding, checked
+from opslib.models import BackendName, Onboarding, checked
 from opslib.settings import Settings
 
 # An onboarding has some 30 lines; anything much larger is another file.
@@ -122,15 +122,7 @@ def write_example(path: Path, backend: BackendName) -> None:
 
 def as_yaml(onboarding: Onboarding) -> str:
     """The onboarding as a file that `load_onboarding` reads back to an equal value."""
-    values = onboarding.model_dump(mode="json")
-    for backend, parts in ONLY.items():
-        for part, names in parts.items() if backend != onboarding.backend else ():
-            for name in names:
-                del values[part][name]
-    for part in ("target", "policy", "webhook"):
-        if not values[part]["id"]:
-            del values[part]["id"]
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(onboarding.values(), sort_keys=False, allow_unicode=True)
 
 
 def wanted_onboarding(settings: Settings) -> Onboarding:

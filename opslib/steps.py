@@ -133,8 +133,7 @@ class Walk(StateMachine):
 
     def wanted(self) -> JSON:
         """All that the plan depends on, but for the org itself."""
-        onboarding = self._onboarding.model_dump(mode="json")
-        return {"onboarding": onboarding, "removal": self.removal, "rotate": self.rotate_credentials}
+        return {"onboarding": self._onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
 
     def given(self) -> JSON:
         """All that the user has chosen, without secrets."""

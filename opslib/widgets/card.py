@@ -16,7 +16,7 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError, StepBlocked
-from opslib.html import text
+from opslib.html import Html, text
 from opslib.steps import Result, Walk
 from opslib.widgets.changes import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
@@ -74,7 +74,7 @@ class StepCard:
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
         self._progress, self._status, self._result, self._trouble = (w.HTML() for _ in range(4))
-        self._findings = FindingsView() if step_name == "validate_bucket" else None
+        self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
         self.widget = w.VBox(
             [
                 w.HTML(close(heading(self._step.title, help))),
@@ -122,6 +122,10 @@ class StepCard:
     def receipt(self) -> str:
         """The card as it is now, as static HTML."""
         return receipt(self._view())
+
+    def snapshot(self) -> Html:
+        """The card as it is now, for a notebook that shows it at several moments."""
+        return Html(self.receipt(), repr(self))
 
     def __repr__(self) -> str:
         return f"{self._step.title}: {self.state}"
