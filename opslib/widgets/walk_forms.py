@@ -7,7 +7,16 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from opslib.errors import AwsCredentialsInvalid
-from opslib.models import Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.models import (
+    ONLY,
+    BackendName,
+    Consent,
+    DataLakeWebhook,
+    KeyReference,
+    Onboarding,
+    RecordingPolicy,
+    StorageTarget,
+)
 from opslib.router.apply import remaining_steps
 from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
@@ -29,7 +38,8 @@ def form(walk: Walk, step: str) -> Panel | None:
 
 def _planning(walk: Walk) -> Sections:
     policy, webhook = _part(walk, "policy", RecordingPolicy), _part(walk, "webhook", DataLakeWebhook)
-    return Sections({"Retention policy": policy, "Data-lake webhook": webhook})
+    feed = "Data-lake webhook" if walk.onboarding.backend == "storage-targets" else "Event feed to the data lake"
+    return Sections({"Retention policy": policy, feed: webhook})
 
 
 def _approval(walk: Walk) -> Sections:
@@ -64,10 +74,26 @@ def _nothing_unfinished(walk: Walk) -> list[str]:
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
+    def read() -> P:
+        return cast(P, getattr(walk.onboarding, name))
+
+    def build(raw: dict[str, Any]) -> P:
+        kept = read().model_dump(exclude_unset=True, exclude=set(raw))  # what the form does not show
+        return model.model_validate({**kept, **raw})
+
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
-    return Form(model, lambda: cast(P, getattr(walk.onboarding, name)), commit, annotate=_say_if_keys_are_set)
+    fields = _fields(walk.onboarding.backend, name, model)
+    return Form(model, read, commit, include=fields, build=build, annotate=_say_if_keys_are_set)
+
+
+def _fields(backend: BackendName, part: str, model: type[P]) -> list[str]:
+    """Those that the backend knows; on platform without the id, which is the server's."""
+    hidden = {name for other, parts in ONLY.items() if other != backend for name in parts.get(part, ())}
+    if backend == "platform":
+        hidden |= {"id", "integration_type", "properties"}
+    return [name for name in model.model_fields if name not in hidden]
 
 
 def _say_if_keys_are_set(controls: Mapping[str, Control]) -> None:
