@@ -22,9 +22,10 @@ steady: .venv/.installed-test  ## Run the notebooks five times in a row, each wi
 	for seed in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) \
 	  $(BIN)/pytest notebooks -q -n auto --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60 || exit 1; done
 
-audit: .venv/.installed  ## Onboard on the sandbox without a screen and write the audit to out/
+audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
 	OPSLIB_HOME=out/workspace $(BIN)/opslib onboard --sandbox
 	OPSLIB_HOME=out/workspace $(BIN)/opslib audit --out out
+	$(BIN)/opslib verify out
 
 lint: .venv/.installed-test  ## Check style, types and the order of imports
 	$(BIN)/ruff check

@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """The last entry at a moment. Those of schema version 1 have no `before`, `key` and `signature`."""
+    """The last entry at a moment. Those of schema version 1 have no key and signature; what follows covers them."""
 
     id: int
     seq: int
@@ -187,54 +187,49 @@ class _Walked:
 
 
 def _check_unsigned(checkpoints: Sequence[Checkpoint], walked: _Walked) -> None:
-    faulty = _first_faulty(checkpoints, walked, "")
     if any(one.key for one in checkpoints) or walked.says_signed:
-        raise _Broken(_after(checkpoints, faulty), "it was signed, and the signature of its head was removed")
-    if faulty < len(checkpoints):
-        raise _Broken(_after(checkpoints, faulty), f"checkpoint {checkpoints[faulty].id} names other entries")
+        first = _unproved(checkpoints, walked)
+        raise _Broken(first, f"the signature of the head was removed: nothing from entry {first} on is proved")
+    for before, one in enumerate(checkpoints):
+        if one.id != before + 1 or walked.hashes.get(one.seq) != one.hash:
+            first = checkpoints[before - 1].seq + 1 if before else 1
+            raise _Broken(first, f"checkpoint {one.id} names other entries than those from {first} on")
 
 
 def _check_signed(head: Head, checkpoints: Sequence[Checkpoint], walked: _Walked) -> None:
     last, signed = walked.last, head.signed()
-    proved = signed and walked.hashes.get(head.seq) == head.hash
-    faulty = _first_faulty(checkpoints, walked, head.key, signatures=not proved)
-    if not proved:
-        first = _after(checkpoints, faulty)
-        beyond = faulty == len(checkpoints) or checkpoints[faulty].seq > last
-        if signed and beyond and head.seq > last:
+    if not signed or walked.hashes.get(head.seq) != head.hash:
+        first = _unproved(checkpoints, walked)
+        if signed and head.seq > last and not _contradicted(checkpoints, walked, first):
             raise _Broken(last + 1, f"entry {last + 1} is missing: {head.seq} were signed")
         why = "the chain was made anew without the key" if signed else "the signature of the head is not the key's"
         raise _Broken(first, f"{why}: nothing from entry {first} on is proved")
     if head.seq < last:
         raise _Broken(head.seq + 1, f"entry {head.seq + 1} was added without the key")
-    if faulty < len(checkpoints):
-        raise _Broken(None, f"every entry is as it was signed, but checkpoint {checkpoints[faulty].id} is not")
-    if head.checkpoint != (checkpoints[-1].digest() if checkpoints else NO_HASH):
-        raise _Broken(None, "every entry is as it was signed, but a checkpoint at the end was changed or removed")
-
-
-def _first_faulty(checkpoints: Sequence[Checkpoint], walked: _Walked, key: str, *, signatures: bool = False) -> int:
-    """The index of the first checkpoint that does not follow, or how many there are.
-
-    Signatures are checked only where the head's does not cover them already: each takes 0.1 ms.
-    """
-    before, signing = NO_HASH, False
-    for index, one in enumerate(checkpoints):
-        signing = signing or bool(one.key)
-        names = (before, key) if signing else ("", "")
-        if one.id != index + 1 or (one.before, one.key) != names or walked.hashes.get(one.seq) != one.hash:
-            return index
-        if not signing and one.signature:
-            return index
-        if signing and signatures and not verify_signature(one.key, one.text(), one.signature):
-            return index
+    before = NO_HASH
+    for one in checkpoints:
+        if one.before != before or walked.hashes.get(one.seq) != one.hash:
+            raise _Broken(None, f"every entry is as it was signed, but checkpoint {one.id} is not")
         before = one.digest()
-    return len(checkpoints)
+    if head.checkpoint != before:
+        raise _Broken(None, "every entry is as it was signed, but a checkpoint was changed, added or removed")
 
 
-def _after(checkpoints: Sequence[Checkpoint], faulty: int) -> int:
-    """The first entry that no checkpoint before the faulty one covers."""
-    return checkpoints[faulty - 1].seq + 1 if faulty else 1
+def _contradicted(checkpoints: Sequence[Checkpoint], walked: _Walked, first: int) -> bool:
+    """Whether the entries that are there are others than a checkpoint says; `first` is the first that is not proved."""
+    there = [one for one in checkpoints if one.seq <= walked.last]
+    return any(walked.hashes.get(one.seq) != one.hash or (one.key and one.seq >= first) for one in there)
+
+
+def _unproved(checkpoints: Sequence[Checkpoint], walked: _Walked) -> int:
+    """The first entry that no signed checkpoint covers. Slow, 0.1 ms each: only for what the head does not prove."""
+    first, key = 1, next((one.key for one in checkpoints if one.key), "")
+    for one in checkpoints:
+        if walked.hashes.get(one.seq) != one.hash:
+            break
+        if one.key == key and verify_signature(key, one.text(), one.signature):
+            first = max(first, one.seq + 1)
+    return first
 
 
 def _open_points(state: str, pinned: str | None) -> tuple[str, ...]:

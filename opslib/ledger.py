@@ -153,8 +153,11 @@ class Ledger:
             found = check(record(db))
         if found.state != "unsigned":
             raise self._changed(found.reason)
-        points = read_checkpoints(self._db)
-        return Head(found.entries, found.head, points[-1].digest() if points else NO_HASH, self._signer.public_key, "")
+        before = NO_HASH
+        for point in read_checkpoints(self._db):  # those of version 1 are chained now, so that the next one covers them
+            self._db.execute("UPDATE checkpoints SET before = ? WHERE id = ?", (before, point.id))
+            before = point._replace(before=before).digest()
+        return Head(found.entries, found.head, before, self._signer.public_key, "")
 
     def _changed(self, why: str) -> LedgerError:
         return LedgerError(

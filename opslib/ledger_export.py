@@ -1,6 +1,6 @@
 """A ledger as JSON lines, for readers without SQLite: the head, the checkpoints, then the entries.
 
-A line is one row: its `type` and its columns, in canonical JSON (RFC 8785); an entry's `body` is the text that was
+A line is one row: its `table` and its columns, in canonical JSON (RFC 8785); an entry's `body` is the text that was
 hashed. Only that spelling is accepted back, so that no changed byte goes unnoticed.
 """
 
@@ -16,8 +16,8 @@ from opslib.chain import Checkpoint, Entry, Head, Record, check
 from opslib.errors import LedgerError
 from opslib.ledger_file import reading, record
 
-_TYPES: dict[str, Any] = {"opslib head 1": Head, "opslib checkpoint 1": Checkpoint, "opslib entry 1": Entry}
-_NAMES = {kind: name for name, kind in _TYPES.items()}
+_TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
+_NAMES = {kind: name for name, kind in _TABLES.items()}
 _START = b'{"'
 
 
@@ -71,7 +71,7 @@ def open_export(path: Path) -> Iterator[Record]:
 
 def _entry(row: Head | Checkpoint | Entry) -> Entry:
     if not isinstance(row, Entry):
-        raise ValueError("a line of another type stands among the entries")
+        raise ValueError("a line of another table stands among the entries")
     return row
 
 
@@ -79,7 +79,7 @@ def _row(line: bytes) -> Head | Checkpoint | Entry:
     """Raises ValueError for anything but a line as `_line` writes it."""
     try:
         values = json.loads(line)
-        kind = _TYPES[values.pop("type")]
+        kind = _TABLES[values.pop("table")]
         row: Head | Checkpoint | Entry = kind(**values)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{line[:60]!r} is no line of an export ({type(error).__name__})") from None
@@ -89,5 +89,5 @@ def _row(line: bytes) -> Head | Checkpoint | Entry:
 
 
 def _line(row: Head | Checkpoint | Entry) -> bytes:
-    values = {"type": _NAMES[type(row)], **row._asdict()}
+    values = {"table": _NAMES[type(row)], **row._asdict()}
     return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"

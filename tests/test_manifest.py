@@ -4,6 +4,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +120,36 @@ def _copy(folder: Path, to: Path) -> Path:
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(folder, to)
     return to
+
+
+def _without_opslib(folder: Path, *key: str) -> str:
+    """What docs/verify_audit.py says; whatever ends it counts as a no."""
+    script = Path(__file__).parents[1] / "docs" / "verify_audit.py"
+    run = subprocess.run([sys.executable, "-I", str(script), str(folder), *key], capture_output=True, text=True)
+    assert (run.returncode == 0) == run.stdout.startswith("intact"), run
+    return run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS)
+def test_the_script_without_opslib_finds_it_too(folder: Path, tmp_path: Path, mutate: Mutation) -> None:
+    """Three of each kind, each in a process of its own."""
+    for seed in range(3):
+        changed = _copy(folder, tmp_path / "changed")
+        mutate(changed, random.Random(f"{mutate.__name__} {seed}"))
+        assert not _without_opslib(changed).startswith("intact"), (mutate, seed)
+
+
+def test_the_script_without_opslib_takes_a_good_folder(folder: Path, signer: Signer) -> None:
+    """With or without the key it must be signed with; it names the ledger's head."""
+    assert LEDGER.head in _without_opslib(folder)
+    assert _without_opslib(folder, signer.public_key).startswith("intact: 3 files")
+    assert "another key" in _without_opslib(folder, "ed25519:" + "0" * 64)
+    assert "opslib" not in {line.split()[1] for line in _imports()}
+
+
+def _imports() -> list[str]:
+    lines = (Path(__file__).parents[1] / "docs" / "verify_audit.py").read_text().splitlines()
+    return [line for line in lines if line.startswith(("import", "from"))]
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS)

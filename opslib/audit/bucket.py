@@ -1,4 +1,4 @@
-"""The findings about the bucket, as sections of the report. `report` is `opslib.validator.bucket.Report` as JSON."""
+"""The bucket, as a section of the report, from `opslib.validator.bucket.Report` as JSON and its findings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
 from opslib.validator.render import ORDER, counts
 
 
-def blocks(report: dict[str, Any] | None) -> Sequence[Block]:
+def blocks(report: dict[str, Any] | None, found: Sequence[dict[str, Any]]) -> Sequence[Block]:
     """Each check with its answer, worst first; what to do; the calls that the answers rest on; the four clocks."""
     if report is None:
         return [Prose("The bucket was not checked.")]
-    findings = sorted(report["findings"], key=lambda finding: ORDER.index(finding["verdict"]))
+    findings = sorted(found, key=lambda finding: ORDER.index(finding["verdict"]))
     caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     answers: list[list[Cell]] = [
         [one["title"], Mark(one["verdict"].replace("_", " ")), one["cause"], one["severity"], one["source"]]
@@ -26,10 +26,10 @@ def blocks(report: dict[str, Any] | None) -> Sequence[Block]:
         for one in findings
         for call in one["evidence"]
     ]
-    shown: list[Block] = [
-        Prose("Each check with its answer, worst first."),
-        Table(caption, ("Check", "Verdict", "Why", "Severity", "Source"), answers, (25, 13, 30, 11, 21)),
-    ]
+    shown: list[Block] = [Prose("Each check with its answer, worst first.")]
+    if note := report.get("note"):
+        shown.append(Prose(f"{report['title']} (sources as of {report['as_of']}). {note}"))
+    shown.append(Table(caption, ("Check", "Verdict", "Why", "Severity", "Source"), answers, (25, 13, 30, 11, 21)))
     if to_do:
         shown.append(Table("What is not well, and what to do", ("Check", "Risk", "Fix"), to_do, (3, 4, 4)))
     head = ("Check", "Call", "When (UTC)", "Answer", "Request id")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
 _LINE_STYLES = {50: "-", 95: "--", 99: ":"}
+_MOST_EVENTS = 8
 # 95 % of a normal distribution lies within this many standard deviations.
 _Z_95 = 1.959964
 
@@ -199,36 +200,76 @@ def retention_chart(clocks: Mapping[str, Any]) -> Chart:
     return _retention_chart(json.dumps(clocks, sort_keys=True))
 
 
+@dataclass(frozen=True)
+class _Event:
+    """What a lifecycle rule does, on a row of its own."""
+
+    day: int
+    words: str
+    early: bool
+
+
 @lru_cache(maxsize=8)
 def _retention_chart(text: str) -> Chart:
     clocks = json.loads(text)
-    lock = (clocks["lock"] or {}).get("days", 0)
-    bars = {"policy keeps": clocks["policy_days"], "target keeps": clocks["target_days"], "Object Lock holds": lock}
-    events = [(one["day"], one["kind"], one["rule"]) for one in clocks["losses"]]
+    lock = clocks["lock"] or {"mode": "", "days": 0}
+    held = f"{lock['mode']} " if lock["days"] else ""
+    bars = {
+        "policy keeps": (clocks["policy_days"], ""),
+        "target keeps": (clocks["target_days"], ""),
+        "Object Lock holds": (lock["days"], held),
+    }
+    events, removed = _events(clocks), clocks["removed"]
     wanted = clocks["target_days"] or clocks["policy_days"] or 0
-    said = [f"{name} {days} days" if days else f"{name}: nothing" for name, days in bars.items()]
-    said += [f"rule {rule}: {kind} on day {day}" for day, kind, rule in events] or [
-        "no lifecycle rule touches recordings"
-    ]
-    removed = clocks["removed"]
+    said = [f"{name} {more}{days} days" if days else f"{name}: nothing" for name, (days, more) in bars.items()]
+    said += [f"{event.words} on day {event.day}{', too early' * event.early}" for event in events]
+    said += [] if events else ["no lifecycle rule touches recordings"]
     said.append(f"the bytes are gone on day {removed}" if removed is not None else "the bytes are never removed")
-    longest = max([*(days or 0 for days in bars.values()), *(day for day, _, _ in events), removed or 0, 1])
+    longest = max([*(days or 0 for days, _ in bars.values()), *(event.day for event in events), removed or 0, 1])
+    end = longest * 1.12
 
     def draw(axes: "Axes") -> None:
-        for row, (name, days) in enumerate(bars.items()):
-            axes.barh(row, days or 0, color=_BLUE if name != "Object Lock holds" else _GREY, height=0.5)
-            axes.annotate(f"{days or 0} d", (days or 0, row), (4, 0), textcoords="offset points", va="center")
-        for day, kind, _ in events:
-            early = kind != "archived" and day < wanted
-            axes.plot(day, 3, marker="X" if early else "o", markersize=9, color=_ORANGE if early else _GREY)
-            axes.annotate(f"{kind}, {day} d", (day, 3), (0, 9), textcoords="offset points", ha="center")
+        shown = [*bars, *(event.words for event in events), "the bytes are there"]
+        for row, (name, (days, more)) in enumerate(bars.items()):
+            axes.barh(row, days or 0, color=_GREY if name == "Object Lock holds" else _BLUE, height=0.5)
+            _label(axes, days or 0, row, f"{more}{days} days" if days else "nothing", longest, on_bar=True)
+        for row, event in enumerate(events, len(bars)):
+            mark, colour = ("X", _ORANGE) if event.early else ("o", _GREY)
+            axes.plot(event.day, row, marker=mark, markersize=9, color=colour, clip_on=False, zorder=3)
+            _label(axes, event.day, row, f"day {event.day}{', too early' * event.early}", longest)
+        last = len(shown) - 1
+        axes.barh(last, end if removed is None else removed, color=_BLUE, alpha=0.35, height=0.5)
+        _label(axes, removed or 0, last, "never removed" if removed is None else f"gone on day {removed}", longest)
         if wanted:
-            axes.axvline(wanted, color=_ORANGE, linestyle="--")
-        axes.set_yticks(range(4), [*bars, "lifecycle"])
-        axes.set(xlim=(0, longest * 1.15), ylim=(-0.7, 3.7), xlabel="days after the recording was made")
+            axes.axvline(wanted, color=_ORANGE, linestyle="--", zorder=0)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.set(xlim=(0, end), ylim=(len(shown) - 0.4, -0.6), xlabel="days after the recording was made")
         axes.set_title("dashed: until then recordings must stay; ✖: too early")
 
-    return Chart("How long a recording stays", "; ".join(said), _png(draw, columns=1, rows=4))
+    return Chart("How long a recording stays", "; ".join(said), _png(draw, columns=1, rows=len(bars) + len(events) + 1))
+
+
+def _events(clocks: Mapping[str, Any]) -> list[_Event]:
+    """The losses, earliest first; a bucket may have 1,000 rules, of which the first few tell the story."""
+    found = [
+        _Event(one["day"], f"rule {_short(one['rule'])}: {one['kind']}", one in clocks.get("early", []))
+        for one in clocks["losses"]
+    ]
+    return sorted(found, key=lambda event: (not event.early, event.day))[:_MOST_EVENTS]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:23]}…"
+
+
+def _label(axes: "Axes", day: float, row: int, words: str, longest: float, *, on_bar: bool = False) -> None:
+    """Beside the end of a bar or a mark: to its right, or to its left where there is no room."""
+    left = day > 0.7 * longest
+    style: dict[str, Any] = {"color": "white" if left and on_bar else "black", "va": "center", "zorder": 4}
+    if not (left and on_bar):
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+    style["ha"] = "right" if left else "left"
+    axes.annotate(words, (day, row), (-9 if left else 9, 0), textcoords="offset points", **style)
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:

@@ -156,7 +156,7 @@ def _bucket(facts: Facts) -> Iterator[Verdict]:
         yield first
         yield from (Verdict(title, "UNKNOWN", f"not looked at: {first.why}", first.entries) for title in titles[1:])
         return
-    found = {finding["check"]: finding for finding in report["findings"]}
+    found = {finding["check"]: finding for finding in facts.findings()}
     for control in BUCKET_CONTROLS:
         own = [found.pop(check) for check in (*control.main, *control.also) if check in found]
         yield _of_checks(control, own, end.seq)

@@ -83,8 +83,9 @@ class Facts:
         return self.entries(*_STEP_KINDS)
 
     def findings(self) -> list[dict[str, Any]]:
-        """The findings of the last look at the bucket; none when it never came to an end with findings."""
-        return list((self.bucket_report() or {"findings": []})["findings"])
+        """The findings of the last look at the bucket, also those not checked; none when it never came to an end."""
+        report = self.bucket_report() or {}
+        return [*report.get("findings", ()), *report.get("not_checked", ())]
 
     def bucket_report(self) -> dict[str, Any] | None:
         """What the last look at the bucket found, see `opslib.validator.bucket.Report.as_json`."""
@@ -97,7 +98,7 @@ class Facts:
         given = [
             entry
             for entry in self.entries("approval")
-            if entry.seq < int(apply.id) and entry.data["checksum"] == apply.plan.checksum
+            if entry.seq < int(apply.id) and entry.data["checksum"] == apply.checksum
         ]
         return given[-1] if given else None
 

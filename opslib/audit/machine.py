@@ -60,7 +60,12 @@ def report_json(facts: Facts, before: Facts | None) -> str:
         "verdicts": {"compliance": asdict(controls.compliance(found)), "http": asdict(http)},
         "controls": [asdict(verdict) for verdict in found],
         "plans": [
-            {"entries": [int(one.id), one.last_seq], "outcome": controls.outcome(one), **one.plan.as_json()}
+            {
+                "entries": [int(one.id), one.last_seq],
+                "outcome": controls.outcome(one),
+                **one.plan.as_json(),
+                "checksum": one.checksum,
+            }
             for one in facts.applies
         ],
         "bucket": facts.bucket_report(),

@@ -85,6 +85,10 @@ class AuditReport:
             "Started (UTC)": started.at,
             "Last entry (UTC)": last_at,
             "By": f"{about['user']} on {about['host']}",
+            **{
+                f"Taken up again by, entry {entry.seq}": f"{entry.data['user']} on {entry.data['host']}, {entry.at}"
+                for entry in self.facts.entries("run.resumed")
+            },
             "Org": org.get("org_id") or "not named",
             "Org's API": org.get("api_url", "no data"),
             "Backend": about.get("backend", "no data"),
@@ -108,7 +112,7 @@ class AuditReport:
 
     def bucket(self) -> Section:
         """Every check of the bucket, with what it rests on, and how long a recording stays."""
-        return Section("The bucket", bucket.blocks(self.facts.bucket_report()))
+        return Section("The bucket", bucket.blocks(self.facts.bucket_report(), self.facts.findings()))
 
     def plans(self) -> Section:
         """Each plan that was carried out, who approved it and how it ended; without one, the last plan made."""
@@ -116,7 +120,7 @@ class AuditReport:
         first_with: dict[str, int] = {}
         for number, apply in enumerate(self.facts.applies, 1):
             blocks.append(self._apply(number, apply))
-            first = first_with.setdefault(apply.plan.checksum, number)
+            first = first_with.setdefault(apply.checksum, number)
             blocks += _plan(apply.plan.as_json()) if first == number else [Prose(f"The plan is that of apply {first}.")]
         if not self.facts.applies:
             end = self.facts.last_end("plan")
@@ -132,7 +136,7 @@ class AuditReport:
         rows: dict[str, Cell] = {
             "Begun (UTC)": apply.at,
             "By": apply.user,
-            "Plan's checksum (SHA-256)": Code(apply.plan.checksum),
+            "Plan's checksum (SHA-256)": Code(apply.checksum),
             "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "no approval is in this run",
             "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
             "Reason given": consent.get("reason") or "none",
@@ -273,4 +277,8 @@ def _plan(plan: dict[str, Any]) -> Sequence[Block]:
     if plan["unsafe"]:
         rows = [[one["name"], one["why"]] for one in plan["unsafe"]]
         blocks.append(Table("Unsafe, needs consent", ("Name", "What it means"), rows, (1, 3)))
+    if notes := plan.get("notes"):
+        parts = [note.partition(": ") for note in notes]
+        rows = [[part, what] for part, _, what in parts]
+        blocks.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
     return blocks

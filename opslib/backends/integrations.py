@@ -25,10 +25,12 @@ _CONFIG = _ONE + "/config/current"
 _TYPES = INTEGRATIONS + "/types"
 _SCHEMA = _TYPES + "/{id}/configschemas/properties"
 
-# Tries to make an object, and to write a configuration that somebody else writes at the same time.
+# How often an object is sent to be made.
 _TRIES = 3
-# How long an object may take to appear in a list after it was made (seconds).
+# How long an object that was made may take to appear in a list, when its answer was lost (seconds).
 APPEARS_WITHIN_S = 5.0
+# How long reads may show what was before a write (seconds): the API is eventually consistent.
+SETTLES_WITHIN_S = 30.0
 # How long an integration may take to be switched on (seconds).
 _ACTIVE_WITHIN_S = 60.0
 _POLL_S = 0.25
@@ -84,24 +86,21 @@ class Integrations:
 
     async def whole(self, id: str) -> JSON | None:
         """One integration together with its configuration; `version` is the configuration's. None: gone."""
-        try:
-            entity = await self._client.request("GET", _ONE, ids={"id": id})
-        except NotFound:
-            return None
-        return _composed(entity, await self._config(id))
+        entity = await self._entity(id)
+        return _composed(entity, await self._config(id)) if entity else None
 
     async def name(self, id: str) -> str | None:
         """What an integration is called; None when it is gone."""
-        try:
-            return str((await self._client.request("GET", _ONE, ids={"id": id}))["name"])
-        except NotFound:
-            return None
+        entity = await self._entity(id)
+        return str(entity["name"]) if entity else None
 
-    async def put(self, id: str | None, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-        """Make it (where `id` is None), configure it, switch it as wanted and wait until it is."""
-        if id is None:
-            new = {"name": body["name"], "integrationType": body["integrationType"]}
-            id = str((await create(self._client, INTEGRATIONS, new, find))["id"])
+    async def make(self, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
+        """An integration that does nothing yet; `find` looks for it when the answer is lost."""
+        new = {"name": body["name"], "integrationType": body["integrationType"]}
+        return await create(self._client, INTEGRATIONS, new, find)
+
+    async def put(self, id: str, body: JSON) -> JSON:
+        """Configure it, switch it as wanted and wait until it is."""
         config = await self._configure(id, body)
         return _composed(await self._switch(id, body["intendedState"]), config)
 
@@ -120,7 +119,8 @@ class Integrations:
 
     async def _configure(self, id: str, body: JSON) -> JSON:
         """Write the configuration over the version that is there now; another one meanwhile: read again."""
-        for _ in range(_TRIES):
+        until = _now() + SETTLES_WITHIN_S
+        while True:
             current = await self._config(id)
             config = {
                 "name": body["name"],
@@ -132,33 +132,37 @@ class Integrations:
             }
             try:
                 return await self._client.request("PUT", _CONFIG, ids={"id": id}, json=config)
-            except (Conflict, InvalidRequest, NotFound) as error:
-                # Genesys says a conflict as 409 or as 400; and a new integration may not be there for every reader.
-                if isinstance(error, InvalidRequest) and "version" not in error.cause.lower():
+            except (Conflict, InvalidRequest) as error:
+                # Genesys says a conflict as 409, or as 400 with these words.
+                if (isinstance(error, InvalidRequest) and "version" not in error.cause.lower()) or _now() > until:
                     raise
-                failure = error
             await asyncio.sleep(_POLL_S)
-        raise failure
 
     async def _switch(self, id: str, state: str) -> JSON:
         # Asking twice for a state does no harm.
         await self._client.request("PATCH", _ONE, ids={"id": id}, json={"intendedState": state}, repeatable=True)
-        deadline = asyncio.get_running_loop().time() + _ACTIVE_WITHIN_S
+        until = _now() + _ACTIVE_WITHIN_S
         while True:
-            entity = await self._client.request("GET", _ONE, ids={"id": id})
+            entity = await self._entity(id) or {}
             reported = entity.get("reportedState") or {}
-            code = reported.get("code", "unknown")
-            if entity.get("intendedState") == state and (state != "ENABLED" or code == "ACTIVE"):
+            code = reported.get("code", "nothing")
+            arrived = entity.get("intendedState") == state
+            if arrived and (state != "ENABLED" or code == "ACTIVE"):
                 return entity
-            failed = code == "ERROR" and entity.get("intendedState") == state
-            if failed or asyncio.get_running_loop().time() > deadline:
+            if (arrived and code == "ERROR") or _now() > until:
                 said = (reported.get("detail") or {}).get("message") or reported.get("effective") or "nothing more"
                 raise UnexpectedAnswer(
-                    f"Integration {entity.get('name')} did not become active",
+                    f"Integration {entity.get('name', id)} did not become active",
                     cause=f"Genesys reports {code}: {said}",
                     fix="correct what the cause names, such as the role's trust policy or the bucket, then try again",
                 )
             await asyncio.sleep(_POLL_S)
+
+    async def _entity(self, id: str) -> JSON | None:
+        try:
+            return await self._client.request("GET", _ONE, ids={"id": id})
+        except NotFound:
+            return None
 
 
 async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
@@ -168,8 +172,8 @@ async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callabl
             return await client.request("POST", endpoint, json=body)
         except (ServerFailure, ConnectionFailed) as error:
             failure: ServerFailure | ConnectionFailed = error
-        deadline = asyncio.get_running_loop().time() + APPEARS_WITHIN_S
-        while asyncio.get_running_loop().time() < deadline:
+        until = _now() + APPEARS_WITHIN_S
+        while _now() < until:
             if found := await find():
                 return found
             await asyncio.sleep(_POLL_S)
@@ -213,20 +217,21 @@ def filled(template: Mapping[str, Any], values: Mapping[str, str]) -> JSON:
 
 def checked_properties(properties: JSON, schema: JSON, type_id: str) -> JSON:
     """The properties with the schema's defaults. Raises InvalidInput when they do not fit the schema."""
-    from jsonschema import Draft7Validator
-    from jsonschema.validators import validator_for
+    import fastjsonschema
 
-    known = schema.get("properties") or {}
-    defaults = {name: spec["default"] for name, spec in known.items() if isinstance(spec, dict) and "default" in spec}
-    whole = defaults | properties
-    problems = [error.message for error in validator_for(schema, Draft7Validator)(schema).iter_errors(whole)]
-    if problems:
+    try:
+        whole: JSON = fastjsonschema.compile(schema)(properties)
+    except fastjsonschema.JsonSchemaValueException as error:
         raise InvalidInput(
             f"The properties do not fit integration type {type_id}",
-            cause="; ".join(problems),
+            cause=str(error.message).replace("data", "properties", 1),
             fix="correct the onboarding, or give target.properties in the schema's own names; nothing was sent",
-        )
+        ) from None
     return whole
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _composed(entity: JSON, config: JSON) -> JSON:

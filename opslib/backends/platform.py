@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from opslib.backends import JSON, Item, Kind, Meaning, leaves, only
-from opslib.backends.integrations import Integrations, checked_properties, create, filled, names_of
+from opslib.backends.integrations import (
+    SETTLES_WITHIN_S,
+    Integrations,
+    checked_properties,
+    create,
+    filled,
+    names_of,
+)
 from opslib.backends.policies import (
     MARK,
     by_reference,
@@ -44,6 +51,15 @@ _SERVER_OWNED = frozenset(
 )
 
 
+# What holds where a type of integration has no property for a field.
+_OTHERWISE = {
+    "region": "Genesys finds the bucket by its name",
+    "path_prefix": "Genesys writes below its organisation's id",
+    "encryption": "the bucket's own default encryption counts",
+    "external_id": "Genesys uses its organisation's id",
+}
+
+
 class PlatformBackend:
     """Reads and writes S3 integrations, retention policies and EventBridge integrations through one client."""
 
@@ -55,6 +71,8 @@ class PlatformBackend:
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}
         self._policy_errors: list[str] = []
+        # What was made a moment ago, by kind and name: its id and until when a list may not show it.
+        self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_platform"):
@@ -110,29 +128,31 @@ class PlatformBackend:
                 target=exports[0].get("name") if exports else None,
                 enabled=body.get("enabled", False),
                 everything=matches_everything(body),
-                ours=MARK in body.get("description", ""),
+                ours=MARK in (body.get("description") or ""),
             )
-        enabled, ours = body.get("intendedState") == "ENABLED", MARK in body.get("notes", "")
+        enabled, ours = body.get("intendedState") == "ENABLED", MARK in (body.get("notes") or "")
         if kind == "webhook":
             return Meaning(enabled=enabled, ours=ours)
-        properties = body.get("properties", {})
+        properties = body.get("properties") or {}
         bucket, region, *access = (
             properties.get(self._carried.get(name, "")) for name in ("bucket", "region", "role_arn", "external_id")
         )
         return Meaning(bucket=bucket, region=region, access=tuple(access), enabled=enabled, ours=ours)
 
     def writable(self, answer: JSON) -> JSON:
-        body: JSON = _pruned({key: value for key, value in answer.items() if key not in _SERVER_OWNED})
+        body = copy.deepcopy({key: value for key, value in answer.items() if key not in _SERVER_OWNED})
         for part in [*parts(body), body]:
-            if "conditions" in part:
+            if part.get("conditions"):
                 part["conditions"] = by_reference(part["conditions"])
-        if "integrationType" in body:
-            body["integrationType"] = {"id": body["integrationType"]["id"]}
+        for reference in [*exported_to(body), *([body["integrationType"]] if "integrationType" in body else [])]:
+            kept = "id" if "id" in reference else "name"
+            for key in reference.keys() - {kept}:
+                del reference[key]
         return body
 
     def comparable(self, answer: JSON) -> JSON:
-        ordered: JSON = _ordered({key: value for key, value in self.writable(answer).items() if key in _OURS})
-        return ordered
+        normal: JSON = _normal({key: value for key, value in self.writable(answer).items() if key in _OURS})
+        return normal
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
         """Each field is as it was or as it should be; a new object may be switched off still."""
@@ -152,15 +172,20 @@ class PlatformBackend:
             return await self._whole(kind, found["id"]) if found else None
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+        remembered = (kind, id) in self._made
         async with self._client.operation(f"write_{kind}"):
-            found = await self._find(kind, id)
-            if kind == "policy":
-                return await self._write_policy(id, found, await self._with_ids(body))
-            return await self.integrations.put(found["id"] if found else None, body, lambda: self._find(kind, id))
+            try:
+                return await self._write(kind, id, body)
+            except NotFound:
+                if not remembered:
+                    raise
+            del self._made[kind, id]  # somebody has removed what we made a moment ago
+            return await self._write(kind, id, body)
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
             found = await self._find(kind, id)
+            self._made.pop((kind, id), None)
             if found is None:
                 return
             if kind != "policy":
@@ -248,29 +273,35 @@ class PlatformBackend:
             )
         return {**{key: value for key, value in there.items() if key not in _OURS}, **body}
 
-    async def _write_policy(self, name: str, found: JSON | None, body: JSON) -> JSON:
-        """Made disabled, and enabled last; what exists is replaced as a whole, so it is read first."""
-        answer: JSON | None = None
+    async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:
+        if kind == "policy":
+            return await self._write_policy(name, await self._with_ids(body))
+        found = await self._find(kind, name)
         if found is None:
-            answer = await create(
-                self._client, POLICIES, {**body, "enabled": False}, lambda: self._find("policy", name)
-            )
-            found = answer
-        if not answer or self.comparable(answer) != self.comparable({**body, "enabled": False}):
-            current = await self._client.request("GET", _POLICY, ids={"id": found["id"]})
+            found = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
+        return await self.integrations.put(found["id"], body)
+
+    async def _write_policy(self, name: str, body: JSON) -> JSON:
+        """Made disabled, and enabled last; what exists is replaced as a whole, so it is read first."""
+        found, new = await self._find("policy", name), {**body, "enabled": False}
+        if found is None:
+            made = await create(self._client, POLICIES, new, lambda: self._find("policy", name))
+            found = self._note_made("policy", made)
+        if self.comparable(found) != self.comparable(new):
+            current = await self._policy(found["id"]) or {}
             kept = {key: value for key, value in current.items() if key not in _OURS | _SERVER_OWNED}
-            on = bool(current.get("enabled")) and body["enabled"]
-            answer = await self._client.request(
-                "PUT", _POLICY, ids={"id": found["id"]}, json={**kept, **body, "enabled": on}
-            )
-        if body["enabled"] and not answer.get("enabled"):
-            answer = await self._client.request(
-                "PATCH", _POLICY, ids={"id": found["id"]}, json={"enabled": True}, repeatable=True
-            )
-        return answer
+            whole = {**kept, **body, "enabled": bool(current.get("enabled")) and body["enabled"]}
+            found = await self._client.request("PUT", _POLICY, ids={"id": found["id"]}, json=whole)
+        if body["enabled"] and not found.get("enabled"):
+            enabled = {"enabled": True}
+            found = await self._client.request("PATCH", _POLICY, ids={"id": found["id"]}, json=enabled, repeatable=True)
+        return found
 
     async def _find(self, kind: Kind, name: str) -> JSON | None:
-        """The one with the name. Raises Conflict when there are several."""
+        """The one with the name; also one that was made just now and that no list shows yet.
+
+        Raises Conflict when there are several.
+        """
         found = [one for one in await self._listed(kind) if one.get("name") == name]
         if len(found) > 1:
             raise Conflict(
@@ -278,7 +309,14 @@ class PlatformBackend:
                 cause=f"their ids are {', '.join(one['id'] for one in found)}; opslib cannot know which one is meant",
                 fix="rename or remove all but one in Genesys Cloud; nothing was written",
             )
-        return found[0] if found else None
+        if found:
+            return found[0]
+        id, until = self._made.get((kind, name), ("", 0.0))
+        return {"id": id, "name": name} if asyncio.get_running_loop().time() < until else None
+
+    def _note_made(self, kind: Kind, made: JSON) -> JSON:
+        self._made[kind, made["name"]] = made["id"], asyncio.get_running_loop().time() + SETTLES_WITHIN_S
+        return made
 
     async def _listed(self, kind: Kind) -> Sequence[JSON]:
         if kind == "policy":
@@ -293,17 +331,20 @@ class PlatformBackend:
     async def _whole(self, kind: Kind, id: str) -> JSON | None:
         if kind != "policy":
             return await self.integrations.whole(id)
-        try:
-            policy = await self._client.request("GET", _POLICY, ids={"id": id})
-        except NotFound:
-            return None
-        references = exported_to(policy)
+        policy = await self._policy(id)
+        references = exported_to(policy or {})
         names = {id: await self.integrations.name(id) for id in {one["id"] for one in references}}
         for reference in references:
             if name := names[reference["id"]]:
                 reference.clear()
                 reference["name"] = name
         return policy
+
+    async def _policy(self, id: str) -> JSON | None:
+        try:
+            return await self._client.request("GET", _POLICY, ids={"id": id})
+        except NotFound:
+            return None
 
     async def _with_ids(self, body: JSON) -> JSON:
         """A policy with its integrations by id, as it goes to the wire."""
@@ -355,18 +396,12 @@ def _feed_values(feed: JSON) -> JSON:
     }
 
 
-def _pruned(value: Any) -> Any:
-    """Without what says nothing: a server may fill in null and empty lists for what was left out."""
+def _normal(value: Any) -> Any:
+    """Lists in order, and without null and what is empty: a server may fill that in for what was left out."""
     if isinstance(value, dict):
-        inside = {key: _pruned(one) for key, one in value.items()}
-        return {key: one for key, one in inside.items() if one is not None and one not in ({}, [])}
-    return [_pruned(one) for one in value] if isinstance(value, list) else value
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _ordered(one) for key, one in value.items()}
-    return sorted((_ordered(one) for one in value), key=_plain) if isinstance(value, list) else value
+        inside = {key: _normal(one) for key, one in value.items()}
+        return {key: one for key, one in inside.items() if one not in (None, "", {}, [])}
+    return sorted((_normal(one) for one in value), key=_plain) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> str:

@@ -233,4 +233,4 @@ def _shrinks(before: Meaning, after: Meaning) -> bool:
 
 
 def _unordered(value: Any) -> Any:
-    return sorted(value, key=rfc8785.dumps) if isinstance(value, list) else value
+    return sorted(value, key=rfc8785.dumps) or None if isinstance(value, list) else value

@@ -22,14 +22,16 @@ def validated(model: type[Model], body: bytes) -> Model:
 
 
 def refusal(error: ValidationError) -> ApiError:
+    """`invalid.value`, unless the first problem brings a code of Genesys's own, which has a dot in it."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     if problems[0]["type"] == "json_invalid":
         return ApiError(400, "The request could not be understood by the server due to malformed syntax.")
+    first = problems[0]["type"]
     fields = [(".".join(map(str, problem["loc"])) or "body", problem) for problem in problems]
     return ApiError(
         400,
         "{problems}",
-        code="invalid.value",
+        code=first if "." in first else "invalid.value",
         params={"problems": "; ".join(f"{field}: {problem['msg']}" for field, problem in fields)},
         details=[{"errorCode": problem["type"], "fieldName": field} for field, problem in fields],
     )

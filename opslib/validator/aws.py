@@ -104,7 +104,7 @@ class Aws:
         if name == "HeadBucket":
             answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
         data = _plain(answer)
-        return Answer(data, Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId"), data))
+        return Answer(data, Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, data))
 
     def _client(self, service: Service, region: str) -> Any:
         with self._lock:  # making a client is not safe in threads
@@ -158,7 +158,7 @@ def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> A
     answer = error.response
     meta = answer.get("ResponseMetadata", {})
     code = str(answer.get("Error", {}).get("Code") or meta.get("HTTPStatusCode", ""))
-    evidence = Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId"), code)
+    evidence = Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, code)
     head = name == "HeadBucket"  # it has no body, so its code is the status
     if code in _ABSENT or (head and code == "404"):
         return Answer(None, evidence)

@@ -52,10 +52,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Lock:
-    """The bucket's default Object Lock: how it is held, and for how many days; 0 without a default."""
+    """The bucket's default Object Lock: how it is held, and for how many days; 0 without a default.
+
+    A lock in years has `days` if each has 365, and `most_days` if they are calendar years: AWS does not say which.
+    """
 
     mode: Literal["GOVERNANCE", "COMPLIANCE", ""] = ""
     days: int = 0
+    most_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -187,14 +191,16 @@ def archived_early(found: Sequence[Loss], playable_days: int) -> list[Loss]:
 
 
 def parse_lock(configuration: Mapping[str, Any] | None) -> Lock | None:
-    """The default of GetObjectLockConfiguration's answer; None without Object Lock. A year counts as 365 days, since
-    AWS does not say how it counts: the shorter reading is the safe one."""
+    """The default of GetObjectLockConfiguration's answer; None without Object Lock."""
     lock = (configuration or {}).get("ObjectLockConfiguration") or {}
     if lock.get("ObjectLockEnabled") != "Enabled":
         return None
     default = (lock.get("Rule") or {}).get("DefaultRetention") or {}
-    days = int(default.get("Days") or 365 * int(default.get("Years") or 0))
-    return Lock(default.get("Mode", ""), days) if days else Lock()
+    days, years = int(default.get("Days") or 0), int(default.get("Years") or 0)
+    if not days and not years:
+        return Lock()
+    leap_days = (years + 3) // 4  # at most, in as many years one after another
+    return Lock(default.get("Mode", ""), days + 365 * years, days + 365 * years + leap_days)
 
 
 @dataclass(frozen=True)

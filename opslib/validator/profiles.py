@@ -70,13 +70,12 @@ def profiles_of(check: str) -> dict[str, str]:
     return {name: row.level for name, row in found if row}
 
 
-@cache
 def load_profile(name: str) -> Profile:
     """A profile by name, or from a YAML file by path. Raises InvalidInput."""
     path = Path(name)
     if name in BUILT_IN:
-        text = files("opslib.validator").joinpath("profile_files", f"{name}.yaml").read_text(encoding="utf-8")
-    elif path.suffix in (".yaml", ".yml") and path.is_file():
+        return _built_in(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
         text = path.read_text(encoding="utf-8")
     else:
         raise InvalidInput(
@@ -84,6 +83,15 @@ def load_profile(name: str) -> Profile:
             cause="neither a profile of the kit nor a YAML file",
             fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was sent",
         )
+    return _parsed(name, text)
+
+
+@cache
+def _built_in(name: str) -> Profile:
+    return _parsed(name, files("opslib.validator").joinpath("profile_files", f"{name}.yaml").read_text("utf-8"))
+
+
+def _parsed(name: str, text: str) -> Profile:
     try:
         return Profile.model_validate(yaml.safe_load(text))
     except ValidationError as error:

@@ -9,6 +9,7 @@ from opslib.html import ICONS, Html, table, text, verdict
 # What needs attention comes first.
 ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
 _TO_MEND = ORDER[:3]
+_SEVERITIES = ("critical", "high", "medium", "low")
 _WIDTH = 28
 
 Copy = Callable[[str], str]
@@ -33,12 +34,12 @@ def counts(report: dict[str, Any]) -> str:
 def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings and what was not checked, worst first."""
     every = [*report["findings"], *report.get("not_checked", ())]
-    return sorted(every, key=lambda finding: ORDER.index(finding["verdict"]))
+    return sorted(every, key=lambda one: (ORDER.index(one["verdict"]), _SEVERITIES.index(one["severity"])))
 
 
 def code(source: str) -> str:
     """A command or document as HTML; a click selects all of it, to be copied."""
-    style = "white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
+    style = "display:block;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
     return f'<code style="{style}">{text(source)}</code>' if source else ""
 
 
@@ -51,17 +52,23 @@ def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bo
     shown = [
         (
             finding["title"],
-            verdict(_words(finding["verdict"])),
+            _verdict(finding),
             finding["cause"],
-            finding["severity"],
             _details(finding, evidence=evidence, code=code),
         )
         for finding in rows(report)
         if finding["verdict"] in only
     ]
     caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
-    found = table(caption, ("Check", "Verdict", "Why", "Severity", "More"), shown).html
+    found = table(caption, ("Check", "Verdict", "Why", "More"), shown).html
     return Html(f"{found}<p>{text(_note(report))}</p>", as_text(report))
+
+
+def _verdict(finding: dict[str, Any]) -> Html:
+    """The word, and, where something is to be mended, how grave it is."""
+    word = verdict(_words(finding["verdict"]))
+    grave = f"<br><small>{text(finding['severity'])}</small>" if finding["verdict"] in _TO_MEND else ""
+    return Html(f"{word.html}{grave}", word.plain)
 
 
 def _note(report: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ class StepCard:
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
         self._progress, self._status, self._result, self._trouble = (w.HTML() for _ in range(4))
-        self._findings = FindingsView() if step_name == "validate_bucket" else None
+        self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
         self.widget = w.VBox(
             [
                 w.HTML(close(heading(self._step.title, help))),

@@ -34,9 +34,12 @@ def bucket_report(**verdicts: str) -> dict[str, Any]:
     findings = [finding(name, words.get(name, "PASS")) for name in CHECKS if words.get(name) != "absent"]
     counts = {word: sum(one["verdict"] == word for one in findings) for word in {one["verdict"] for one in findings}}
     return {
-        "bucket": "b", "region": "us-east-1", "prefix": "", "profile": "baseline", "retention_days": 365,
-        "at": "2026-11-24T08:00:00.000Z", "verdict": "PASS", "counts": counts, "findings": findings,
-        "clocks": {"policy_days": 365, "target_days": 365, "lock": None, "losses": [], "removed": None},
+        "bucket": "b", "region": "us-east-1", "prefix": "", "profile": "baseline", "title": "Good practice",
+        "note": "No law.", "as_of": "2026-11-23", "retention_days": 365,
+        "at": "2026-11-24T08:00:00.000Z", "verdict": "PASS", "counts": counts,
+        "findings": [one for one in findings if one["verdict"] != "not_checked"],
+        "not_checked": [one for one in findings if one["verdict"] == "not_checked"],
+        "clocks": {"policy_days": 365, "target_days": 365, "lock": None, "losses": [], "early": [], "removed": None},
     }  # fmt: skip
 
 

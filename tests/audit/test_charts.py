@@ -7,6 +7,7 @@ from PIL import Image
 from opslib.audit.charts import (
     Chart,
     latency_chart,
+    retention_chart,
     steps_chart,
     success_chart,
     timeline_chart,
@@ -108,3 +109,22 @@ def test_pictures_are_reproducible(draw: Callable[..., Chart]) -> None:
 def test_wilson_interval(good: int, total: int, low: float, high: float) -> None:
     """The published examples."""
     assert wilson_interval(good, total) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+def test_retention_chart_says_what_is_lost_and_when() -> None:
+    """All four clocks in words, the losses that come too early first, and when the bytes are gone."""
+    early = {"kind": "hidden", "day": 30, "rule": "cheap <b>", "part": "", "on": None, "prefix": ""}
+    late = early | {"kind": "archived", "day": 9, "rule": "a-rule-with-a-very-long-name-indeed"}
+    clocks = {"policy_days": 90, "target_days": 365, "lock": {"mode": "GOVERNANCE", "days": 100}, "removed": 100}
+    chart = retention_chart(clocks | {"losses": [late, early], "early": [early]})
+    assert chart.alt == (
+        "policy keeps 90 days; target keeps 365 days; Object Lock holds GOVERNANCE 100 days; "
+        "rule cheap <b>: hidden on day 30, too early; rule a-rule-with-a-very-long…: archived on day 9; "
+        "the bytes are gone on day 100"
+    )
+    assert "cheap &lt;b&gt;" in chart.html()
+    assert _is_a_picture(chart)
+    nothing = retention_chart(dict.fromkeys(clocks) | {"losses": [], "early": []})
+    assert "no lifecycle rule touches recordings; the bytes are never removed" in nothing.alt
+    many = retention_chart(clocks | {"losses": [late | {"day": day} for day in range(1000)], "early": []})
+    assert Image.open(io.BytesIO(many.png)).height < 1000

@@ -37,6 +37,12 @@ def test_the_notebook_shows_every_section_in_order() -> None:
     assert cells == [f'report.show("{name}")' for name in SECTIONS]
 
 
+def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path) -> None:
+    """After a restart somebody else may go on with the walk."""
+    entry = run.append("run.resumed", {"user": "night shift", "host": "h2"})
+    assert f"Taken up again by, entry {entry.seq} | night shift on h2, {entry.at}" in _shown(tmp_path, "scope")
+
+
 def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> None:
     """Approval with its entry, what was agreed to and why, and each field before and after; the same plan once."""
     consent = {"checksum": PLAN.checksum, "unsafe": ["many"], "reason": "because", "confirm": "T", "allow": []}
@@ -68,6 +74,13 @@ def test_a_plan_that_was_not_carried_out_says_so(run: Run, tmp_path: Path) -> No
     shown = _shown(tmp_path, "plans")
     assert "+ create target T" in shown
     assert shown.endswith("This plan was not carried out.")
+
+
+def test_what_the_api_does_otherwise_is_part_of_the_plan(run: Run, tmp_path: Path) -> None:
+    """A reviewer sees what of the onboarding was not sent."""
+    plan = PLAN.model_copy(update={"notes": ("target.encryption: not sent: no such property",)})
+    step(run, "plan", "done", plan.as_json())
+    assert "target.encryption | not sent: no such property" in _shown(tmp_path, "plans")
 
 
 def test_many_problems_are_counted_not_all_listed(run: Run, tmp_path: Path) -> None:

@@ -353,7 +353,9 @@ class Ledger:
             self.run,
         )
         yield from ("; ".join(counts), f"Success rate of HTTP attempts. {'; '.join(counts)}")
-        clocks = self._report()["clocks"]
+        report = self._report()
+        yield f"{report['title']} (sources as of {report['as_of']}). {report['note']}"
+        clocks = report["clocks"]
         stays = f"policy keeps {clocks['policy_days']} days; target keeps {clocks['target_days']} days; "
         stays += "Object Lock holds: nothing; no lifecycle rule touches recordings; the bytes are never removed"
         yield from (stays, f"How long a recording stays. {stays}")
@@ -378,4 +380,4 @@ class Ledger:
 
     def _report(self, run: str | None = None) -> dict[str, Any]:
         report: dict[str, Any] = self._end("validate_bucket", run)["data"]
-        return report
+        return report | {"findings": report["findings"] + report["not_checked"]}

@@ -22,11 +22,13 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
     return files[0].as_uri()
 
 
-@pytest.mark.parametrize("media", ["light", "dark", "print"])
+@pytest.mark.parametrize("media", ["light", "dark", "print", "narrow"])
 async def test_axe_finds_nothing(page: Page, audit: str, media: str) -> None:
-    """No violation of any rule, in either scheme and as printed."""
+    """No violation of any rule, in either scheme, as printed, and where a narrow screen stacks the cells."""
     if media == "print":
         await page.emulate_media(media="print")
+    elif media == "narrow":
+        await page.set_viewport_size({"width": 400, "height": 900})
     else:
         await page.emulate_media(color_scheme="dark" if media == "dark" else "light")
     await page.goto(audit)

@@ -1,7 +1,7 @@
 """Buckets with planted defects on the sandbox's S3, and the finding of one check about them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,7 @@ class Planted:
 
     def __init__(self, sandbox: Sandbox, name: str) -> None:
         self.sandbox, self.name, self.s3 = sandbox, name, sandbox.s3()
+        self.undo: list[Callable[[], object]] = []
 
     @property
     def arn(self) -> str:
@@ -160,7 +161,9 @@ class Planted:
         allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": place}
         document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
         name = self.sandbox["role_arn"].rsplit("/", 1)[1]
-        self.sandbox.s3(service="iam").put_role_policy(RoleName=name, PolicyName="planted", PolicyDocument=document)
+        iam, policy = self.sandbox.s3(service="iam"), {"RoleName": name, "PolicyName": "planted"}
+        iam.put_role_policy(**policy, PolicyDocument=document)
+        self.undo.append(lambda: iam.delete_role_policy(**policy))
 
     def account_block(self, *off: str) -> None:
         client = _make_client("s3control", "us-east-1", keys_of(self.sandbox))
@@ -192,9 +195,12 @@ def planted(sandbox: Sandbox, name: str = "planted-bucket", *, lock: bool = Fals
     """A fresh bucket, gone afterwards, logs that S3 wrote included; ACLs are on, so that they can be spoiled."""
     s3 = sandbox.s3()
     s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+    bucket = Planted(sandbox, name)
     try:
-        yield Planted(sandbox, name)
+        yield bucket
     finally:
+        for undo in bucket.undo:
+            undo()
         sandbox.control("DELETE", "/faults")
         s3.put_bucket_logging(Bucket=name, BucketLoggingStatus={})
         for log in s3.list_objects_v2(Bucket=name).get("Contents", []):

@@ -105,16 +105,20 @@ class IntegrationType:
             "selfUri": uri,
         }
 
-    def schema(self, settings: Literal["properties", "advanced"]) -> dict[str, Any]:
-        model = self.properties if settings == "properties" else self.advanced
+    def schemas(self) -> dict[str, dict[str, Any]]:
+        """Of `properties` and of `advanced`, as JSON Schema."""
+        models = {"properties": self.properties, "advanced": self.advanced}
+        return {part: self._schema(part, model) for part, model in models.items()}
+
+    def _schema(self, part: str, model: type[BaseModel]) -> dict[str, Any]:
         return {
-            "id": f"{self.id}-{settings}",
+            "id": f"{self.id}-{part}",
             "$schema": "http://json-schema.org/draft-04/schema#",
             "required": [],
             "properties": {},
             **model.model_json_schema(),
             "title": self.name,
-            "description": f"The {settings} of {self.name}",
+            "description": f"The {part} of {self.name}",
         }
 
 

@@ -1,8 +1,9 @@
 """Routes of integrations and their types."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
@@ -61,11 +62,11 @@ def integration_routes(org: Org, guard: Guard) -> list[Route]:
         return JSONResponse(_type(org, path_id(request)).public())
 
     async def get_schema(request: Request) -> Response:
-        settings: Literal["properties", "advanced"] = request.path_params["settings"]
-        return JSONResponse(_type(org, path_id(request)).schema(settings))
+        schemas = _type(org, path_id(request)).schemas()
+        return JSONResponse(found(schemas.get(request.path_params["settings"])))
 
     async def list_page(request: Request) -> Response:
-        chosen = [one for one in org.integrations.all(org.lag_s) if _wanted(one, request, org.lag_s)]
+        chosen = filter(_filters(request, org.lag_s), org.integrations.all(org.lag_s))
         return numbered_page(request, [one.public(org.lag_s) for one in chosen])
 
     async def post(request: Request) -> Response:
@@ -116,11 +117,10 @@ def integration_routes(org: Org, guard: Guard) -> list[Route]:
         return guard.needs(f"integrations:integration:{action}", endpoint, MISSING)
 
     one, current = INTEGRATIONS + "/{id}", INTEGRATIONS + "/{id}/config/current"
-    schema = TYPES + "/{id}/configschemas/"
     return [
         Route(TYPES, needs("view", list_types), methods=["GET"]),
         Route(TYPES + "/{id}", needs("view", get_type), methods=["GET"]),
-        Route(schema + "{settings}", needs("view", get_schema), methods=["GET"]),
+        Route(TYPES + "/{id}/configschemas/{settings}", needs("view", get_schema), methods=["GET"]),
         Route(INTEGRATIONS, needs("view", list_page), methods=["GET"]),
         Route(INTEGRATIONS, needs("add", post), methods=["POST"]),
         Route(one, needs("view", get), methods=["GET"]),
@@ -135,16 +135,19 @@ def _type(org: Org, type_id: str) -> IntegrationType:
     return found(org.types.get(type_id))
 
 
-def _wanted(integration: Integration, request: Request, lag_s: float) -> bool:
-    """Whether it meets the query's filters; a credential id meets none, the sandbox has no credentials."""
-    query = request.query_params
-    state = choice(request, "reportedState", get_args(State))
-    return (
-        ("ids" not in query or integration.id in query["ids"].split(","))
-        and ("integrationType" not in query or integration.type.id == query["integrationType"])
-        and state in (None, integration.state(lag_s))
-        and "credentialId" not in query
-    )
+def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
+    """Whether one meets the query; a credential's id meets none, the sandbox has no credentials."""
+    query, state = request.query_params, choice(request, "reportedState", get_args(State))
+
+    def wanted(integration: Integration) -> bool:
+        return (
+            ("ids" not in query or integration.id in query["ids"].split(","))
+            and ("integrationType" not in query or integration.type.id == query["integrationType"])
+            and state in (None, integration.state(lag_s))
+            and "credentialId" not in query
+        )
+
+    return wanted
 
 
 def _on_its_way(org: Org, integration: Integration) -> Integration:

@@ -1,5 +1,8 @@
 """Routes of media retention policies."""
 
+import re
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,8 +28,8 @@ def policy_routes(org: Org, guard: Guard) -> list[Route]:
         """In their order unless sorted otherwise. A filter that is sent counts, also with a value that looks empty."""
         summary = flag(request, "summary") or False
         key = choice(request, "sortBy", SORTABLE) or "order"
-        chosen = [_public(org, one, summary) for one in org.policies.all(org.lag_s) if _wanted(org, one, request)]
-        return numbered_page(request, sorted(chosen, key=lambda one: str(one[key]) if key != "order" else one[key]))
+        chosen = filter(_filters(org, request), org.policies.all(org.lag_s))
+        return numbered_page(request, sorted((_public(org, one, summary) for one in chosen), key=itemgetter(key)))
 
     async def post(request: Request) -> Response:
         body, now = _checked(org, await request.body()), utc_now()
@@ -80,25 +83,29 @@ def _missing(org: Org, policy: Policy) -> list[str]:
     return [one for one in policy.body.export_integrations() if org.integrations.get(one) is None]
 
 
-def _wanted(org: Org, policy: Policy, request: Request) -> bool:
+def _filters(org: Org, request: Request) -> Callable[[Policy], bool]:
     """The filters as users met them: `enabled=false` hides the enabled ones, `hasErrors=false` those in error,
     and any `deleteDaysThreshold`, also 0, those that delete nothing."""
     name, enabled, has_errors = request.query_params.get("name"), flag(request, "enabled"), flag(request, "hasErrors")
     threshold = _threshold(request)
-    days = [days for actions in policy.body.all_actions() for days in actions.delete_days()]
-    return (
-        (name is None or name.lower() in policy.name.lower())
-        and enabled in (None, policy.body.enabled)
-        and has_errors in (None, bool(_missing(org, policy)))
-        and (threshold is None or any(one > threshold for one in days))
-    )
+
+    def wanted(policy: Policy) -> bool:
+        days = [days for actions in policy.body.all_actions() for days in actions.delete_days()]
+        return (
+            (name is None or name.lower() in policy.name.lower())
+            and enabled in (None, policy.body.enabled)
+            and has_errors in (None, bool(_missing(org, policy)))
+            and (threshold is None or any(one > threshold for one in days))
+        )
+
+    return wanted
 
 
 def _threshold(request: Request) -> int | None:
     text = request.query_params.get("deleteDaysThreshold")
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise ApiError(400, "deleteDaysThreshold: must be a whole number", code="invalid.value")
     return int(text)
 
@@ -118,9 +125,11 @@ def _checked(org: Org, body: bytes) -> PolicyBody:
 def _refused(error: ValidationError) -> ApiError:
     """Actions and conditions share one error that does not say what is wrong; its details do."""
     problem, first = refusal(error), error.errors()[0]
-    if first["type"] == DATE_ERROR:
-        return ApiError(400, first["msg"], code=DATE_ERROR, details=problem.details)
-    if first["loc"][:1] in (("mediaPolicies",), ("conditions",), ("actions",)) and first["type"] != "literal_error":
+    place = first["loc"][:1]
+    if place in (("mediaPolicies",), ("conditions",), ("actions",)) and first["type"] not in (
+        DATE_ERROR,
+        "literal_error",
+    ):
         return _invalid(problem.details)
     return problem
 

@@ -193,6 +193,8 @@ async def object_lock(look: Look) -> Outcome:
     """Without a lock, 17a-4(f) may still be met by an audit trail, which no bucket can prove: UNKNOWN, not FAIL."""
     lock, days = await default_lock(look), look.wanted.retention_days
     if lock is not None and lock.days and days is not None and lock.days < days:
+        if lock.most_days >= days:
+            return unknown(f"the lock is set in years, and AWS does not say how many days they have: {days} or fewer")
         return failed(f"the lock ends after {lock.days} days, and recordings must stay for {days}")
     said = _not_held(lock)
     if said and look.wanted.wants_worm:
