@@ -395,7 +395,8 @@ async def test_receipts_are_plain_html_and_the_same_every_time(cards: WalkCards,
         page = _Page()
         page.feed(bundle["text/html"])
         assert page.open == []
-        assert not {tag for tag, _ in page.tags} & {"script", "iframe", "img", "link", "style"}
+        assert not {tag for tag, _ in page.tags} & {"script", "iframe", "link", "style"}
+        assert all(str(attrs["src"]).startswith("data:image/png") for tag, attrs in page.tags if tag == "img")
         assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
         assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
         assert not re.search(r"127\.0\.0\.1:\d|\d\d:\d\d:\d\d|20\d\d-\d\d|latency|0x[0-9a-f]{6}", bundle["text/html"])
@@ -437,10 +438,10 @@ async def test_the_error_that_ends_a_cell_is_short(cards: WalkCards) -> None:
 
 
 async def test_the_keyboard_reaches_everything_in_order(cards: WalkCards) -> None:
-    """Inputs with their labels, then Run, then Cancel; every button says which step it is for."""
+    """Inputs with their labels, then Run, then Cancel, then what was found; a button says which step it is for."""
     reached = [one for one in everything(cards["validate_bucket"].widget) if hasattr(one, "disabled")]
-    assert [one.description for one in reached[-2:]] == ["Run", "Cancel"]
-    assert reached[-2].tooltip == "Run “Validate the bucket”"
+    assert [one.description for one in reached[-3:]] == ["Run", "Cancel", "Show"]
+    assert reached[-3].tooltip == "Run “Validate the bucket”"
     assert all(one.description for one in reached)
 
 
