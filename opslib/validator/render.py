@@ -72,9 +72,8 @@ def _verdict(finding: dict[str, Any]) -> Html:
 
 
 def _note(report: dict[str, Any]) -> str:
-    if "note" not in report:
-        return "No legal advice."
-    return f"{report['title']} (sources read {report['as_of']}). {report['note']} No legal advice."
+    title, note = report.get("title", ""), report.get("note", "")
+    return " ".join(filter(None, (f"{title}." if title else "", note, "No legal advice.")))
 
 
 def _words(verdict: str) -> str:
