@@ -152,7 +152,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
         assert [words in alt for alt, _ in pictures].count(True) == 1
     assert all(width > 0 for _, width in pictures)
     rows = await lab.notebook.locator("table.dataframe tbody tr").all_inner_texts()
-    # token, probe; three reads to plan and three to apply; three writes, each read back; a read and a write for the event
+    # token, probe; three reads to plan, three to apply; three writes, each read back; a read and a write for the event
     assert len(rows) == 16
     assert [row.split("\t")[1] for row in rows][:1] == ["connect"]
     assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact
