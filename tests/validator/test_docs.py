@@ -12,8 +12,8 @@ HEAD = """\
 # The checks of a bucket
 
 Made from the checks themselves; a test holds it. In a profile's column, FAIL fails the bucket and WARN is a warning; a
-dash: the profile does not ask. What each check found, why it matters, how to mend it and where the rule is from stand in
-its finding: `opslib check-bucket BUCKET --json`, or the card of notebook 01.
+dash: the profile does not ask. What each check found, why it matters, how to mend it and where the rule is from stand
+in its finding: `opslib check-bucket BUCKET --json`, or the card of notebook 01.
 
 """
 
