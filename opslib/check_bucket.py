@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from opslib.errors import AwsCredentialsInvalid
-from opslib.models import AwsKeys, AwsRegion, BucketName, KeyReference, checked_value
+from opslib.models import AwsKeys, AwsRegion, BucketName, checked_value, usual_keys
 from opslib.validator import permissions
 from opslib.validator.bucket import Report, check_buckets
 from opslib.validator.look import Wanted
@@ -26,7 +25,7 @@ def check_bucket(
     as_json: bool,
 ) -> int:
     """Check the buckets; 0 when none has a FAIL or UNKNOWN, else 1. One bucket is one JSON object, more are a list."""
-    chosen, keys = load_profile(profile), _keys()
+    chosen, keys = load_profile(profile), usual_keys()
     many = _wanted(buckets, region, prefix, retention_days, owner, keys)
     reports = asyncio.run(check_buckets(many, chosen, keys, _tell if len(many) > 1 and not as_json else _quiet))
     if as_json:
@@ -70,14 +69,6 @@ def _wanted(
         )
         for bucket in buckets
     ]
-
-
-def _keys() -> AwsKeys | None:
-    """The key pair of the usual variables; else boto3's own chain, such as a role."""
-    try:
-        return KeyReference().resolve()
-    except AwsCredentialsInvalid:
-        return None
 
 
 def _fit(report: Report) -> bool:

@@ -53,6 +53,9 @@ CALLS: dict[str, Call] = {
     "UploadPart": Call("s3", "upload_part", "s3:PutObject"),
     "AbortMultipartUpload": Call("s3", "abort_multipart_upload", "s3:AbortMultipartUpload"),
     "ListParts": Call("s3", "list_parts", "s3:ListMultipartUploadParts"),
+    "PutObject": Call("s3", "put_object", "s3:PutObject"),
+    "ListObjectVersions": Call("s3", "list_object_versions", "s3:ListBucketVersions"),
+    "GetObject": Call("s3", "get_object", "s3:GetObjectVersion"),
     "DescribeKey": Call("kms", "describe_key", "kms:DescribeKey"),
     "GetKeyRotationStatus": Call("kms", "get_key_rotation_status", "kms:GetKeyRotationStatus"),
     "GetRole": Call("iam", "get_role", "iam:GetRole"),
@@ -127,6 +130,8 @@ class Aws:
         meta = answer.pop("ResponseMetadata", {})
         if name == "HeadBucket":
             answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
+        if name == "GetObject":
+            answer["Body"] = answer["Body"].read().decode(errors="replace")
         data = _plain(answer)
         return Answer(data, Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId"), data))
 
