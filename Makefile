@@ -15,12 +15,13 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 	$(BIN)/opslib lab
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
-	$(BIN)/pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=60
+	$(BIN)/pytest tests notebooks -n auto --maxprocesses=4 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60
 	$(BIN)/python notebooks/build.py --check
 
-audit: .venv/.installed  ## Onboard on the sandbox without a screen and write the audit to out/
+audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
 	OPSLIB_HOME=out/workspace $(BIN)/opslib onboard --sandbox
 	OPSLIB_HOME=out/workspace $(BIN)/opslib audit --out out
+	$(BIN)/opslib verify out
 
 lint: .venv/.installed-test  ## Check style, types and the order of imports
 	$(BIN)/ruff check

@@ -35,8 +35,16 @@ sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())
 
 # %%
-walk = Walk()
+walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() begins anew
 cards = WalkCards(walk)
+cards
+
+# %% [markdown]
+# ## What is wanted
+# Fill in the forms on the cards below, or use a YAML file.
+
+# %%
+cards.file
 
 # %% [markdown]
 # ## Connect
@@ -116,12 +124,18 @@ samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'
 samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
 
 # %% tags=["volatile"]
-from opslib.audit.charts import latency_chart, success_chart
+from opslib.audit import charts
 
-latency_chart(samples)
+charts.latency_chart(samples)
 
 # %%
-success_chart(samples)
+charts.success_chart(samples)
+
+# %% tags=["volatile"]
+charts.timeline_chart(samples)
+
+# %% tags=["volatile"]
+charts.steps_chart(samples)
 
 # %% [markdown]
 # ## Is the record intact?

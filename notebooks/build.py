@@ -22,10 +22,9 @@ from typing import Any
 
 import jupytext
 import nbformat
+from execute import execute
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-
-from opslib.execute import execute
 
 HERE = Path(__file__).resolve().parent
 CELL_TIMEOUT_S = 60  # as nbval's, in the Makefile

@@ -7,8 +7,9 @@ s3:GetObjectVersion. Every version of every object is read: a newer one, or a de
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opslib.chain import Checkpoint, Verification
@@ -16,8 +17,8 @@ from opslib.errors import BucketUnfit
 from opslib.ledger_export import from_line, to_line
 from opslib.models import AwsKeys, AwsRegion, BucketName, checked_value
 from opslib.signing import verify_signature
+from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.coherence import Lock, parse_lock
-from opslib.validator.look import Aws, Unanswered
 from opslib.validator.storage_validator import explained
 
 # Anything larger is no anchor, and is not fetched.
@@ -43,17 +44,16 @@ class AnchorBucket:
     """A bucket for anchors. Every method raises BucketError when S3 does not answer."""
 
     bucket: str
+    region: str
     aws: Aws
 
     @classmethod
     @asynccontextmanager
     async def open(cls, bucket: str, region: str, keys: AwsKeys | None) -> AsyncIterator["AnchorBucket"]:
         """`keys` None: boto3's own chain. Raises InvalidInput for a name or region that cannot be."""
-        name, aws = checked_value(BucketName, bucket, "bucket"), Aws(keys, checked_value(AwsRegion, region, "region"))
-        try:
-            yield cls(name, aws)
-        finally:
-            aws.close()
+        name, place = checked_value(BucketName, bucket, "bucket"), checked_value(AwsRegion, region, "region")
+        with closing(Aws(keys)) as aws:
+            yield cls(name, place, aws)
 
     async def lock(self) -> Lock:
         """The default that holds new objects. Raises BucketUnfit when there is none."""
@@ -102,10 +102,11 @@ class AnchorBucket:
         return Anchor(row, version["Key"], version["VersionId"], version["LastModified"])
 
     async def _call(self, name: str, **params: Any) -> Any:
+        call = partial(self.aws.call, self.region, name, {"Bucket": self.bucket, **params})
         try:
-            return (await self.aws.call(name, {"Bucket": self.bucket, **params})).data
+            return (await self.aws.in_thread(call)).data
         except Unanswered as refused:
-            raise explained(refused, self.bucket, self.aws.region) from None
+            raise explained(refused, self.bucket, self.region) from None
 
 
 def _folder(first: str) -> str:

@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -29,8 +29,21 @@ def cli() -> None:
 @click.option("--seed", type=int, help="The same seed gives the same ids and names.")
 @click.option("--read-lag-s", type=click.FloatRange(0), default=0.0, help="Reads are this many seconds old.")
 @click.option("--rate-limit", type=click.IntRange(1), default=300, help="Requests per token and 60 s.")
+@click.option(
+    "--backend",
+    type=click.Choice(["both", "storage-targets", "platform"]),
+    default="both",
+    help="Which Genesys API the org serves.",
+)
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
-def sandbox(as_json: bool, seed: int | None, read_lag_s: float, rate_limit: int, until_stdin_closes: bool) -> None:
+def sandbox(
+    as_json: bool,
+    seed: int | None,
+    read_lag_s: float,
+    rate_limit: int,
+    backend: Literal["both", "storage-targets", "platform"],
+    until_stdin_closes: bool,
+) -> None:
     """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
     from opslib.sandbox import serve
 
@@ -39,6 +52,7 @@ def sandbox(as_json: bool, seed: int | None, read_lag_s: float, rate_limit: int,
         seed=seed,
         read_lag_s=read_lag_s,
         rate_limit=rate_limit,
+        backend=backend,
         until_stdin_closes=until_stdin_closes,
     )
 
@@ -156,11 +170,18 @@ def drift(folder: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("onboarding.yaml"))
-def init(file: Path) -> None:
+@click.option(
+    "--backend",
+    type=click.Choice(["storage-targets", "platform"]),
+    default="storage-targets",
+    envvar="OPSLIB_BACKEND",
+    help="platform: the API that Genesys publishes.",
+)
+def init(file: Path, backend: Any) -> None:
     """Write a commented example to FILE; an existing file is left alone."""
     from opslib.onboarding_file import write_example
 
-    write_example(file)
+    write_example(file, backend)
     click.echo(f"written: {file}")
 
 
@@ -181,23 +202,27 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
 @click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
 @click.option("--prefix", default="", help="The folder that recordings go to.")
+@click.option("--encryption", type=click.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
 @click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
 @click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
+@click.option("--kms-key", metavar="ARN", help="The key of the buckets, for what --print writes.")
+@click.option("--role-arn", metavar="ARN", help="The role that Genesys writes with, instead of the AWS key.")
+@click.option("--external-id", metavar="ID", help="Goes with the role: your Genesys organisation's id.")
 @click.option(
     "--print",
     "document",
-    type=click.Choice(["checks", "writer", "terraform"]),
-    help="Print the IAM policy for the checks or the writer, or Terraform, and ask nothing.",
+    type=click.Choice(["checks", "writer", "trust", "terraform"]),
+    help="Print the IAM policy for the checks or the writer, the role's trust, or Terraform, and ask nothing.",
 )
 @_json_option
-def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **wanted: Any) -> None:
+def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **options: Any) -> None:
     """Is each BUCKET fit to hold recordings? Exit code 0: no FAIL and no UNKNOWN."""
     from opslib import check_bucket as command
 
     if document:
-        command.print_document(document, buckets[0], **wanted)
+        command.print_document(document, buckets[0], as_json=as_json, **options)
         return
-    sys.exit(command.check_bucket(buckets, as_json=as_json, **wanted))
+    sys.exit(command.check_bucket(buckets, as_json=as_json, **options))
 
 
 _anchor_region_option = click.option(
@@ -207,15 +232,22 @@ _anchor_region_option = click.option(
 
 @cli.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
+@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
 @_json_option
-def audit(run_id: str | None, out: Path, as_json: bool) -> None:
-    """Write the reviewer's page, audit.html, from the ledger in the workspace (OPSLIB_HOME)."""
-    from opslib.audit.page import write_page
+def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
+    """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
+    from opslib.audit.folder import write_audit
     from opslib.settings import Settings
 
-    page = write_page(out, home=Settings.load().home, run_id=run_id)
-    click.echo(json.dumps({"page": str(page)}) if as_json else f"written: {page}")
+    settings = Settings.load()
+    files = write_audit(
+        out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
+    )
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "files": [file.name for file in files]}))
+    else:
+        click.echo("\n".join(f"written: {file}" for file in files))
 
 
 @cli.command()
@@ -225,7 +257,7 @@ def audit(run_id: str | None, out: Path, as_json: bool) -> None:
 @_anchor_region_option
 @_json_option
 def verify(path: Path, **options: Any) -> None:
-    """Prove that the ledger in PATH (workspace folder, ledger file or export) is as it was signed.
+    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
 
     Exit code 0 only if it is; 1 also if nobody signed it.
     """

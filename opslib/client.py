@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+from httpx_retries import Retry
 
 from opslib.auth import GenesysAuthManager, unreachable
 from opslib.errors import (
@@ -26,6 +29,9 @@ from opslib.samples import Operation, Recorder, current_operation, operation
 from opslib.transport import CORRELATION_HEADER, PerLoop, http_client, retry_for
 
 JSON = dict[str, Any]
+
+# The most that Genesys's own Terraform provider asks for.
+_PAGE_SIZE = 100
 
 # What to do about a status, by status: error class and fix. Causes come from the server's own words.
 _ANSWERS: dict[int, tuple[type[ApiError], str, str]] = {
@@ -57,7 +63,8 @@ _ANSWERS: dict[int, tuple[type[ApiError], str, str]] = {
 class GenesysClient:
     """Requests to one org. One pooled HTTP client per event loop.
 
-    Every call belongs to an operation, which has a deadline and is recorded with its outcome.
+    Every call belongs to an operation, which has a deadline and is recorded with its outcome. `clock_skew_s` is how far
+    the server's clock was ahead of ours at its last answer, to the second; None while no answer has said it.
     """
 
     def __init__(self, auth: GenesysAuthManager, recorder: Recorder) -> None:
@@ -65,6 +72,7 @@ class GenesysClient:
         self.auth.record = recorder.sample
         self.recorder = recorder
         self.deadline_s = auth.settings.deadline_s
+        self.clock_skew_s: float | None = None
         self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=auth.settings.timeout_s))
 
     @asynccontextmanager
@@ -106,15 +114,19 @@ class GenesysClient:
         ids: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
         json: JSON | None = None,
+        repeatable: bool | None = None,
     ) -> JSON:
         """Send one request and return the JSON answer ({} for an empty one).
 
-        `endpoint` is a path template such as "/api/v2/webhooks/{id}"; `ids` are quoted into it.
+        `endpoint` is a path template such as "/api/v2/webhooks/{id}"; `ids` are quoted into it. `repeatable` says
+        whether sending it twice does no harm; by default its method does.
         Raises an ApiError by status, ConnectionFailed, or DeadlineExceeded.
         """
         path = endpoint.format_map({key: quote(value, safe="") for key, value in (ids or {}).items()})
         async with self.operation(f"{method} {endpoint}"):
-            return _content(await self._send(method, path, endpoint, params, json))
+            return _content(
+                await self._send(method, path, endpoint, params, json, retry_for(method, repeatable=repeatable))
+            )
 
     async def pages(
         self, endpoint: str, *, page_size: int, params: Mapping[str, str | int] | None = None
@@ -140,6 +152,35 @@ class GenesysClient:
                 )
             seen.add(token)
 
+    async def entities(self, endpoint: str) -> list[JSON]:
+        """Everything in a list of numbered pages, once each.
+
+        Raises UnexpectedAnswer when it is not as many as the list says it has; a list that changes while it is read
+        is read once more.
+        """
+        for _ in range(2):
+            found, total = await self._numbered_pages(endpoint)
+            if total is None or len(found) == total:
+                return found
+        raise UnexpectedAnswer(
+            "The list is not complete",
+            cause=f"{endpoint} says that it has {total}, and {len(found)} came",
+            fix="try again; if it lasts, give Genesys support the path",
+        )
+
+    async def _numbered_pages(self, endpoint: str) -> tuple[list[JSON], int | None]:
+        found: dict[str, JSON] = {}
+        number = 1
+        while True:
+            # No other parameter: Genesys takes even a default filter at its word, and hides objects.
+            page = await self.request("GET", endpoint, params={"pageSize": _PAGE_SIZE, "pageNumber": number})
+            entities = page.get("entities") or []
+            found |= {str(entity["id"]): entity for entity in entities}
+            last = number >= page["pageCount"] if "pageCount" in page else not page.get("nextUri")
+            if last or not entities:
+                return list(found.values()), page.get("total")
+            number += 1
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         if client := self._http.pop():
@@ -147,19 +188,34 @@ class GenesysClient:
         await self.auth.aclose()
 
     async def _send(
-        self, method: str, path: str, endpoint: str, params: Mapping[str, str | int] | None, json: JSON | None
+        self,
+        method: str,
+        path: str,
+        endpoint: str,
+        params: Mapping[str, str | int] | None,
+        json: JSON | None,
+        retry: Retry,
     ) -> httpx.Response:
         try:
-            return await self._http.get().request(
+            response = await self._http.get().request(
                 method,
                 self.auth.base_url + path,
                 params=params,
                 json=json,
-                extensions={"retry": retry_for(method), "endpoint": endpoint},
+                extensions={"retry": retry, "endpoint": endpoint},
             )
+            self.clock_skew_s = _skew_s(response.headers.get("Date", ""))
+            return response
         except httpx.HTTPError as error:
             failure = unreachable(self.auth.base_url, error)
         raise failure  # outside the handler: httpx's error holds the request and with it its secrets
+
+
+def _skew_s(date: str) -> float | None:
+    try:
+        return (parsedate_to_datetime(date).replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+    except ValueError:
+        return None  # no date, or none that HTTP knows
 
 
 def _content(response: httpx.Response) -> JSON:

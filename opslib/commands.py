@@ -155,7 +155,7 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
     async def run() -> Onboarding:
         async with Walk(command="export") as walk:
             await walk.run("connect")
-            return await walk.router.backend.adopt(target_id, policy_id, webhook_id)
+            return await walk.backend.adopt(target_id, policy_id, webhook_id)
 
     text = as_yaml(asyncio.run(run()))
     if out is None:

@@ -9,7 +9,7 @@ import click
 
 from opslib.anchor import Anchor, AnchorBucket
 from opslib.chain import Verification
-from opslib.errors import LedgerError, OpslibError
+from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger import Ledger
 from opslib.ledger_export import write_export
 from opslib.models import usual_keys
@@ -24,6 +24,12 @@ def verify_path(path: Path, *, key: str | None, anchor: str | None, region: str,
     """Say what a check found, with `anchor` also against the anchors in that bucket; 0 only if the record is intact."""
     pinned = read_public_key(key) if key else None
     found, anchors = verify(path, pinned), list[Anchor]()
+    if anchor and not found.first:
+        raise InvalidInput(
+            f"{path} cannot be checked against anchors",
+            cause="it has no entries; anchors are of a ledger",
+            fix="give the ledger, the workspace folder or an export",
+        )
     if anchor and found.intact:
         anchors, others = asyncio.run(_anchors(found, anchor, region))
         found = verify(path, pinned, [one.checkpoint for one in anchors])

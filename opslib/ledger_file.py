@@ -7,9 +7,10 @@ copied, and the copy is brought up to date.
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from opslib.chain import Checkpoint, Entry, Head, Record, Row
 from opslib.errors import LedgerError
@@ -103,6 +104,12 @@ def read_entries(path: Path) -> Iterator[Entry]:
     with reading(path) as db:
         for row in db.execute(_ENTRIES):
             yield Entry(*row)
+
+
+def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    """The rows of an SQL query over a ledger, one at a time, without changing it. Raises LedgerError."""
+    with reading(path) as db:
+        yield from db.execute(query, parameters)
 
 
 def record(db: sqlite3.Connection) -> Record:

@@ -5,7 +5,8 @@ Secrets are never part of it: credentials are the names of environment variables
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -21,13 +22,16 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
+from opslib.keychain import kept_secret
 from opslib.redact import remember
 from opslib.settings import is_loopback
 
 M = TypeVar("M", bound=BaseModel)
 
+BackendName = Literal["storage-targets", "platform"]
 EventName = Literal["routing.recording.storage.updated", "routing.recording.policy.updated"]
 TARGET_EVENT: EventName = "routing.recording.storage.updated"
 POLICY_EVENT: EventName = "routing.recording.policy.updated"
@@ -40,6 +44,8 @@ _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+$"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# The audit of every entity: the only topic of Genesys that tells of policies and integrations.
+AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
 
 
 def _id(value: str) -> str:
@@ -103,13 +109,26 @@ def _webhook_url(value: str) -> str:
     return value
 
 
+def _interval(value: str) -> str:
+    try:
+        start, end = (datetime.fromisoformat(part) for part in value.split("/"))
+    except ValueError:
+        raise ValueError("a date range is start/end, such as 2026-01-01T00:00:00Z/2026-02-01T00:00:00Z") from None
+    if not (start.tzinfo and end.tzinfo) or start >= end:
+        raise ValueError("a date range has a time zone, such as Z, and starts before it ends")
+    return value
+
+
 Id = Annotated[str, Field(max_length=128), AfterValidator(_id)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(_name)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
 AwsRegion = Annotated[str, AfterValidator(_aws_region)]
+PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 RetentionDays = Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS, strict=True)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 RecordingType = Literal["voice", "chat", "email", "message", "screen"]
+Ids = tuple[Id, ...]
+DateRange = Annotated[str, AfterValidator(_interval)]
 
 
 class _Model(BaseModel):
@@ -129,7 +148,8 @@ class AwsKeys(_Model):
 
 
 class KeyReference(_Model):
-    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's."""
+    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's. The
+    secret alone may be in the keyring, under the access key id."""
 
     model_config = ConfigDict(title="With an AWS key pair from the environment")
 
@@ -143,7 +163,7 @@ class KeyReference(_Model):
         return self.find(environ)[0]
 
     def find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
-        """The keys and where they came from, in words: the environment, .env, or the profile AWS_PROFILE names.
+        """The keys and where they came from, in words: environment, .env, keyring, or the profile AWS_PROFILE names.
 
         Raises AwsCredentialsInvalid naming the variable that is not set.
         """
@@ -152,12 +172,15 @@ class KeyReference(_Model):
             if known.get(self.access_key_id_env) and known.get(self.secret_access_key_env):
                 secret = SecretStr(known[self.secret_access_key_env])
                 return AwsKeys(access_key_id=known[self.access_key_id_env], secret_access_key=secret), source
+        key_id = environ.get(self.access_key_id_env) or _dotenv().get(self.access_key_id_env)
+        if key_id and (kept := kept_secret(key_id)):
+            return AwsKeys(access_key_id=key_id, secret_access_key=kept), "the keyring"
         if (profile := environ.get("AWS_PROFILE")) and (keys := _profile_keys(profile)):
             return keys, f"the AWS profile {profile}"
         missing = [name for name in (self.access_key_id_env, self.secret_access_key_env) if not environ.get(name)]
         raise AwsCredentialsInvalid(
             "The storage target's AWS key is not set",
-            cause=f"not in the environment and not in .env: {', '.join(missing)}; and AWS_PROFILE names no key pair",
+            cause=f"neither environment nor .env has: {', '.join(missing)}; and neither keyring nor AWS_PROFILE helps",
             fix="set the variables or AWS_PROFILE before starting, or name other variables in the onboarding file",
         )
 
@@ -181,7 +204,10 @@ def _profile_keys(profile: str) -> AwsKeys | None:
 
 
 def usual_keys() -> AwsKeys | None:
-    """The key pair of the usual variables or profile; None where boto3's own chain, such as a role, is left."""
+    """The key pair of the usual variables; None where boto3's own chain, such as a role, is left. Temporary keys need
+    their token, which only boto3 takes along, and are none that Genesys could write with."""
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        return None
     try:
         return KeyReference().resolve()
     except AwsCredentialsInvalid:
@@ -202,27 +228,46 @@ class RoleReference(_Model):
 class StorageTarget(_Model):
     """The bucket that recordings go to."""
 
-    id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same target.")]
+    id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same target.")] = ""
     name: Name
     bucket: Annotated[BucketName, Field(description="The S3 bucket that recordings go to.")]
     region: Annotated[AwsRegion, Field(title="AWS region", description="Where the bucket is, such as us-east-1.")]
-    path_prefix: Annotated[
-        str, AfterValidator(_path_prefix), Field(description="The folder in the bucket; empty for none.")
-    ] = "recordings/voice"
+    path_prefix: Annotated[PathPrefix, Field(description="The folder in the bucket; empty for none.")] = (
+        "recordings/voice"
+    )
     encryption: Annotated[
         Literal["AES256", "aws:kms"], Field(description="How S3 encrypts what Genesys writes: S3's own key, or KMS.")
     ] = "AES256"
     retention_days: Annotated[RetentionDays, Field(description="How long the target keeps recordings.")]
     credentials: Annotated[KeyReference | RoleReference, Field(title="How Genesys gets access")] = KeyReference()
+    integration_type: Annotated[str, Field(max_length=256)] = ""
+    properties: dict[str, str | int | bool] = {}
     enabled: Annotated[bool, Field(title="Enabled", description="Off: nothing is written to the bucket.")] = True
+
+
+class PolicyConditions(_Model):
+    """Which interactions a policy matches, by Genesys's ids. All that is named must hold; empty: all of them."""
+
+    queues: Annotated[Ids, Field(description="Ids of queues, with commas between them.")] = ()
+    users: Annotated[Ids, Field(description="Ids of users.")] = ()
+    teams: Annotated[Ids, Field(description="Ids of teams.")] = ()
+    wrapup_codes: Annotated[Ids, Field(title="Wrap-up codes", description="Ids of wrap-up codes.")] = ()
+    directions: tuple[Literal["INBOUND", "OUTBOUND"], ...] = ()
+    date_ranges: Annotated[
+        tuple[DateRange, ...], Field(description="Such as 2026-01-01T00:00:00Z/2026-02-01T00:00:00Z.")
+    ] = ()
 
 
 class RecordingPolicy(_Model):
     """Which recordings are kept, and for how long (days)."""
 
-    id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same policy.")]
+    id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same policy.")] = ""
     name: Name
     recording_types: Annotated[tuple[RecordingType, ...], Field(min_length=1)] = ("voice",)
+    conditions: PolicyConditions = PolicyConditions()
+    all_interactions: Annotated[
+        bool, Field(title="Every interaction", description="Instead of conditions; unsafe, so it needs your consent.")
+    ] = False
     retention_days: Annotated[RetentionDays, Field(description="Not longer than the target keeps them.")]
     enabled: Annotated[bool, Field(title="Enabled", description="Off: the policy keeps nothing.")] = True
 
@@ -234,9 +279,13 @@ class NoAuthentication(_Model):
 
 
 class DataLakeWebhook(_Model):
-    """Where Genesys announces changes of targets and policies."""
+    """Where Genesys announces changes of targets and policies.
 
-    id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same webhook.")]
+    On platform it is an EventBridge integration: Genesys sends the events to the AWS account, and a rule there sends
+    them on to the URL.
+    """
+
+    id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same webhook.")] = ""
     name: Name = "DataLakeCatalogSync"
     url: Annotated[
         str,
@@ -245,14 +294,37 @@ class DataLakeWebhook(_Model):
     ]
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = (TARGET_EVENT, POLICY_EVENT)
     authentication: NoAuthentication = NoAuthentication()
+    account: Annotated[
+        str, Field(title="AWS account", pattern=r"^(\d{12})?$", description="Where the events go; 12 digits.")
+    ] = ""
+    region: Annotated[
+        str,
+        Field(title="AWS region", description="Where the events go, such as us-east-1."),
+        AfterValidator(lambda value: value and _aws_region(value)),
+    ] = ""
+    suffix: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The end of the event source's name in AWS.")
+    ] = "opslib"
+    topics: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = (AUDIT_TOPIC,)
     enabled: Annotated[bool, Field(title="Enabled", description="Off: no event is sent.")] = True
+
+
+# What only one backend knows. It is refused by the other, not dropped.
+ONLY: dict[BackendName, dict[str, tuple[str, ...]]] = {
+    "storage-targets": {"webhook": ("events", "authentication")},
+    "platform": {
+        "target": ("integration_type", "properties"),
+        "policy": ("conditions", "all_interactions"),
+        "webhook": ("account", "region", "suffix", "topics"),
+    },
+}
 
 
 class Onboarding(_Model):
     """One storage target with its policy and webhook. A policy never outlives the target's retention."""
 
     version: Literal[1] = 1
-    backend: Literal["storage-targets", "platform"] = "storage-targets"
+    backend: BackendName = "storage-targets"
     target: StorageTarget
     policy: RecordingPolicy
     webhook: DataLakeWebhook
@@ -262,6 +334,72 @@ class Onboarding(_Model):
     def _retention_fits(self) -> Self:
         check_retention(self.policy.retention_days, self.target.retention_days)
         return self
+
+    @model_validator(mode="after")
+    def _backend_carries_it(self) -> Self:
+        rules = _platform_problems if self.backend == "platform" else _storage_targets_problems
+        problems = [*_of_the_other_backend(self), *rules(self)]
+        if problems:
+            raise ValidationError.from_exception_data(
+                "Onboarding",
+                [
+                    InitErrorDetails(type=PydanticCustomError("backend", "{why}", {"why": why}), loc=loc, input=None)
+                    for loc, why in problems
+                ],
+            )
+        return self
+
+    def values(self) -> dict[str, Any]:
+        """What a file would hold, as JSON values: what the backend carries, and the ids that are given."""
+        values = self.model_dump(mode="json")
+        for backend, parts in ONLY.items():
+            for part, names in parts.items() if backend != self.backend else ():
+                for name in names:
+                    del values[part][name]
+        for part in ("target", "policy", "webhook"):
+            if not values[part]["id"]:
+                del values[part]["id"]
+        return values
+
+
+Problem = tuple[tuple[str, ...], str]
+
+
+def _of_the_other_backend(onboarding: Onboarding) -> Iterator[Problem]:
+    """Fields that somebody set and that this backend does not know."""
+    for backend, parts in ONLY.items():
+        for part, names in parts.items() if backend != onboarding.backend else ():
+            for name in names:
+                if name in getattr(onboarding, part).model_fields_set:
+                    yield (part, name), f"only backend {backend} has this, and this is for {onboarding.backend}"
+
+
+def _storage_targets_problems(onboarding: Onboarding) -> Iterator[Problem]:
+    for part in ("target", "policy", "webhook"):
+        if not getattr(onboarding, part).id:
+            yield (part, "id"), "an id is needed, such as a UUID; with storage-targets it is yours to choose"
+
+
+def _platform_problems(onboarding: Onboarding) -> Iterator[Problem]:
+    target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
+    media = set(policy.recording_types) - {"screen"}
+    if not isinstance(target.credentials, RoleReference):
+        yield ("target", "credentials"), "Genesys takes a role, never AWS keys: give role_arn and external_id"
+    if not media:
+        yield ("policy", "recording_types"), "screens are exported with the interaction they belong to: name voice, too"
+    if policy.all_interactions and policy.conditions != PolicyConditions():
+        yield ("policy", "all_interactions"), "give either conditions or all_interactions: true"
+    if not policy.all_interactions and policy.conditions == PolicyConditions():
+        yield (
+            ("policy", "conditions"),
+            "without one of queues, users, teams, directions, wrapup_codes or date_ranges the policy matches every "
+            "interaction in the org; if that is meant, say all_interactions: true, which needs your consent",
+        )
+    if policy.conditions.directions and media - {"voice"}:
+        yield ("policy", "conditions"), "Genesys knows directions for voice only; make a policy of its own for the rest"
+    for name in ("account", "region"):
+        if not getattr(webhook, name):
+            yield ("webhook", name), f"the AWS {name} that Genesys sends its events to is needed"
 
 
 class Consent(_Model):

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from opslib.errors import InvalidInput
-from opslib.models import Onboarding, checked
+from opslib.models import BackendName, Onboarding, checked
 from opslib.settings import Settings
 
 # An onboarding has some 30 lines; anything much larger is another file.
@@ -18,20 +18,37 @@ Path_ = tuple[str | int, ...]
 
 
 def load_onboarding(path: Path) -> Onboarding:
-    """Read and check one file. Raises InvalidInput; nothing else is read or sent."""
-    values, lines = _read(path)
+    """Read and check one file; one that names no backend is for that of OPSLIB_BACKEND.
+
+    Raises InvalidInput; nothing else is read or sent.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise _unreadable(str(path), f"it is larger than {_MAX_BYTES // 1024} kB")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise _unreadable(str(path), str(error)) from None
+    return parse_onboarding(text, str(path))
+
+
+def parse_onboarding(text: str, name: str) -> Onboarding:
+    """Check the text of a file; `name` is what errors call it. Raises InvalidInput."""
+    values, lines = _read(text, name)
+    if isinstance(values, dict):
+        values.setdefault("backend", Settings.load().backend)
     try:
         return Onboarding.model_validate(values)
     except ValidationError as error:
         problems = [_problem(item, lines) for item in error.errors(include_input=False, include_url=False)]
     raise InvalidInput(
-        f"{path} is not a valid onboarding file",
+        f"{name} is not a valid onboarding file",
         cause="; ".join(problems),
         fix="correct the lines named; nothing was sent",
     )
 
 
-EXAMPLE = """\
+_EXAMPLES: dict[BackendName, str] = {
+    "storage-targets": """\
 # One storage target with its retention policy and its webhook. docs/onboarding.md explains each line.
 version: 1
 backend: storage-targets
@@ -59,22 +76,53 @@ webhook:
   events: [routing.recording.storage.updated, routing.recording.policy.updated]
   authentication: {{type: none}}
 profile: baseline
-"""
+""",
+    "platform": """\
+# One storage target with its retention policy and its change feed. docs/onboarding.md explains each line.
+version: 1
+backend: platform
+target:                                         # an S3 integration; found again by its name
+  name: ProdVoiceArchive
+  bucket: your-recordings-bucket
+  region: us-east-1
+  path_prefix: recordings/voice                 # this and encryption go as far as the integration has them
+  encryption: AES256                            # or aws:kms
+  retention_days: 365                           # what the bucket is held to; Genesys has no such field here
+  credentials:                                  # a role that Genesys assumes; AWS keys are refused
+    role_arn: arn:aws:iam::123456789012:role/GenesysRecordings
+    external_id: your-genesys-organization-id
+policy:                                         # a media retention policy; found again by its name
+  name: ComplianceVoicePolicy
+  recording_types: [voice]                      # voice, chat, email, message; and screen
+  retention_days: 365                           # Genesys deletes its own copy after these days
+  conditions:                                   # all that are named must hold
+    directions: [INBOUND]                       # voice only: INBOUND, OUTBOUND
+    # queues, users, teams, wrapup_codes: [ids]; date_ranges: [2026-01-01T00:00:00Z/2026-02-01T00:00:00Z]
+    # or instead of conditions: all_interactions: true, which needs consent
+webhook:                                        # an EventBridge integration; opslib check-feed shows the AWS side
+  name: DataLakeCatalogSync
+  account: "123456789012"                       # the AWS account and region that Genesys sends its events to
+  region: us-east-1
+  suffix: opslib                                # the end of the event source's name
+  url: https://datalake.example.com/ingest      # where a rule in your account sends them on to
+profile: baseline
+""",
+}
 
 
-def write_example(path: Path) -> None:
+def write_example(path: Path, backend: BackendName) -> None:
     """Write a commented example with ids of its own. Raises InvalidInput when the file exists or cannot be written."""
     ids = {name: str(uuid.uuid4()) for name in ("target_id", "policy_id", "webhook_id")}
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(EXAMPLE.format(**ids))
+            file.write(_EXAMPLES[backend].format(**ids))
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written", cause=str(error), fix="name another file") from None
 
 
 def as_yaml(onboarding: Onboarding) -> str:
     """The onboarding as a file that `load_onboarding` reads back to an equal value."""
-    return yaml.safe_dump(onboarding.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(onboarding.values(), sort_keys=False, allow_unicode=True)
 
 
 def wanted_onboarding(settings: Settings) -> Onboarding:
@@ -84,25 +132,25 @@ def wanted_onboarding(settings: Settings) -> Onboarding:
     """
     if settings.onboarding:
         return load_onboarding(settings.onboarding)
-    return checked(
-        Onboarding,
-        target={
-            "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
-            "name": "ProdVoiceArchive",
-            "bucket": settings.sandbox_bucket or "your-recordings-bucket",
-            "region": "us-east-1",
-            "retention_days": 365,
-        },
-        policy={
-            "id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
-            "name": "ComplianceVoicePolicy",
-            "retention_days": 365,
-        },
-        webhook={
-            "id": "c3d4e5f6-a7b8-9012-cdef-123456789012",
-            "url": f"{settings.catalogue_url or 'https://datalake.example.com'}/ingest",
-        },
-    )
+    example = yaml.safe_load(_EXAMPLES[settings.backend].format_map(_NOTEBOOK_IDS))
+    if settings.sandbox_bucket:
+        example["target"]["bucket"] = settings.sandbox_bucket
+    if settings.backend == "platform" and settings.sandbox_role_arn:
+        example["target"]["credentials"] = {
+            "role_arn": settings.sandbox_role_arn,
+            "external_id": settings.sandbox_external_id,
+        }
+    if settings.catalogue_url:
+        example["webhook"]["url"] = f"{settings.catalogue_url}/ingest"
+    return checked(Onboarding, **example)
+
+
+# The same in every run, so that a notebook that is run again finds what it made.
+_NOTEBOOK_IDS = {
+    "target_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+    "policy_id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+    "webhook_id": "c3d4e5f6-a7b8-9012-cdef-123456789012",
+}
 
 
 def _problem(item: Any, lines: dict[Path_, int]) -> str:
@@ -114,39 +162,36 @@ def _problem(item: Any, lines: dict[Path_, int]) -> str:
     return f"line {lines.get(known, 1)}, {field}: {item['msg'].removeprefix('Value error, ')}"
 
 
-def _read(path: Path) -> tuple[Any, dict[Path_, int]]:
-    """The file's values, and the line (from 1) on which each field stands."""
+def _read(text: str, name: str) -> tuple[Any, dict[Path_, int]]:
+    """The text's values, and the line (from 1) on which each field stands."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _unreadable(path, f"it is larger than {_MAX_BYTES // 1024} kB")
-        text = path.read_text(encoding="utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise _unreadable(path, "it uses YAML aliases (*name); write the values out")
+            raise _unreadable(name, "it uses YAML aliases (*name); write the values out")
         node = yaml.compose(text, yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except (OSError, UnicodeError, yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise _unreadable(path, " ".join(str(error).split())) from None
+        raise _unreadable(name, " ".join(str(error).split())) from None
     lines: dict[Path_, int] = {}
     if node is not None:
-        _collect(path, node, (), lines)
+        _collect(name, node, (), lines)
     return values, lines
 
 
-def _collect(path: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:
+def _collect(name: str, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             field = (*at, str(key.value))
             if field in lines:
-                raise _unreadable(path, f"line {key.start_mark.line + 1}: {key.value} stands there twice")
+                raise _unreadable(name, f"line {key.start_mark.line + 1}: {key.value} stands there twice")
             lines[field] = key.start_mark.line + 1
-            _collect(path, value, field, lines)
+            _collect(name, value, field, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _collect(path, value, (*at, index), lines)
+            _collect(name, value, (*at, index), lines)
 
 
-def _unreadable(path: Path, why: str) -> InvalidInput:
-    return InvalidInput(f"{path} cannot be read", cause=why, fix="give a YAML file in UTF-8; see docs/onboarding.md")
+def _unreadable(name: str, why: str) -> InvalidInput:
+    return InvalidInput(f"{name} cannot be read", cause=why, fix="give a YAML file in UTF-8; see docs/onboarding.md")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from .no_skips import pytest_sessionfinish as pytest_sessionfinish
-from .world import POLICIES, SIGNING_KEY, TARGETS, WEBHOOKS, Api, Sandbox, running
+from .world import INTEGRATIONS, POLICIES, RETENTION_POLICIES, SIGNING_KEY, TARGETS, WEBHOOKS, Api, Sandbox, running
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,10 +29,17 @@ def sandbox(shared: Sandbox) -> Sandbox:
     shared.control(
         "PUT",
         "/settings",
-        {"token_ttl_s": 86400, "read_lag_s": 0.0, "rate_limit": 10_000, "rate_window_s": 60.0},
+        {
+            "token_ttl_s": 86400,
+            "read_lag_s": 0.0,
+            "rate_limit": 10_000,
+            "rate_window_s": 60.0,
+            "backend": "both",
+            "stage_s": 0.2,
+        },
     )
     api = shared.api()
-    for path in (WEBHOOKS, POLICIES, TARGETS):
+    for path in (WEBHOOKS, POLICIES, TARGETS, RETENTION_POLICIES, INTEGRATIONS):
         while page := api("GET", path + "?pageSize=100").json()["entities"]:
             for entity in page:
                 api("DELETE", entity["selfUri"])

@@ -16,7 +16,7 @@ from opslib.anchor import AnchorBucket
 from opslib.ledger import Ledger
 from opslib.ledger_file import FILE_NAME
 from opslib.signing import Signer, read_public_key
-from opslib.validator.look import Answer, Aws
+from opslib.validator.aws import Answer, Aws
 from opslib.verify import verify
 
 from .tampering import load, write_ledger
@@ -107,7 +107,7 @@ def test_an_anchor_shows_what_a_signature_cannot(workspace: Workspace, bucket: s
     assert workspace.json("verify", workspace.home, "--anchor", bucket, code=1)["error"] == "LedgerError"
 
     done = workspace.json("anchor", bucket, "--yes")
-    assert (done["anchored"], done["seq"], done["lock"]) == (True, 5, {"mode": "COMPLIANCE", "days": 30})
+    assert (done["anchored"], done["seq"], done["lock"]["mode"], done["lock"]["days"]) == (True, 5, "COMPLIANCE", 30)
     said = workspace.opslib("verify", workspace.home, "--anchor", bucket)
     assert said.startswith("intact: all 6 entries")
     assert "anchor of entries 1 to 5, kept since 20" in said
@@ -154,9 +154,9 @@ async def test_anchors_are_read_page_by_page(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", sandbox["s3_url"])
     call, pages = Aws.call, list[str]()
 
-    async def two_a_page(self: Aws, name: str, params: Mapping[str, Any]) -> Answer:
+    def two_a_page(self: Aws, region: str, name: str, params: Mapping[str, Any]) -> Answer:
         pages.append(name)
-        return await call(self, name, {**params, "MaxKeys": 2} if name == "ListObjectVersions" else params)
+        return call(self, region, name, {**params, "MaxKeys": 2} if name == "ListObjectVersions" else params)
 
     monkeypatch.setattr(Aws, "call", two_a_page)
     found = verify(workspace.home)
@@ -165,6 +165,14 @@ async def test_anchors_are_read_page_by_page(
         anchors, others = await place.read(found)
     assert [(one.object, one.version) for one in anchors] == written
     assert (others, pages.count("ListObjectVersions")) == (0, 3)
+
+
+def test_an_audit_has_no_anchors(workspace: Workspace, bucket: str) -> None:
+    """Its manifest names a head, and only the ledger itself can be followed to it."""
+    folder = workspace.folder / "audit"
+    workspace.opslib("audit", "--out", folder)
+    assert workspace.json("verify", folder)["intact"]
+    assert workspace.json("verify", folder, "--anchor", bucket, code=1)["error"] == "InvalidInput"
 
 
 def test_a_bucket_that_cannot_keep_anchors_is_refused(workspace: Workspace, sandbox: Sandbox) -> None:
@@ -207,7 +215,8 @@ def test_writing_needs_two_permissions_and_a_refusal_stands_in_the_ledger(
 
     # moto asks for ListBucket where AWS asks for GetBucketObjectLockConfiguration.
     lock = ("s3:GetBucketObjectLockConfiguration", "s3:ListBucket")
-    assert workspace.json("anchor", bucket, "--yes", code=1, **user(*lock))["error"] == "BucketAccessDenied"
+    denied = workspace.json("anchor", bucket, "--yes", code=1, **user(*lock))
+    assert (denied["error"], "s3:PutObject is missing" in denied["cause"]) == ("BucketAccessDenied", True)
     assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["run.started", "anchor.failed"]
     assert workspace.json("anchor", bucket, "--yes", **user(*lock, "s3:PutObject"))["anchored"]
     assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["run.started", "anchor.done"]

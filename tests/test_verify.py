@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.audit.page import write_page
+from opslib.audit.folder import write_audit
 from opslib.errors import LedgerError
 from opslib.ledger import Ledger
 from opslib.ledger_export import write_export
@@ -20,7 +20,7 @@ from opslib.signing import Signer
 from opslib.verify import verify
 
 from .tampering import load, write_ledger
-from .world import SIGNING_KEY
+from .world import SIGNING_KEY, own_key
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "verify_ledger.py"
 V1 = Path(__file__).parent / "data" / "ledger_v1.sqlite3"
@@ -147,7 +147,8 @@ def test_a_file_of_version_1_is_read_as_a_copy(tmp_path: Path) -> None:
     path = Path(shutil.copy(V1, home / FILE_NAME))
     found = verify(home)
     assert (found.state, found.entries, found.checkpoints, found.bad_seq) == ("unsigned", 90, 9, None)
-    assert "the chain holds, but nobody signed it" in write_page(tmp_path / "out", home=home).read_text()
+    write_audit(tmp_path / "out", home=home, signing_key=own_key())
+    assert "the chain holds, but nobody signed it" in (tmp_path / "out" / "audit.html").read_text()
     write_export(home, tmp_path / "export.jsonl")
     assert verify(tmp_path / "export.jsonl").state == "unsigned"
     assert path.read_bytes() == V1.read_bytes()

@@ -28,6 +28,8 @@ POLICIES = "/api/v2/recording/policies"
 WEBHOOKS = "/api/v2/webhooks"
 # Tests never sign with the user's own key, nor make one for him.
 SIGNING_KEY = "OPSLIB_SIGNING_KEY"
+INTEGRATIONS = "/api/v2/integrations"
+RETENTION_POLICIES = "/api/v2/recording/mediaretentionpolicies"
 
 
 class Sandbox:
@@ -142,6 +144,11 @@ def webhook(**changes: Any) -> Json:
         "authentication": {"type": "none"},
         **changes,
     }
+
+
+def own_key() -> Path:
+    """The session's signing key."""
+    return Path(os.environ[SIGNING_KEY])
 
 
 def environment(sandbox: Sandbox, home: Path) -> dict[str, str]:

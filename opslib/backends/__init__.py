@@ -1,9 +1,10 @@
 """Which Genesys API carries an onboarding. Paths and payloads live only in this room."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from opslib.errors import InvalidInput
 from opslib.models import AwsKeys, Onboarding, RoleReference
 
 Kind = Literal["target", "policy", "webhook"]
@@ -12,7 +13,10 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True)
 class Item:
-    """One object as it should be. `body` has the API's own field names and no secret."""
+    """One object as it should be. `body` has the API's own field names and no secret.
+
+    `id` is the identity that we choose: the object's id where that is ours, else its name.
+    """
 
     kind: Kind
     id: str
@@ -20,13 +24,40 @@ class Item:
     body: JSON
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What a body says, whatever its API calls it; None where it says nothing.
+
+    `access` is what the bucket is written with, `target` the identity of the target that a policy sends to.
+    `everything`: a policy that matches every interaction of the org. `ours`: made or adopted by opslib.
+    """
+
+    bucket: str | None = None
+    region: str | None = None
+    access: tuple[Any, ...] = ()
+    retention_days: int | None = None
+    target: str | None = None
+    enabled: bool = True
+    everything: bool = False
+    ours: bool = True
+
+
 class Backend(Protocol):
     """What the rest of the house needs of an API. Each call is one operation; errors are ApiErrors."""
 
     name: str
 
-    def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
+    async def probe(self) -> int | None:
+        """How many objects that could be targets the org has, or None when it does not serve this API."""
+
+    async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
         """The objects of an onboarding, each after those it refers to."""
+
+    def notes(self, onboarding: Onboarding) -> Sequence[str]:
+        """What this API does not carry of the onboarding, or does otherwise, in words. Ask after `items`."""
+
+    def meaning(self, kind: Kind, body: JSON) -> Meaning:
+        """What a body of `items` or `writable` says."""
 
     def writable(self, answer: JSON) -> JSON:
         """A server's answer without what the server owns: what to write to have it back, byte for byte."""
@@ -34,14 +65,48 @@ class Backend(Protocol):
     def comparable(self, answer: JSON) -> JSON:
         """The same with lists in order, since their order means nothing: equal objects compare equal."""
 
+    def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
+        """Whether a write from `before` to `after` that was cut off may have left this."""
+
     async def read(self, kind: Kind, id: str) -> JSON | None:
         """The object as the server has it, or None."""
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
-        """Create or replace the object; returns the server's answer. Secrets come from `credentials`, not the body."""
+        """Create or replace the object; returns the server's answer, whose `id` is the server's.
+
+        It may be sent again after a failure or a crash. Secrets come from `credentials`, not the body.
+        """
 
     async def delete(self, kind: Kind, id: str) -> None:
         """Remove the object; one that is already gone is no error."""
 
     async def list(self, kind: Kind) -> list[JSON]:
         """Every object of a kind, from all pages."""
+
+    async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
+        """The onboarding that describes what exists, each object named by its identity.
+
+        Raises NotFound, or InvalidInput when a choice is not clear.
+        """
+
+
+def leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value in a body with its path, with dots."""
+    for key, value in (body or {}).items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def only(found: Sequence[JSON], kind: Kind, identity: str | None) -> JSON:
+    """The one with the identity (id or name), or the only one there is. Raises InvalidInput when that is not clear."""
+    chosen = [one for one in found if identity in (one.get("id"), one.get("name"))] if identity else found
+    if len(chosen) == 1:
+        return chosen[0]
+    known = ", ".join(f"{one.get('name')} ({one.get('id')})" for one in found[:10]) or "none"
+    raise InvalidInput(
+        f"Which {kind} belongs to the onboarding is not clear",
+        cause=f"there are: {known}",
+        fix=f"name one that exists with --{kind}, or make one first",
+    )

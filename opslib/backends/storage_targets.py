@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from opslib.backends import JSON, Item, Kind
+from opslib.backends import JSON, Item, Kind, Meaning, only
 from opslib.client import GenesysClient
 from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
 from opslib.models import AwsKeys, DataLakeWebhook, Onboarding, RecordingPolicy, RoleReference, StorageTarget, checked
@@ -18,6 +18,9 @@ _PAGE_SIZE = 50
 
 # Fields that the server sets and nobody may send.
 _SERVER_OWNED = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
+
+# The fields of a target's configuration that say with what Genesys writes; secrets are never read back.
+CREDENTIALS = ("accessKeyId", "roleArn", "externalId")
 
 # What the operations are called in samples and errors: the contract's own names for the writes.
 _OPERATIONS: dict[Kind, str] = {
@@ -42,12 +45,26 @@ class StorageTargetsBackend:
             except NotFound:
                 return None
 
-    def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
+    async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
         target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
         return (
             Item("target", target.id, target.name, target_body(target, credentials)),
             Item("policy", policy.id, policy.name, policy_body(policy, target.id)),
             Item("webhook", webhook.id, webhook.name, webhook_body(webhook)),
+        )
+
+    def notes(self, onboarding: Onboarding) -> Sequence[str]:
+        return ()
+
+    def meaning(self, kind: Kind, body: JSON) -> Meaning:
+        configuration = body.get("configuration", {})
+        return Meaning(
+            bucket=configuration.get("bucket"),
+            region=configuration.get("region"),
+            access=tuple(configuration.get(name) for name in CREDENTIALS),
+            retention_days=body.get("retentionPeriodDays"),
+            target=body.get("storageTargetId"),
+            enabled=body.get("enabled", True),
         )
 
     def writable(self, answer: JSON) -> JSON:
@@ -57,6 +74,9 @@ class StorageTargetsBackend:
         return {
             key: sorted(value) if isinstance(value, list) else value for key, value in self.writable(answer).items()
         }
+
+    def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
+        return False  # one PUT writes it all, or nothing
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
         wire = _with_secret(body, credentials)
@@ -83,17 +103,15 @@ class StorageTargetsBackend:
                 found.extend(entities)
         return found
 
-    async def adopt(self, target_id: str, policy_id: str | None, webhook_id: str | None) -> Onboarding:
-        """The onboarding that describes what exists. Raises NotFound, or InvalidInput when a choice is not clear."""
+    async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):
-            target = _known(await self.read("target", target_id), "target", target_id)
-            policies = [one for one in await self.list("policy") if one.get("storageTargetId") == target_id]
-            policy = _only(policies, "policy", policy_id)
-            webhook = _only(await self.list("webhook"), "webhook", webhook_id)
-        return checked(Onboarding, target=_target(target), policy=_policy(policy), webhook=_webhook(webhook))
+            of_target = _known(await self.read("target", target), "target", target)
+            policies = [one for one in await self.list("policy") if one.get("storageTargetId") == target]
+            of_policy = only(policies, "policy", policy)
+            of_webhook = only(await self.list("webhook"), "webhook", webhook)
+        return checked(Onboarding, target=_target(of_target), policy=_policy(of_policy), webhook=_webhook(of_webhook))
 
     async def probe(self) -> int | None:
-        """How many targets the org has on its first page, or None when it does not serve this API."""
         async with self._client.operation("probe_storage_targets"):
             try:
                 page = await self._client.request("GET", _COLLECTIONS["target"], params={"pageSize": 1})
@@ -172,19 +190,6 @@ def _known(found: JSON | None, kind: Kind, id: str) -> JSON:
             f"There is no {kind} {id}", cause="the org has none with this id", fix=f"check the {kind}'s id", status=404
         )
     return found
-
-
-def _only(found: list[JSON], kind: Kind, id: str | None) -> JSON:
-    """The one with the id, or the only one there is."""
-    chosen = [one for one in found if one.get("id") == id] if id else found
-    if len(chosen) == 1:
-        return chosen[0]
-    ids = ", ".join(str(one.get("id")) for one in found[:10]) or "none"
-    raise InvalidInput(
-        f"Which {kind} belongs to the onboarding is not clear",
-        cause=f"there are: {ids}",
-        fix=f"name one that exists with --{kind}, or make one first",
-    )
 
 
 def _target(body: JSON) -> JSON:

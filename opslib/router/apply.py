@@ -9,12 +9,13 @@ For each change, in order:
 
 A failure starts the rollback, which is noted first and then undoes what was touched, last change first, reading each
 back. A crash leaves an apply without an end in the ledger: `resume` goes on where it stood, forwards or, if the
-rollback had begun, backwards; `rollback` undoes it. PUT and DELETE may be sent twice, so an intent without an end is
-simply carried out again.
+rollback had begun, backwards; `rollback` undoes it. A write may be made twice, also over one that was cut off half-way,
+so an intent without an end is simply carried out again.
 """
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ from opslib.router.plan import Change, Plan
 
 # How long the API may take until a read shows what was written.
 SETTLES_WITHIN_S = 30.0
-_POLL_S = 0.1
+_POLL_S, _POLL_AT_MOST_S = 0.1, 2.0
 
 # After these answers nothing was changed: the server refused the request itself.
 _REFUSALS = (InvalidRequest, AuthenticationFailed, PermissionMissing, NotFound, Conflict, InvalidInput)
@@ -193,24 +194,34 @@ class Applier:
             else:
                 answer = await self.backend.write(change.kind, change.id, wanted)
             version = answer.get("version")
-        deadline = asyncio.get_running_loop().time() + self.settles_within_s
-        while not await self._is(change, wanted, version):
+        if not await self._comes_true(lambda: self._is(change, wanted, version)):
+            raise UnexpectedAnswer(
+                f"{change.kind} {change.name} does not read as it was written",
+                cause=f"after {self.settles_within_s:.0f} s a read still shows something else",
+                fix="look whether another program writes the same object, then plan again",
+            )
+
+    async def _comes_true(self, question: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether the answer is yes before the deadline; asked ever less often, since each read counts as a call."""
+        deadline, wait_s = asyncio.get_running_loop().time() + self.settles_within_s, _POLL_S
+        while not await question():
             if asyncio.get_running_loop().time() > deadline:
-                raise UnexpectedAnswer(
-                    f"{change.kind} {change.name} does not read as it was written",
-                    cause=f"after {self.settles_within_s:.0f} s a read still shows something else",
-                    fix="look whether another program writes the same object, then plan again",
-                )
-            await asyncio.sleep(_POLL_S)
+                return False
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _POLL_AT_MOST_S)
+        return True
 
     async def _is(self, change: Change, wanted: JSON | None, version: object = None) -> bool:
         """Whether a read shows the state, and nothing older than the version that the write was answered with."""
         answer = await self.backend.read(change.kind, change.id)
+        known = answer.get("version") if answer else None
+        older = isinstance(version, int) and isinstance(known, int) and known < version
+        return not older and self._same(answer, wanted)
+
+    def _same(self, answer: JSON | None, wanted: JSON | None) -> bool:
         if answer is None or wanted is None:
             return answer is None and wanted is None
-        known = answer.get("version")
-        older = isinstance(version, int) and isinstance(known, int) and known < version
-        return not older and self.backend.comparable(answer) == self.backend.comparable(wanted)
+        return self.backend.comparable(answer) == self.backend.comparable(wanted)
 
     async def _stays(self, change: Change, wanted: JSON | None) -> bool:
         """Whether a read shows the state now, and again after a while: a write may still be on its way."""
@@ -222,14 +233,18 @@ class Applier:
     async def _refuse_foreign(self, progress: Progress) -> None:
         """Before going on after a crash: each object is as it was before, or as we meant it. Raises StalePlan."""
         for place, change in enumerate(progress.plan.changes):
-            allowed = [change.before] if place not in progress.intended else [change.before, change.after]
-            if place in progress.done:
-                allowed = [change.after]
-            deadline = asyncio.get_running_loop().time() + self.settles_within_s
-            while not any([await self._is(change, state) for state in allowed]):
-                if asyncio.get_running_loop().time() > deadline:
-                    raise _stale(f"{change.kind} {change.name} was changed by somebody else since the crash")
-                await asyncio.sleep(_POLL_S)
+            if not await self._comes_true(functools.partial(self._is_ours, progress, place)):
+                raise _stale(f"{change.kind} {change.name} was changed by somebody else since the crash")
+
+    async def _is_ours(self, progress: Progress, place: int) -> bool:
+        change = progress.plan.changes[place]
+        answer = await self.backend.read(change.kind, change.id)
+        if place in progress.done:
+            return self._same(answer, change.after)
+        if place not in progress.intended or self._same(answer, change.before):
+            return self._same(answer, change.before)
+        cut_off = answer is not None and self.backend.may_be_cut_off(answer, change.before, change.after)
+        return cut_off or self._same(answer, change.after)
 
     def _half_done(self, progress: Progress, why: str, error: OpslibError | None = None) -> HalfDone:
         return HalfDone(

@@ -17,7 +17,9 @@ from typing import Any, Literal
 import rfc8785
 from pydantic import BaseModel, ConfigDict
 
-from opslib.backends import JSON, Backend, Item, Kind
+from opslib.backends import JSON, Backend, Item, Kind, Meaning, leaves
+from opslib.backends.storage_targets import CREDENTIALS
+from opslib.errors import InvalidInput
 from opslib.models import AwsKeys, Onboarding, RoleReference
 
 Action = Literal["create", "update", "delete"]
@@ -32,14 +34,12 @@ UNSAFE = {
     "shorter-retention": "recordings will be removed earlier than now",
     "disable": "what is switched off no longer keeps or announces recordings",
     "delete": "the object will be gone; recordings already written stay in the bucket",
+    "adopt": "opslib did not make this object; it will be changed, and kept as the onboarding says",
+    "all-interactions": "the policy will match every interaction in the org, those of other teams, too",
     "credential-change": "Genesys will write with other credentials, and a rollback cannot bring the old secret back",
     "many": f"more than {MANY} objects would change at once",
     "failed-validation": "the bucket failed its validation",
 }
-
-
-# The fields of a target's configuration that say with what Genesys writes; secrets are never read back.
-_CREDENTIALS = ("accessKeyId", "roleArn", "externalId")
 
 
 class _Data(BaseModel):
@@ -55,7 +55,10 @@ class FieldChange(_Data):
 
 
 class Change(_Data):
-    """One object. `before` is what to write to have it back, `after` what is wanted; no secrets; None where absent."""
+    """One object. `before` is what to write to have it back, `after` what is wanted; no secrets; None where absent.
+
+    `unsafe` has the names of what is unsafe in it; see `UNSAFE`.
+    """
 
     action: Action
     kind: Kind
@@ -64,13 +67,14 @@ class Change(_Data):
     before: JSON | None
     after: JSON | None
     rotates: bool = False
+    unsafe: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
         """What differs, field by field."""
         if self.rotates and self.before == self.after:
             return (FieldChange(path="configuration.secretAccessKey", before="as it is", after="written again"),)
-        before, after = dict(_leaves(self.before)), dict(_leaves(self.after))
+        before, after = dict(leaves(self.before)), dict(leaves(self.after))
         paths = sorted(before.keys() | after.keys())
         return tuple(
             FieldChange(path=path, before=before.get(path), after=after.get(path))
@@ -85,25 +89,24 @@ class Change(_Data):
         old, new = before.get("configuration", {}), after.get("configuration", {})
         if not self.after or "accessKeyId" not in old or old["accessKeyId"] == new.get("accessKeyId"):
             return self.before
-        kept = {key: value for key, value in old.items() if key not in _CREDENTIALS}
-        return {**before, "configuration": kept | {key: new[key] for key in _CREDENTIALS if key in new}}
-
-    @property
-    def unsafe(self) -> tuple[str, ...]:
-        """The names of what is unsafe in this change; see `UNSAFE`."""
-        return tuple(_unsafe(self))
+        kept = {key: value for key, value in old.items() if key not in CREDENTIALS}
+        return {**before, "configuration": kept | {key: new[key] for key in CREDENTIALS if key in new}}
 
 
 class Plan(_Data):
-    """The ordered changes to one org. `where` is the API's address; a plan is good for that org only."""
+    """The ordered changes to one org. `where` is the API's address; a plan is good for that org only.
+
+    `notes` say what the API does not carry of the onboarding, or does otherwise; they are no part of the changes.
+    """
 
     where: str
     changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def checksum(self) -> str:
         """SHA-256 over everything that will be done; equal plans have equal checksums."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude={"notes"}))).hexdigest()
 
     @property
     def unsafe(self) -> tuple[str, ...]:
@@ -112,7 +115,8 @@ class Plan(_Data):
         return (*names, *(("many",) if len(self.changes) > MANY else ()))
 
     def as_json(self) -> JSON:
-        """{checksum, changes: [{action, kind, id, name, fields: [{path, before, after}]}], unsafe: [{name, why}]}."""
+        """{checksum, changes: [{action, kind, id, name, fields: [{path, before, after}]}], unsafe: [{name, why}],
+        notes: [text]}."""
         return {
             "checksum": self.checksum,
             "changes": [
@@ -123,6 +127,7 @@ class Plan(_Data):
                 for change in self.changes
             ],
             "unsafe": [{"name": name, "why": UNSAFE[name]} for name in self.unsafe],
+            "notes": list(self.notes),
         }
 
 
@@ -130,21 +135,27 @@ async def make_plan(
     backend: Backend, where: str, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
 ) -> Plan:
     """What it takes to bring the org to the onboarding. `rotate` writes the target's secret again on purpose."""
-    items = backend.items(onboarding, credentials)
+    if rotate and isinstance(credentials, RoleReference):
+        raise InvalidInput(
+            "There is no secret to write again",
+            cause="Genesys writes with a role, which has none",
+            fix="leave out --rotate-credentials; nothing was sent",
+        )
+    items = await backend.items(onboarding, credentials)
     changes = [
-        _change(item, before, rotate=rotates)
+        _change(backend, item, before, rotate=rotates)
         for item, before in zip(items, await _read_all(backend, items), strict=True)
         if (rotates := rotate and item.kind == "target" and before is not None)
         or before is None
         or backend.comparable(before) != backend.comparable(item.body)
     ]
-    return Plan(where=where, changes=tuple(_in_order(changes)))
+    return Plan(where=where, changes=tuple(_in_order(backend, changes)), notes=tuple(backend.notes(onboarding)))
 
 
 async def make_removal(backend: Backend, where: str, onboarding: Onboarding) -> Plan:
     """What it takes to remove the onboarding's objects: webhook, policy, target."""
     # The items' bodies are not used, so any credentials do.
-    items = backend.items(onboarding, RoleReference(role_arn=_NO_ROLE, external_id="none"))
+    items = await backend.items(onboarding, RoleReference(role_arn=_NO_ROLE, external_id="none"))
     changes = [
         Change(
             action="delete",
@@ -153,6 +164,7 @@ async def make_removal(backend: Backend, where: str, onboarding: Onboarding) -> 
             name=str(before.get("name", item.name)),
             before=before,
             after=None,
+            unsafe=tuple(_unsafe(backend.meaning(item.kind, before), None)),
         )
         for item, before in zip(items, await _read_all(backend, items), strict=True)
         if before is not None
@@ -168,55 +180,57 @@ async def _read_all(backend: Backend, items: Sequence[Item]) -> list[JSON | None
     return [None if answer is None else backend.writable(answer) for answer in answers]
 
 
-def _change(item: Item, before: JSON | None, *, rotate: bool) -> Change:
-    action: Action = "create" if before is None else "update"
+def _change(backend: Backend, item: Item, before: JSON | None, *, rotate: bool) -> Change:
+    old = None if before is None else backend.meaning(item.kind, before)
     return Change(
-        action=action, kind=item.kind, id=item.id, name=item.name, before=before, after=item.body, rotates=rotate
+        action="create" if before is None else "update",
+        kind=item.kind,
+        id=item.id,
+        name=item.name,
+        before=before,
+        after=item.body,
+        rotates=rotate,
+        unsafe=tuple(_unsafe(old, backend.meaning(item.kind, item.body))),
     )
 
 
-def _in_order(changes: Sequence[Change]) -> Sequence[Change]:
+def _in_order(backend: Backend, changes: Sequence[Change]) -> Sequence[Change]:
     """Target, policy, webhook; but a policy that must shrink with its target shrinks first."""
     by_kind = {change.kind: change for change in changes}
     target, policy = by_kind.get("target"), by_kind.get("policy")
-    if target and policy and _shrinks(target) and (policy.before or {}).get("storageTargetId") == target.id:
-        return sorted(changes, key=lambda change: ("policy", "target", "webhook").index(change.kind))
+    if target and policy and target.before and target.after and policy.before:
+        old, new = backend.meaning("target", target.before), backend.meaning("target", target.after)
+        if _shrinks(old, new) and backend.meaning("policy", policy.before).target == target.id:
+            return sorted(changes, key=lambda change: ("policy", "target", "webhook").index(change.kind))
     return changes
 
 
-def _unsafe(change: Change) -> Iterator[str]:
-    if change.action == "delete":
+def _unsafe(before: Meaning | None, after: Meaning | None) -> Iterator[str]:
+    """What is unsafe in going from one to the other, by name; None where there is no object."""
+    if after is None:
         yield "delete"
-    if change.action != "update":
+    if before and not before.ours:
+        yield "adopt"
+    if after and after.everything and not (before and before.everything):
+        yield "all-interactions"
+    if before is None or after is None:
         return
-    changed = {field.path for field in change.fields}
-    before, after = change.before or {}, change.after or {}
-    if "configuration.bucket" in changed:
+    if before.bucket != after.bucket:
         yield "bucket-change"
-    if "configuration.region" in changed:
+    if before.region != after.region:
         yield "region-change"
-    if _shrinks(change):
+    if _shrinks(before, after):
         yield "shorter-retention"
-    if before.get("enabled") and not after.get("enabled"):
+    if before.enabled and not after.enabled:
         yield "disable"
-    if changed & {f"configuration.{name}" for name in _CREDENTIALS}:
+    if before.access != after.access:
         yield "credential-change"
 
 
-def _shrinks(change: Change) -> bool:
-    if change.before is None or change.after is None:
-        return False
-    before, after = change.before.get("retentionPeriodDays"), change.after.get("retentionPeriodDays")
-    return before is not None and after is not None and after < before
+def _shrinks(before: Meaning, after: Meaning) -> bool:
+    old, new = before.retention_days, after.retention_days
+    return old is not None and new is not None and new < old
 
 
 def _unordered(value: Any) -> Any:
-    return sorted(value) if isinstance(value, list) else value
-
-
-def _leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in (body or {}).items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return sorted(value, key=rfc8785.dumps) or None if isinstance(value, list) else value

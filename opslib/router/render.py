@@ -13,23 +13,26 @@ NOTHING = "Nothing to do: the org is as wanted."
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """One line a change with its sign (+ ~ -), one a field, then what is unsafe, and the checksum."""
+    """One line a change with its sign (+ ~ -), one a field, then what is unsafe (!), the notes (i) and the checksum."""
+    notes = [f"i {note}" for note in plan.get("notes", ())]
     if not plan["changes"]:
-        return NOTHING
+        return "\n".join([NOTHING, *notes])
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
     unsafe = [f"! {one['name']}: {one['why']} (needs --allow {one['name']})" for one in plan["unsafe"]]
-    return "\n".join([*lines, *unsafe, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
+    return "\n".join([*lines, *unsafe, *notes, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
 
 
 def as_html(plan: dict[str, Any]) -> Html:
     """A table a change, a row a field, signs and words rather than colour; below them what is unsafe."""
+    listed = "".join(f"<li>{text(note)}</li>" for note in plan.get("notes", ()))
+    notes = f"<p><strong>What this API does otherwise:</strong></p><ul>{listed}</ul>" if listed else ""
     if not plan["changes"]:
-        return Html(f"<p>{text(NOTHING)}</p>", NOTHING)
+        return Html(f"<p>{text(NOTHING)}</p>{notes}", as_text(plan))
     tables = [
         table(
-            _heading(change),
+            heading(change),
             ("Field", "Before", "After"),
-            [(field["path"], _show(field["before"]), _show(field["after"])) for field in change["fields"]],
+            [(field["path"], show(field["before"]), show(field["after"])) for field in change["fields"]],
         ).html
         for change in plan["changes"]
     ]
@@ -39,22 +42,26 @@ def as_html(plan: dict[str, Any]) -> Html:
         if unsafe
         else ""
     )
-    return Html("".join(tables) + warning, as_text(plan))
+    return Html("".join(tables) + warning + notes, as_text(plan))
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:
-    yield _heading(change)
+    yield heading(change)
     for field in change["fields"]:
-        yield f"    {field['path']}: {_show(field['before'])} → {_show(field['after'])}"
+        yield f"    {field['path']}: {show(field['before'])} → {show(field['after'])}"
 
 
-def _heading(change: dict[str, Any]) -> str:
+def heading(change: dict[str, Any]) -> str:
+    """A change in one line, with its sign."""
     return f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']} ({change['id']})"
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A field's value in words; a dash where there is none."""
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(show, value))
+    if isinstance(value, dict):  # in a list, such as a reference to a queue
+        return " ".join(map(show, value.values()))
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

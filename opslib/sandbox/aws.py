@@ -18,12 +18,17 @@ from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
 from moto.s3 import responses as s3_responses
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.s3.responses import S3Response
 
 REGION = "us-east-1"
 GENESYS_PRINCIPAL = "arn:aws:iam::765628985471:root"
 """The account from which Genesys Cloud assumes its customers' roles (AWS S3 recording integration guide)."""
 
 ROLE_ACTIONS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket", "s3:GetEncryptionConfiguration"]
+
+
+# Actions that moto asks for under a name that IAM does not have.
+_MOTO_NAMES = {"s3:GetAccountPublicAccessBlock": "s3:GetPublicAccessBlock"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class AwsAccount:
         self._users += 1
         name = f"sandbox-{self._users}"
         self._iam.create_user(REGION, name)
-        self._iam.put_user_policy(name, "actions", _policy("Allow", Action=list(actions), Resource="*"))
+        known = [*actions, *(_MOTO_NAMES[one] for one in actions if one in _MOTO_NAMES)]
+        self._iam.put_user_policy(name, "actions", _policy("Allow", Action=known, Resource="*"))
         key = self._iam.create_access_key(name)
         key.secret_access_key = secrets.token_hex(20)
         return AccessKey(key.access_key_id, key.secret_access_key)
@@ -90,6 +96,43 @@ class AwsAccount:
         )
         self._s3.put_bucket_policy(name, tls_only.encode())
 
+    def recording_obstacle(self, *, bucket: str, region: str, role_arn: str, external_id: str) -> str | None:
+        """Why Genesys could not write recordings there with this role, in words; None when it could."""
+        known = self._s3.buckets.get(bucket)
+        if known is None:
+            return f"The bucket {bucket} does not exist"
+        if known.region_name != region:
+            return f"The bucket {bucket} is in {known.region_name}, not in {region}"
+        role = next((one for one in self._iam.roles.values() if one.arn == role_arn), None)
+        if role is None:
+            return f"The role {role_arn} does not exist"
+        if not any(_trusts_genesys(one, external_id) for one in _statements(role.assume_role_policy_document)):
+            return f"The role {role_arn} does not let Genesys Cloud assume it with this external id"
+        if _decision(list(role.policies.values()), "s3:PutObject", f"arn:aws:s3:::{bucket}/key") != "allowed":
+            return f"The role {role_arn} may not write into {bucket}"
+        return None
+
+
+def _statements(document: str | bytes) -> list[dict[str, Any]]:
+    statements = json.loads(document)["Statement"]
+    return [statements] if isinstance(statements, dict) else statements
+
+
+def _trusts_genesys(statement: dict[str, Any], external_id: str) -> bool:
+    """Whether the statement of a trust policy lets Genesys assume the role when it gives this external id."""
+    principals = _listed(statement.get("Principal", {}).get("AWS"))
+    wanted = statement.get("Condition", {}).get("StringEquals", {}).get("sts:ExternalId")
+    return (
+        statement["Effect"] == "Allow"
+        and "sts:AssumeRole" in _listed(statement["Action"])
+        and bool({GENESYS_PRINCIPAL, GENESYS_PRINCIPAL.split(":")[4]} & set(principals))
+        and (wanted is None or external_id in _listed(wanted))
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
 
 def _policy(effect: str, **statement: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": effect, **statement}]})
@@ -103,8 +146,10 @@ def _correct_moto() -> None:
     - IAM's simulation of a principal's policies, which moto does not have, is answered from its inline policies.
     - The action that allows a bucket-level read, where moto asks for another: HeadBucket is allowed by
       s3:ListBucket, and these sub-resources by actions of their own (Service Authorization Reference).
+    - Whether a bucket sends its events to EventBridge, which moto stores and does not tell.
     """
     FakeBucket.get_permission = _bucket_permission  # type: ignore[method-assign, assignment]
+    S3Response.get_bucket_notification = _with_event_bridge  # type: ignore[method-assign, assignment]
     IamResponse.simulate_principal_policy = _simulate_principal_policy  # type: ignore[attr-defined]
     actions: dict[str, dict[str, str]] = s3_responses.ACTION_MAP["BUCKET"]
     actions["HEAD"]["DEFAULT"] = "ListBucket"
@@ -117,6 +162,17 @@ def _correct_moto() -> None:
             "replication": "GetReplicationConfiguration",
         }
     )
+
+
+_get_bucket_notification = S3Response.get_bucket_notification
+
+
+def _with_event_bridge(response: S3Response) -> Any:
+    found = response.backend.get_bucket_notification_configuration(response.bucket_name)
+    if found is None or found.event_bridge is None:
+        return _get_bucket_notification(response)
+    response.data["Action"] = "GetBucketNotificationConfiguration"
+    return response.serialized(ActionResult({"EventBridgeConfiguration": {}}))
 
 
 _DECISIONS = {
@@ -151,10 +207,7 @@ def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> Permis
     if bucket.policy is None:
         return PermissionResult.NEUTRAL
     document = json.loads(bucket.policy)
-    statements = document["Statement"]
-    if isinstance(statements, dict):
-        statements = [statements]
-    document["Statement"] = [one for one in statements if not _denies_plain_http_only(one)]
+    document["Statement"] = [one for one in _statements(bucket.policy) if not _denies_plain_http_only(one)]
     return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
 
 
@@ -166,7 +219,6 @@ def _denies_plain_http_only(statement: dict[str, Any]) -> bool:
         if operator.lower().removesuffix("ifexists") not in {"bool", "stringequals"}:
             continue
         for key, value in keys.items():
-            values = value if isinstance(value, list) else [value]
-            if key.lower() == "aws:securetransport" and {str(one).lower() for one in values} == {"false"}:
+            if key.lower() == "aws:securetransport" and {str(one).lower() for one in _listed(value)} == {"false"}:
                 return True
     return False

@@ -1,36 +1,29 @@
 """The control endpoint: what a test, a lesson or an operator does to the sandbox from outside."""
 
-from typing import TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opslib.sandbox.aws import AwsAccount
+from opslib.sandbox.bodies import Body, Model
 from opslib.sandbox.deliveries import Deliveries
 from opslib.sandbox.faults import Fault, Faults
 from opslib.sandbox.oauth import Clients
 from opslib.sandbox.traffic import Traffic
 from opslib.sandbox.world import Settings, World
 
-Model = TypeVar("Model", bound=BaseModel)
 
-
-class NewClient(BaseModel):
+class NewClient(Body):
     """`scopes` absent means every permission; `expires_in` (s) absent means the sandbox's setting."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     scopes: list[str] | None = None
     expires_in: int | None = Field(default=None, ge=0)
 
 
-class NewAwsUser(BaseModel):
+class NewAwsUser(Body):
     """IAM actions the user may do, such as s3:ListBucket, on every resource."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     actions: list[str] = Field(min_length=1)
 

@@ -26,7 +26,9 @@ CREATE TABLE events (
 FILTERS = {
     "entityId": "entity_id = ?",
     "eventType": "event_type = ?",
-    "correlationId": "json_extract(body, '$.correlationId') = ?",
+    "correlationId": (
+        "? IN (json_extract(body, '$.correlationId'), json_extract(body, '$.detail.metadata.CorrelationId'))"
+    ),
 }
 
 
@@ -42,12 +44,12 @@ class DataLake:
     def add(self, body: Any) -> bool:
         """Keep what was received; False if its event id was here before."""
         event = body if isinstance(body, dict) else {}
-        entity = event.get("entity")
+        event_type, entity_id, event_id = _names(event)
         row = (
             datetime.now(UTC).isoformat(timespec="milliseconds"),
-            _text(event.get("eventType")),
-            _text(entity.get("id")) if isinstance(entity, dict) else None,
-            _text(event.get("eventId")),
+            _text(event_type),
+            _text(entity_id),
+            _text(event_id),
             json.dumps(body),
         )
         cursor = self._db.execute(
@@ -97,6 +99,19 @@ def datalake_app(lake: DataLake) -> Starlette:
             Route("/{path:path}", receive, methods=["POST"]),
         ]
     )
+
+
+def _names(event: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Type, entity id and event id, of a webhook's event or of an EventBridge envelope; None where it has none."""
+    if "detail-type" in event:
+        return event["detail-type"], _inner(event, "detail", "eventBody", "entity", "id"), event.get("id")
+    return event.get("eventType"), _inner(event, "entity", "id"), event.get("eventId")
+
+
+def _inner(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _text(value: Any) -> str | None:

@@ -1,18 +1,18 @@
-"""Webhook deliveries: the org tells the subscribed webhooks, in the background, what has changed."""
+"""Deliveries: the org tells those who subscribed, in the background, what has changed."""
 
 import asyncio
 import ipaddress
 import logging
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
 
-from opslib.sandbox.resources import BearerAuthentication, Webhook
-from opslib.sandbox.world import Record, World
+from opslib.sandbox.resources import BearerAuthentication
+from opslib.sandbox.world import Record, World, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,10 @@ PAUSE_S = 0.1
 
 @dataclass
 class Delivery:
-    """One event on its way to one webhook. `status` is the last HTTP answer, `error` the last failure."""
+    """One event on its way from the webhook, or integration, with this id.
+
+    `status` is the last HTTP answer, `error` the last failure.
+    """
 
     webhookId: str
     targetUrl: str
@@ -52,7 +55,7 @@ class Deliveries:
         event = {
             "eventId": str(uuid.uuid4()),
             "eventType": event_type,
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "timestamp": utc_now(),
             "orgId": self._world.identity.org_id,
             "entity": {
                 "kind": record.kind.name,
@@ -63,11 +66,18 @@ class Deliveries:
             "correlationId": correlation_id,
         }
         for hook, body in self._world.webhooks_for(event_type):
-            delivery = Delivery(hook.id, body.targetUrl, event)
-            self._deliveries.append(delivery)
-            task = asyncio.create_task(self._deliver(delivery, body))
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
+            headers = {"X-Genesys-Event": event_type}
+            if isinstance(body.authentication, BearerAuthentication):
+                headers["Authorization"] = f"Bearer {body.authentication.token}"
+            self.send(hook.id, body.targetUrl, event, headers)
+
+    def send(self, sender_id: str, url: str, event: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        """Start one delivery; returns at once."""
+        delivery = Delivery(sender_id, url, event)
+        self._deliveries.append(delivery)
+        task = asyncio.create_task(self._deliver(delivery, headers))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
 
     def listing(self) -> list[dict[str, Any]]:
         return [asdict(delivery) for delivery in self._deliveries]
@@ -78,19 +88,16 @@ class Deliveries:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.aclose()
 
-    async def _deliver(self, delivery: Delivery, hook: Webhook) -> None:
-        if not _is_loopback(hook.targetUrl):
+    async def _deliver(self, delivery: Delivery, headers: Mapping[str, str] | None) -> None:
+        if not _is_loopback(delivery.targetUrl):
             delivery.outcome = "refused"
             log.warning("webhook %s not called: its host is not loopback", delivery.webhookId)
             return
-        headers = {"X-Genesys-Event": delivery.event["eventType"]}
-        if isinstance(hook.authentication, BearerAuthentication):
-            headers["Authorization"] = f"Bearer {hook.authentication.token}"
         for attempt in range(TRIES):
             await asyncio.sleep(PAUSE_S * attempt)
             delivery.tries += 1
             try:
-                answer = await self._http.post(hook.targetUrl, json=delivery.event, headers=headers)
+                answer = await self._http.post(delivery.targetUrl, json=delivery.event, headers=headers)
             except httpx.HTTPError as error:
                 delivery.status, delivery.error = None, type(error).__name__
                 continue

@@ -13,6 +13,17 @@ from opslib.sandbox.world import World
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+MISSING_ANY = (
+    "missing.any.permissions",
+    "Unable to perform the requested action. You must have at least one of the following permissions assigned: "
+    "{permissions}",
+)
+MISSING = (
+    "missing.permissions",
+    "Unable to perform the requested action. You are missing the following permission(s): {permissions}",
+)
+"""The two ways in which Genesys words a missing permission: code and text."""
+
 
 class Guard:
     """Wraps endpoints. A refused request counts against the rate limit too, one without a token does not."""
@@ -21,20 +32,19 @@ class Guard:
         self._clients = clients
         self._world = world
 
-    def needs(self, scope: str, endpoint: Endpoint) -> Endpoint:
-        """The endpoint, open only to tokens that hold this permission and have requests left."""
+    def needs(self, permission: str | None, endpoint: Endpoint, refusal: tuple[str, str] = MISSING_ANY) -> Endpoint:
+        """The endpoint, open only to tokens that hold this permission (None: any token) and have requests left.
+
+        The endpoint finds the token in `request.state.token`.
+        """
 
         async def guarded(request: Request) -> Response:
             token = self._authenticate(request)
             self._count(request, token)
-            if not token.may(scope):
-                raise ApiError(
-                    403,
-                    "Unable to perform the requested action. You must have at least one of the following "
-                    "permissions assigned: {permissions}",
-                    code="missing.any.permissions",
-                    params={"permissions": scope},
-                )
+            if permission is not None and not token.may(permission):
+                code, template = refusal
+                raise ApiError(403, template, code=code, params={"permissions": permission})
+            request.state.token = token
             return await endpoint(request)
 
         return guarded

@@ -66,6 +66,10 @@ class Clients:
     def token(self, text: str) -> Token | None:
         return self._tokens.get(text)
 
+    def revoke(self, token: Token) -> None:
+        """Forget this token."""
+        self._tokens = {text: one for text, one in self._tokens.items() if one is not token}
+
     def revoke_tokens(self) -> int:
         """Forget every token issued so far; returns how many."""
         count = len(self._tokens)

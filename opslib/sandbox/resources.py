@@ -6,7 +6,9 @@ Secrets are accepted and never shown again: they are excluded from every dump.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, model_validator
+
+from opslib.sandbox.bodies import Body
 
 _URL = TypeAdapter(AnyHttpUrl)
 
@@ -22,10 +24,6 @@ Url = Annotated[str, AfterValidator(_http_url)]
 Days = Annotated[int, Field(ge=1)]
 TargetEvent = Literal["routing.recording.storage.updated"]
 PolicyEvent = Literal["routing.recording.policy.updated"]
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Resource(Body):

@@ -30,11 +30,13 @@ from opslib.sandbox.faults import Faults
 from opslib.sandbox.front import Front
 from opslib.sandbox.guard import Guard
 from opslib.sandbox.oauth import Clients, token_routes
+from opslib.sandbox.platform import Org, platform_routes
+from opslib.sandbox.platform.event_feed import EventFeed
 from opslib.sandbox.s3 import S3Server
 from opslib.sandbox.storage_targets import storage_target_routes
 from opslib.sandbox.traffic import Traffic
 from opslib.sandbox.wire import Wire
-from opslib.sandbox.world import Settings, World
+from opslib.sandbox.world import Backend, Settings, World
 
 HOST = "127.0.0.1"
 AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*"]
@@ -67,16 +69,18 @@ def serve(
     seed: int | None,
     read_lag_s: float = 0.0,
     rate_limit: int = 300,
+    backend: Backend = "both",
     until_stdin_closes: bool = False,
 ) -> None:
     """A local Genesys Cloud, S3 and data lake on free loopback ports, until SIGINT or SIGTERM.
 
     stdout gets one JSON line when all of them are ready (or, without `json_output`, a short text) and
     nothing else, ever. The same seed gives the same ids; secrets are random. `read_lag_s`: how many
-    seconds late reads see writes. `rate_limit`: requests per token and 60 s. `until_stdin_closes`: also
-    stop at the end of stdin, so that a dead parent leaves nothing running.
+    seconds late reads see writes. `rate_limit`: requests per token and 60 s. `backend`: which of the two
+    Genesys APIs the org serves. `until_stdin_closes`: also stop at the end of stdin, so that a dead
+    parent leaves nothing running.
     """
-    settings = Settings(read_lag_s=read_lag_s, rate_limit=rate_limit)
+    settings = Settings(read_lag_s=read_lag_s, rate_limit=rate_limit, backend=backend)
     stdout = sys.stdout
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(prefix="opslib-") as folder:
@@ -84,19 +88,20 @@ def serve(
 
 
 async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, until_stdin_closes: bool) -> None:
-    traffic, faults, clients, aws = Traffic(), Faults(), Clients(), AwsAccount(world.identity.seed)
+    seed = world.identity.seed
+    traffic, faults, clients, aws = Traffic(seed), Faults(), Clients(), AwsAccount(seed)
     lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
     s3 = S3Server(traffic, faults)
+    sockets = {name: _free_port() for name in ("api", "login", "datalake", "control")}
+    urls = {f"{name}_url": f"http://{HOST}:{one.getsockname()[1]}" for name, one in sockets.items()}
+    org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
     tokens = token_routes(clients, lambda: world.settings.token_ttl_s)
-    api = [*tokens, *storage_target_routes(world, Guard(clients, world), deliveries.announce)]
     apps: dict[str, ASGIApp] = {
-        "api": Front(_genesys(api), "api", traffic, faults),
+        "api": Front(_api(world, clients, tokens, org, deliveries), "api", traffic, faults),
         "login": Front(_genesys(tokens), "login", traffic, faults),
         "datalake": Front(datalake_app(lake), "datalake", traffic, faults),
         "control": control_app(world, clients, faults, traffic, deliveries, aws),
     }
-    sockets = {name: _free_port() for name in apps}
-    urls = {f"{name}_url": f"http://{HOST}:{one.getsockname()[1]}" for name, one in sockets.items()}
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
     text = json.dumps(facts) + "\n" if json_output else HUMAN.format(**facts)
 
@@ -170,6 +175,23 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
+    """The API, which serves what the setting says at the moment of the request."""
+    guard = Guard(clients, world)
+    storage_targets = storage_target_routes(world, guard, deliveries.announce)
+    platform = platform_routes(org, clients, guard)
+    served = {
+        "both": _genesys([*tokens, *storage_targets, *platform]),
+        "storage-targets": _genesys([*tokens, *storage_targets]),
+        "platform": _genesys([*tokens, *platform]),
+    }
+
+    async def serve_backend(scope: Scope, receive: Receive, send: Send) -> None:
+        await served[world.settings.backend](scope, receive, send)
+
+    return serve_backend
 
 
 def _genesys(routes: list[Route]) -> Starlette:

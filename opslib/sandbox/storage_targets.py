@@ -2,25 +2,22 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from opslib.sandbox.bodies import validated
 from opslib.sandbox.errors import ApiError, correlation_id
 from opslib.sandbox.guard import Guard
-from opslib.sandbox.resources import KINDS, Kind, Resource
+from opslib.sandbox.query import page_size
+from opslib.sandbox.resources import KINDS, Kind
 from opslib.sandbox.world import Record, World
 
 Announce = Callable[[Record, str], None]
 """Called with the record that changed (as it was, when deleted) and the request's correlation id."""
-
-DEFAULT_PAGE_SIZE = 25
-MAX_PAGE_SIZE = 100
 
 
 def storage_target_routes(world: World, guard: Guard, announce: Announce) -> list[Route]:
@@ -30,7 +27,7 @@ def storage_target_routes(world: World, guard: Guard, announce: Announce) -> lis
 def _routes(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[Route]:
     async def list_page(request: Request) -> Response:
         """One page in the order of ids; `total` counts all. No nextPageToken on the last page."""
-        size = _page_size(request.query_params.get("pageSize"))
+        size = page_size(request)
         after = _last_id(request.query_params.get("pageToken"))
         records = world.all(kind)
         rest = [record for record in records if after is None or record.id > after]
@@ -48,7 +45,7 @@ def _routes(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[
         return JSONResponse(record.public())
 
     async def put(request: Request) -> Response:
-        body = _validated(kind, await request.body())
+        body = validated(kind.body, await request.body())
         record = world.put(kind, _id(request), body)
         announce(record, correlation_id(request.scope))
         return JSONResponse(record.public(), status_code=201 if record.version == 1 else 200)
@@ -80,19 +77,6 @@ def _not_found(kind: Kind, record_id: str) -> ApiError:
     return ApiError(404, "The requested resource was not found: {kind} {id}", params=params)
 
 
-def _page_size(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_PAGE_SIZE
-    if not re.fullmatch(r"[1-9][0-9]{0,2}", text) or int(text) > MAX_PAGE_SIZE:
-        raise ApiError(
-            400,
-            "pageSize: must be a whole number from 1 to {limit}",
-            code="invalid.value",
-            params={"limit": str(MAX_PAGE_SIZE)},
-        )
-    return int(text)
-
-
 def _last_id(page_token: str | None) -> str | None:
     if page_token is None:
         return None
@@ -100,21 +84,3 @@ def _last_id(page_token: str | None) -> str | None:
         return base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError, ValueError):
         raise ApiError(400, "pageToken: not one that this API gave", code="invalid.value") from None
-
-
-def _validated(kind: Kind, body: bytes) -> Resource:
-    """The body, or a 400 that names each wrong field; what was sent is never repeated, it may be a secret."""
-    try:
-        return kind.body.model_validate_json(body)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-    if problems[0]["type"] == "json_invalid":
-        raise ApiError(400, "The request could not be understood by the server due to malformed syntax.")
-    fields = [(".".join(map(str, problem["loc"])) or "body", problem) for problem in problems]
-    raise ApiError(
-        400,
-        "{problems}",
-        code="invalid.value",
-        params={"problems": "; ".join(f"{field}: {problem['msg']}" for field, problem in fields)},
-        details=[{"errorCode": problem["type"], "fieldName": field} for field, problem in fields],
-    )

@@ -3,9 +3,10 @@
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,9 +24,16 @@ from opslib.sandbox.resources import (
     Webhook,
 )
 
+Backend = Literal["both", "storage-targets", "platform"]
+Entry = TypeVar("Entry")
+
 
 class Settings(BaseModel):
-    """What may be changed while the sandbox runs. Times in seconds."""
+    """What may be changed while the sandbox runs. Times in seconds.
+
+    `backend`: which API the org serves; the other's paths are not found. `stage_s`: how long an
+    integration or an audit query stays in each state on its way.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -33,6 +41,8 @@ class Settings(BaseModel):
     read_lag_s: float = Field(default=0.0, ge=0)
     rate_limit: int = Field(default=300, ge=1)
     rate_window_s: float = Field(default=60.0, gt=0)
+    backend: Backend = "both"
+    stage_s: float = Field(default=0.2, ge=0)
 
 
 class Identity:
@@ -47,6 +57,18 @@ class Identity:
 
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def choose(self, topic: str, options: Sequence[Entry]) -> Entry:
+        """What the sandbox is free to choose about one topic, whatever else was chosen before."""
+        return random.Random(None if self.seed is None else f"{topic} {self.seed}").choice(options)  # noqa: S311
+
+
+def utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc_now() -> str:
+    return utc(datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -72,22 +94,22 @@ class Record:
         }
 
 
-class Shelf:
+class Shelf(Generic[Entry]):
     """Every state that the resources of one kind were ever in, so that a late reader can be served."""
 
     def __init__(self) -> None:
-        self._history: dict[str, list[tuple[float, Record | None]]] = {}
+        self._history: dict[str, list[tuple[float, Entry | None]]] = {}
 
-    def put(self, record_id: str, record: Record | None) -> None:
+    def put(self, record_id: str, record: Entry | None) -> None:
         self._history.setdefault(record_id, []).append((time.monotonic(), record))
 
-    def get(self, record_id: str, lag_s: float = 0.0) -> Record | None:
+    def get(self, record_id: str, lag_s: float = 0.0) -> Entry | None:
         """The record as it was `lag_s` seconds ago."""
         moment = time.monotonic() - lag_s
         history = self._history.get(record_id, [])
         return next((record for at, record in reversed(history) if at <= moment), None)
 
-    def all(self, lag_s: float = 0.0) -> list[Record]:
+    def all(self, lag_s: float = 0.0) -> list[Entry]:
         """In the order of their ids, so that a page can begin after the last id of the one before."""
         records = (self.get(record_id, lag_s) for record_id in sorted(self._history))
         return [record for record in records if record is not None]
@@ -99,7 +121,7 @@ class World:
     def __init__(self, seed: int | None, settings: Settings) -> None:
         self.identity = Identity(seed)
         self.settings = settings
-        self._shelves = {kind: Shelf() for kind in KINDS}
+        self._shelves: dict[Kind, Shelf[Record]] = {kind: Shelf() for kind in KINDS}
 
     def get(self, kind: Kind, record_id: str) -> Record | None:
         """As a reader sees it: as late as the read lag says."""
@@ -116,7 +138,7 @@ class World:
             self._check_target(record_id, body)
         shelf = self._shelves[kind]
         before = shelf.get(record_id)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = utc_now()
         version = before.version + 1 if before else 1
         record = Record(kind, record_id, body, version, before.created if before else now, now)
         shelf.put(record_id, record)

@@ -14,8 +14,11 @@ from opslib.errors import (
     BucketWrongRegion,
 )
 from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value
+from opslib.validator.aws import Aws, Unanswered
+from opslib.validator.calls import CALLS
 from opslib.validator.checks.encryption import default_encryption
-from opslib.validator.look import Answers, Aws, Look, Unanswered, Wanted
+from opslib.validator.finding import Evidence
+from opslib.validator.look import Answers, Look, Wanted
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -62,10 +65,12 @@ class StorageValidator:
         BucketNotEncrypted, AwsCredentialsInvalid or BucketUnreachable.
         """
         bucket = checked_value(BucketName, bucket_name, "bucket")
-        aws = Aws(self._keys, self.region)
+        aws = Aws(self._keys)
         look = Look(Wanted(bucket, self.region), Answers(aws))
         try:
-            head = await look.bucket("HeadBucket") or {}
+            head = await look.bucket("HeadBucket")
+            if head is None:
+                raise not_found(bucket, self.region, look.evidence[-1])
             # botocore follows a redirect to another region silently; only this field tells.
             if (actual := head.get("BucketRegion")) and actual != self.region:
                 raise _wrong_region(bucket, actual, self.region)
@@ -84,11 +89,24 @@ class StorageValidator:
         }
 
 
+def not_found(bucket: str, region: str, head: Evidence) -> BucketNotFound:
+    """S3 answered that there is no such bucket."""
+    return BucketNotFound(
+        f"There is no bucket {bucket}",
+        cause="S3 answered 404: the name is wrong, or the bucket was never made",
+        fix=f"check the name in the AWS console, or create {bucket} in {region}",
+        status=head.status,
+        correlation_id=head.request_id,
+    )
+
+
 def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
     """A call that got no answer, as an error with cause and fix."""
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     error = refused.error
+    if refused.code == "NoSuchBucket":
+        return not_found(bucket, region, refused.evidence)
     if isinstance(error, ClientError):
         return _explain(error, bucket, region)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
@@ -119,26 +137,17 @@ def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
             status=status,
             correlation_id=request_id,
         )
-    if code in ("404", "NoSuchBucket"):
-        return BucketNotFound(
-            f"There is no bucket {bucket}",
-            cause="S3 answered 404: the name is wrong, or the bucket was never made",
-            fix=f"check the name in the AWS console, or create {bucket} in {region}",
-            status=status,
-            correlation_id=request_id,
-        )
     if actual and actual != region:
         return _wrong_region(bucket, actual, region)
     if code in ("301", "400", "PermanentRedirect", "AuthorizationHeaderMalformed"):
         return _wrong_region(bucket, None, region)
     if code in ("403", "AccessDenied"):
-        head = error.operation_name == "HeadBucket"
-        action = "s3:ListBucket" if head else "s3:GetEncryptionConfiguration"
+        head, action = error.operation_name == "HeadBucket", CALLS[error.operation_name].action
         return BucketAccessDenied(
             f"No access to bucket {bucket}",
             cause=f"S3 answered 403 to {error.operation_name}: the IAM permission {action} is missing"
             + (", the key is wrong, or the bucket belongs to another account" if head else ""),
-            fix=f"allow {action} on arn:aws:s3:::{bucket} for this key, and check the bucket policy",
+            fix=f"allow {action} on {bucket} for this key, and check the bucket policy",
             status=status,
             correlation_id=request_id,
         )

@@ -1,13 +1,13 @@
 """One input per field of a pydantic model, chosen by its annotation, with label, help and its error beside it.
 
-str → text · int → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · SecretStr → secret
-field · model → its fields · union of models → a list, and the fields of what is chosen. A field that can have one
-value only is not shown.
+str → text · int → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · tuple of str → text
+with commas · SecretStr → secret field · model → its fields · union of models → a list, and the fields of what is
+chosen. A field that can have one value only is not shown.
 """
 
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 
 import ipywidgets as w
 from pydantic import BaseModel, SecretStr
@@ -78,6 +78,8 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
         return Simple(label, about, edited, w.Dropdown, options=choices) if len(choices) > 1 else None
     if get_origin(kind) is tuple and get_origin(members[0]) is Literal:
         return Several(label, about, get_args(members[0]), edited)
+    if get_origin(kind) is tuple and _is_text(members[0]):
+        return Listed(label, about, edited, w.Text, continuous_update=False)
     if kind is SecretStr:
         return Secret(label, about, edited)
     if kind is bool:
@@ -95,6 +97,10 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _is_text(kind: Any) -> bool:
+    return kind is str or (get_origin(kind) is Annotated and get_args(kind)[0] is str)
 
 
 class _Explained:
@@ -150,6 +156,20 @@ class Simple(_Explained):
 
     def rows(self) -> list[tuple[str, str]]:
         return [(self._label, _words(self.raw()))]
+
+
+class Listed(Simple):
+    """Any number of texts, with commas between them."""
+
+    def raw(self) -> Any:
+        return tuple(one.strip() for one in self._input.value.split(",") if one.strip())
+
+    def load(self, value: Any) -> None:
+        if value != self.raw():  # what is typed keeps its blanks
+            self._input.value = ", ".join(value)
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, ", ".join(self.raw()) or "none")]
 
 
 class Several(_Explained):

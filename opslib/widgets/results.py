@@ -1,13 +1,13 @@
 """What is shown of a step's result: the plan's changes, or figures under names for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opslib.audit.charts import retention_chart
 from opslib.html import table
 from opslib.router.render import as_html
 from opslib.steps import Result
-from opslib.validator.render import ORDER
+from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
 
 _LABELS: dict[str, dict[str, str]] = {
@@ -43,10 +43,12 @@ def shown(result: Result, caption: str, *, measured: bool) -> str:
     return table(caption, (), found).html if found else ""
 
 
-def findings(report: Mapping[str, Any], *, only: Sequence[str] = ORDER, measured: bool) -> str:
-    """The bucket's findings and its four clocks; `only` names the verdicts to show."""
+def findings(
+    report: Mapping[str, Any], *, only: Sequence[str] = ORDER, measured: bool, code: Callable[[str], str] = code
+) -> str:
+    """The bucket's findings and its four clocks; `only` names the verdicts to show, `code` shows a command."""
     chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
-    return findings_html(dict(report), only=only, evidence=measured).html + chart
+    return findings_html(dict(report), only=only, evidence=measured, code=code).html + chart
 
 
 def _rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:

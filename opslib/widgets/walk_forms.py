@@ -7,7 +7,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from opslib.errors import AwsCredentialsInvalid
-from opslib.models import Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.keychain import kept_secret
+from opslib.models import ONLY, Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
 from opslib.router.apply import remaining_steps
 from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
@@ -18,6 +19,9 @@ from opslib.widgets.form import Form, Panel, Sections, Summary
 P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
 _CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
+_HERE = "from this session"
+# Where an org names things otherwise than usual; see docs/onboarding.md.
+_IN_THE_FILE_ONLY = {"integration_type", "properties"}
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
@@ -64,10 +68,20 @@ def _nothing_unfinished(walk: Walk) -> list[str]:
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
+    """The fields that the walk's backend carries; those of the file only stay as they are."""
+
+    def read() -> P:
+        return cast(P, getattr(walk.onboarding, name))
+
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
-    return Form(model, lambda: cast(P, getattr(walk.onboarding, name)), commit, annotate=_say_if_keys_are_set)
+    def build(typed: dict[str, Any]) -> P:
+        return model.model_validate(read().model_dump(exclude_unset=True) | typed)
+
+    other = {field for backend in ONLY if backend != walk.onboarding.backend for field in ONLY[backend].get(name, ())}
+    shown = [field for field in model.model_fields if field not in other | _IN_THE_FILE_ONLY]
+    return Form(model, read, commit, include=shown, build=build, annotate=_say_if_keys_are_set)
 
 
 def _say_if_keys_are_set(controls: Mapping[str, Control]) -> None:
@@ -99,6 +113,7 @@ def connection_form(walk: Walk) -> Form[Settings]:
         walk.settings = value
 
     def annotate(controls: Mapping[str, Control]) -> None:
+        controls["client_secret"].load(walk.settings.client_secret)  # it may have come from the keyring just now
         for name, words in origins(walk.settings).items():
             control = controls[name]
             if isinstance(control, Simple | Secret):
@@ -117,7 +132,7 @@ def connection_form(walk: Walk) -> Form[Settings]:
 
 def origins(settings: Settings) -> dict[str, str]:
     """Where each value of the connection came from, in words."""
-    found = {name: "from this session" if getattr(settings, name) else "" for name in _CONNECTION}
+    found = {name: _HERE if getattr(settings, name) else "" for name in _CONNECTION}
     sources: tuple[tuple[str, type[EnvSettingsSource]], ...] = (
         ("from .env", DotEnvSettingsSource),
         ("from the environment", EnvSettingsSource),  # last: it counts before .env
@@ -126,6 +141,8 @@ def origins(settings: Settings) -> dict[str, str]:
         for name, value in source(cast(type[BaseSettings], Settings))().items():
             if name in found and value and _same(getattr(settings, name), value):
                 found[name] = words
+    if found["client_secret"] == _HERE and kept_secret(settings.client_id) == settings.client_secret:
+        found["client_secret"] = "from the keyring"
     return found
 
 

@@ -22,7 +22,6 @@ from opslib.router.apply import Applier
 from opslib.steps import RECOVERY, Walk
 
 from ..world import Sandbox, environment
-from .org import changed
 
 How = Literal["apply", "resume", "rollback"]
 When = Literal["before", "after"]
@@ -43,9 +42,10 @@ class Ended:
 class Crasher:
     """Runs the program against the shared sandbox, in one workspace."""
 
-    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+    def __init__(self, sandbox: Sandbox, home: Path, wanted: Onboarding) -> None:
         self.home = home
-        self._wanted = changed(sandbox).model_dump_json()
+        # As a file says it: what was not set stays so.
+        self._wanted = wanted.model_dump_json(exclude_unset=True)
         self._environment = environment(sandbox, home)
 
     def run(self, how: How, at: int = 0, when: When = "before") -> Ended:

@@ -1,13 +1,17 @@
 """An org to change: onboardings, its state as bytes, and an Applier on the real backend."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding
+from opslib.backends import Backend
+from opslib.backends.platform import PlatformBackend
 from opslib.ledger import Ledger, Run
 from opslib.models import KeyReference
 from opslib.router.apply import Applier
@@ -15,7 +19,11 @@ from opslib.router.plan import Plan, make_plan, make_removal
 
 from ..world import POLICIES, TARGETS, WEBHOOKS, Api, Json, Sandbox, environment
 
+NAME = "storage-targets"
+# A write late in an apply, as method and part of the path.
+REFUSED = ("PUT", "webhooks")
 PATHS = (f"{TARGETS}/t-1", f"{POLICIES}/p-1", f"{WEBHOOKS}/w-1")
+_UUID = "[0-9a-f-]{36}"
 WRITES = ("PUT", "POST", "DELETE", "PATCH")
 
 
@@ -99,20 +107,40 @@ def writes(sandbox: Sandbox) -> list[tuple[str, str]]:
     return [(method, path) for method, path in api_requests(sandbox) if method in WRITES]
 
 
-class Operator:
-    """One workspace with a connection to the org."""
+def inject(sandbox: Sandbox, method: str, path: str, *, skip: int = 0, **fault: Any) -> None:
+    """The fault for the requests after the first `skip` of that method and path; `{id}` in it is any id of Genesys."""
+    pattern = re.escape(path).replace(re.escape("{id}"), _UUID)
+    where = {"method": method, "path_regex": f"^{pattern}$"}
+    if skip:
+        sandbox.control("POST", "/faults", {**where, "times": skip})
+    assert sandbox.control("POST", "/faults", {**where, **fault}).status_code == 201
 
-    def __init__(self, router: GenesysStorageRouter, run: Run) -> None:
-        self.router, self.run = router, run
+
+def numbered(requests: list[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    """Each request with `{id}` for ids of Genesys, and how many like it came before: what `inject` takes."""
+    like = [(method, re.sub(_UUID, "{id}", path)) for method, path in requests]
+    return [(*request, like[:place].count(request)) for place, request in enumerate(like)]
+
+
+class Operator:
+    """One workspace with a connection to the org; `anew` forgets what was made before."""
+
+    def __init__(self, router: GenesysStorageRouter, backend: str, run: Run) -> None:
+        self.router, self._name, self.run = router, backend, run
+        self.anew()
+
+    def anew(self) -> None:
+        self.backend: Backend = PlatformBackend(self.router.client) if self._name == "platform" else self.router.backend
 
     def applier(self, settles_within_s: float = 0.6) -> Applier:
-        return Applier(self.router.backend, self.run, settles_within_s=settles_within_s)
+        return Applier(self.backend, self.run, settles_within_s=settles_within_s)
 
     async def plan(self, wanted: Onboarding, *, removal: bool = False) -> Plan:
-        backend, where = self.router.backend, self.router.client.auth.base_url
+        where, credentials = self.router.client.auth.base_url, wanted.target.credentials
         if removal:
-            return await make_removal(backend, where, wanted)
-        return await make_plan(backend, where, wanted, KeyReference().resolve())
+            return await make_removal(self.backend, where, wanted)
+        known = credentials.resolve() if isinstance(credentials, KeyReference) else credentials
+        return await make_plan(self.backend, where, wanted, known)
 
     async def apply(
         self, wanted: Onboarding, plan: Plan | None = None, *, removal: bool = False, settles_within_s: float = 0.6
@@ -123,16 +151,19 @@ class Operator:
 
 
 @asynccontextmanager
-async def operator(sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+async def operator(
+    sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch, backend: str = NAME
+) -> AsyncIterator[Operator]:
     """An operator who does not wait between tries, and tries twice."""
     for name, value in environment(sandbox, home).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("OPSLIB_DEADLINE_S", "1.5")
+    monkeypatch.setenv("OPSLIB_DEADLINE_S", "1.5" if backend == NAME else "5")  # one write is many requests there
+    monkeypatch.setattr("opslib.backends.integrations.APPEARS_WITHIN_S", 0.05)
     monkeypatch.setenv("OPSLIB_TIMEOUT_S", "0.25")
     monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 1)
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda *_: 0.0)
     run = Ledger(home).start_run("test")
     auth = GenesysAuthManager(sandbox["client_id"], sandbox["client_secret"], sandbox["org_id"])
     async with GenesysStorageRouter(auth) as router:
-        yield Operator(router, run)
+        yield Operator(router, backend, run)
     run.ledger.close()

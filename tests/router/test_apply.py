@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,7 @@ from opslib.router.render import as_html
 from opslib.verify import verify
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, eventually
-from .org import PATHS, WRITES, Operator, api_requests, changed, clear, onboarding, operator, seed, state, writes
-
-FAULTS: dict[str, dict[str, Any]] = {
-    "400": {"status": 400},
-    "403": {"status": 403},
-    "500": {"status": 500},
-    "503": {"status": 503, "times": 2},
-    "500 after the effect": {"status": 500, "when": "after"},
-    "dropped": {"drop": True, "times": 2},
-    "dropped after the effect": {"drop": True, "times": 2, "when": "after"},
-    "no answer": {"delay_s": 0.4, "drop": True, "times": 2},
-    "no answer after the effect": {"delay_s": 0.4, "times": 2, "when": "after"},
-}
+from .org import NAME, PATHS, Operator, api_requests, changed, inject, onboarding, operator, seed, state, writes
 
 
 @pytest.fixture
@@ -37,58 +24,6 @@ async def ops(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     sandbox.control("PUT", "/settings", {"rate_limit": 100_000})
     async with operator(sandbox, tmp_path / "home", monkeypatch) as ops:
         yield ops
-
-
-def inject(sandbox: Sandbox, method: str, path: str, *, skip: int = 0, **fault: Any) -> None:
-    """The fault for the requests after the first `skip` of that method and path."""
-    where = {"method": method, "path_regex": f"^{re.escape(path)}$"}
-    if skip:
-        sandbox.control("POST", "/faults", {**where, "times": skip})
-    assert sandbox.control("POST", "/faults", {**where, **fault}).status_code == 201
-
-
-async def requests_of_an_apply(
-    ops: Operator, sandbox: Sandbox, wanted: Any, *, removal: bool
-) -> list[tuple[str, str, int]]:
-    """Each request of an apply: its method, its path, and how many like it came before."""
-    plan = await ops.plan(wanted, removal=removal)
-    sandbox.control("DELETE", "/requests")
-    await ops.apply(wanted, plan, removal=removal)
-    sent = api_requests(sandbox)
-    return [(*request, sent[:place].count(request)) for place, request in enumerate(sent)]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("kind", ["create", "update", "delete"])
-async def test_a_failure_at_any_request_leaves_the_org_as_it_was(
-    ops: Operator, sandbox: Sandbox, api: Api, kind: str, fault: str
-) -> None:
-    """Whatever fails at whichever request of an apply: rolled back, byte for byte, and nothing is left unfinished."""
-    wanted, removal = (changed(sandbox) if kind == "update" else onboarding(sandbox)), kind == "delete"
-
-    def prepare() -> None:
-        clear(api)
-        if kind != "create":
-            seed(sandbox, api)
-
-    prepare()
-    requests = await requests_of_an_apply(ops, sandbox, wanted, removal=removal)
-    assert len([r for r in requests if r[0] in WRITES]) == 3
-    for method, path, skip in requests:
-        prepare()
-        before = state(api)
-        plan = await ops.plan(wanted, removal=removal)
-        sandbox.control("DELETE", "/requests")
-        inject(sandbox, method, path, skip=skip, **{"times": 1, **FAULTS[fault]})
-        while_reading = method == "GET" and skip == 0
-        with pytest.raises(errors.OpslibError if while_reading else errors.RolledBack) as caught:
-            await ops.apply(wanted, plan, removal=removal)
-        sandbox.control("DELETE", "/faults")
-        assert caught.value.cause
-        assert not isinstance(caught.value, errors.HalfDone)
-        assert state(api) == before, (method, path, skip)
-        assert not (while_reading and writes(sandbox))
-        assert unfinished_apply(ops.run.ledger) is None
 
 
 @pytest.mark.parametrize("fault", [{"status": 400}, {"status": 403}, {"status": 503}, {"drop": True}])
@@ -145,39 +80,6 @@ async def test_reads_that_fail_for_good_are_half_done(ops: Operator, sandbox: Sa
     assert state(api) == before
 
 
-async def test_a_foreign_change_is_refused(ops: Operator, sandbox: Sandbox, api: Api) -> None:
-    """What changed between plan and apply makes the plan stale; nothing is written."""
-    seed(sandbox, api)
-    plan = await ops.plan(changed(sandbox))
-    body = api("GET", PATHS[2]).json()
-    foreign = {k: body[k] for k in ("name", "events", "authentication")} | {"targetUrl": "https://other.example.com/"}
-    api("PUT", PATHS[2], foreign)
-    before = state(api)
-    sandbox.control("DELETE", "/requests")
-    with pytest.raises(errors.StalePlan):
-        await ops.apply(changed(sandbox), plan)
-    assert writes(sandbox) == []
-    assert state(api) == before
-
-
-@pytest.mark.parametrize("how", ["resume", "rollback"])
-async def test_a_foreign_change_after_a_stop_is_refused(ops: Operator, sandbox: Sandbox, api: Api, how: str) -> None:
-    """An object that somebody else changed since the crash is left alone."""
-    wanted = onboarding(sandbox)
-    applier = ops.applier()
-    applier.tell = lambda done, total, words: applier.stop() if done == 1 else None
-    plan = await ops.plan(wanted)
-    with pytest.raises(errors.HalfDone, match=r"stopped|half-done"):
-        await applier.apply(plan, wanted.target.credentials, lambda: ops.plan(wanted))
-    seed(sandbox, api)
-    before = state(api)
-    sandbox.control("DELETE", "/requests")
-    with pytest.raises(errors.StalePlan, match="out of date"):
-        await getattr(ops.applier(), how)()
-    assert state(api) == before
-    assert writes(sandbox) == []
-
-
 async def test_read_lag_does_not_fool_the_read_back(ops: Operator, sandbox: Sandbox, api: Api) -> None:
     """Each change is seen before the next: A, B and A again, quickly, ends as A at the third version."""
     sandbox.control("PUT", "/settings", {"read_lag_s": 0.5})
@@ -212,14 +114,6 @@ async def test_read_lag_does_not_fool_the_rollback(
     assert state(api) == before
 
 
-async def test_a_second_apply_sends_no_write(ops: Operator, sandbox: Sandbox) -> None:
-    """What is as wanted is left alone."""
-    await ops.apply(onboarding(sandbox))
-    sandbox.control("DELETE", "/requests")
-    await ops.apply(onboarding(sandbox))
-    assert writes(sandbox) == []
-
-
 async def test_two_operators_at_once(ops: Operator, sandbox: Sandbox, api: Api) -> None:
     """The second is told who is at work and since when, and writes nothing; the first finishes."""
     from opslib.ledger import Ledger
@@ -228,7 +122,7 @@ async def test_two_operators_at_once(ops: Operator, sandbox: Sandbox, api: Api) 
     first = asyncio.create_task(ops.apply(onboarding(sandbox)))
     while ("PUT", PATHS[0]) not in api_requests(sandbox):  # noqa: ASYNC110 (the sandbox is another process)
         await asyncio.sleep(0.01)
-    second = Operator(ops.router, Ledger(ops.run.ledger.path.parent).start_run("test"))
+    second = Operator(ops.router, NAME, Ledger(ops.run.ledger.path.parent).start_run("test"))
     about = next(iter(ops.run.entries("run.started")))
     with pytest.raises(errors.Busy) as caught:
         await second.apply(onboarding(sandbox))

@@ -3,7 +3,9 @@
 A process applies a change and kills itself at the k-th request to the API. Then another resumes or rolls back.
 """
 
+import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,37 +13,42 @@ from opslib.verify import verify
 
 from ..world import Api, Sandbox
 from .crash_program import Crasher
-from .org import clear, seed, state
+from .org import WRITES
 
 
 @pytest.fixture
-def crasher(sandbox: Sandbox, tmp_path: Path) -> Crasher:
-    sandbox.control("PUT", "/settings", {"rate_limit": 100_000})
-    return Crasher(sandbox, tmp_path)
+def crasher(org: ModuleType, sandbox: Sandbox, tmp_path: Path) -> Crasher:
+    sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
+    return Crasher(sandbox, tmp_path, org.changed(sandbox))
 
 
-def _start_anew(api: Api, crasher: Crasher) -> bytes:
-    clear(api)
-    seed(api.sandbox, api)
+def _start_anew(org: ModuleType, api: Api, crasher: Crasher, *, empty: bool = False) -> bytes:
+    org.clear(api)
+    if not empty:
+        org.seed(api.sandbox, api)
     for path in crasher.home.glob("*"):
         path.unlink()
-    return state(api)
+    return org.state(api)
 
 
-@pytest.mark.timeout(600)
-def test_kill_9_at_every_request_of_an_apply(crasher: Crasher, sandbox: Sandbox, api: Api) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("empty", [False, True], ids=["update", "create"])
+def test_kill_9_at_every_request_of_an_apply(
+    org: ModuleType, crasher: Crasher, sandbox: Sandbox, api: Api, empty: bool
+) -> None:
     """Before and after each request from the first write on: resume completes, rollback restores, byte for byte."""
-    before = _start_anew(api, crasher)
+    state = org.state
+    before = _start_anew(org, api, crasher, empty=empty)
     sandbox.control("DELETE", "/requests")
     total = crasher.run("apply").requests
     asked = [r["method"] for r in sandbox.requests("api") if r["path"].startswith("/api/")]
     after = state(api)
     assert before != after
-    first = asked.index("PUT") + 1
+    first = next(place for place, method in enumerate(asked, 1) if method in WRITES)
     assert total - first + 1 >= 2 * 3  # for each change a write and a read; before them are reads only
     for number in range(first - 1, total + 1):
         for when, recovery in (("before", "resume"), ("after", "rollback")):
-            assert _start_anew(api, crasher) == before
+            assert _start_anew(org, api, crasher, empty=empty) == before
             assert crasher.run("apply", number, when).exit_code == -9
             moved = state(api) != before
             recovered = crasher.run(recovery)
@@ -54,24 +61,29 @@ def test_kill_9_at_every_request_of_an_apply(crasher: Crasher, sandbox: Sandbox,
 
 
 @pytest.mark.timeout(600)
-def test_kill_9_at_every_request_of_a_rollback(crasher: Crasher, sandbox: Sandbox, api: Api) -> None:
+def test_kill_9_at_every_request_of_a_rollback(org: ModuleType, crasher: Crasher, sandbox: Sandbox, api: Api) -> None:
     """An apply that fails is killed inside its rollback: resume goes on undoing, and the state before is restored."""
-    before = _start_anew(api, crasher)
-    refused = {"method": "PUT", "path_regex": "webhooks", "status": 400, "times": 1}
+    state = org.state
+    before = _start_anew(org, api, crasher)
+    refused = {"method": org.REFUSED[0], "path_regex": org.REFUSED[1], "status": 400, "times": 1}
     sandbox.control("POST", "/faults", refused)
     sandbox.control("DELETE", "/requests")
     total = crasher.run("apply").requests
     asked = [(r["method"], r["path"]) for r in sandbox.requests("api") if r["path"].startswith("/api/")]
     assert state(api) == before
-    first = next(place for place, (method, path) in enumerate(asked, 1) if method == "PUT" and "webhooks" in path)
+    first = next(place for place, request in enumerate(asked, 1) if _is(request, org.REFUSED))
     assert total - first >= 4  # at least a write and a read for each of the two changes undone
     for number in range(first + 1, total + 1):
         for when in ("before", "after"):
             sandbox.control("DELETE", "/faults")
-            assert _start_anew(api, crasher) == before
+            assert _start_anew(org, api, crasher) == before
             sandbox.control("POST", "/faults", refused)
             assert crasher.run("apply", number, when).exit_code == -9
             recovered = crasher.run("resume")
             assert recovered.exit_code == 0, recovered.said
             assert state(api) == before, (number, when)
             assert verify(crasher.home).intact
+
+
+def _is(request: tuple[str, str], refused: tuple[str, str]) -> bool:
+    return request[0] == refused[0] and re.search(refused[1], request[1]) is not None

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from opslib.backends import JSON, Kind
-from opslib.router.plan import UNSAFE, Change, Plan, make_plan
+from opslib.backends import JSON, Item, Kind
+from opslib.backends.storage_targets import StorageTargetsBackend
+from opslib.router.plan import UNSAFE, Change, Plan, _change, make_plan, make_removal
 from opslib.router.render import as_html, as_text
 
 from ..world import Sandbox
 from .org import onboarding
 
+BACKEND = StorageTargetsBackend(client=None)  # type: ignore[arg-type]
 KEY = {"bucket": "b", "region": "us-east-1", "accessKeyId": "AKIAOLD"}
 ROLE = {"bucket": "b", "region": "us-east-1", "roleArn": "arn:aws:iam::123456789012:role/R", "externalId": "e-1"}
 
@@ -21,7 +23,7 @@ def target(**changes: Any) -> JSON:
 
 
 def update(before: JSON, after: JSON, kind: Kind = "target", id: str = "t-1") -> Change:
-    return Change(action="update", kind=kind, id=id, name="T", before=before, after=after)
+    return _change(BACKEND, Item(kind, id, "T", after), before, rotate=False)
 
 
 def plan_of(*changes: Change, where: str = "https://api.example.com") -> Plan:
@@ -32,10 +34,8 @@ class Org:
     """A backend that has what it is told to have; only `make_plan` uses it."""
 
     def __init__(self, sandbox: Sandbox, **has: JSON) -> None:
-        from opslib.backends.storage_targets import StorageTargetsBackend
-
-        real = StorageTargetsBackend(client=None)  # type: ignore[arg-type]
-        self.items, self.writable, self.comparable = real.items, real.writable, real.comparable
+        self.items, self.writable, self.comparable = BACKEND.items, BACKEND.writable, BACKEND.comparable
+        self.meaning, self.notes = BACKEND.meaning, BACKEND.notes
         self._has = has
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
@@ -61,7 +61,7 @@ async def test_the_policy_never_keeps_longer_than_its_target(
     )
     keys = KeyReference().resolve({"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "plan-canary-secret-0123"})
     org: Any = Org(sandbox)
-    had = {item.kind: {**item.body, "id": item.id, "version": 3} for item in org.items(old, keys)}
+    had = {item.kind: {**item.body, "id": item.id, "version": 3} for item in await org.items(old, keys)}
     plan = await make_plan(Org(sandbox, **had), "https://api.example.com", new, keys)  # type: ignore[arg-type]
     assert [change.kind for change in plan.changes] == order
     same = await make_plan(Org(sandbox, **had), "https://api.example.com", old, keys)  # type: ignore[arg-type]
@@ -97,10 +97,10 @@ def test_what_is_unsafe_has_a_name(after: JSON, names: tuple[str, ...]) -> None:
     assert set(names) <= set(UNSAFE)
 
 
-def test_deleting_and_many_at_once_are_unsafe() -> None:
+async def test_deleting_and_many_at_once_are_unsafe(sandbox: Sandbox) -> None:
     """Eleven objects are more than any onboarding has."""
-    gone = Change(action="delete", kind="target", id="t", name="T", before=target(), after=None)
-    assert plan_of(gone).unsafe == ("delete",)
+    removal = await make_removal(Org(sandbox, target=target()), "https://api.example.com", onboarding(sandbox))  # type: ignore[arg-type]
+    assert removal.unsafe == ("delete",)
     ids = [f"t-{number}" for number in range(11)]
     new = [Change(action="create", kind="target", id=id, name="T", before=None, after=target()) for id in ids]
     assert plan_of(*new).unsafe == ("many",)

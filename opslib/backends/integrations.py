@@ -1,0 +1,243 @@
+"""Integrations of an org: found, made, configured and switched on.
+
+What an S3 integration is called in its org, and what its properties are called, is not published: both are asked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from opslib.backends import JSON
+from opslib.client import GenesysClient
+from opslib.errors import (
+    Conflict,
+    ConnectionFailed,
+    InvalidInput,
+    InvalidRequest,
+    NotFound,
+    ServerFailure,
+    UnexpectedAnswer,
+)
+
+INTEGRATIONS = "/api/v2/integrations"
+_ONE = INTEGRATIONS + "/{id}"
+_CONFIG = _ONE + "/config/current"
+_TYPES = INTEGRATIONS + "/types"
+_SCHEMA = _TYPES + "/{id}/configschemas/properties"
+
+# How often an object is sent to be made.
+_TRIES = 3
+# How long an object that was made may take to appear in a list, when its answer was lost (seconds).
+APPEARS_WITHIN_S = 5.0
+# How long reads may show what was before a write (seconds): the API is eventually consistent.
+SETTLES_WITHIN_S = 30.0
+# How long an integration may take to be switched on (seconds).
+_ACTIVE_WITHIN_S = 60.0
+_POLL_S = 0.25
+
+# By what words the property for each of our fields is known. The more telling fields choose first: a property
+# "bucketRegion" is the region.
+_WORDS = {
+    "external_id": ("external",),
+    "role_arn": ("role",),
+    "region": ("region",),
+    "path_prefix": ("prefix", "path", "folder"),
+    "encryption": ("encryption",),
+    "bucket": ("bucket",),
+}
+_NEEDED = ("bucket", "role_arn")
+
+
+class Integrations:
+    """The integrations of one org, through one client."""
+
+    def __init__(self, client: GenesysClient) -> None:
+        self._client = client
+        self._schemas: dict[str, JSON] = {}
+        self._s3_type = ""
+
+    async def list(self) -> list[JSON]:
+        """Every integration that is not deleted, from all pages."""
+        return [one for one in await self._client.entities(INTEGRATIONS) if one.get("intendedState") != "DELETED"]
+
+    async def s3_type(self) -> str:
+        """The id of the type that exports recordings to S3. Raises InvalidInput when there is not exactly one."""
+        if self._s3_type:
+            return self._s3_type
+        types = await self._client.entities(_TYPES)
+        found = [one["id"] for one in types if {"s3", "recording"} <= _words_in(f"{one['id']} {one.get('name', '')}")]
+        if len(found) == 1:
+            self._s3_type = str(found[0])
+            return self._s3_type
+        raise InvalidInput(
+            "Which integration type exports recordings to S3 is not clear",
+            cause=f"of {len(types)} types that this org may use, these speak of S3 and recordings: "
+            + (", ".join(found) or "none"),
+            fix="name one as target.integration_type; if there is none, the org lacks the licence or the role lacks "
+            "integrations:integration:view",
+        )
+
+    async def schema(self, type_id: str) -> JSON:
+        """The JSON schema of a type's properties."""
+        if type_id not in self._schemas:
+            found = await self._client.request("GET", _SCHEMA, ids={"id": type_id})
+            self._schemas[type_id] = {key: value for key, value in found.items() if value is not None}
+        return self._schemas[type_id]
+
+    async def whole(self, id: str) -> JSON | None:
+        """One integration together with its configuration; `version` is the configuration's. None: gone."""
+        entity = await self._entity(id)
+        return _composed(entity, await self._config(id)) if entity else None
+
+    async def name(self, id: str) -> str | None:
+        """What an integration is called; None when it is gone."""
+        entity = await self._entity(id)
+        return str(entity["name"]) if entity else None
+
+    async def make(self, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
+        """An integration that does nothing yet; `find` looks for it when the answer is lost."""
+        new = {"name": body["name"], "integrationType": body["integrationType"]}
+        return await create(self._client, INTEGRATIONS, new, find)
+
+    async def put(self, id: str, body: JSON) -> JSON:
+        """Configure it, switch it as wanted and wait until it is."""
+        config = await self._configure(id, body)
+        return _composed(await self._switch(id, body["intendedState"]), config)
+
+    async def remove(self, id: str) -> None:
+        """Delete it; one that is gone already is no error."""
+        try:
+            await self._client.request("DELETE", _ONE, ids={"id": id})
+        except NotFound:
+            return
+
+    async def _config(self, id: str) -> JSON:
+        try:
+            return await self._client.request("GET", _CONFIG, ids={"id": id})
+        except NotFound:
+            return {}
+
+    async def _configure(self, id: str, body: JSON) -> JSON:
+        """Write the configuration over the version that is there now; another one meanwhile: read again."""
+        until = _now() + SETTLES_WITHIN_S
+        while True:
+            current = await self._config(id)
+            config = {
+                "name": body["name"],
+                "version": current.get("version", 1),
+                "properties": body.get("properties", {}),
+                "advanced": body.get("advanced", current.get("advanced") or {}),
+                "notes": body.get("notes", ""),
+                "credentials": body.get("credentials", current.get("credentials") or {}),
+            }
+            try:
+                return await self._client.request("PUT", _CONFIG, ids={"id": id}, json=config)
+            except (Conflict, InvalidRequest) as error:
+                # Genesys says a conflict as 409, or as 400 with these words.
+                if (isinstance(error, InvalidRequest) and "version" not in error.cause.lower()) or _now() > until:
+                    raise
+            await asyncio.sleep(_POLL_S)
+
+    async def _switch(self, id: str, state: str) -> JSON:
+        # Asking twice for a state does no harm.
+        await self._client.request("PATCH", _ONE, ids={"id": id}, json={"intendedState": state}, repeatable=True)
+        until = _now() + _ACTIVE_WITHIN_S
+        while True:
+            entity = await self._entity(id) or {}
+            reported = entity.get("reportedState") or {}
+            code = reported.get("code", "nothing")
+            arrived = entity.get("intendedState") == state
+            if arrived and (state != "ENABLED" or code == "ACTIVE"):
+                return entity
+            if (arrived and code == "ERROR") or _now() > until:
+                said = (reported.get("detail") or {}).get("message") or reported.get("effective") or "nothing more"
+                raise UnexpectedAnswer(
+                    f"Integration {entity.get('name', id)} did not become active",
+                    cause=f"Genesys reports {code}: {said}",
+                    fix="correct what the cause names, such as the role's trust policy or the bucket, then try again",
+                )
+            await asyncio.sleep(_POLL_S)
+
+    async def _entity(self, id: str) -> JSON | None:
+        try:
+            return await self._client.request("GET", _ONE, ids={"id": id})
+        except NotFound:
+            return None
+
+
+async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
+    """POST, once. Where its answer is lost, the object is looked for before it is sent again."""
+    for _ in range(_TRIES):
+        try:
+            return await client.request("POST", endpoint, json=body)
+        except (ServerFailure, ConnectionFailed) as error:
+            failure: ServerFailure | ConnectionFailed = error
+        until = _now() + APPEARS_WITHIN_S
+        while _now() < until:
+            if found := await find():
+                return found
+            await asyncio.sleep(_POLL_S)
+        if failure.status == 500:  # not a failure that passes (Genesys's resiliency guide)
+            break
+    raise failure
+
+
+def names_of(schema: JSON, type_id: str) -> dict[str, str]:
+    """Our field → the schema's property, for those that it has. Raises InvalidInput where a word fits several."""
+    free = {
+        name: f"{name} {spec.get('title', '') if isinstance(spec, Mapping) else ''}".lower()
+        for name, spec in (schema.get("properties") or {}).items()
+    }
+    found: dict[str, str] = {}
+    for field, words in _WORDS.items():
+        fitting = [name for name, said in free.items() if any(word in said for word in words)]
+        if len(fitting) > 1 or (not fitting and field in _NEEDED):
+            raise InvalidInput(
+                f"Which property of integration type {type_id} is the {field.replace('_', ' ')} is not clear",
+                cause=f"the schema has {', '.join(schema.get('properties') or {}) or 'no properties'}",
+                fix="give target.properties: the schema's names, with values such as '{bucket}' or '{role_arn}'",
+            )
+        if fitting:
+            found[field] = fitting[0]
+            del free[fitting[0]]
+    return found
+
+
+def filled(template: Mapping[str, Any], values: Mapping[str, str]) -> JSON:
+    """A template's properties with `{bucket}` and the like replaced. Raises InvalidInput for an unknown name."""
+    try:
+        return {name: value.format_map(values) if isinstance(value, str) else value for name, value in template.items()}
+    except (KeyError, ValueError, IndexError):
+        raise InvalidInput(
+            "target.properties cannot be filled",
+            cause="a value has braces around something else than a known name",
+            fix=f"known are: {', '.join(f'{{{name}}}' for name in values)}; nothing was sent",
+        ) from None
+
+
+def checked_properties(properties: JSON, schema: JSON, type_id: str) -> JSON:
+    """The properties with the schema's defaults. Raises InvalidInput when they do not fit the schema."""
+    import fastjsonschema
+
+    try:
+        whole: JSON = fastjsonschema.compile(schema)(properties)
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise InvalidInput(
+            f"The properties do not fit integration type {type_id}",
+            cause=str(error.message).replace("data", "properties", 1),
+            fix="correct the onboarding, or give target.properties in the schema's own names; nothing was sent",
+        ) from None
+    return whole
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _composed(entity: JSON, config: JSON) -> JSON:
+    kept = {key: entity.get(key) for key in ("id", "name", "integrationType", "intendedState", "reportedState")}
+    return kept | {key: config.get(key) for key in ("version", "properties", "advanced", "notes", "credentials")}
+
+
+def _words_in(said: str) -> set[str]:
+    return {word for word in ("s3", "recording") if word in said.lower()}

@@ -1,0 +1,408 @@
+"""The API that Genesys publishes: a target is an S3 integration, a policy a media retention policy, and changes are
+announced by an EventBridge integration.
+
+Ids are the server's, so an object is known by its name, and marked as ours in its description or notes. A policy refers
+to its integration by name in plans, and by id on the wire.
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from opslib.backends import JSON, Item, Kind, Meaning, leaves, only
+from opslib.backends.integrations import (
+    SETTLES_WITHIN_S,
+    Integrations,
+    checked_properties,
+    create,
+    filled,
+    names_of,
+)
+from opslib.backends.policies import (
+    MARK,
+    by_reference,
+    delete_days,
+    exported_to,
+    matches_everything,
+    parts,
+    policy_body,
+    policy_values,
+)
+from opslib.client import GenesysClient
+from opslib.errors import Conflict, InvalidInput, NotFound
+from opslib.models import AwsKeys, DataLakeWebhook, Onboarding, RoleReference, StorageTarget, checked
+
+POLICIES = "/api/v2/recording/mediaretentionpolicies"
+_POLICY = POLICIES + "/{id}"
+
+# Genesys's own blueprint "aws-event-bridge-module" has this type and these properties.
+FEED_TYPE = "amazon-eventbridge-source"
+
+# What an onboarding says of an object. The rest of it is somebody else's and stays as it is.
+_OURS = frozenset(
+    {"name", "description", "enabled", "mediaPolicies", "conditions", "actions"}
+    | {"integrationType", "intendedState", "properties", "notes"}
+)
+# Fields that the server sets and nobody may send.
+_SERVER_OWNED = frozenset(
+    {"id", "version", "selfUri", "createdDate", "modifiedDate", "policyErrors", "reportedState", "attributes", "config"}
+)
+
+
+# What holds where a type of integration has no property for a field.
+_OTHERWISE = {
+    "region": "Genesys finds the bucket by its name",
+    "path_prefix": "Genesys writes below its organisation's id",
+    "encryption": "the bucket's own default encryption counts",
+    "external_id": "Genesys uses its organisation's id",
+}
+
+
+class PlatformBackend:
+    """Reads and writes S3 integrations, retention policies and EventBridge integrations through one client."""
+
+    name = "platform"
+
+    def __init__(self, client: GenesysClient) -> None:
+        self._client = client
+        self.integrations = Integrations(client)
+        # Our field → the property of the S3 integration's type that carries it; known after `items`.
+        self._carried: dict[str, str] = {}
+        self._policy_errors: list[str] = []
+        # What was made a moment ago, by kind and name: its id and until when a list may not show it.
+        self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
+
+    async def probe(self) -> int | None:
+        async with self._client.operation("probe_platform"):
+            try:
+                page = await self._client.request("GET", POLICIES, params={"pageSize": 1})
+            except NotFound:
+                return None
+        return int(page.get("total", len(page.get("entities", []))))
+
+    async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
+        target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
+        if not isinstance(credentials, RoleReference):
+            raise InvalidInput(
+                "Genesys takes a role, never AWS keys",
+                cause="target.credentials names an AWS key pair",
+                fix="give role_arn and external_id; nothing was sent",
+            )
+        async with self._client.operation("read_what_is_there"):
+            bodies: list[tuple[Kind, StorageTarget | Any, JSON]] = [
+                ("target", target, await self._target_body(target, credentials)),
+                ("policy", policy, policy_body(policy, target.name)),
+                ("webhook", webhook, await self._feed_body(webhook)),
+            ]
+            return [
+                Item(kind, wanted.name, wanted.name, await self._over_what_is_there(kind, wanted.id, body))
+                for kind, wanted, body in bodies
+            ]
+
+    def notes(self, onboarding: Onboarding) -> Sequence[str]:
+        target, policy = onboarding.target, onboarding.policy
+        not_sent = [
+            name for name in ("region", "path_prefix", "encryption", "external_id") if name not in self._carried
+        ]
+        return [
+            "target.retention_days: Genesys has no such setting here; "
+            f"{target.retention_days} days are held against the bucket's lifecycle rules and Object Lock only",
+            *(
+                f"target.{name}: this type of integration has no property for it, so it is not sent"
+                for name in not_sent
+            ),
+            f"policy.retention_days: Genesys deletes its own copy after {policy.retention_days} days; what is in the "
+            "bucket stays",
+            "policy: it works for new interactions only; earlier recordings need a bulk job",
+            "webhook.url: Genesys sends to EventBridge; from there to the URL is yours to make: opslib check-feed",
+            *(f"policy {policy.name} reports an error: {error}" for error in self._policy_errors),
+        ]
+
+    def meaning(self, kind: Kind, body: JSON) -> Meaning:
+        if kind == "policy":
+            exports = exported_to(body)
+            return Meaning(
+                retention_days=delete_days(body),
+                target=exports[0].get("name") if exports else None,
+                enabled=body.get("enabled", False),
+                everything=matches_everything(body),
+                ours=MARK in (body.get("description") or ""),
+            )
+        enabled, ours = body.get("intendedState") == "ENABLED", MARK in (body.get("notes") or "")
+        if kind == "webhook":
+            return Meaning(enabled=enabled, ours=ours)
+        properties = body.get("properties") or {}
+        bucket, region, *access = (
+            properties.get(self._carried.get(name, "")) for name in ("bucket", "region", "role_arn", "external_id")
+        )
+        return Meaning(bucket=bucket, region=region, access=tuple(access), enabled=enabled, ours=ours)
+
+    def writable(self, answer: JSON) -> JSON:
+        body = copy.deepcopy({key: value for key, value in answer.items() if key not in _SERVER_OWNED})
+        for part in [*parts(body), body]:
+            if part.get("conditions"):
+                part["conditions"] = by_reference(part["conditions"])
+        for reference in [*exported_to(body), *([body["integrationType"]] if "integrationType" in body else [])]:
+            kept = "id" if "id" in reference else "name"
+            for key in reference.keys() - {kept}:
+                del reference[key]
+        return body
+
+    def comparable(self, answer: JSON) -> JSON:
+        normal: JSON = _normal({key: value for key, value in self.writable(answer).items() if key in _OURS})
+        return normal
+
+    def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
+        """Each field is as it was or as it should be; a new object may be switched off still."""
+        if after is None:
+            return False
+        found, old, new = (dict(leaves(self.comparable(one))) if one else {} for one in (answer, before or {}, after))
+        off = {"enabled": False, "intendedState": "DISABLED"}
+        return all(
+            _plain(found.get(path)) in (_plain(old.get(path)), _plain(new.get(path)))
+            or (path in off and found.get(path) == off[path])
+            for path in found.keys() | old.keys() | new.keys()
+        )
+
+    async def read(self, kind: Kind, id: str) -> JSON | None:
+        async with self._client.operation(f"read_{kind}"):
+            found = await self._find(kind, id)
+            return await self._whole(kind, found["id"]) if found else None
+
+    async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+        remembered = (kind, id) in self._made
+        async with self._client.operation(f"write_{kind}"):
+            try:
+                return await self._write(kind, id, body)
+            except NotFound:
+                if not remembered:
+                    raise
+            del self._made[kind, id]  # somebody has removed what we made a moment ago
+            return await self._write(kind, id, body)
+
+    async def delete(self, kind: Kind, id: str) -> None:
+        async with self._client.operation(f"delete_{kind}"):
+            found = await self._find(kind, id)
+            self._made.pop((kind, id), None)
+            if found is None:
+                return
+            if kind != "policy":
+                await self.integrations.remove(found["id"])
+                return
+            try:
+                await self._client.request("DELETE", _POLICY, ids={"id": found["id"]})
+            except NotFound:
+                return
+
+    async def list(self, kind: Kind) -> list[JSON]:
+        async with self._client.operation(f"list_{'policie' if kind == 'policy' else kind}s"):
+            found = await asyncio.gather(*(self._whole(kind, one["id"]) for one in await self._listed(kind)))
+            return [one for one in found if one is not None]
+
+    async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
+        async with self._client.operation("adopt"):
+            of_target = only(await self.list("target"), "target", target)
+            reference = {"name": of_target["name"]}
+            policies = [one for one in await self.list("policy") if reference in exported_to(one)]
+            of_policy = only(policies, "policy", policy)
+            of_webhook = only(await self.list("webhook"), "webhook", webhook)
+            values = policy_values(self.writable(of_policy))
+            return checked(
+                Onboarding,
+                backend="platform",
+                target=await self._target_values(of_target, values["retention_days"]),
+                policy={"id": of_policy["id"], **values},
+                webhook=_feed_values(of_webhook),
+            )
+
+    async def _target_body(self, target: StorageTarget, role: RoleReference) -> JSON:
+        type_id = target.integration_type or await self.integrations.s3_type()
+        schema = await self.integrations.schema(type_id)
+        values = {
+            **{name: getattr(target, name) for name in ("bucket", "region", "path_prefix", "encryption")},
+            **role.model_dump(),
+        }
+        template = target.properties or {theirs: f"{{{ours}}}" for ours, theirs in names_of(schema, type_id).items()}
+        self._carried = {str(ours)[1:-1]: theirs for theirs, ours in template.items() if str(ours)[1:-1] in values}
+        return {
+            "name": target.name,
+            "integrationType": {"id": type_id},
+            "intendedState": "ENABLED" if target.enabled else "DISABLED",
+            "properties": checked_properties(filled(template, values), schema, type_id),
+            "notes": f"Recordings to s3://{target.bucket}; {MARK}",
+        }
+
+    async def _feed_body(self, webhook: DataLakeWebhook) -> JSON:
+        properties = {
+            "eventSourceSuffix": webhook.suffix,
+            "awsAccountId": webhook.account,
+            "awsAccountRegion": webhook.region,
+            "eventFilter": list(webhook.topics),
+        }
+        return {
+            "name": webhook.name,
+            "integrationType": {"id": FEED_TYPE},
+            "intendedState": "ENABLED" if webhook.enabled else "DISABLED",
+            "properties": checked_properties(properties, await self.integrations.schema(FEED_TYPE), FEED_TYPE),
+            "notes": f"Changes to AWS account {webhook.account}; {MARK}",
+        }
+
+    async def _over_what_is_there(self, kind: Kind, pinned: str, body: JSON) -> JSON:
+        """The body with what is somebody else's in the object that exists. Raises InvalidInput when it is another."""
+        found = await self._find(kind, body["name"])
+        if pinned and (found is None or found["id"] != pinned):
+            raise InvalidInput(
+                f"{kind}.id names another object than {kind}.name",
+                cause=f"the {kind} {body['name']} has id {found['id'] if found else '– (there is none)'}, not {pinned}",
+                fix="leave out the id: opslib finds objects by name; or correct the name",
+            )
+        there = await self._whole(kind, found["id"]) if found else None
+        if there is None:
+            return body
+        if kind == "policy":
+            messages = (there.get("policyErrors") or {}).get("policyErrorMessages") or []
+            self._policy_errors = [str(one.get("userMessage")) for one in messages]
+        there = self.writable(there)
+        if there.get("integrationType") != body.get("integrationType"):
+            raise InvalidInput(
+                f"The name {body['name']} is taken",
+                cause=f"an integration of type {there['integrationType']['id']} has it; a type cannot be changed",
+                fix=f"choose another {kind}.name",
+            )
+        return {**{key: value for key, value in there.items() if key not in _OURS}, **body}
+
+    async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:
+        if kind == "policy":
+            return await self._write_policy(name, await self._with_ids(body))
+        found = await self._find(kind, name)
+        if found is None:
+            found = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
+        return await self.integrations.put(found["id"], body)
+
+    async def _write_policy(self, name: str, body: JSON) -> JSON:
+        """Made disabled, and enabled last; what exists is replaced as a whole, so it is read first."""
+        found, new = await self._find("policy", name), {**body, "enabled": False}
+        if found is None:
+            made = await create(self._client, POLICIES, new, lambda: self._find("policy", name))
+            found = self._note_made("policy", made)
+        if self.comparable(found) != self.comparable(new):
+            current = await self._policy(found["id"]) or {}
+            kept = {key: value for key, value in current.items() if key not in _OURS | _SERVER_OWNED}
+            whole = {**kept, **body, "enabled": bool(current.get("enabled")) and body["enabled"]}
+            found = await self._client.request("PUT", _POLICY, ids={"id": found["id"]}, json=whole)
+        if body["enabled"] and not found.get("enabled"):
+            enabled = {"enabled": True}
+            found = await self._client.request("PATCH", _POLICY, ids={"id": found["id"]}, json=enabled, repeatable=True)
+        return found
+
+    async def _find(self, kind: Kind, name: str) -> JSON | None:
+        """The one with the name; also one that was made just now and that no list shows yet.
+
+        Raises Conflict when there are several.
+        """
+        found = [one for one in await self._listed(kind) if one.get("name") == name]
+        if len(found) > 1:
+            raise Conflict(
+                f"There are {len(found)} {'policies' if kind == 'policy' else 'integrations'} named {name}",
+                cause=f"their ids are {', '.join(one['id'] for one in found)}; opslib cannot know which one is meant",
+                fix="rename or remove all but one in Genesys Cloud; nothing was written",
+            )
+        if found:
+            return found[0]
+        id, until = self._made.get((kind, name), ("", 0.0))
+        return {"id": id, "name": name} if asyncio.get_running_loop().time() < until else None
+
+    def _note_made(self, kind: Kind, made: JSON) -> JSON:
+        self._made[kind, made["name"]] = made["id"], asyncio.get_running_loop().time() + SETTLES_WITHIN_S
+        return made
+
+    async def _listed(self, kind: Kind) -> Sequence[JSON]:
+        if kind == "policy":
+            return await self._client.entities(POLICIES)
+        feeds = kind == "webhook"
+        return [
+            one
+            for one in await self.integrations.list()
+            if ((one.get("integrationType") or {}).get("id") == FEED_TYPE) == feeds
+        ]
+
+    async def _whole(self, kind: Kind, id: str) -> JSON | None:
+        if kind != "policy":
+            return await self.integrations.whole(id)
+        policy = await self._policy(id)
+        references = exported_to(policy or {})
+        names = {id: await self.integrations.name(id) for id in {one["id"] for one in references}}
+        for reference in references:
+            if name := names[reference["id"]]:
+                reference.clear()
+                reference["name"] = name
+        return policy
+
+    async def _policy(self, id: str) -> JSON | None:
+        try:
+            return await self._client.request("GET", _POLICY, ids={"id": id})
+        except NotFound:
+            return None
+
+    async def _with_ids(self, body: JSON) -> JSON:
+        """A policy with its integrations by id, as it goes to the wire."""
+        wire = copy.deepcopy(body)
+        for reference in exported_to(wire):
+            if name := reference.pop("name", None):
+                found = await self._find("target", name)
+                if found is None:
+                    raise NotFound(
+                        f"Policy {body['name']} has no integration to export to",
+                        cause=f"there is no integration named {name}",
+                        fix="make the target first",
+                        status=404,
+                    )
+                reference["id"] = found["id"]
+        return wire
+
+    async def _target_values(self, target: JSON, retention_days: int) -> JSON:
+        type_id = target["integrationType"]["id"]
+        names = names_of(await self.integrations.schema(type_id), type_id)
+        properties = target.get("properties") or {}
+        said = {ours: properties[theirs] for ours, theirs in names.items() if theirs in properties}
+        org = (await self._client.request("GET", "/api/v2/tokens/me")).get("organization") or {}
+        # The external id that Genesys uses is the organisation's id.
+        role = {"role_arn": said.pop("role_arn", ""), "external_id": said.pop("external_id", org.get("id", ""))}
+        return {
+            "id": target["id"],
+            "name": target["name"],
+            "integration_type": type_id,
+            "credentials": role,
+            "retention_days": retention_days,
+            "enabled": target["intendedState"] == "ENABLED",
+            "region": "us-east-1",
+            **said,
+        }
+
+
+def _feed_values(feed: JSON) -> JSON:
+    properties = feed.get("properties") or {}
+    return {
+        "id": feed["id"],
+        "name": feed["name"],
+        "url": "https://datalake.example.com/ingest",
+        "account": properties.get("awsAccountId", ""),
+        "region": properties.get("awsAccountRegion", ""),
+        "suffix": properties.get("eventSourceSuffix", ""),
+        "topics": tuple(properties.get("eventFilter", ())),
+        "enabled": feed["intendedState"] == "ENABLED",
+    }
+
+
+def _normal(value: Any) -> Any:
+    """Lists in order, and without null and what is empty: a server may fill that in for what was left out."""
+    if isinstance(value, dict):
+        inside = {key: _normal(one) for key, one in value.items()}
+        return {key: one for key, one in inside.items() if one not in (None, "", {}, [])}
+    return sorted((_normal(one) for one in value), key=_plain) if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,109 @@
+"""Media retention policies as bodies: from an onboarding's policy to one, and back."""
+
+from typing import Any
+
+from opslib.backends import JSON
+from opslib.errors import InvalidInput
+from opslib.models import PolicyConditions, RecordingPolicy
+
+# What says that opslib made an object: in a policy's description and an integration's notes.
+MARK = "managed by opslib"
+
+# Where each recording type has its own part of a policy. Screens are exported with the interaction they belong to.
+_MEDIA = {"voice": "callPolicy", "chat": "chatPolicy", "email": "emailPolicy", "message": "messagePolicy"}
+
+# Our conditions under Genesys's names; the first four are lists of ids.
+_REFERENCES = {"queues": "forQueues", "users": "forUsers", "teams": "teams", "wrapup_codes": "wrapupCodes"}
+_VALUES = {"directions": "directions", "date_ranges": "dateRanges"}
+
+
+def policy_body(policy: RecordingPolicy, target: str) -> JSON:
+    """The policy, with the integration that it exports to by its name."""
+    conditions = _conditions(policy.conditions)
+    actions = {
+        "retainRecording": True,
+        "deleteRecording": False,
+        "alwaysDelete": False,
+        "retentionDuration": {"deleteRetention": {"days": policy.retention_days}},
+        "integrationExport": {
+            "integration": {"name": target},
+            "shouldExportScreenRecordings": "screen" in policy.recording_types,
+        },
+    }
+    part = {"actions": actions, **({"conditions": conditions} if conditions else {})}
+    types = ", ".join(policy.recording_types)
+    return {
+        "name": policy.name,
+        "description": f"Keeps {types} recordings for {policy.retention_days} days; {MARK}",
+        "enabled": policy.enabled,
+        "mediaPolicies": {_MEDIA[one]: part for one in policy.recording_types if one in _MEDIA},
+    }
+
+
+def parts(body: JSON) -> list[JSON]:
+    """What the policy says for each medium."""
+    return [part for part in (body.get("mediaPolicies") or {}).values() if part]
+
+
+def exported_to(body: JSON) -> list[JSON]:
+    """The references to integrations in a policy, to read or to change."""
+    exports = [(part.get("actions") or {}).get("integrationExport") or {} for part in parts(body)]
+    return [export["integration"] for export in exports if export.get("integration")]
+
+
+def delete_days(body: JSON) -> int | None:
+    """After how many days Genesys deletes its own copy: the shortest of all media; None: never said."""
+    days = [_delete_days(part) for part in parts(body)]
+    return min((one for one in days if one is not None), default=None)
+
+
+def matches_everything(body: JSON) -> bool:
+    """Whether a medium is matched without any condition."""
+    return any(not part.get("conditions") for part in parts(body)) and not body.get("conditions")
+
+
+def policy_values(body: JSON) -> JSON:
+    """What `RecordingPolicy` is made of. Raises InvalidInput when the media differ: one onboarding cannot say that."""
+    media = {name: part for name in _MEDIA if (part := (body.get("mediaPolicies") or {}).get(_MEDIA[name]))}
+    said = [(_delete_days(part), part.get("conditions") or {}) for part in media.values()]
+    if not said or any(one != said[0] for one in said) or said[0][0] is None:
+        raise InvalidInput(
+            f"Policy {body.get('name')} cannot be said in one onboarding",
+            cause="its media have no retention, or different retentions or conditions",
+            fix="write the file by hand: opslib init --backend platform",
+        )
+    days, conditions = said[0]
+    exports = [(part.get("actions") or {}).get("integrationExport") or {} for part in media.values()]
+    screen = ("screen",) if any(one.get("shouldExportScreenRecordings") for one in exports) else ()
+    ids = {ours: tuple(one["id"] for one in conditions.get(theirs, ())) for ours, theirs in _REFERENCES.items()}
+    values = {ours: tuple(conditions.get(theirs, ())) for ours, theirs in _VALUES.items()}
+    return {
+        "name": body["name"],
+        "recording_types": (*media, *screen),
+        "retention_days": days,
+        "enabled": body.get("enabled", False),
+        **({"conditions": ids | values} if conditions else {"all_interactions": True}),
+    }
+
+
+def by_reference(conditions: JSON) -> JSON:
+    """Conditions whose references are ids and nothing else: the rest belongs to what they refer to."""
+    return {
+        name: [{"id": one["id"]} if isinstance(one, dict) and "id" in one else one for one in value]
+        if isinstance(value, list)
+        else value
+        for name, value in conditions.items()
+    }
+
+
+def _conditions(conditions: PolicyConditions) -> JSON:
+    named: dict[str, Any] = {
+        theirs: [{"id": id} for id in getattr(conditions, ours)] for ours, theirs in _REFERENCES.items()
+    }
+    named |= {theirs: list(getattr(conditions, ours)) for ours, theirs in _VALUES.items()}
+    return {name: value for name, value in named.items() if value}
+
+
+def _delete_days(part: JSON) -> int | None:
+    duration = (part.get("actions") or {}).get("retentionDuration") or {}
+    return (duration.get("deleteRetention") or {}).get("days")

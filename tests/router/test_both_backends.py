@@ -1,0 +1,140 @@
+"""The promises of plan and apply that hold for both APIs: whatever fails, and however often."""
+
+from contextlib import nullcontext
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from opslib import errors
+from opslib.router.journal import unfinished_apply
+
+from ..world import Api, Sandbox
+from . import org as storage_targets
+from . import platform_org as platform
+from .org import WRITES, Operator, api_requests, inject, numbered, writes
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "400": {"status": 400},
+    "403": {"status": 403},
+    "500": {"status": 500},
+    "503": {"status": 503, "times": 2},
+    "500 after the effect": {"status": 500, "when": "after"},
+    "dropped": {"drop": True, "times": 2},
+    "dropped after the effect": {"drop": True, "times": 2, "when": "after"},
+    "no answer": {"delay_s": 0.4, "drop": True, "times": 2},
+    "no answer after the effect": {"delay_s": 0.4, "times": 2, "when": "after"},
+}
+# An apply has some 25 requests on platform, and each is one case: so there one fault for each way to fail, and those
+# that make it wait at writes only.
+ON_PLATFORM = ("400", "500 after the effect", "dropped", "no answer after the effect")
+AT_WRITES_ONLY = ("dropped", "no answer after the effect")
+CASES = [*((storage_targets, fault) for fault in FAULTS), *((platform, fault) for fault in ON_PLATFORM)]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("org", "fault"), CASES, indirect=["org"], ids=lambda one: one if isinstance(one, str) else one.NAME
+)
+@pytest.mark.parametrize("kind", ["create", "update", "delete"])
+async def test_a_failure_at_any_request_leaves_the_org_as_it_was(
+    org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api, kind: str, fault: str
+) -> None:
+    """Whatever fails at whichever request of an apply: rolled back, byte for byte, and nothing is left unfinished.
+
+    A POST may not be sent twice. Where its answer is lost, the object is looked for: then the apply goes on.
+    """
+    wanted, removal = (org.changed(sandbox) if kind == "update" else org.onboarding(sandbox)), kind == "delete"
+
+    def prepare() -> bytes:
+        ops.anew()
+        org.clear(api)
+        if kind != "create":
+            org.seed(sandbox, api)
+        return org.state(api)
+
+    prepare()
+    plan = await ops.plan(wanted, removal=removal)
+    sandbox.control("DELETE", "/requests")
+    await ops.apply(wanted, plan, removal=removal)
+    requests, done = numbered(api_requests(sandbox)), org.state(api)
+    first = next(place for place, request in enumerate(requests) if request[0] in WRITES)
+    assert len(requests) - first >= 6  # each of three changes is written and read back
+    chosen = requests[first:]
+    if org is platform and fault in AT_WRITES_ONLY:
+        chosen = [request for request in chosen if request[0] in WRITES]
+    for method, path, skip in [requests[0], *chosen]:
+        before = prepare()
+        plan = await ops.plan(wanted, removal=removal)
+        sandbox.control("DELETE", "/requests")
+        while_reading = (method, path, skip) == requests[0]
+        # Reads of a plan run at once: there the fault stays until one has used up its tries.
+        times = {"times": 9} if while_reading else {"times": 1, **FAULTS[fault]}
+        inject(sandbox, method, path, skip=skip, **{**FAULTS[fault], **times})
+        found = method == "POST" and fault != "400"
+        raises = pytest.raises(errors.OpslibError if while_reading else errors.RolledBack)
+        with nullcontext() if found else raises as caught:
+            await ops.apply(wanted, plan, removal=removal)
+        sandbox.control("DELETE", "/faults")
+        assert org.state(api) == (done if found else before), (method, path, skip)
+        assert caught is None or caught.value.cause
+        assert not isinstance(caught and caught.value, errors.HalfDone)
+        assert not (while_reading and writes(sandbox))
+        assert unfinished_apply(ops.run.ledger) is None
+
+
+async def test_a_foreign_change_is_refused(org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """What changed between plan and apply makes the plan stale; nothing is written."""
+    plan = await ops.plan(org.changed(sandbox))
+    org.seed(sandbox, api)
+    before = org.state(api)
+    sandbox.control("DELETE", "/requests")
+    with pytest.raises(errors.StalePlan):
+        await ops.apply(org.changed(sandbox), plan)
+    assert writes(sandbox) == []
+    assert org.state(api) == before
+
+
+@pytest.mark.parametrize("how", ["resume", "rollback"])
+async def test_a_foreign_change_after_a_stop_is_refused(
+    org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api, how: str
+) -> None:
+    """An object that somebody else changed since the crash is left alone."""
+    wanted = org.onboarding(sandbox)
+    applier = ops.applier()
+    applier.tell = lambda done, total, words: applier.stop() if done == 1 else None
+    plan = await ops.plan(wanted)
+    with pytest.raises(errors.HalfDone, match=r"stopped|half-done"):
+        await applier.apply(plan, wanted.target.credentials, lambda: ops.plan(wanted))
+    org.clear(api)
+    org.seed(sandbox, api)
+    before = org.state(api)
+    sandbox.control("DELETE", "/requests")
+    with pytest.raises(errors.StalePlan, match="out of date"):
+        await getattr(ops.applier(), how)()
+    assert org.state(api) == before
+    assert writes(sandbox) == []
+
+
+async def test_there_and_back(org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """What is as wanted is left alone; a change and the change back end where they began; a removal leaves nothing."""
+    empty = org.state(api)
+    await ops.apply(org.onboarding(sandbox))
+    there = org.state(api)
+    sandbox.control("DELETE", "/requests")
+    await ops.apply(org.onboarding(sandbox))
+    assert writes(sandbox) == []
+    await ops.apply(org.changed(sandbox))
+    assert org.state(api) != there
+    await ops.apply(org.onboarding(sandbox))
+    assert org.state(api) == there
+    await ops.apply(org.onboarding(sandbox), removal=True)
+    assert org.state(api) == empty
+
+
+async def test_read_lag_does_not_fool_the_read_back(org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """Each change is seen before the next, and nothing is made twice."""
+    sandbox.control("PUT", "/settings", {"read_lag_s": 0.3})
+    for wanted in (org.onboarding(sandbox), org.changed(sandbox), org.onboarding(sandbox)):
+        await ops.apply(wanted, settles_within_s=8)
+        assert (await ops.plan(wanted)).changes == ()
