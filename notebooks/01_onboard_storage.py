@@ -119,6 +119,9 @@ cards["report"]
 #
 # One row for each HTTP attempt of this walk to Genesys, from the ledger. **Run these cells again** after the cards.
 
+# %% tags=["volatile"]
+walk.run_id  # this walk, in the ledger and in its audit
+
 # %%
 samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'").sort_values("started_at")
 samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)

@@ -139,8 +139,8 @@ cards["validate_bucket"].snapshot()
 
 # %% [markdown]
 # ## S3 301 · another region
-# S3 answers with a redirect. We do not follow it: recordings in another region may be against the law that you
-# are under.
+# S3 answers with a redirect. It is not followed: recordings in another region may be against the law that you
+# are under. So it is a finding; the table names it first, with its fix.
 
 # %%
 await lessons.provoke("wrong-region")

@@ -4,18 +4,22 @@
     python notebooks/build.py --check [NAME…]    build in memory and compare with what is committed
 
 A build is byte-identical to the last one, but for the outputs of cells tagged `volatile`: there only
-the types of the outputs must stay. Three tags matter here: `volatile`, `stderr` (this cell may write
-to stderr) and `raises-exception` (this cell shows an error).
+the types of the outputs must stay. The metadata hold a stamp: the hash of the source and the versions it
+was built with; a check refuses a notebook without it, or of another source. Three tags matter here:
+`volatile`, `stderr` (this cell may write to stderr) and `raises-exception` (this cell shows an error).
 """
 
 import argparse
 import difflib
+import hashlib
 import json
 import os
+import platform
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ METADATA = {
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+STAMPED = ("opslib", "ipykernel", "ipywidgets", "matplotlib", "nbclient", "pandas")
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 
 
@@ -66,6 +71,7 @@ def build(source: Path) -> str:
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise BuildError(str(error)) from None
     normalise(notebook)
+    notebook.metadata["opslib"] = stamp(source)
     if found := list(problems(notebook)):
         raise BuildError("\n".join(found))
     return text(notebook)
@@ -92,6 +98,15 @@ def normalise(notebook: NotebookNode) -> None:
     notebook.cells = nbformat.from_dict(json.loads(cells))
 
 
+def stamp(source: Path) -> dict[str, Any]:
+    """Where a notebook comes from. The run's id, different in each build, stands in a volatile cell."""
+    return {
+        "source": source.name,
+        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in STAMPED}},
+    }
+
+
 def problems(notebook: NotebookNode) -> Iterator[str]:
     """What must not be in a committed notebook."""
     for number, cell in enumerate(notebook.cells, 1):
@@ -114,6 +129,10 @@ def difference(committed: str, built: str) -> str:
     for before, after in zip(old["cells"], new["cells"], strict=False):
         if "nbval-ignore-output" in tags(after) and types(before) == types(after):
             after["outputs"] = before.get("outputs", [])
+    # Other versions may build the same; that they were named is what counts.
+    versions = [notebook["metadata"].get("opslib", {}).get("versions", {}) for notebook in (old, new)]
+    if versions[0].keys() == versions[1].keys():
+        new["metadata"]["opslib"]["versions"] = versions[0]
     if committed == text(nbformat.from_dict(new)):
         return ""
     none: dict[str, Any] = {}

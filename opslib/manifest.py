@@ -123,6 +123,8 @@ def _wrong(folder: Path, manifest: Manifest, pinned: str | None) -> Iterator[str
 def _not_proved(folder: Path, manifest: Manifest, pinned: str | None) -> Iterator[str]:
     if not pinned:
         yield "whose key it is: compare it with the one that its owner gave you (--key)"
+    if manifest.ledger.state != "intact":
+        yield f"what the ledger says: when this audit was made, its check found it {manifest.ledger.state}"
     if manifest.ledger.key != manifest.key:
         yield f"that who signed this audit signed the ledger, too: its key is {manifest.ledger.key or 'none'}"
     yield "that it tells what the ledger says: verify the ledger, too, and compare the heads"

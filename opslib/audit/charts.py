@@ -41,7 +41,7 @@ class Chart:
         alt, title = escape(self.alt), escape(self.title)
         return (
             f'<figure style="margin:0"><img src="data:image/png;base64,{source}" alt="{alt}"'
-            f' style="max-width:100%;height:auto"><figcaption>{title}. {alt}</figcaption></figure>'
+            f' style="max-width:100%;height:auto"/><figcaption>{title}. {alt}</figcaption></figure>'
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:

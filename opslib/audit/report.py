@@ -277,4 +277,8 @@ def _plan(plan: dict[str, Any]) -> Sequence[Block]:
     if plan["unsafe"]:
         rows = [[one["name"], one["why"]] for one in plan["unsafe"]]
         blocks.append(Table("Unsafe, needs consent", ("Name", "What it means"), rows, (1, 3)))
-    return [*blocks, *(Prose(note) for note in plan.get("notes", ()))]
+    if notes := plan.get("notes"):
+        parts = [note.partition(": ") for note in notes]
+        rows = [[part, what] for part, _, what in parts]
+        blocks.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
+    return blocks

@@ -1,5 +1,5 @@
 """Findings for people: a table for a terminal, and HTML for a notebook or page. Made from `Report.as_json()`, which is
-what the ledger keeps."""
+what the ledger keeps; an older ledger has less in it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -67,12 +67,13 @@ def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bo
 def _verdict(finding: dict[str, Any]) -> Html:
     """The word, and, where something is to be mended, how grave it is."""
     word = verdict(_words(finding["verdict"]))
-    grave = f"<br><small>{text(finding['severity'])}</small>" if finding["verdict"] in _TO_MEND else ""
-    return Html(f"{word.html}{grave}", word.plain)
+    grave = f'<small style="display:block">{text(finding["severity"])}</small>'
+    return Html(f"{word.html}{grave if finding['verdict'] in _TO_MEND else ''}", word.plain)
 
 
 def _note(report: dict[str, Any]) -> str:
-    return f"{report['title']} (sources read {report['as_of']}). {report['note']} No legal advice."
+    title, note = report.get("title", ""), report.get("note", "")
+    return " ".join(filter(None, (f"{title}." if title else "", note, "No legal advice.")))
 
 
 def _words(verdict: str) -> str:
@@ -86,8 +87,8 @@ def _details(finding: dict[str, Any], *, evidence: bool, code: Copy) -> Html:
         ("Fix", text(finding["fix"]) if mend else ""),
         ("Command", code(finding["cli"]) if mend else ""),
         ("Terraform", code(finding["terraform"]) if mend else ""),
-        ("Source", text(f"{finding['source']}; the check: {finding['rule']}")),
-        ("Permissions", text(", ".join(finding["actions"]) or "none")),
+        ("Source", text("; the check: ".join(filter(None, (finding["source"], finding.get("rule")))))),
+        ("Permissions", text(", ".join(finding.get("actions", ())))),
     ]
     if evidence:
         parts.append(("Rests on", "<br>".join(text(_call(one)) for one in finding["evidence"]) or "nothing was asked"))

@@ -1,13 +1,13 @@
 """One input per field of a pydantic model, chosen by its annotation, with label, help and its error beside it.
 
-str → text · int → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · tuple of str → text
-with commas · SecretStr → secret field · model → its fields · union of models → a list, and the fields of what is
-chosen. A field that can have one value only is not shown.
+str → text · int → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · tuple of str → text with
+commas · SecretStr → secret field · model → its fields · union of models → a list, and the fields of what is chosen. A
+field that can have one value only is not shown.
 """
 
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 import ipywidgets as w
 from pydantic import BaseModel, SecretStr
@@ -78,8 +78,8 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
         return Simple(label, about, edited, w.Dropdown, options=choices) if len(choices) > 1 else None
     if get_origin(kind) is tuple and get_origin(members[0]) is Literal:
         return Several(label, about, get_args(members[0]), edited)
-    if get_origin(kind) is tuple and _is_text(members[0]):
-        return Listed(label, about, edited, w.Text, continuous_update=False)
+    if get_origin(kind) is tuple:
+        return Listed(label, about, edited)
     if kind is SecretStr:
         return Secret(label, about, edited)
     if kind is bool:
@@ -97,10 +97,6 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _is_text(kind: Any) -> bool:
-    return kind is str or (get_origin(kind) is Annotated and get_args(kind)[0] is str)
 
 
 class _Explained:
@@ -158,20 +154,6 @@ class Simple(_Explained):
         return [(self._label, _words(self.raw()))]
 
 
-class Listed(Simple):
-    """Any number of texts, with commas between them."""
-
-    def raw(self) -> Any:
-        return tuple(one.strip() for one in self._input.value.split(",") if one.strip())
-
-    def load(self, value: Any) -> None:
-        if value != self.raw():  # what is typed keeps its blanks
-            self._input.value = ", ".join(value)
-
-    def rows(self) -> list[tuple[str, str]]:
-        return [(self._label, ", ".join(self.raw()) or "none")]
-
-
 class Several(_Explained):
     """Checkboxes, of which any number may be ticked."""
 
@@ -193,6 +175,22 @@ class Several(_Explained):
 
     def label(self, loc: Loc) -> str:
         return self._label
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, ", ".join(self.raw()) or "none")]
+
+
+class Listed(Simple):
+    """Any number of texts, with commas between them."""
+
+    def __init__(self, label: str, about: str, edited: Edited) -> None:
+        super().__init__(label, about, edited, w.Text, continuous_update=False)
+
+    def raw(self) -> Any:
+        return tuple(part.strip() for part in self._input.value.split(",") if part.strip())
+
+    def load(self, value: Any) -> None:
+        super().load(", ".join(value))
 
     def rows(self) -> list[tuple[str, str]]:
         return [(self._label, ", ".join(self.raw()) or "none")]

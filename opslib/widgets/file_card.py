@@ -74,11 +74,15 @@ class FileCard:
     def _follow(self) -> None:
         """Show what the forms hold, unless somebody is at work on the text."""
         if self.yaml.value == self._shown:
-            self.yaml.value = self._shown = self._now()
+            self._put_back()
+
+    def _put_back(self) -> None:
+        self._shown = self._now()  # first: what the text then becomes is no edit
+        self.yaml.value = self._shown
 
     def _edited(self, change: dict[str, str]) -> None:
         if names_a_secret(change["new"]):
-            self.yaml.value = self._shown = self._now()
+            self._put_back()
             show(
                 self._status,
                 problem("secrets are no part of the file: name the variables that hold them. The text is put back"),

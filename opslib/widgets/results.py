@@ -11,7 +11,12 @@ from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
 
 _LABELS: dict[str, dict[str, str]] = {
-    "connect": {"api_url": "API", "backend": "Backend", "targets": "Storage targets in the org"},
+    "connect": {
+        "api_url": "API",
+        "backend": "Backend",
+        "targets": "Storage targets in the org",
+        "retention_policies": "Retention policies in the org",
+    },
     "approve": {},
     "apply": {},
     "see_event": {"event.eventType": "Event", "event.entityId": "About the object"},

@@ -8,7 +8,16 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from opslib.errors import AwsCredentialsInvalid
 from opslib.keychain import kept_secret
-from opslib.models import ONLY, Consent, DataLakeWebhook, KeyReference, Onboarding, RecordingPolicy, StorageTarget
+from opslib.models import (
+    ONLY,
+    BackendName,
+    Consent,
+    DataLakeWebhook,
+    KeyReference,
+    Onboarding,
+    RecordingPolicy,
+    StorageTarget,
+)
 from opslib.router.apply import remaining_steps
 from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
@@ -20,8 +29,6 @@ P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
 _CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
 _HERE = "from this session"
-# Where an org names things otherwise than usual; see docs/onboarding.md.
-_IN_THE_FILE_ONLY = {"integration_type", "properties"}
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
@@ -33,7 +40,8 @@ def form(walk: Walk, step: str) -> Panel | None:
 
 def _planning(walk: Walk) -> Sections:
     policy, webhook = _part(walk, "policy", RecordingPolicy), _part(walk, "webhook", DataLakeWebhook)
-    return Sections({"Retention policy": policy, "Data-lake webhook": webhook})
+    feed = "Data-lake webhook" if walk.onboarding.backend == "storage-targets" else "Event feed to the data lake"
+    return Sections({"Retention policy": policy, feed: webhook})
 
 
 def _approval(walk: Walk) -> Sections:
@@ -68,20 +76,26 @@ def _nothing_unfinished(walk: Walk) -> list[str]:
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
-    """The fields that the walk's backend carries; those of the file only stay as they are."""
-
     def read() -> P:
         return cast(P, getattr(walk.onboarding, name))
+
+    def build(raw: dict[str, Any]) -> P:
+        kept = read().model_dump(exclude_unset=True, exclude=set(raw))  # what the form does not show
+        return model.model_validate({**kept, **raw})
 
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
-    def build(typed: dict[str, Any]) -> P:
-        return model.model_validate(read().model_dump(exclude_unset=True) | typed)
+    fields = _fields(walk.onboarding.backend, name, model)
+    return Form(model, read, commit, include=fields, build=build, annotate=_say_if_keys_are_set)
 
-    other = {field for backend in ONLY if backend != walk.onboarding.backend for field in ONLY[backend].get(name, ())}
-    shown = [field for field in model.model_fields if field not in other | _IN_THE_FILE_ONLY]
-    return Form(model, read, commit, include=shown, build=build, annotate=_say_if_keys_are_set)
+
+def _fields(backend: BackendName, part: str, model: type[P]) -> list[str]:
+    """Those that the backend knows; on platform without the id, which is the server's."""
+    hidden = {name for other, parts in ONLY.items() if other != backend for name in parts.get(part, ())}
+    if backend == "platform":
+        hidden |= {"id", "integration_type", "properties"}
+    return [name for name in model.model_fields if name not in hidden]
 
 
 def _say_if_keys_are_set(controls: Mapping[str, Control]) -> None:

@@ -1,8 +1,10 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,20 @@ def test_an_audit_is_written_again_over_an_older_one(recorded: Path, tmp_path: P
     write_audit(tmp_path, home=RECORDED.parent, signing_key=own_key())
     assert check_audit(tmp_path).intact
     assert [path.name for path in sorted(tmp_path.iterdir())] == sorted(FILES)
+
+
+def test_a_ledger_that_was_tampered_with_is_audited_as_such(tmp_path: Path) -> None:
+    """The reviewer gets the whole report, with FAIL on its first page, and a manifest that says "broken"."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(RECORDED, home)
+    with closing(sqlite3.connect(home / FILE_NAME)) as db:
+        db.execute("UPDATE entries SET body = replace(body, '\"rate_limited\"', '\"success\"')")
+        db.commit()
+    write_audit(tmp_path / "out", home=home, signing_key=own_key())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["verdicts"]["compliance"]["word"], report["ledger"]["state"]) == ("FAIL", "broken")
+    assert report["controls"][0]["word"] == "FAIL"
+    found = check_audit(tmp_path / "out")
+    assert found.intact
+    assert any("its check found it broken" in point for point in found.not_proved)

@@ -76,6 +76,13 @@ def test_a_plan_that_was_not_carried_out_says_so(run: Run, tmp_path: Path) -> No
     assert shown.endswith("This plan was not carried out.")
 
 
+def test_what_the_api_does_otherwise_is_part_of_the_plan(run: Run, tmp_path: Path) -> None:
+    """A reviewer sees what of the onboarding was not sent."""
+    plan = PLAN.model_copy(update={"notes": ("target.encryption: not sent: no such property",)})
+    step(run, "plan", "done", plan.as_json())
+    assert "target.encryption | not sent: no such property" in _shown(tmp_path, "plans")
+
+
 def test_many_problems_are_counted_not_all_listed(run: Run, tmp_path: Path) -> None:
     """The table stays readable; where the others are is said."""
     assert "No attempt failed" in _shown(tmp_path, "problems")

@@ -141,7 +141,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     while (here := await lab.page.evaluate(active)) < wanted:
         await lab.press("ArrowDown")
         await lab.page.wait_for_function(f"here => {active} > here", arg=here)
-    await lab.press(*["Shift+Enter"] * 5)
+    await lab.press(*["Shift+Enter"] * (len(cells(lab)) - wanted - 1))  # one more would add a cell
     await lab.notebook.get_by_role("img", name=re.compile("attempts: p50")).wait_for()
     await lab.wait_idle()
     assert await lab.errors() == 0
@@ -152,7 +152,8 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
         assert [words in alt for alt, _ in pictures].count(True) == 1
     assert all(width > 0 for _, width in pictures)
     rows = await lab.notebook.locator("table.dataframe tbody tr").all_inner_texts()
-    assert len(rows) == 15  # token, probe; three reads to plan and three to apply; three writes, each read back; event
+    # token, probe; three reads to plan, three to apply; three writes, each read back; a read and a write for the event
+    assert len(rows) == 16
     assert [row.split("\t")[1] for row in rows][:1] == ["connect"]
     assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact
     assert await lab.axe(disable=PANDAS) == []
@@ -303,6 +304,111 @@ async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 5
     assert await lab.errors() == 0
+
+
+async def test_a_click_out_of_order_is_refused_by_the_step(configured: Lab, sandbox: Sandbox) -> None:
+    """Also when the page is made to let it through: the rule is not the button's."""
+    lab = configured
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    run = card(lab, "apply").get_by_role("button", name="Run", exact=True)
+    assert await run.is_disabled()
+    await run.evaluate("button => { button.disabled = false; button.click(); }")
+    alert = card(lab, "apply").get_by_role("alert")
+    await alert.wait_for()
+    assert "“Apply” cannot run yet" in await alert.inner_text()
+    assert "Nothing was changed: the step did not start." in await alert.inner_text()
+    assert sandbox.requests() == []
+    assert await lab.errors() == 0
+
+
+async def test_after_a_restart_finished_cards_come_back_and_nothing_is_written_again(
+    configured: Lab, sandbox: Sandbox
+) -> None:
+    """Restart the kernel, Run All, go on: with what was typed, and with a token that is fetched by itself."""
+    lab = configured
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    bucket = card(lab, "validate_bucket")
+    retention = bucket.get_by_label("Retention (days)")
+    await retention.fill("500")
+    await retention.press("Enter")
+    for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
+        await run_by_keyboard(lab)
+        await said(lab, name, "done")
+    assert len(puts(sandbox)) == 3
+    await lab.restart_kernel()
+    sandbox.control("DELETE", "/requests")
+    await lab.run_all()
+    for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
+        assert "from the record of" in await said(lab, name, "done")
+    assert await bucket.get_by_label("Retention (days)").input_value() == "500"
+    assert await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").is_visible()
+    assert sandbox.requests() == []
+    await lab.screenshot("walk-resumed", of=".jp-NotebookPanel")
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+    await said(lab, WRITES, "done")
+    assert len(puts(sandbox)) == 1
+    assert await lab.errors() == 0
+
+
+async def test_a_kernel_that_dies_in_an_apply_leaves_it_to_be_undone(configured: Lab, sandbox: Sandbox) -> None:
+    """After the restart neither Plan nor Apply is open; the recovery card undoes it, and says what."""
+    lab = configured
+    await walk_up_to(lab, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 60, "times": 1})
+    await run_by_keyboard(lab)
+    await arrived(sandbox, 2)
+    await lab.restart_kernel()
+    sandbox.control("DELETE", "/faults")
+    await lab.run_all()
+    assert "an apply was left unfinished" in await said(lab, "apply", "waiting")
+    for name in ("plan", "apply"):
+        assert await card(lab, name).get_by_role("button", name=RUN).is_disabled()
+    undo = lab.page.get_by_role("heading", name=RECOVERY["rollback"].title, level=3, exact=True)
+    recovery = lab.notebook.locator(OUTPUT).filter(has=undo)
+    await recovery.get_by_role("button", name="Run", exact=True).focus()
+    await lab.press("Enter")
+    await recovery.locator(STATE).get_by_text("Rolled back: the org is as it was before the apply").wait_for()
+    await said(lab, "apply", "ready")
+    assert await card(lab, "apply").get_by_role("button", name="Run", exact=True).is_enabled()
+    assert await lab.errors() == 0
+
+
+async def test_a_reloaded_page_shows_the_cards_and_they_work(configured: Lab) -> None:
+    """The kernel lives on; nothing has to be run again. The notebook was saved, as JupyterLab does by itself."""
+    lab = configured
+    await walk_up_to(lab, "validate_bucket")
+    await lab.save()
+    await lab.reload()
+    await said(lab, "connect", "done")
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+    await said(lab, "validate_bucket", "done")
+    assert await lab.errors() == 0
+
+
+async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> None:
+    """Each link of the table finds its lesson, and what we draw keeps axe's rules."""
+    await lab.open("05_troubleshooting.ipynb")
+    await lab.run_all(within_s=180)
+    assert await lab.errors() == 1  # the text that is refused before it is sent
+    assert "Traceback" not in await lab.notebook.inner_text()
+    alerts = await lab.notebook.get_by_role("alert").all_inner_texts()
+    assert len(alerts) == 9
+    assert all("Cause: " in alert and "Fix: " in alert and "Changes: " in alert for alert in alerts)
+    links = lab.notebook.locator(".jp-MarkdownOutput table a")
+    targets = await links.evaluate_all("all => all.map(one => decodeURIComponent(one.hash.slice(1)))")
+    headings = await lab.notebook.locator("h2").evaluate_all("all => all.map(one => one.id || one.dataset.jupyterId)")
+    assert len(targets) == 9
+    assert set(targets) <= set(headings)
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.set_theme(DARK)
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.notebook.get_by_role("alert").nth(1).scroll_into_view_if_needed()
+    await lab.screenshot("lessons-dark")
 
 
 async def test_a_double_click_applies_once(configured: Lab, sandbox: Sandbox) -> None:

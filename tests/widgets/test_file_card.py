@@ -31,9 +31,11 @@ def longer(walk: Walk) -> str:
 async def test_the_text_follows_the_forms(cards: WalkCards, walk: Walk, file: FileCard) -> None:
     """It reads back to what the walk has."""
     assert parse_onboarding(file.yaml.value, "x") == walk.onboarding
+    assert "edited" not in says(file)
     fill(form(cards, "validate_bucket").controls["bucket"], "another-bucket")
     assert "bucket: another-bucket" in file.yaml.value
     assert "bucket: another-bucket" in file.receipt()
+    assert "edited" not in says(file)
 
 
 async def test_a_pasted_text_is_used_when_it_is_asked_for(cards: WalkCards, walk: Walk, file: FileCard) -> None:
