@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test audit lint notebooks constraints clean
+.PHONY: help install lab test steady audit lint notebooks constraints clean
 
 help:  ## Show this list
 	@echo "opslib: make TARGET   (Python 3.11 or newer; choose one with PYTHON=python3.12)"
@@ -15,12 +15,17 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 	$(BIN)/opslib lab
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
-	$(BIN)/pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=60
+	$(BIN)/pytest tests notebooks -n auto --maxprocesses=4 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60
 	$(BIN)/python notebooks/build.py --check
 
-audit: .venv/.installed  ## Onboard on the sandbox without a screen and write the audit to out/
+steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
+	for seed in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) \
+	  $(BIN)/pytest notebooks -q -n auto --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60 || exit 1; done
+
+audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
 	OPSLIB_HOME=out/workspace $(BIN)/opslib onboard --sandbox
 	OPSLIB_HOME=out/workspace $(BIN)/opslib audit --out out
+	$(BIN)/opslib verify out
 
 lint: .venv/.installed-test  ## Check style, types and the order of imports
 	$(BIN)/ruff check

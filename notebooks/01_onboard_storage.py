@@ -29,14 +29,22 @@ AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
 # %%
 import opslib
 from opslib import Walk, launch
-from opslib.ledger import verify
+from opslib.verify import verify
 
 sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())
 
 # %%
-walk = Walk()
+walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() begins anew
 cards = WalkCards(walk)
+cards
+
+# %% [markdown]
+# ## What is wanted
+# Fill in the forms on the cards below, or use a YAML file.
+
+# %%
+cards.file
 
 # %% [markdown]
 # ## Connect
@@ -111,17 +119,26 @@ cards["report"]
 #
 # One row for each HTTP attempt of this walk to Genesys, from the ledger. **Run these cells again** after the cards.
 
+# %% tags=["volatile"]
+walk.run_id  # this walk, in the ledger and in its audit
+
 # %%
 samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'").sort_values("started_at")
 samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
 
 # %% tags=["volatile"]
-from opslib.audit.charts import latency_chart, success_chart
+from opslib.audit import charts
 
-latency_chart(samples)
+charts.latency_chart(samples)
 
 # %%
-success_chart(samples)
+charts.success_chart(samples)
+
+# %% tags=["volatile"]
+charts.timeline_chart(samples)
+
+# %% tags=["volatile"]
+charts.steps_chart(samples)
 
 # %% [markdown]
 # ## Is the record intact?

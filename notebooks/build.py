@@ -4,28 +4,31 @@
     python notebooks/build.py --check [NAME…]    build in memory and compare with what is committed
 
 A build is byte-identical to the last one, but for the outputs of cells tagged `volatile`: there only
-the types of the outputs must stay. Three tags matter here: `volatile`, `stderr` (this cell may write
-to stderr) and `raises-exception` (this cell shows an error).
+the types of the outputs must stay. The metadata hold a stamp: the hash of the source and the versions it
+was built with; a check refuses a notebook without it, or of another source. Three tags matter here:
+`volatile`, `stderr` (this cell may write to stderr) and `raises-exception` (this cell shows an error).
 """
 
 import argparse
 import difflib
+import hashlib
 import json
 import os
+import platform
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
+from execute import execute
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-
-from opslib.execute import execute
 
 HERE = Path(__file__).resolve().parent
 CELL_TIMEOUT_S = 60  # as nbval's, in the Makefile
@@ -34,6 +37,7 @@ METADATA = {
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+STAMPED = ("opslib", "ipykernel", "ipywidgets", "matplotlib", "nbclient", "pandas")
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 
 
@@ -42,10 +46,15 @@ class BuildError(Exception):
 
 
 def kernel_environment(home: Path) -> dict[str, str]:
-    """This process's environment with a workspace of its own and none of the user's accounts; cards run themselves."""
+    """This process's environment with its own workspace and key, and no account of the user; cards run themselves."""
     kept = {name: v for name, v in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
     kept.pop("MPLBACKEND", None)
-    return kept | {"OPSLIB_HOME": str(home / "opslib"), "IPYTHONDIR": str(home / "ipython"), "OPSLIB_AUTO_RUN": "1"}
+    return kept | {
+        "OPSLIB_HOME": str(home / "opslib"),
+        "OPSLIB_SIGNING_KEY": str(home / "signing_key.pem"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "OPSLIB_AUTO_RUN": "1",
+    }
 
 
 def build(source: Path) -> str:
@@ -62,6 +71,7 @@ def build(source: Path) -> str:
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise BuildError(str(error)) from None
     normalise(notebook)
+    notebook.metadata["opslib"] = stamp(source)
     if found := list(problems(notebook)):
         raise BuildError("\n".join(found))
     return text(notebook)
@@ -88,6 +98,15 @@ def normalise(notebook: NotebookNode) -> None:
     notebook.cells = nbformat.from_dict(json.loads(cells))
 
 
+def stamp(source: Path) -> dict[str, Any]:
+    """Where a notebook comes from. The run's id, different in each build, stands in a volatile cell."""
+    return {
+        "source": source.name,
+        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in STAMPED}},
+    }
+
+
 def problems(notebook: NotebookNode) -> Iterator[str]:
     """What must not be in a committed notebook."""
     for number, cell in enumerate(notebook.cells, 1):
@@ -110,6 +129,10 @@ def difference(committed: str, built: str) -> str:
     for before, after in zip(old["cells"], new["cells"], strict=False):
         if "nbval-ignore-output" in tags(after) and types(before) == types(after):
             after["outputs"] = before.get("outputs", [])
+    # Other versions may build the same; that they were named is what counts.
+    versions = [notebook["metadata"].get("opslib", {}).get("versions", {}) for notebook in (old, new)]
+    if versions[0].keys() == versions[1].keys():
+        new["metadata"]["opslib"]["versions"] = versions[0]
     if committed == text(nbformat.from_dict(new)):
         return ""
     none: dict[str, Any] = {}

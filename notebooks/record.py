@@ -1,8 +1,9 @@
-"""Record the example ledger that comes with the kit: one walk on the sandbox, with troubles on the way.
+"""Record the example ledger that comes with the kit: two walks on the sandbox, with troubles on the way.
 
     .venv/bin/python notebooks/record.py
 
-The page made from it is compared byte by byte, so record anew only when the ledger's content changes on purpose.
+It is signed with a key that is thrown away. The page made from it is compared byte by byte, so record anew only when
+the ledger's content changes on purpose.
 """
 
 import asyncio
@@ -14,16 +15,32 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import httpx
 
 from opslib import Walk
 from opslib.audit.report import RECORDED
-from opslib.errors import RolledBack
+from opslib.errors import BucketUnfit, RolledBack
 from opslib.launch import Sandbox, start_sandbox
+from opslib.ledger_file import FILE_NAME
 
 
 def fault(sandbox: Sandbox, **what: Any) -> None:
     httpx.post(sandbox.info["control_url"] + "/faults", json=what).raise_for_status()
+
+
+async def walk_to_an_unfit_bucket(sandbox: Sandbox) -> None:
+    """The bucket lacks its policy, so plain HTTP is allowed; then it is put back."""
+    s3, bucket = boto3.client("s3"), sandbox.info["bucket"]
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    async with Walk() as walk:
+        await walk.run("connect")
+        try:
+            await walk.run("validate_bucket")
+        except BucketUnfit as error:
+            print(error)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
 
 
 async def walk_with_troubles(sandbox: Sandbox) -> None:
@@ -43,12 +60,15 @@ async def walk_with_troubles(sandbox: Sandbox) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as home, start_sandbox(seed=7) as sandbox:
-        os.environ.update(sandbox.environment() | {"OPSLIB_HOME": home, "LOGNAME": "engineer"})
+        workspace, key = Path(home) / "workspace", Path(home) / "signing_key.pem"
+        own = {"OPSLIB_HOME": str(workspace), "OPSLIB_SIGNING_KEY": str(key), "LOGNAME": "engineer"}
+        os.environ.update(sandbox.environment() | own)
         with patch("platform.node", return_value="example-workstation"):
+            asyncio.run(walk_to_an_unfit_bucket(sandbox))
             asyncio.run(walk_with_troubles(sandbox))
         RECORDED.parent.mkdir(exist_ok=True)
         RECORDED.unlink(missing_ok=True)
-        with closing(sqlite3.connect(Path(home) / "ledger.sqlite3")) as db:
+        with closing(sqlite3.connect(workspace / FILE_NAME)) as db:
             # One file without a write-ahead log: readable where nothing may be written.
             db.execute("VACUUM INTO ?", (str(RECORDED),))
 

@@ -184,7 +184,9 @@ def unreachable(url: str, error: httpx.HTTPError) -> ConnectionFailed:
 def _required(value: str, what: str, variable: str) -> str:
     if not value or not value.strip():
         raise InvalidInput(
-            f"The {what} is empty", cause=f"no {what} was given", fix=f"set {variable}; nothing was sent"
+            f"The {what} is empty",
+            cause=f"no {what} was given",
+            fix=f"set {variable}, or type it on the Connect card; nothing was sent",
         )
     return value
 

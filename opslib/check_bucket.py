@@ -1,87 +1,108 @@
-"""`opslib check-bucket`: buckets against a profile, as a table or JSON, with the exit codes of the command line."""
+"""`opslib check-bucket`: buckets against a profile, as a table or JSON, and the documents that a bucket needs."""
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import click
+from pydantic import Field
 
-from opslib.errors import AwsCredentialsInvalid
-from opslib.models import AwsKeys, AwsRegion, BucketName, KeyReference, checked_value
+from opslib.errors import AwsCredentialsInvalid, InvalidInput
+from opslib.models import (
+    AwsKeys,
+    AwsRegion,
+    BucketName,
+    KeyReference,
+    PathPrefix,
+    RoleReference,
+    checked,
+    checked_value,
+)
 from opslib.validator import permissions
-from opslib.validator.bucket import Report, check_buckets
+from opslib.validator.bucket import check_buckets
 from opslib.validator.look import Wanted
-from opslib.validator.profiles import Profile, load_profile
+from opslib.validator.profiles import load_profile
 from opslib.validator.render import as_text
+from opslib.validator.terraform import template
+
+_Account = Annotated[str, Field(pattern=r"^\d{12}$")]
+_KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
 
 
-def check_bucket(
-    buckets: Sequence[str],
-    *,
-    profile: str,
-    region: str,
-    prefix: str,
-    retention_days: int | None,
-    owner: str | None,
-    as_json: bool,
-) -> int:
+def check_bucket(buckets: Sequence[str], *, profile: str, as_json: bool, **options: Any) -> int:
     """Check the buckets; 0 when none has a FAIL or UNKNOWN, else 1. One bucket is one JSON object, more are a list."""
     chosen, keys = load_profile(profile), _keys()
-    many = _wanted(buckets, region, prefix, retention_days, owner, keys)
-    reports = asyncio.run(check_buckets(many, chosen, keys, _tell if len(many) > 1 and not as_json else _quiet))
+    many = [wanted(bucket, keys=keys, **options) for bucket in buckets]
+    reports = asyncio.run(check_buckets(many, chosen, keys, _quiet if as_json else _tell))
+    found = [report.as_json() for report in reports]
     if as_json:
-        found = [report.as_json() for report in reports]
         click.echo(json.dumps(found[0] if len(found) == 1 else {"buckets": found}))
     else:
-        click.echo("\n\n".join(as_text(report.as_json()) for report in reports))
-    return 0 if all(_fit(report) for report in reports) else 1
+        click.echo("\n\n".join(as_text(report) for report in found))
+        if len(found) > 1:
+            click.echo("\n" + "\n".join(f"{report['verdict']:<8}{report['bucket']}" for report in found))
+    return 0 if all(report.verdict == "PASS" for report in reports) else 1
 
 
-def print_document(
-    kind: str, bucket: str, *, profile: str, region: str, prefix: str, retention_days: int | None, owner: str | None
-) -> None:
-    """Print what a bucket needs: the IAM policy for the `checks` or for the `writer`, or `terraform`. Asks nothing."""
-    chosen: Profile = load_profile(profile)
-    (wanted,) = _wanted([bucket], region, prefix, retention_days, owner, None)
+def print_document(kind: str, bucket: str, *, profile: str, as_json: bool, **options: Any) -> None:
+    """Print what a bucket needs: the IAM policy for the `checks` or for the `writer`, the `trust` of Genesys's role, or
+    `terraform`; as JSON, Terraform is one text. Asks nothing."""
+    want, chosen = wanted(bucket, keys=None, **options), load_profile(profile)
     if kind == "terraform":
-        click.echo(permissions.terraform(wanted, chosen), nl=False)
+        text = template(want, chosen)
+        click.echo(json.dumps({"terraform": text}) + "\n" if as_json else text, nl=False)
+    elif kind == "trust":
+        if not isinstance(want.writer, RoleReference):
+            raise InvalidInput(
+                "The trust document needs the role",
+                cause="Genesys proves itself with your external id, which stands in the document",
+                fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
+            )
+        click.echo(json.dumps(permissions.trust(want.writer.external_id, want.partition), indent=2))
     else:
-        document = permissions.for_checks(wanted, chosen) if kind == "checks" else permissions.for_writer(wanted)
+        checks = kind == "checks"
+        document = permissions.for_checks(want, chosen.calls) if checks else permissions.for_writer(want)
         click.echo(json.dumps(document, indent=2))
 
 
-def _wanted(
-    buckets: Sequence[str],
-    region: str,
-    prefix: str,
-    retention_days: int | None,
-    owner: str | None,
+def wanted(
+    bucket: str,
+    *,
     keys: AwsKeys | None,
-) -> list[Wanted]:
-    place = checked_value(AwsRegion, region, "region")
-    return [
-        Wanted(
-            checked_value(BucketName, bucket, "bucket"),
-            place,
-            prefix=prefix.strip("/"),
-            retention_days=retention_days,
-            owner=owner,
-            writer=keys,
-        )
-        for bucket in buckets
-    ]
+    region: str,
+    prefix: str = "",
+    encryption: str | None = None,
+    retention_days: int | None = None,
+    owner: str | None = None,
+    kms_key: str | None = None,
+    role_arn: str | None = None,
+    external_id: str | None = None,
+) -> Wanted:
+    """What the options say of one bucket. With a role, it writes; else the key that checks. Raises InvalidInput."""
+    role = checked(RoleReference, role_arn=role_arn, external_id=external_id) if role_arn or external_id else None
+    return Wanted(
+        checked_value(BucketName, bucket, "bucket"),
+        checked_value(AwsRegion, region, "region"),
+        prefix=checked_value(PathPrefix, prefix, "prefix"),
+        encryption=encryption,
+        retention_days=retention_days,
+        owner=checked_value(_Account, owner, "owner") if owner else None,
+        kms_key=checked_value(_KeyArn, kms_key, "kms_key") if kms_key else None,
+        writer=role or keys,
+    )
 
 
 def _keys() -> AwsKeys | None:
-    """The key pair of the usual variables; else boto3's own chain, such as a role."""
+    """The key pair of the usual variables; else boto3's own chain, such as a role. Temporary keys need their token,
+    which only boto3 takes along, and are none that Genesys could write with."""
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        return None
     try:
         return KeyReference().resolve()
     except AwsCredentialsInvalid:
         return None
-
-
-def _fit(report: Report) -> bool:
-    return report.verdict == "PASS"
 
 
 def _quiet(done: int, total: int, words: str) -> None:
@@ -89,5 +110,5 @@ def _quiet(done: int, total: int, words: str) -> None:
 
 
 def _tell(done: int, total: int, words: str) -> None:
-    if done == total or done % 50 == 0:
+    if total >= 50 and (done == total or done % 50 == 0):
         click.echo(f"{done} of {total} checks", err=True)

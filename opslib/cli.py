@@ -211,51 +211,71 @@ def doctor(as_json: bool) -> None:
 @click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
 @click.option("--prefix", default="", help="The folder that recordings go to.")
+@click.option("--encryption", type=click.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
 @click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
 @click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
+@click.option("--kms-key", metavar="ARN", help="The key of the buckets, for what --print writes.")
+@click.option("--role-arn", metavar="ARN", help="The role that Genesys writes with, instead of the AWS key.")
+@click.option("--external-id", metavar="ID", help="Goes with the role: your Genesys organisation's id.")
 @click.option(
     "--print",
     "document",
-    type=click.Choice(["checks", "writer", "terraform"]),
-    help="Print the IAM policy for the checks or the writer, or Terraform, and ask nothing.",
+    type=click.Choice(["checks", "writer", "trust", "terraform"]),
+    help="Print the IAM policy for the checks or the writer, the role's trust, or Terraform, and ask nothing.",
 )
 @_json_option
-def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **wanted: Any) -> None:
+def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, **options: Any) -> None:
     """Is each BUCKET fit to hold recordings? Exit code 0: no FAIL and no UNKNOWN."""
     from opslib import check_bucket as command
 
     if document:
-        command.print_document(document, buckets[0], **wanted)
+        command.print_document(document, buckets[0], as_json=as_json, **options)
         return
-    sys.exit(command.check_bucket(buckets, as_json=as_json, **wanted))
+    sys.exit(command.check_bucket(buckets, as_json=as_json, **options))
 
 
 @cli.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
+@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
 @_json_option
-def audit(run_id: str | None, out: Path, as_json: bool) -> None:
-    """Write the reviewer's page, audit.html, from the ledger in the workspace (OPSLIB_HOME)."""
-    from opslib.audit.page import write_page
+def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
+    """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
+    from opslib.audit.folder import write_audit
     from opslib.settings import Settings
 
-    page = write_page(out, home=Settings.load().home, run_id=run_id)
-    click.echo(json.dumps({"page": str(page)}) if as_json else f"written: {page}")
+    settings = Settings.load()
+    files = write_audit(
+        out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
+    )
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "files": [file.name for file in files]}))
+    else:
+        click.echo("\n".join(f"written: {file}" for file in files))
 
 
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
 @_json_option
-def verify(path: Path, as_json: bool) -> None:
-    """Prove that the ledger in PATH (workspace folder or file) is as it was written."""
-    from opslib.ledger import verify as verify_ledger
+def verify(path: Path, key: str | None, as_json: bool) -> None:
+    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
 
-    found = verify_ledger(path)
-    if as_json:
-        click.echo(json.dumps(found.as_json()))
-    else:
-        click.echo(f"{'intact' if found.intact else 'NOT INTACT'}: {found.reason}\nhead {found.head}")
-    sys.exit(0 if found.intact else 1)
+    Exit code 0 only if it is; 1 also if nobody signed it.
+    """
+    from opslib.evidence import verify_path
+
+    sys.exit(verify_path(path, key, as_json=as_json))
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@_json_option
+def export_ledger(out: Path, as_json: bool) -> None:
+    """Write the workspace's ledger as JSON lines, with its checkpoints and public key, and verify what was written."""
+    from opslib.evidence import export_ledger
+
+    sys.exit(export_ledger(out, as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,6 +10,7 @@ OpslibError
 ├── RolledBack                           a change failed; the state before was restored
 ├── HalfDone                             a change failed or was stopped, and something is left to do
 ├── LedgerError                          the record of events cannot be read or written
+├── SigningKeyError                      the key that signs the record cannot be read or made
 ├── SandboxError                         the local sandbox did not start
 ├── ApiError                             Genesys answered, and the answer is no
 │   ├── InvalidRequest (ValueError)      400
@@ -120,6 +121,10 @@ class HalfDone(OpslibError):
 
 class LedgerError(OpslibError):
     """The ledger cannot be opened, read or written."""
+
+
+class SigningKeyError(OpslibError):
+    """The key that signs the ledger cannot be read or made."""
 
 
 class SandboxError(OpslibError):

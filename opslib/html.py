@@ -27,11 +27,15 @@ def text(value: object) -> str:
 
 
 ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
+# Seen on white and on black; the text keeps the page's own colour.
+_COLOURS = {"PASS": "#2e9d55", "FAIL": "#d93025", "WARN": "#c77700", "UNKNOWN": "#8a63d2", "not checked": "#8a8a8a"}
 
 
 def verdict(word: str) -> Html:
-    """A verdict as icon and word, so that colour is not needed."""
-    return Html(f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>', word)
+    """A verdict as colour, icon and word, so that colour is not needed; a page may style the class."""
+    style = f"border-left:5px solid {_COLOURS[word]};padding-left:6px;white-space:nowrap"
+    shown = f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>'
+    return Html(f'<span class="verdict verdict-{word.replace(" ", "-")}" style="{style}">{shown}</span>', word)
 
 
 def code(value: object) -> Html:
@@ -42,12 +46,16 @@ def code(value: object) -> Html:
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     """A table with a caption and, unless `head` is empty, column headings; the first cell of each row heads the row.
 
-    A cell that is `Html` stands as it is; anything else is escaped.
+    A cell that is `Html` stands as it is; anything else is escaped. Each names its column, so that a narrow page can
+    stack them.
     """
     listed = [list(row) for row in rows]
     columns = "".join(f'<th scope="col" style="{_LEFT}">{text(name)}</th>' for name in head)
+    labels = list(head) or [""] * max(map(len, listed), default=1)
     lines = "".join(
-        f"<tr>{_cell('th', row[0])}{''.join(_cell('td', cell) for cell in row[1:])}</tr>\n" for row in listed
+        f"<tr>{_cell('th', row[0])}"
+        f"{''.join(_cell('td', cell, label) for label, cell in zip(labels[1:], row[1:], strict=True))}</tr>\n"
+        for row in listed
     )
     return Html(
         '<table style="margin:6px 0;overflow-wrap:anywhere">\n'
@@ -61,6 +69,6 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 _LEFT = "text-align:left;padding-right:12px;vertical-align:top"
 
 
-def _cell(tag: str, value: object) -> str:
-    scope = ' scope="row"' if tag == "th" else ""
-    return f'<{tag}{scope} style="{_LEFT}">{value.html if isinstance(value, Html) else text(value)}</{tag}>'
+def _cell(tag: str, value: object, label: str = "") -> str:
+    more = ' scope="row"' if tag == "th" else f' data-label="{text(label)}"' if label else ""
+    return f'<{tag}{more} style="{_LEFT}">{value.html if isinstance(value, Html) else text(value)}</{tag}>'

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
+from opslib.keychain import kept_secret
 from opslib.redact import remember
 from opslib.settings import is_loopback
 
@@ -122,6 +123,7 @@ Id = Annotated[str, Field(max_length=128), AfterValidator(_id)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(_name)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
 AwsRegion = Annotated[str, AfterValidator(_aws_region)]
+PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 RetentionDays = Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS, strict=True)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 RecordingType = Literal["voice", "chat", "email", "message", "screen"]
@@ -146,7 +148,8 @@ class AwsKeys(_Model):
 
 
 class KeyReference(_Model):
-    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's."""
+    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's. The
+    secret alone may be in the keyring, under the access key id."""
 
     model_config = ConfigDict(title="With an AWS key pair from the environment")
 
@@ -160,7 +163,7 @@ class KeyReference(_Model):
         return self.find(environ)[0]
 
     def find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
-        """The keys and where they came from, in words: the environment, .env, or the profile AWS_PROFILE names.
+        """The keys and where they came from, in words: environment, .env, keyring, or the profile AWS_PROFILE names.
 
         Raises AwsCredentialsInvalid naming the variable that is not set.
         """
@@ -169,12 +172,15 @@ class KeyReference(_Model):
             if known.get(self.access_key_id_env) and known.get(self.secret_access_key_env):
                 secret = SecretStr(known[self.secret_access_key_env])
                 return AwsKeys(access_key_id=known[self.access_key_id_env], secret_access_key=secret), source
+        key_id = environ.get(self.access_key_id_env) or _dotenv().get(self.access_key_id_env)
+        if key_id and (kept := kept_secret(key_id)):
+            return AwsKeys(access_key_id=key_id, secret_access_key=kept), "the keyring"
         if (profile := environ.get("AWS_PROFILE")) and (keys := _profile_keys(profile)):
             return keys, f"the AWS profile {profile}"
         missing = [name for name in (self.access_key_id_env, self.secret_access_key_env) if not environ.get(name)]
         raise AwsCredentialsInvalid(
             "The storage target's AWS key is not set",
-            cause=f"not in the environment and not in .env: {', '.join(missing)}; and AWS_PROFILE names no key pair",
+            cause=f"neither environment nor .env has: {', '.join(missing)}; and neither keyring nor AWS_PROFILE helps",
             fix="set the variables or AWS_PROFILE before starting, or name other variables in the onboarding file",
         )
 
@@ -215,9 +221,9 @@ class StorageTarget(_Model):
     name: Name
     bucket: Annotated[BucketName, Field(description="The S3 bucket that recordings go to.")]
     region: Annotated[AwsRegion, Field(title="AWS region", description="Where the bucket is, such as us-east-1.")]
-    path_prefix: Annotated[
-        str, AfterValidator(_path_prefix), Field(description="The folder in the bucket; empty for none.")
-    ] = "recordings/voice"
+    path_prefix: Annotated[PathPrefix, Field(description="The folder in the bucket; empty for none.")] = (
+        "recordings/voice"
+    )
     encryption: Annotated[
         Literal["AES256", "aws:kms"], Field(description="How S3 encrypts what Genesys writes: S3's own key, or KMS.")
     ] = "AES256"
@@ -331,6 +337,18 @@ class Onboarding(_Model):
                 ],
             )
         return self
+
+    def values(self) -> dict[str, Any]:
+        """What a file would hold, as JSON values: what the backend carries, and the ids that are given."""
+        values = self.model_dump(mode="json")
+        for backend, parts in ONLY.items():
+            for part, names in parts.items() if backend != self.backend else ():
+                for name in names:
+                    del values[part][name]
+        for part in ("target", "policy", "webhook"):
+            if not values[part]["id"]:
+                del values[part]["id"]
+        return values
 
 
 Problem = tuple[tuple[str, ...], str]

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from opslib.errors import InvalidInput
-from opslib.models import ONLY, BackendName, Onboarding, checked
+from opslib.models import BackendName, Onboarding, checked
 from opslib.settings import Settings
 
 # An onboarding has some 30 lines; anything much larger is another file.
@@ -22,7 +22,18 @@ def load_onboarding(path: Path) -> Onboarding:
 
     Raises InvalidInput; nothing else is read or sent.
     """
-    values, lines = _read(path)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise _unreadable(str(path), f"it is larger than {_MAX_BYTES // 1024} kB")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise _unreadable(str(path), str(error)) from None
+    return parse_onboarding(text, str(path))
+
+
+def parse_onboarding(text: str, name: str) -> Onboarding:
+    """Check the text of a file; `name` is what errors call it. Raises InvalidInput."""
+    values, lines = _read(text, name)
     if isinstance(values, dict):
         values.setdefault("backend", Settings.load().backend)
     try:
@@ -30,7 +41,7 @@ def load_onboarding(path: Path) -> Onboarding:
     except ValidationError as error:
         problems = [_problem(item, lines) for item in error.errors(include_input=False, include_url=False)]
     raise InvalidInput(
-        f"{path} is not a valid onboarding file",
+        f"{name} is not a valid onboarding file",
         cause="; ".join(problems),
         fix="correct the lines named; nothing was sent",
     )
@@ -111,15 +122,7 @@ def write_example(path: Path, backend: BackendName) -> None:
 
 def as_yaml(onboarding: Onboarding) -> str:
     """The onboarding as a file that `load_onboarding` reads back to an equal value."""
-    values = onboarding.model_dump(mode="json")
-    for backend, parts in ONLY.items():
-        for part, names in parts.items() if backend != onboarding.backend else ():
-            for name in names:
-                del values[part][name]
-    for part in ("target", "policy", "webhook"):
-        if not values[part]["id"]:
-            del values[part]["id"]
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(onboarding.values(), sort_keys=False, allow_unicode=True)
 
 
 def wanted_onboarding(settings: Settings) -> Onboarding:
@@ -159,39 +162,36 @@ def _problem(item: Any, lines: dict[Path_, int]) -> str:
     return f"line {lines.get(known, 1)}, {field}: {item['msg'].removeprefix('Value error, ')}"
 
 
-def _read(path: Path) -> tuple[Any, dict[Path_, int]]:
-    """The file's values, and the line (from 1) on which each field stands."""
+def _read(text: str, name: str) -> tuple[Any, dict[Path_, int]]:
+    """The text's values, and the line (from 1) on which each field stands."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _unreadable(path, f"it is larger than {_MAX_BYTES // 1024} kB")
-        text = path.read_text(encoding="utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise _unreadable(path, "it uses YAML aliases (*name); write the values out")
+            raise _unreadable(name, "it uses YAML aliases (*name); write the values out")
         node = yaml.compose(text, yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except (OSError, UnicodeError, yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise _unreadable(path, " ".join(str(error).split())) from None
+        raise _unreadable(name, " ".join(str(error).split())) from None
     lines: dict[Path_, int] = {}
     if node is not None:
-        _collect(path, node, (), lines)
+        _collect(name, node, (), lines)
     return values, lines
 
 
-def _collect(path: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:
+def _collect(name: str, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             field = (*at, str(key.value))
             if field in lines:
-                raise _unreadable(path, f"line {key.start_mark.line + 1}: {key.value} stands there twice")
+                raise _unreadable(name, f"line {key.start_mark.line + 1}: {key.value} stands there twice")
             lines[field] = key.start_mark.line + 1
-            _collect(path, value, field, lines)
+            _collect(name, value, field, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _collect(path, value, (*at, index), lines)
+            _collect(name, value, (*at, index), lines)
 
 
-def _unreadable(path: Path, why: str) -> InvalidInput:
-    return InvalidInput(f"{path} cannot be read", cause=why, fix="give a YAML file in UTF-8; see docs/onboarding.md")
+def _unreadable(name: str, why: str) -> InvalidInput:
+    return InvalidInput(f"{name} cannot be read", cause=why, fix="give a YAML file in UTF-8; see docs/onboarding.md")

@@ -25,6 +25,7 @@ _SECRET_KEYS = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE_KEYS = re.compile(r"(_env|Env|_ref)$")
+_KEYS_WITH_VALUE = re.compile(r"""([\w-]+)["']?\s*:\s*[^\s#]""")
 _CREDENTIAL_TEXT = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
 
@@ -48,6 +49,11 @@ def redact(text: str) -> str:
     return _CREDENTIAL_TEXT.sub(rf"\1 {HIDDEN}", text)
 
 
+def names_a_secret(text: str) -> bool:
+    """Whether a text such as YAML has a value under a secret's key; the name of a variable is none."""
+    return any(_is_secret(key) for key in _KEYS_WITH_VALUE.findall(text))
+
+
 def redact_json(value: Any) -> Any:
     """A JSON value without secrets: known values anywhere, and every value under a secret's key."""
     if isinstance(value, str):
@@ -60,6 +66,10 @@ def redact_json(value: Any) -> Any:
 
 
 def _redact_item(key: str, item: Any) -> Any:
-    if isinstance(item, str) and _SECRET_KEYS.search(key) and not _REFERENCE_KEYS.search(key):
+    if isinstance(item, str) and _is_secret(key):
         return HIDDEN
     return redact_json(item)
+
+
+def _is_secret(key: str) -> bool:
+    return bool(_SECRET_KEYS.search(key)) and not _REFERENCE_KEYS.search(key)

@@ -117,16 +117,13 @@ class Recorder:
 
     def sample(self, sample: Sample) -> None:
         """Keep one attempt."""
-        if sample.operation != TOKEN_OPERATION:
-            self.latency_samples.append(sample.latency_s)
         data = sample.model_dump()
+        self.recall("sample", data)
         log("debug", "attempt", **data)
         self._write("sample", data)
 
     def operation(self, op: Operation, error: BaseException | None) -> None:
         """Keep how an operation ended."""
-        self.success_count += error is None
-        self.failure_count += error is not None
         data = {
             "operation": op.name,
             "step": current_step(),
@@ -134,8 +131,17 @@ class Recorder:
             "error": type(error).__name__ if error else None,
             "attempts": op.attempts,
         }
+        self.recall("operation", data)
         log("warning" if error else "info", "operation", **data)
         self._write("operation", data)
+
+    def recall(self, kind: str, data: dict[str, Any]) -> None:
+        """Count what is written already, such as by an earlier session; entries of other kinds count nothing."""
+        if kind == "sample" and data["operation"] != TOKEN_OPERATION:
+            self.latency_samples.append(data["latency_s"])
+        elif kind == "operation":
+            self.success_count += data["outcome"] == "success"
+            self.failure_count += data["outcome"] != "success"
 
 
 def current_step() -> str:

@@ -1,7 +1,7 @@
-"""What a user configures: environment variables `OPSLIB_…`, a .env file, or keywords."""
+"""What a user configures: keywords, environment variables `OPSLIB_…`, a .env file; a secret also in the keyring."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from opslib.errors import InvalidInput
+from opslib.keychain import kept_secret
 from opslib.redact import remember
 
 # The 18 regions: AWS region -> domain (developer.genesys.cloud, "Platform API").
@@ -77,9 +78,9 @@ def _bad_url(name: str, why: str) -> InvalidInput:
 class Settings(BaseSettings):
     """The configuration of one session. Secrets are SecretStr and are hidden from every output.
 
-    Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `catalogue_url` is where
-    the data lake lists the events it received; `onboarding` is the file that notebooks work on; `sandbox_…`
-    are set by the sandbox.
+    Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `signing_key` is the file
+    of the key that signs it, in a folder of its own; `catalogue_url` is where the data lake lists the events it
+    received; `onboarding` is the file that notebooks work on; `sandbox_…` are set by the sandbox.
     """
 
     model_config = SettingsConfigDict(env_prefix="OPSLIB_", env_file=".env", extra="ignore", frozen=True)
@@ -92,6 +93,8 @@ class Settings(BaseSettings):
     client_secret: SecretStr = Field(default=SecretStr(""), title="OAuth client secret")
     backend: Literal["storage-targets", "platform"] = "storage-targets"
     home: Path = Field(default_factory=lambda: platformdirs.user_data_path("opslib"))
+    # Named apart: on macOS and Windows a program's folders for data and configuration are one.
+    signing_key: Path = Field(default_factory=lambda: platformdirs.user_config_path("opslib-keys") / "signing_key.pem")
     catalogue_url: str | None = None
     onboarding: Path | None = None
     sandbox_bucket: str = ""
@@ -117,6 +120,15 @@ class Settings(BaseSettings):
                 cause=str(first["msg"]),
                 fix=f"correct {name} in the environment or .env",
             ) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ask_the_keyring(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """For the secret of a client that is named, where no other source has it."""
+        client = values.get("client_id")
+        if client and not values.get("client_secret") and (secret := kept_secret(client)):
+            return {**values, "client_secret": secret}
+        return values
 
     @field_validator("region")
     @classmethod

@@ -10,11 +10,12 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import rfc8785
 
 from opslib import samples
+from opslib.chain import Entry
 from opslib.errors import OpslibError, StepBlocked
 from opslib.ledger import Run
 
@@ -24,7 +25,10 @@ State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "sta
 
 @dataclass(frozen=True)
 class Result:
-    """How a step ended: one line for people, data for programs, and the error if it failed."""
+    """How a step ended: one line for people, data for programs, and the error if it failed.
+
+    `recalled` is empty, or when that was (UTC), for a result that an earlier session left in the ledger.
+    """
 
     step: str
     state: Literal["done", "failed", "unknown"]
@@ -32,6 +36,7 @@ class Result:
     data: JSON = field(default_factory=dict)
     error: OpslibError | None = None
     input_hash: str = ""
+    recalled: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,17 @@ class StateMachine:
         """How a step last ended."""
         return self._results.get(name)
 
+    def given(self) -> JSON:
+        """All that a user has chosen, without secrets; kept with each start of a step."""
+        return {}
+
+    def recall(self, ends: Mapping[str, Entry]) -> None:
+        """Take back how steps ended in an earlier session, where their inputs are still the same."""
+        for name in self.steps:
+            if (end := ends.get(name)) and end.data["input_hash"] == self._input_hash(name):
+                self._results[name] = _recalled(end)
+        self.changed()
+
     async def run(self, name: str) -> Result:
         """Run a step, or join it when it is running already.
 
@@ -131,7 +147,7 @@ class StateMachine:
             self._ended(step.name, asyncio.current_task())
 
     async def _attempt(self, step: Step, input_hash: str) -> Result:
-        self.journal.append("step.started", {"step": step.name, "input_hash": input_hash})
+        self.journal.append("step.started", {"step": step.name, "input_hash": input_hash, "given": self.given()})
         try:
             with samples.step(step.name):
                 return await step.act(self)
@@ -173,5 +189,17 @@ class StateMachine:
     def _input_hash(self, name: str) -> str:
         step = self.steps[name]
         earlier = [self._input_hash(need) for need in (*step.needs, *step.after)]
-        inputs: Any = {"inputs": step.inputs(self), "needs": earlier}
-        return hashlib.sha256(rfc8785.dumps(inputs)).hexdigest()
+        return hash_of({"inputs": step.inputs(self), "needs": earlier})
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 over a JSON value in its canonical form."""
+    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+
+
+def _recalled(end: Entry) -> Result:
+    data = end.data
+    told = data["error"] or {}
+    error = OpslibError(**{key: told[key] for key in told if key != "error"}) if told else None
+    state = cast(Literal["done", "failed", "unknown"], end.kind.removeprefix("step."))
+    return Result(data["step"], state, data["summary"], data["data"], error, data["input_hash"], end.at)

@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from pydantic import SecretStr
+
 from opslib.auth import GenesysAuthManager
 from opslib.backends import Backend
 from opslib.backends.platform import PlatformBackend
 from opslib.datalake import Catalogue
 from opslib.doctor import examine, serves
+from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
 from opslib.errors import BucketUnfit, ConsentMissing, NotFound
 from opslib.ledger import Ledger
 from opslib.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
@@ -24,11 +27,10 @@ from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.router.storage_router import GenesysStorageRouter
 from opslib.samples import Recorder
 from opslib.settings import Settings
-from opslib.state_machine import JSON, Result, State, StateMachine, Step
+from opslib.state_machine import JSON, Result, State, StateMachine, Step, hash_of
 from opslib.validator.bucket import check_bucket, wanted_of
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import counts
-from opslib.validator.storage_validator import StorageValidator
 
 __all__ = ["RECOVERY", "STEPS", "Result", "State", "Step", "Walk"]
 
@@ -41,29 +43,40 @@ class Walk(StateMachine):
     on them becomes stale.
 
     Usable as `async with`; `aclose` ends the connections and notes a checkpoint. `command` is what the ledger calls
-    this run; an audit shows the newest "walk".
+    this run; an audit shows the newest "walk". With `resume`, this goes on with the newest walk of the workspace that
+    began with the same onboarding and org: what was chosen and done comes back from the ledger, but for secrets.
     """
 
     def __init__(
-        self, onboarding: Onboarding | None = None, settings: Settings | None = None, *, command: str = "walk"
+        self,
+        onboarding: Onboarding | None = None,
+        settings: Settings | None = None,
+        *,
+        command: str = "walk",
+        resume: bool = False,
     ) -> None:
         self._settings = settings or Settings.load()
-        self._onboarding = onboarding = onboarding or wanted_onboarding(self._settings)
-        super().__init__(STEPS | RECOVERY, Ledger(self._settings.home).start_run(command, backend=onboarding.backend))
-        self.recorder = Recorder(self.journal.append)
+        self._onboarding = onboarding or wanted_onboarding(self._settings)
         self._consent = Consent()
         self.removal = False
         self.rotate_credentials = False
         self.plan: Plan | None = None
+        began_with = hash_of(self.given())
+        ledger = Ledger(self._settings.home, self._settings.signing_key)
+        earlier = earlier_walk(ledger, began_with, self._settings) if resume else None
+        about = {"backend": self._onboarding.backend, "began_with": began_with}
+        super().__init__(STEPS | RECOVERY, earlier.go_on() if earlier else ledger.start_run(command, **about))
+        self.recorder = Recorder(self.journal.append)
         self.applier: Applier | None = None
         # How far the running step is: how many parts are done, of how many, and what is under way.
         self.progress: tuple[int, int, str] | None = None
         self._last_apply = last_apply(self.journal.ledger)
         self._router: GenesysStorageRouter | None = None
-        # Both, on the connection that `connect` opened; the onboarding chooses.
+        # Both, on the router's connection; the onboarding chooses.
         self.backends: dict[BackendName, Backend] = {}
-        # Stands for the secret in `connect`'s inputs: a new secret makes it stale, and its hash is nowhere.
-        self._secrets_seen = 0
+        self._connected_with: SecretStr | None = None
+        if earlier:
+            self._take_up(earlier)
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +107,6 @@ class Walk(StateMachine):
 
     @settings.setter
     def settings(self, value: Settings) -> None:
-        self._secrets_seen += value.client_secret != self._settings.client_secret
         self._settings = value
         self.changed()
 
@@ -122,8 +134,24 @@ class Walk(StateMachine):
 
     def wanted(self) -> JSON:
         """All that the plan depends on, but for the org itself."""
-        onboarding = self._onboarding.model_dump(mode="json")
-        return {"onboarding": onboarding, "removal": self.removal, "rotate": self.rotate_credentials}
+        return {"onboarding": self._onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
+
+    def given(self) -> JSON:
+        """All that the user has chosen, without secrets."""
+        return {"org": org_of(self._settings), "consent": self._consent.model_dump(mode="json"), **self.wanted()}
+
+    def _take_up(self, earlier: Earlier) -> None:
+        """What was chosen comes first: a result counts only for just that."""
+        self._onboarding, self._settings, self._consent = earlier.onboarding, earlier.settings, earlier.consent
+        self.plan, self._connected_with = earlier.plan, earlier.settings.client_secret
+        for entry in earlier.run.entries():
+            self.recorder.recall(entry.kind, entry.data)
+        self.recall(earlier.ends)
+
+    def _holds(self, result: Result) -> bool:
+        """A new secret makes `connect` stale. It is compared here and is no input: those are hashed in the ledger."""
+        same = result.step != "connect" or self._connected_with == self._settings.client_secret
+        return same and super()._holds(result)
 
     def reviewed_plan(self) -> Plan:
         """The plan that the last run of `plan` showed."""
@@ -138,23 +166,33 @@ class Walk(StateMachine):
 
     @property
     def router(self) -> GenesysStorageRouter:
-        """The router that `connect` opened; steps that use it need `connect`."""
-        assert self._router  # noqa: S101 (held by the steps' needs)
+        """The router that `connect` opened; after a restart, one for the same settings. Raises InvalidInput."""
+        if self._router is None:
+            self._use(self._new_router())
+        assert self._router  # noqa: S101 (narrows the type)
         return self._router
 
     @property
     def backend(self) -> Backend:
         """The API that carries the onboarding, on the connection that `connect` opened."""
+        _ = self.router
         return self.backends[self._onboarding.backend]
 
     async def open_router(self) -> GenesysStorageRouter:
         """A router for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
-        auth = GenesysAuthManager.from_settings(self._settings)
+        router = self._new_router()
         if self._router:
             await self._router.aclose()
-        router = self._router = GenesysStorageRouter(auth, recorder=self.recorder)
-        self.backends = {"storage-targets": router.backend, "platform": PlatformBackend(router.client)}
+        self._use(router)
+        self._connected_with = self._settings.client_secret
         return router
+
+    def _new_router(self) -> GenesysStorageRouter:
+        return GenesysStorageRouter(GenesysAuthManager.from_settings(self._settings), recorder=self.recorder)
+
+    def _use(self, router: GenesysStorageRouter) -> None:
+        self._router = router
+        self.backends = {"storage-targets": router.backend, "platform": PlatformBackend(router.client)}
 
     @property
     def run_id(self) -> str:
@@ -193,8 +231,6 @@ class Walk(StateMachine):
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Applier]:
         """What makes and undoes changes, with its progress in `progress`."""
-        if self._router is None:
-            await self.open_router()
         self.applier = Applier(self.backend, self.journal, tell=self.tell)
         try:
             yield self.applier
@@ -224,10 +260,11 @@ async def _connect(walk: Walk) -> Result:
     words, counted = _SERVES[walk.onboarding.backend]
     data: JSON = {
         "api_url": router.client.auth.base_url,
+        "org_id": walk.settings.org_id,
         "backend": walk.backend.name,
         counted.replace(" ", "_"): found,
+        "doctor": (await examine(router.client, walk.backends, walk.onboarding.backend)).as_json(),
     }
-    data["doctor"] = (await examine(router.client, walk.backends, walk.onboarding.backend)).as_json()
     said = f"Connected: the org serves {words} ({found} exist)"
     if walk.onboarding.backend == "platform":
         said = f"Connected: the org serves {words} ({found} {counted} exist)"
@@ -253,17 +290,15 @@ async def _not_served(walk: Walk) -> NotFound:
 
 
 async def _validate_bucket(walk: Walk) -> Result:
-    target = walk.onboarding.target
     credentials = walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
-    validator = StorageValidator(
-        keys.access_key_id if keys else None, keys.secret_access_key if keys else None, target.region
+    found = await check_bucket(
+        wanted_of(walk.onboarding, credentials), load_profile(walk.onboarding.profile), keys, walk.tell
     )
-    # A bucket that is not there has no findings, but a cause and a fix.
-    await validator.validate_bucket_and_encryption(target.bucket)
-    wanted = wanted_of(walk.onboarding, credentials)
-    report = (await check_bucket(wanted, load_profile(walk.onboarding.profile), keys, walk.tell)).as_json()
-    summary = f"Bucket {target.bucket}, profile {report['profile']}: {counts(report)}"
+    if found.trouble:  # what is not there has no findings, but a cause and a fix
+        raise found.trouble
+    report = found.as_json()
+    summary = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     if report["verdict"] == "FAIL":
         return Result("validate_bucket", "failed", summary, report, _unfit(report))
     return Result("validate_bucket", "done" if report["verdict"] == "PASS" else "unknown", summary, report)
@@ -282,6 +317,7 @@ async def _plan(walk: Walk) -> Result:
     walk.look_for_unfinished()
     before, plan = walk.plan, await walk.make_plan()
     walk.plan = plan
+    walk.journal.append(PLAN_MADE, {"plan": plan.model_dump(mode="json")})
     if before is None or before.checksum != plan.checksum:
         walk.consent = Consent()
     data = plan.as_json()
@@ -315,8 +351,6 @@ async def _approve(walk: Walk) -> Result:
 async def _apply(walk: Walk) -> Result:
     async with walk.changing() as applier:
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, walk.make_plan)
-    if not walk.removal:
-        walk.router.routed |= {"target", "policy", "webhook"}  # each read back
     if not written:
         return Result("apply", "done", "Nothing to do: no write was sent", {"changes": 0})
     words = "change" if written == 1 else "changes"
@@ -356,6 +390,8 @@ async def _see_event(walk: Walk) -> Result:
 
 
 async def _report(walk: Walk) -> Result:
+    if walk.state("apply") == "done" and not walk.removal:
+        walk.router.routed |= {"target", "policy", "webhook"}  # each read back
     report = walk.router.generate_audit_report()
     metrics = report["metrics"]
     summary = f"{metrics['success_count']} of {metrics['total_operations']} operations succeeded"
@@ -367,8 +403,7 @@ def _sentence(words: str) -> str:
 
 
 def _connection(walk: Walk) -> JSON:
-    settings = walk.settings.model_dump(mode="json", include={"api_url", "login_url", "region", "client_id"})
-    return {**settings, "backend": walk.onboarding.backend, "secret": walk._secrets_seen}
+    return {**org_of(walk.settings), "backend": walk.onboarding.backend}
 
 
 def _approval(walk: Walk) -> JSON:

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from .no_skips import pytest_sessionfinish as pytest_sessionfinish
-from .world import INTEGRATIONS, POLICIES, RETENTION_POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, running
+from .world import INTEGRATIONS, POLICIES, RETENTION_POLICIES, SIGNING_KEY, TARGETS, WEBHOOKS, Api, Sandbox, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A key for this session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SIGNING_KEY, str(tmp_path_factory.mktemp("keys") / "signing_key.pem"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,20 @@ import multiprocessing
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from opslib.errors import LedgerError
-from opslib.ledger import FILE_NAME, Ledger, samples_frame, verify
+from opslib.errors import InvalidInput, LedgerError, SigningKeyError
+from opslib.ledger import Ledger, samples_frame
+from opslib.ledger_file import FILE_NAME
 from opslib.redact import HIDDEN, remember
+from opslib.signing import Signer
+from opslib.verify import verify
+
+from .tampering import load
 
 
 def _filled(home: Path, entries: int = 6) -> Ledger:
@@ -29,32 +36,6 @@ def test_entries_are_canonical_and_chained(tmp_path: Path) -> None:
     assert verify(tmp_path / FILE_NAME) == found
 
 
-@pytest.mark.parametrize(
-    ("tamper", "bad_seq"),
-    [
-        ("UPDATE entries SET body = replace(body, '3', '4') WHERE seq = 4", 4),
-        ("UPDATE entries SET run_id = 'run-2' WHERE seq = 2", 2),
-        ("UPDATE entries SET at = '2020-01-01T00:00:00.000Z' WHERE seq = 1", 1),
-        ("UPDATE entries SET kind = 'other' WHERE seq = 5", 5),
-        ("DELETE FROM entries WHERE seq = 3", 3),
-        ("DELETE FROM entries WHERE seq >= 5", 5),
-        ("DELETE FROM entries", 1),
-        ("INSERT INTO entries SELECT seq + 1, run_id, kind, at, body, hash FROM entries WHERE seq = 6", 7),
-        ("UPDATE entries SET seq = -seq WHERE seq IN (2, 3); UPDATE entries SET seq = 5 + seq WHERE seq < 0", 2),
-    ],
-)
-def test_tampering_is_found_at_the_first_bad_entry(tmp_path: Path, tamper: str, bad_seq: int) -> None:
-    """Edited, deleted, cut off, inserted and moved entries are each reported."""
-    _filled(tmp_path).close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
-        db.executescript(tamper)
-    db.close()
-    found = verify(tmp_path)
-    assert not found.intact
-    assert found.bad_seq == bad_seq
-    assert str(bad_seq) in found.reason
-
-
 def test_secrets_stop_at_the_door(tmp_path: Path) -> None:
     """A secret that reaches `append` is hidden before it is hashed and written."""
     remember("canary-in-ledger-42")
@@ -69,39 +50,116 @@ def test_secrets_stop_at_the_door(tmp_path: Path) -> None:
 
 def _append_many(home: Path, name: str) -> None:
     ledger = Ledger(home)
-    for number in range(50):
-        ledger.append(name, "note", {"number": number})
+
+    def append(thread: int) -> None:
+        for number in range(15):
+            ledger.append(f"{name}-{thread}", "note", {"number": number})
+            if number % 5 == 4:
+                ledger.checkpoint()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(append, range(3)))
 
 
-def test_several_processes_write_one_chain(tmp_path: Path) -> None:
-    """Writers at once lose nothing and keep the chain intact."""
+def test_processes_and_threads_write_one_chain(tmp_path: Path) -> None:
+    """Writers at once, on one connection and on several, lose nothing, keep each one's order, and sign all of it."""
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_append_many, args=(tmp_path, f"run-{n}")) for n in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert verify(tmp_path).entries == 150
-    assert verify(tmp_path).intact
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    found = verify(tmp_path)
+    assert (found.state, found.entries, found.checkpoints) == ("intact", 3 * 3 * 15, 3 * 3 * 3)
+    ledger = Ledger(tmp_path)
+    for run_id in (f"run-{n}-{thread}" for n in range(3) for thread in range(3)):
+        assert [entry.data["number"] for entry in ledger.entries("note", run_id)] == list(range(15))
 
 
 def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
-    """Each number printed after `append` is in the ledger, though the writer is killed at once."""
+    """Each number printed after `append` is in the ledger and signed, though two writers are killed again and again."""
     code = (
         "import sys, pathlib; from opslib.ledger import Ledger\n"
         "ledger = Ledger(pathlib.Path(sys.argv[1])); n = 0\n"
-        "while True: ledger.append('r', 'note', {'n': n}); print(n, flush=True); n += 1"
+        "while True: ledger.append(sys.argv[2], 'note', {'n': n}); print(n, flush=True); n += 1"
     )
-    writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert writer.stdout
-    confirmed = [int(writer.stdout.readline()) for _ in range(40)][-1]
-    writer.kill()
-    confirmed = max([confirmed, *map(int, writer.stdout.read().split())])
-    writer.stdout.close()
-    writer.wait()
-    numbers = [entry.data["n"] for entry in Ledger(tmp_path).entries("note")]
-    assert numbers[: confirmed + 1] == list(range(confirmed + 1))
-    assert verify(tmp_path).intact
+    for attempt in range(4):
+        names = [f"writer-{attempt}-{number}" for number in range(2)]
+        writers = [
+            subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
+            for name in names
+        ]
+        for name, writer in zip(names, writers, strict=True):
+            assert writer.stdout
+            confirmed = [int(writer.stdout.readline()) for _ in range(20 + attempt)][-1]
+            writer.kill()
+            confirmed = max([confirmed, *map(int, writer.stdout.read().splitlines()[:-1])])
+            writer.stdout.close()
+            writer.wait()
+            numbers = [entry.data["n"] for entry in Ledger(tmp_path).entries("note", name)]
+            assert numbers[: confirmed + 1] == list(range(confirmed + 1))
+        assert verify(tmp_path).intact
+
+
+def _run_sql(home: Path, statements: str) -> None:
+    with closing(sqlite3.connect(home / FILE_NAME)) as db, db:
+        db.executescript(statements)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "DELETE FROM entries WHERE seq = 6",
+        "UPDATE entries SET hash = replace(hash, 'a', 'b') WHERE seq = 6",
+        "INSERT INTO entries SELECT 7, run_id, kind, at, body, hash FROM entries WHERE seq = 6",
+        "UPDATE head SET seq = 5, hash = (SELECT hash FROM entries WHERE seq = 5); DELETE FROM entries WHERE seq = 6",
+        "UPDATE head SET signature = replace(signature, 'a', 'b')",
+        "DELETE FROM head",
+        "DELETE FROM head; DELETE FROM checkpoints",
+    ],
+)
+def test_what_was_changed_from_outside_is_never_signed_anew(tmp_path: Path, statements: str) -> None:
+    """A writer that finds another end than was signed refuses, and leaves the file as it found it; also an open one."""
+    ledger = Ledger(tmp_path)
+    ledger.start_run("test")
+    for number in range(5):
+        ledger.append("run-1", "note", {"number": number, "text": "abcdef"})
+    ledger.checkpoint()
+    _run_sql(tmp_path, statements)
+    before = load(tmp_path / FILE_NAME)
+    for writer in (ledger, Ledger(tmp_path)):
+        with pytest.raises(LedgerError, match="changed from outside"):
+            writer.append("run-1", "note", {})
+        with pytest.raises(LedgerError, match="nothing was written"):
+            writer.checkpoint()
+    assert load(tmp_path / FILE_NAME) == before
+    assert verify(tmp_path).state == "broken"
+
+
+def test_one_ledger_has_one_key(tmp_path: Path) -> None:
+    """Who has another key is refused, with both keys named; and a key in the workspace is no key."""
+    home, first, second = tmp_path / "home", tmp_path / "first.pem", tmp_path / "second.pem"
+    Ledger(home, first).append("run-1", "note", {})
+    with pytest.raises(LedgerError, match="another key") as refused:
+        Ledger(home, second).append("run-1", "note", {})
+    for key in (first, second):
+        assert Signer.load(key).public_key in refused.value.cause
+    with pytest.raises(InvalidInput, match="must not be in the workspace"):
+        Ledger(home, home / "key.pem").start_run("test")
+    assert verify(home, Signer.load(first).public_key).entries == 1
+    assert not (home / "key.pem").exists()
+
+
+def test_without_a_key_nothing_is_written(tmp_path: Path) -> None:
+    """Reading needs no key."""
+    file = tmp_path / "no-folder"
+    file.write_text("")
+    ledger = Ledger(tmp_path / "home", file / "key.pem")
+    assert list(ledger.entries()) == []
+    with pytest.raises(SigningKeyError, match="cannot be used"):
+        ledger.start_run("test")
+    assert list(ledger.entries()) == []
 
 
 def test_runs_say_who_when_and_with_what(tmp_path: Path) -> None:
@@ -109,20 +167,15 @@ def test_runs_say_who_when_and_with_what(tmp_path: Path) -> None:
     run = Ledger(tmp_path).start_run("test", api="http://127.0.0.1:1")
     (entry,) = run.entries()
     assert entry.kind == "run.started"
-    assert {"command", "user", "host", "opslib", "python", "api"} <= set(entry.data)
+    assert {"command", "user", "host", "opslib", "python", "signed_by", "api"} <= set(entry.data)
     assert entry.run_id == run.id
 
 
-def test_no_ledger_and_no_ledger_file(tmp_path: Path) -> None:
-    """A missing or foreign file is a clear error, and checking makes no file."""
-    with pytest.raises(LedgerError, match="No ledger"):
-        verify(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / FILE_NAME).write_text("this is not a database, not even nearly")
-    with pytest.raises(LedgerError, match="Fix:"):
-        verify(tmp_path)
+def test_no_folder_to_write_to(tmp_path: Path) -> None:
+    """A workspace that cannot be made is a clear error."""
+    (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match="OPSLIB_HOME"):
-        Ledger(tmp_path / FILE_NAME / "below-a-file")
+        Ledger(tmp_path / "file" / "below-a-file")
 
 
 def test_samples_frame_reads_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from opslib import Onboarding, errors
-from opslib.ledger import verify
 from opslib.models import Consent
 from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Walk
+from opslib.verify import verify
 
 from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment
 
@@ -86,7 +86,8 @@ async def test_out_of_order_is_refused_with_reasons(walk: Walk, sandbox: Sandbox
 
 CHANGES: list[tuple[Callable[[Walk, Sandbox], None], set[str]]] = [
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s, target={"retention_days": 400})), set(ORDER[1:])),
-    (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"retention_days": 30})), set(ORDER[2:])),
+    (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"retention_days": 30})), set(ORDER[1:])),
+    (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"name": "Q"})), set(ORDER[2:])),
     (lambda walk, s: setattr(walk, "settings", walk.settings.model_copy(update={"client_id": "other"})), set(ORDER)),
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s)), set()),
 ]

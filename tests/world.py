@@ -26,6 +26,8 @@ WEBHOOK_ID = "c3d4e5f6-a7b8-9012-cdef-123456789012"
 TARGETS = "/api/v2/recording/storage/targets"
 POLICIES = "/api/v2/recording/policies"
 WEBHOOKS = "/api/v2/webhooks"
+# Tests never sign with the user's own key, nor make one for him.
+SIGNING_KEY = "OPSLIB_SIGNING_KEY"
 INTEGRATIONS = "/api/v2/integrations"
 RETENTION_POLICIES = "/api/v2/recording/mediaretentionpolicies"
 
@@ -144,14 +146,21 @@ def webhook(**changes: Any) -> Json:
     }
 
 
+def own_key() -> Path:
+    """The session's signing key."""
+    return Path(os.environ[SIGNING_KEY])
+
+
 def environment(sandbox: Sandbox, home: Path) -> dict[str, str]:
-    """The variables that point opslib and boto3 at a sandbox, with a workspace in `home`."""
-    return Launched(sandbox.facts, sandbox.process).environment() | {"OPSLIB_HOME": str(home)}
+    """The variables that point opslib and boto3 at a sandbox, with a workspace in `home`, and the session's key."""
+    own = {"OPSLIB_HOME": str(home), SIGNING_KEY: os.environ[SIGNING_KEY]}
+    return Launched(sandbox.facts, sandbox.process).environment() | own
 
 
 def without_settings() -> dict[str, str]:
-    """This process's environment without what opslib and boto3 would read."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
+    """This process's environment without what opslib and boto3 would read, but for the session's key."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
+    return kept | {SIGNING_KEY: os.environ[SIGNING_KEY]}
 
 
 def write_onboarding(path: Path, sandbox: Sandbox) -> Path:

@@ -7,7 +7,8 @@ import base64
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
 _LINE_STYLES = {50: "-", 95: "--", 99: ":"}
+_MOST_EVENTS = 8
 # 95 % of a normal distribution lies within this many standard deviations.
 _Z_95 = 1.959964
 
@@ -39,7 +41,7 @@ class Chart:
         alt, title = escape(self.alt), escape(self.title)
         return (
             f'<figure style="margin:0"><img src="data:image/png;base64,{source}" alt="{alt}"'
-            f' style="max-width:100%;height:auto"><figcaption>{title}. {alt}</figcaption></figure>'
+            f' style="max-width:100%;height:auto"/><figcaption>{title}. {alt}</figcaption></figure>'
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -51,22 +53,28 @@ def latency_chart(samples: "pd.DataFrame") -> Chart:
 
     `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.samples.
     """
+    latencies_ms = [float(seconds) * 1000 for seconds in samples["latency_s"]]
+    marks = {percent: percentile(latencies_ms, percent) for percent in _LINE_STYLES}
+    return draw_latencies(Counter(latencies_ms), marks)
+
+
+def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | None]) -> Chart:
+    """The same picture, of how many attempts took how many ms, with percentiles (ms) that are known already."""
     title = "Latency of HTTP attempts"
-    latencies_ms = sorted(float(seconds) * 1000 for seconds in samples["latency_s"])
-    if not latencies_ms:
+    if not attempts:
         return _empty(title)
-    marks = {percent: percentile(latencies_ms, percent) or 0.0 for percent in _LINE_STYLES}
-    alt = f"{len(latencies_ms)} attempts: " + ", ".join(
-        f"p{percent} {value:.1f} ms" for percent, value in marks.items()
-    )
+    total = sum(attempts.values())
+    values, weights = list(attempts), list(attempts.values())
+    labels = {percent: f"p{percent} {value:.1f} ms" for percent, value in marks.items()}
+    alt = f"{total} attempts: " + ", ".join(labels.values())
 
     def draw(histogram: "Axes", shares: "Axes") -> None:
-        histogram.hist(latencies_ms, bins=min(30, max(5, math.isqrt(len(latencies_ms)) * 2)), color=_BLUE)
+        histogram.hist(values, bins=min(30, max(5, math.isqrt(total) * 2)), weights=weights, color=_BLUE)
         histogram.set(xlabel="latency (ms)", ylabel="attempts", title="how many")
-        shares.ecdf(latencies_ms, color=_BLUE)
+        shares.ecdf(values, weights, color=_BLUE)
         shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
         for percent, value in marks.items():
-            shares.axvline(value, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=f"p{percent} {value:.1f} ms")
+            shares.axvline(value or 0.0, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
         shares.legend(loc="lower right")
 
     return Chart(title, alt, _png(draw, columns=2))
@@ -77,12 +85,16 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
 
     A 404 to the question whether an object exists is an answer, so `not_found` counts neither way.
     """
-    title = "Success rate of HTTP attempts"
     counted = samples[samples["outcome"] != "not_found"]
-    if counted.empty:
-        return _empty(title)
     by_operation = counted.groupby("operation")["outcome"]
-    rows = [(str(name), int((outcomes == "success").sum()), len(outcomes)) for name, outcomes in by_operation]
+    return draw_success([(str(name), int((ends == "success").sum()), len(ends)) for name, ends in by_operation])
+
+
+def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
+    """The same picture, of operation, attempts that succeeded, attempts."""
+    title = "Success rate of HTTP attempts"
+    if not rows:
+        return _empty(title)
     alt = "; ".join(f"{name}: {good} of {total} succeeded" for name, good, total in rows)
 
     def draw(axes: "Axes") -> None:
@@ -110,6 +122,76 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
     return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
 
 
+def timeline_chart(samples: "pd.DataFrame") -> Chart:
+    """When each attempt was made (s after the first) and how long it took (ms); rate limits, failures and retries are
+    marked by shape and ring, and said in words."""
+    title = "Attempts over time"
+    if samples.empty:
+        return _empty(title)
+    in_order = samples.sort_values("started_at")
+    seconds = (in_order["started_at"] - in_order["started_at"].iloc[0]).dt.total_seconds()
+    latencies_ms = in_order["latency_s"] * 1000
+    limited = in_order["outcome"] == "rate_limited"
+    answered = in_order["outcome"].isin(["success", "not_found"])
+    retried = in_order["attempt"] > 1
+    kinds = [
+        (answered, "answered", "o", _BLUE),
+        (limited, "rate limited (429)", "D", _ORANGE),
+        (~answered & ~limited, "failed otherwise", "X", _GREY),
+    ]
+    counts = [(int(chosen.sum()), words) for chosen, words, _, _ in kinds]
+    alt = (
+        f"{len(in_order)} attempts within {seconds.max():.1f} s: "
+        + ", ".join(f"{count} {words}" for count, words in counts)
+        + f"; {int(retried.sum())} of them second or later tries. The slowest took {latencies_ms.max():.1f} ms"
+    )
+
+    def draw(axes: "Axes") -> None:
+        for (chosen, words, marker, colour), (count, _) in zip(kinds, counts, strict=True):
+            if count:
+                label = f"{count} {words}"
+                axes.scatter(seconds[chosen], latencies_ms[chosen], s=36, marker=marker, color=colour, label=label)
+        if retried.any():
+            label = f"{int(retried.sum())} second or later try"
+            ringed = seconds[retried], latencies_ms[retried]
+            axes.scatter(*ringed, s=150, facecolors="none", edgecolors="black", label=label)
+        axes.set(xlabel="seconds after the first attempt", ylabel="latency (ms)", ylim=(0, latencies_ms.max() * 1.15))
+        axes.figure.legend(loc="outside upper center", ncols=4, frameon=False, columnspacing=1.2, handletextpad=0.2)
+
+    return Chart(title, alt, _png(draw, columns=1))
+
+
+def steps_chart(samples: "pd.DataFrame") -> Chart:
+    """The steps beside each other, in the order in which they ran: from the fastest to the slowest attempt (ms), with
+    p50 and p95."""
+    title = "Latency of HTTP attempts, by step"
+    if samples.empty:
+        return _empty(title)
+    in_order = samples.sort_values("started_at")
+    rows = [
+        (str(step) or "outside a step", [float(seconds) * 1000 for seconds in group])
+        for step, group in in_order.groupby("step", sort=False)["latency_s"]
+    ]
+    figures = [(name, len(ms), percentile(ms, 50) or 0.0, percentile(ms, 95) or 0.0) for name, ms in rows]
+    alt = "; ".join(
+        f"{name}: {count} attempts, p50 {p50:.1f} ms, p95 {p95:.1f} ms" for name, count, p50, p95 in figures
+    )
+
+    def draw(axes: "Axes") -> None:
+        for row, (_, values) in enumerate(rows):
+            axes.plot([min(values), max(values)], [row, row], color=_GREY, linewidth=2)
+        places = range(len(rows))
+        axes.scatter([p50 for _, _, p50, _ in figures], places, s=70, color=_BLUE, zorder=3, label="p50")
+        p95s = [p95 for _, _, _, p95 in figures]
+        axes.scatter(p95s, places, s=70, color=_ORANGE, marker="D", zorder=2, label="p95")
+        axes.set_yticks(places, [f"{name.replace('_', ' ')} ({count})" for name, count, _, _ in figures])
+        axes.set(xlabel="latency (ms); line: fastest to slowest", ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xlim(left=0)
+        axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
+
+    return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
+
+
 def retention_chart(clocks: Mapping[str, Any]) -> Chart:
     """The four clocks of a recording, in days after it was made; see `opslib.validator.coherence.Clocks`.
 
@@ -118,36 +200,76 @@ def retention_chart(clocks: Mapping[str, Any]) -> Chart:
     return _retention_chart(json.dumps(clocks, sort_keys=True))
 
 
+@dataclass(frozen=True)
+class _Event:
+    """What a lifecycle rule does, on a row of its own."""
+
+    day: int
+    words: str
+    early: bool
+
+
 @lru_cache(maxsize=8)
 def _retention_chart(text: str) -> Chart:
     clocks = json.loads(text)
-    lock = (clocks["lock"] or {}).get("days", 0)
-    bars = {"policy keeps": clocks["policy_days"], "target keeps": clocks["target_days"], "Object Lock holds": lock}
-    events = [(one["day"], one["kind"], one["rule"]) for one in clocks["losses"]]
+    lock = clocks["lock"] or {"mode": "", "days": 0}
+    held = f"{lock['mode']} " if lock["days"] else ""
+    bars = {
+        "policy keeps": (clocks["policy_days"], ""),
+        "target keeps": (clocks["target_days"], ""),
+        "Object Lock holds": (lock["days"], held),
+    }
+    events, removed = _events(clocks), clocks["removed"]
     wanted = clocks["target_days"] or clocks["policy_days"] or 0
-    said = [f"{name} {days} days" if days else f"{name}: nothing" for name, days in bars.items()]
-    said += [f"rule {rule}: {kind} on day {day}" for day, kind, rule in events] or [
-        "no lifecycle rule touches recordings"
-    ]
-    removed = clocks["removed"]
+    said = [f"{name} {more}{days} days" if days else f"{name}: nothing" for name, (days, more) in bars.items()]
+    said += [f"{event.words} on day {event.day}{', too early' * event.early}" for event in events]
+    said += [] if events else ["no lifecycle rule touches recordings"]
     said.append(f"the bytes are gone on day {removed}" if removed is not None else "the bytes are never removed")
-    longest = max([*(days or 0 for days in bars.values()), *(day for day, _, _ in events), removed or 0, 1])
+    longest = max([*(days or 0 for days, _ in bars.values()), *(event.day for event in events), removed or 0, 1])
+    end = longest * 1.12
 
     def draw(axes: "Axes") -> None:
-        for row, (name, days) in enumerate(bars.items()):
-            axes.barh(row, days or 0, color=_BLUE if name != "Object Lock holds" else _GREY, height=0.5)
-            axes.annotate(f"{days or 0} d", (days or 0, row), (4, 0), textcoords="offset points", va="center")
-        for day, kind, _ in events:
-            early = kind != "archived" and day < wanted
-            axes.plot(day, 3, marker="X" if early else "o", markersize=9, color=_ORANGE if early else _GREY)
-            axes.annotate(f"{kind}, {day} d", (day, 3), (0, 9), textcoords="offset points", ha="center")
+        shown = [*bars, *(event.words for event in events), "the bytes are there"]
+        for row, (name, (days, more)) in enumerate(bars.items()):
+            axes.barh(row, days or 0, color=_GREY if name == "Object Lock holds" else _BLUE, height=0.5)
+            _label(axes, days or 0, row, f"{more}{days} days" if days else "nothing", longest, on_bar=True)
+        for row, event in enumerate(events, len(bars)):
+            mark, colour = ("X", _ORANGE) if event.early else ("o", _GREY)
+            axes.plot(event.day, row, marker=mark, markersize=9, color=colour, clip_on=False, zorder=3)
+            _label(axes, event.day, row, f"day {event.day}{', too early' * event.early}", longest)
+        last = len(shown) - 1
+        axes.barh(last, end if removed is None else removed, color=_BLUE, alpha=0.35, height=0.5)
+        _label(axes, removed or 0, last, "never removed" if removed is None else f"gone on day {removed}", longest)
         if wanted:
-            axes.axvline(wanted, color=_ORANGE, linestyle="--")
-        axes.set_yticks(range(4), [*bars, "lifecycle"])
-        axes.set(xlim=(0, longest * 1.15), ylim=(-0.7, 3.7), xlabel="days after the recording was made")
+            axes.axvline(wanted, color=_ORANGE, linestyle="--", zorder=0)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.set(xlim=(0, end), ylim=(len(shown) - 0.4, -0.6), xlabel="days after the recording was made")
         axes.set_title("dashed: until then recordings must stay; ✖: too early")
 
-    return Chart("How long a recording stays", "; ".join(said), _png(draw, columns=1, rows=4))
+    return Chart("How long a recording stays", "; ".join(said), _png(draw, columns=1, rows=len(bars) + len(events) + 1))
+
+
+def _events(clocks: Mapping[str, Any]) -> list[_Event]:
+    """The losses, earliest first; a bucket may have 1,000 rules, of which the first few tell the story."""
+    found = [
+        _Event(one["day"], f"rule {_short(one['rule'])}: {one['kind']}", one in clocks.get("early", []))
+        for one in clocks["losses"]
+    ]
+    return sorted(found, key=lambda event: (not event.early, event.day))[:_MOST_EVENTS]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:23]}…"
+
+
+def _label(axes: "Axes", day: float, row: int, words: str, longest: float, *, on_bar: bool = False) -> None:
+    """Beside the end of a bar or a mark: to its right, or to its left where there is no room."""
+    left = day > 0.7 * longest
+    style: dict[str, Any] = {"color": "white" if left and on_bar else "black", "va": "center", "zorder": 4}
+    if not (left and on_bar):
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+    style["ha"] = "right" if left else "left"
+    axes.annotate(words, (day, row), (-9 if left else 9, 0), textcoords="offset points", **style)
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:

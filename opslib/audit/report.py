@@ -1,19 +1,26 @@
-"""The sections of the audit, each a piece of HTML for a reader who runs nothing."""
+"""The sections of the audit, as data for a reader who runs nothing. Each is made from the ledger alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from opslib.audit.charts import Chart, latency_chart, retention_chart, success_chart, wilson_interval
-from opslib.audit.facts import Facts, Verdict, load, outcome
-from opslib.html import Html, code, table
-from opslib.html import verdict as word
-from opslib.ledger import FILE_NAME
+from opslib.audit import bucket, compare, controls
+from opslib.audit.as_html import section_html
+from opslib.audit.charts import draw_latencies, draw_success, wilson_interval
+from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
+from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load
+from opslib.audit.notebook import source_hash
+from opslib.audit.words import WORDS
+from opslib.html import Html
+from opslib.ledger_file import FILE_NAME
 from opslib.router.journal import Progress
-from opslib.router.render import as_html
+from opslib.router.render import NOTHING, heading, show
 from opslib.samples import success_rate_percent
 from opslib.settings import Settings
-from opslib.validator.render import as_html as findings_html
+
+TITLE = "Audit of one storage onboarding"
 
 # A run on the sandbox that comes with the project, so that the page can be looked at before there is one's own.
 RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
@@ -21,148 +28,257 @@ RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The audit of one run. Every section is made from the ledger alone."""
+    """The audit of one run, and the run that it is compared with, if any."""
 
     facts: Facts
+    before: Facts | None = None
     recorded: bool = False
 
     @classmethod
-    def open(cls, run_id: str | None = None, home: Path | None = None) -> "AuditReport":
-        """The audit of a run in the workspace, by default its last walk.
+    def open(
+        cls, run_id: str | None = None, home: Path | None = None, *, compare_with: str | None = None
+    ) -> "AuditReport":
+        """The audit of a run in the workspace, by default its last walk, compared with the walk before or the one
+        named.
 
         Only where neither run nor workspace is named and there is no ledger yet, the recorded example is shown.
         """
         workspace = home or Settings.load().home
-        if not (home or run_id or (workspace / FILE_NAME).exists()):
-            return cls(load(RECORDED), recorded=True)
-        return cls(load(workspace, run_id))
+        recorded = not (home or run_id or (workspace / FILE_NAME).exists())
+        facts = load(RECORDED if recorded else workspace, run_id)
+        return cls(facts, compare.earlier(facts, compare_with), recorded)
 
-    def summary(self) -> Html:
+    def sections(self) -> list[Section]:
+        """All of them, in the order in which they are read."""
+        return [getattr(self, name)() for name in SECTIONS]
+
+    def show(self, name: str) -> Html:
+        """One of `SECTIONS`, for a notebook."""
+        section: Section = getattr(self, name)()
+        return section_html(section)
+
+    def about(self) -> Section:
+        """What this is."""
+        example = Prose("This is the recorded example that comes with the kit, not your org.", loud=True)
+        return Section("About this report", [*([example] if self.recorded else []), Prose(_ABOUT)])
+
+    def summary(self) -> Section:
         """Two verdicts that must not be confused, in words."""
-        rows = [
-            (verdict.control, word(verdict.word), verdict.why)
-            for verdict in (self.facts.compliance(), self.facts.http())
-        ]
-        shown = table("Two separate verdicts", ("Question", "Verdict", "Why"), rows)
-        example = "<p><strong>This is the recorded example that comes with the kit, not your org.</strong></p>"
-        return Html((example if self.recorded else "") + shown.html, shown.plain)
+        both = (controls.compliance(controls.verdicts(self.facts)), controls.http(self.facts))
+        rows: list[list[Cell]] = [[verdict.control, Mark(verdict.word), verdict.why] for verdict in both]
+        return Section(
+            "Verdicts",
+            [
+                Prose("Whether the calls to Genesys succeeded, and whether the storage is fit, are two questions."),
+                Table("Two separate verdicts", ("Question", "Verdict", "Why"), rows, (30, 15, 55)),
+            ],
+        )
 
-    def scope(self) -> Html:
-        """Who did what, when, where and with which versions; and which record this page was made from."""
+    def scope(self) -> Section:
+        """Who did what, when, where and with which versions; and which record this report was made from."""
         started, ledger = self.facts.started, self.facts.ledger
-        about = started.data
-        connected = self.facts.last_end("connect")
-        rows = {
+        about, (count, last_at) = started.data, self.facts.extent()
+        end = self.facts.last_end("connect")
+        org: dict[str, Any] = (end.data.get("data") or {}) if end else {}
+        rows: dict[str, Cell] = {
             "Run": self.facts.run_id,
             "Started (UTC)": started.at,
-            "Last entry (UTC)": self.facts.entries[-1].at,
+            "Last entry (UTC)": last_at,
             "By": f"{about['user']} on {about['host']}",
-            "Org's API": (connected.data.get("data") or {}).get("api_url", "no data") if connected else "no data",
+            **{
+                f"Taken up again by, entry {entry.seq}": f"{entry.data['user']} on {entry.data['host']}, {entry.at}"
+                for entry in self.facts.entries("run.resumed")
+            },
+            "Org": org.get("org_id") or "not named",
+            "Org's API": org.get("api_url", "no data"),
             "Backend": about.get("backend", "no data"),
-            "Versions": f"opslib {about['opslib']}, Python {about['python']}",
-            "Ledger entries": f"{ledger.entries}, of which {len(self.facts.entries)} are this run's",
-            "Head of the chain (SHA-256)": code(ledger.head),
+            "Made with": f"opslib {about['opslib']}, Python {about['python']}",
+            "Report by": f"opslib {version('opslib')}",
+            "Notebook 02_audit_report.py (SHA-256)": Code(source_hash()),
+            "Ledger entries": f"{ledger.entries}, of which {count} are this run's",
+            "Head of the chain (SHA-256)": Code(ledger.head),
+            "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "nobody signed it",
         }
-        return table("Scope and provenance", ("What", "Value"), rows.items())
+        return Section("Scope and provenance", [_pairs("What this report is made from", rows), Prose(_PROOF)])
 
-    def verdicts(self) -> Html:
+    def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
-        rows = [(v.control, word(v.word), v.why, _numbers(v)) for v in self.facts.verdicts()]
-        return table("Controls", ("Control", "Verdict", "Why", "Rests on entries"), rows)
+        rows: list[list[Cell]] = [
+            [verdict.control, Mark(verdict.word), verdict.why, _rests_on(verdict)]
+            for verdict in controls.verdicts(self.facts)
+        ]
+        table = Table("Controls", ("Control", "Verdict", "Why", "Entries"), rows, (30, 15, 46, 9))
+        return Section("Controls", [Prose(_CONTROLS), table])
 
-    def plans(self) -> Html:
+    def bucket(self) -> Section:
+        """Every check of the bucket, with what it rests on, and how long a recording stays."""
+        return Section("The bucket", bucket.blocks(self.facts.bucket_report(), self.facts.findings()))
+
+    def plans(self) -> Section:
         """Each plan that was carried out, who approved it and how it ended; without one, the last plan made."""
-        parts, first_with = list[Html](), dict[str, int]()
+        blocks: list[Block] = [Prose("What was to change, who agreed to it, and how it ended. A dash: not there.")]
+        first_with: dict[str, int] = {}
         for number, apply in enumerate(self.facts.applies, 1):
-            parts.append(self._apply(number, apply))
-            first = first_with.setdefault(apply.plan.checksum, number)
-            same = f"The plan is that of apply {first}."
-            parts.append(as_html(apply.plan.as_json()) if first == number else Html(f"<p>{same}</p>", same))
-        if not parts:
+            blocks.append(self._apply(number, apply))
+            first = first_with.setdefault(apply.checksum, number)
+            blocks += _plan(apply.plan.as_json()) if first == number else [Prose(f"The plan is that of apply {first}.")]
+        if not self.facts.applies:
             end = self.facts.last_end("plan")
-            made = end.data.get("data", {}) if end and end.kind == "step.done" else {}
-            parts = [as_html(made) if made else Html("<p>No plan was made.</p>", "No plan was made.")]
-            if made.get("changes"):
-                parts.append(Html("<p>This plan was not carried out.</p>", "This plan was not carried out."))
-        return Html("\n".join(part.html for part in parts), "\n".join(part.plain for part in parts))
+            made = end.data.get("data") if end and end.kind == "step.done" else None
+            blocks += _plan(made) if made else [Prose("No plan was made.")]
+            if made and made["changes"]:
+                blocks.append(Prose("This plan was not carried out."))
+        return Section("Plan and approvals", blocks)
 
-    def _apply(self, number: int, apply: Progress) -> Html:
+    def _apply(self, number: int, apply: Progress) -> Table:
         approval = self.facts.approval(apply)
         consent = approval.data if approval else {}
-        rows = {
+        rows: dict[str, Cell] = {
             "Begun (UTC)": apply.at,
             "By": apply.user,
-            "Plan's checksum (SHA-256)": code(apply.plan.checksum),
+            "Plan's checksum (SHA-256)": Code(apply.checksum),
             "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "no approval is in this run",
             "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
             "Reason given": consent.get("reason") or "none",
-            "Outcome": outcome(apply),
+            "Outcome": controls.outcome(apply),
             "Entries": f"{apply.id} to {apply.last_seq or apply.id}",
         }
-        return table(f"Apply {number}", ("What", "Value"), rows.items())
+        return _pairs(f"Apply {number}", rows)
 
-    def bucket(self) -> Html:
-        """Every check of the bucket, with what it rests on."""
-        report = self.facts.findings()
-        return findings_html(report) if report else Html("<p>The bucket was not checked.</p>", "not checked")
-
-    def retention(self) -> Chart | Html:
-        """How long a recording stays: the four clocks."""
-        clocks = (self.facts.findings() or {}).get("clocks")
-        return retention_chart(clocks) if clocks else Html("<p>S3 did not say how long recordings stay.</p>", "no data")
-
-    def operations(self) -> Html:
-        """Success rate with its interval, and latency percentiles, with methods stated."""
-        good, bad = self.facts.operations()
-        rate, total = success_rate_percent(good, bad), good + bad
-        low, high = wilson_interval(good, total) if total else (0.0, 0.0)
-        rows = [
-            ("Operations", total),
-            ("Succeeded", good),
-            ("Failed", bad),
-            ("Success rate", "no data" if rate is None else f"{rate:.1f} %"),
-            ("95 % interval of the rate (Wilson)", f"{100 * low:.1f} % to {100 * high:.1f} %" if total else "no data"),
-            ("HTTP attempts", len(self.facts.samples())),
-            *(
-                (f"Latency {name}", "no data" if ms is None else f"{ms:.1f} ms")
-                for name, ms in self.facts.latency_ms().items()
-            ),
-        ]
-        caption = "Calls to Genesys. Percentiles by linear interpolation (type 7), over all attempts"
-        return table(caption, ("Figure", "Value"), rows)
-
-    def latency(self) -> Chart:
-        """The distribution of latencies."""
-        return latency_chart(self.facts.samples())
-
-    def success(self) -> Chart:
-        """Success rates by operation."""
-        return success_chart(self.facts.samples())
-
-    def steps(self) -> Html:
+    def steps(self) -> Section:
         """What was done, in order."""
-        rows = [
-            (
+        rows: list[list[Cell]] = [
+            [
                 entry.data["step"].replace("_", " "),
                 entry.kind.removeprefix("step."),
                 entry.data.get("summary", ""),
                 entry.at,
                 entry.seq,
-            )
-            for entry in self.facts.entries
-            if entry.kind.startswith("step.") and entry.kind != "step.started"
+            ]
+            for entry in self.facts.steps()
+            if entry.kind != "step.started"
         ]
-        return table("Steps, in order", ("Step", "State", "What happened", "When (UTC)", "Entry"), rows)
+        head = ("Step", "State", "What happened", "When (UTC)", "Entry")
+        return Section("What was done", [Table("Steps, in order", head, rows, (16, 10, 45, 22, 7))])
 
-    def problems(self) -> Html:
+    def calls(self) -> Section:
+        """Success rate with its interval, and latency percentiles, with methods stated."""
+        figures = self.facts.calls
+        good, bad = figures.operations()
+        rate, total = success_rate_percent(good, bad), good + bad
+        low, high = wilson_interval(good, total) if total else (0.0, 0.0)
+        percentiles = figures.percentiles_ms()
+        rows: dict[str, Cell] = {
+            "Operations": total,
+            "Succeeded": good,
+            "Failed": bad,
+            "Success rate": "no data" if rate is None else f"{rate:.1f} %",
+            "95 % interval of the rate": f"{100 * low:.1f} % to {100 * high:.1f} %" if total else "no data",
+            "HTTP attempts": figures.attempts(),
+            **{
+                f"Latency p{percent}": "no data" if ms is None else f"{ms:.1f} ms"
+                for percent, ms in percentiles.items()
+            },
+        }
+        return Section(
+            "Calls to Genesys",
+            [
+                Prose(_CALLS),
+                _pairs("Calls to Genesys", rows),
+                draw_latencies(figures.latencies_ms(), percentiles),
+                draw_success(figures.by_operation()),
+            ],
+        )
+
+    def problems(self) -> Section:
         """Every attempt that failed and every error, with the correlation id that support asks for."""
-        rows = [(p.where, p.what, p.cause, code(p.correlation_id), p.at, p.entry) for p in self.facts.problems()]
-        if not rows:
-            return Html("<p>No attempt failed, none had to be repeated, and no step ended in an error.</p>", "none")
+        found, count = self.facts.problems(), self.facts.problem_count()
+        if not found:
+            return Section("Errors and retries", [Prose("No attempt failed, and no step ended in an error.")])
+        rows: list[list[Cell]] = [[p.where, p.what, p.cause, Code(p.correlation_id), p.at, p.entry] for p in found]
         head = ("Where", "What", "Cause", "Correlation id", "When (UTC)", "Entry")
-        return table("Errors and retries", head, rows)
+        said = [Prose("A failed attempt that was repeated and then succeeded is listed here, too.")]
+        if count > len(found):
+            said.append(Prose(f"These are the first {PROBLEMS_SHOWN} of {count}; samples.csv has every attempt."))
+        return Section("Errors and retries", [*said, Table("Errors and retries", head, rows, (20, 16, 15, 20, 22, 7))])
+
+    def changed(self) -> Section:
+        """What differs from an earlier run."""
+        return Section("What changed since the last audit", compare.blocks(self.facts, self.before))
+
+    def not_checked(self) -> Section:
+        """What nobody may conclude anything about."""
+        rows = [[one.control, one.why] for one in controls.verdicts(self.facts) if one.word == "not checked"]
+        rows += [[one["title"], one["cause"]] for one in self.facts.findings() if one["verdict"] == "not_checked"]
+        said = Prose("Nobody may conclude anything from silence. This was not looked at, and why:")
+        return Section("What was not checked", [said, Table("Not checked", ("What", "Why"), rows, (1, 1))])
+
+    def words(self) -> Section:
+        """A glossary for readers who are no engineers."""
+        return Section("Words", [Terms(WORDS)])
 
 
-def _numbers(verdict: Verdict) -> str:
-    numbers: Sequence[int] = verdict.entries
-    return ", ".join(map(str, numbers)) or ("the whole ledger" if verdict.control == "The record is intact" else "–")
+SECTIONS = (
+    "about",
+    "summary",
+    "scope",
+    "controls",
+    "bucket",
+    "plans",
+    "steps",
+    "calls",
+    "problems",
+    "changed",
+    "not_checked",
+    "words",
+)
+
+_ABOUT = (
+    "This report says what was done to route Genesys Cloud call recordings into an S3 bucket, what was checked, and"
+    " what was not. It is made from the ledger: a record that is written while the work is done and whose entries are"
+    " chained, so that a later change shows. Every figure below comes from that record; numbers under “Entries” are its"
+    " line numbers."
+)
+_PROOF = (
+    "manifest.json, in the folder of this report, names the hash of each file and is signed. Anybody can check it and"
+    " the ledger with: opslib verify. What such a check cannot prove, it says."
+)
+_CONTROLS = (
+    "PASS: shown by the entries named. FAIL: shown to be wrong. WARN: not wrong, and worth a look. UNKNOWN: asked and"
+    " not answered, or not asked in this run. Not checked: it does not apply, or was not looked at."
+)
+_CALLS = (
+    "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
+    " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's."
+)
+
+
+def _rests_on(verdict: controls.Verdict) -> str:
+    return "all" if verdict.entries == controls.ALL else ", ".join(map(str, verdict.entries)) or "–"
+
+
+def _pairs(caption: str, rows: dict[str, Cell]) -> Table:
+    return Table(caption, ("What", "Value"), list(rows.items()), (1, 2))
+
+
+def _plan(plan: dict[str, Any]) -> Sequence[Block]:
+    """A table a change, a row a field; below them what is unsafe."""
+    if not plan["changes"]:
+        return [Prose(NOTHING)]
+    blocks: list[Block] = [
+        Table(
+            heading(change),
+            ("Field", "Before", "After"),
+            [[field["path"], show(field["before"]), show(field["after"])] for field in change["fields"]],
+            (33, 33, 34),
+        )
+        for change in plan["changes"]
+    ]
+    if plan["unsafe"]:
+        rows = [[one["name"], one["why"]] for one in plan["unsafe"]]
+        blocks.append(Table("Unsafe, needs consent", ("Name", "What it means"), rows, (1, 3)))
+    if notes := plan.get("notes"):
+        parts = [note.partition(": ") for note in notes]
+        rows = [[part, what] for part, _, what in parts]
+        blocks.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
+    return blocks

@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from opslib.ledger import Entry, Ledger, Run
+from opslib.chain import Entry
+from opslib.ledger import Ledger, Run
 from opslib.models import KeyReference, RoleReference
 from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"
 _MOVES = ("change.intent", "change.done", "rollback.started", "undo.done", FINISHED)
+# Every kind of entry that an apply writes, the first one first.
+KINDS = (STARTED, *_MOVES)
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Progress:
     credentials: KeyReference | RoleReference
     user: str
     at: str
+    # The plan's, as it was when it was approved: a later opslib may reckon it otherwise.
+    checksum: str
     intended: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
@@ -73,7 +78,7 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
             "user": about["user"],
         },
     )
-    return Progress(str(entry.seq), plan, credentials, about["user"], entry.at)
+    return Progress(str(entry.seq), plan, credentials, about["user"], entry.at, plan.checksum)
 
 
 def applies(entries: Iterable[Entry]) -> list[Progress]:
@@ -84,7 +89,7 @@ def applies(entries: Iterable[Entry]) -> list[Progress]:
             data, plan = entry.data, Plan.model_validate(entry.data["plan"])
             reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
             credentials = reference.model_validate(data["credentials"])
-            found.append(Progress(str(entry.seq), plan, credentials, data["user"], entry.at))
+            found.append(Progress(str(entry.seq), plan, credentials, data["user"], entry.at, data["checksum"]))
         elif found and entry.kind in _MOVES and entry.data["apply"] == found[-1].id:
             found[-1].follow(entry)
     return found

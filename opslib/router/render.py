@@ -30,9 +30,9 @@ def as_html(plan: dict[str, Any]) -> Html:
         return Html(f"<p>{text(NOTHING)}</p>{notes}", as_text(plan))
     tables = [
         table(
-            _heading(change),
+            heading(change),
             ("Field", "Before", "After"),
-            [(field["path"], _show(field["before"]), _show(field["after"])) for field in change["fields"]],
+            [(field["path"], show(field["before"]), show(field["after"])) for field in change["fields"]],
         ).html
         for change in plan["changes"]
     ]
@@ -46,20 +46,22 @@ def as_html(plan: dict[str, Any]) -> Html:
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:
-    yield _heading(change)
+    yield heading(change)
     for field in change["fields"]:
-        yield f"    {field['path']}: {_show(field['before'])} → {_show(field['after'])}"
+        yield f"    {field['path']}: {show(field['before'])} → {show(field['after'])}"
 
 
-def _heading(change: dict[str, Any]) -> str:
+def heading(change: dict[str, Any]) -> str:
+    """A change in one line, with its sign."""
     return f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']} ({change['id']})"
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A field's value in words; a dash where there is none."""
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_show, value))
+        return ", ".join(map(show, value))
     if isinstance(value, dict):  # in a list, such as a reference to a queue
-        return " ".join(map(_show, value.values()))
+        return " ".join(map(show, value.values()))
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

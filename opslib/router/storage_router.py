@@ -182,5 +182,6 @@ class GenesysStorageRouter:
 
     def _write(self, kind: str, data: dict[str, Any]) -> None:
         if not self._run:
-            self._run = Ledger(self._auth.settings.home).start_run("GenesysStorageRouter", api=self._auth.base_url)
+            ledger = Ledger(self._auth.settings.home, self._auth.settings.signing_key)
+            self._run = ledger.start_run("GenesysStorageRouter", api=self._auth.base_url)
         self._run.append(kind, data)

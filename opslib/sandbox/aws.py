@@ -18,12 +18,17 @@ from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
 from moto.s3 import responses as s3_responses
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.s3.responses import S3Response
 
 REGION = "us-east-1"
 GENESYS_PRINCIPAL = "arn:aws:iam::765628985471:root"
 """The account from which Genesys Cloud assumes its customers' roles (AWS S3 recording integration guide)."""
 
 ROLE_ACTIONS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket", "s3:GetEncryptionConfiguration"]
+
+
+# Actions that moto asks for under a name that IAM does not have.
+_MOTO_NAMES = {"s3:GetAccountPublicAccessBlock": "s3:GetPublicAccessBlock"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class AwsAccount:
         self._users += 1
         name = f"sandbox-{self._users}"
         self._iam.create_user(REGION, name)
-        self._iam.put_user_policy(name, "actions", _policy("Allow", Action=list(actions), Resource="*"))
+        known = [*actions, *(_MOTO_NAMES[one] for one in actions if one in _MOTO_NAMES)]
+        self._iam.put_user_policy(name, "actions", _policy("Allow", Action=known, Resource="*"))
         key = self._iam.create_access_key(name)
         key.secret_access_key = secrets.token_hex(20)
         return AccessKey(key.access_key_id, key.secret_access_key)
@@ -140,8 +146,10 @@ def _correct_moto() -> None:
     - IAM's simulation of a principal's policies, which moto does not have, is answered from its inline policies.
     - The action that allows a bucket-level read, where moto asks for another: HeadBucket is allowed by
       s3:ListBucket, and these sub-resources by actions of their own (Service Authorization Reference).
+    - Whether a bucket sends its events to EventBridge, which moto stores and does not tell.
     """
     FakeBucket.get_permission = _bucket_permission  # type: ignore[method-assign, assignment]
+    S3Response.get_bucket_notification = _with_event_bridge  # type: ignore[method-assign, assignment]
     IamResponse.simulate_principal_policy = _simulate_principal_policy  # type: ignore[attr-defined]
     actions: dict[str, dict[str, str]] = s3_responses.ACTION_MAP["BUCKET"]
     actions["HEAD"]["DEFAULT"] = "ListBucket"
@@ -154,6 +162,17 @@ def _correct_moto() -> None:
             "replication": "GetReplicationConfiguration",
         }
     )
+
+
+_get_bucket_notification = S3Response.get_bucket_notification
+
+
+def _with_event_bridge(response: S3Response) -> Any:
+    found = response.backend.get_bucket_notification_configuration(response.bucket_name)
+    if found is None or found.event_bridge is None:
+        return _get_bucket_notification(response)
+    response.data["Action"] = "GetBucketNotificationConfiguration"
+    return response.serialized(ActionResult({"EventBridgeConfiguration": {}}))
 
 
 _DECISIONS = {

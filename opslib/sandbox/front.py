@@ -1,7 +1,6 @@
 """The front door of an ASGI service: correlation id, request log, faults."""
 
 import asyncio
-import uuid
 from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
@@ -31,7 +30,7 @@ class Front:
         self.faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        correlation = str(uuid.uuid4())
+        correlation = self.traffic.new_id(self.service)
         answer_headers = {CORRELATION_ID: correlation}
         path = scope["raw_path"].decode("ascii")
         scope = {**scope, "path": path, ANSWER_HEADERS: answer_headers}

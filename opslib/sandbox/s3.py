@@ -1,11 +1,13 @@
 """The S3 server: moto on a thread of its own, behind the same log and the same faults as the rest."""
 
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -78,8 +80,11 @@ class S3Front:
         return response(environ, start_response)
 
     def _serve(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Unsigned requests are refused here: moto, once held to IAM, fails on them instead."""
-        if environ["PATH_INFO"].startswith(BACK_DOORS) or "HTTP_AUTHORIZATION" not in environ:
+        """Unsigned requests are refused here: moto, once held to IAM, fails on them instead. So are those about a
+        bucket of somebody else: moto does not look at the expected owner, and all buckets here are of one account."""
+        unsigned = "HTTP_AUTHORIZATION" not in environ
+        foreign = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", DEFAULT_ACCOUNT_ID) != DEFAULT_ACCOUNT_ID
+        if environ["PATH_INFO"].startswith(BACK_DOORS) or unsigned or foreign:
             return _error_response(403)(environ, start_response)
         return self.app(environ, start_response)
 
@@ -106,4 +111,5 @@ def _error_response(status: int) -> Response:
         return Response(status=status)
     code = S3_CODES.get(status, "InternalError")
     xml = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
-    return Response(xml, status, content_type="application/xml")
+    request_id = {"x-amz-request-id": secrets.token_hex(8).upper()}
+    return Response(xml, status, request_id, content_type="application/xml")

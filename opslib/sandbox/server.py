@@ -88,7 +88,8 @@ def serve(
 
 
 async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, until_stdin_closes: bool) -> None:
-    traffic, faults, clients, aws = Traffic(), Faults(), Clients(), AwsAccount(world.identity.seed)
+    seed = world.identity.seed
+    traffic, faults, clients, aws = Traffic(seed), Faults(), Clients(), AwsAccount(seed)
     lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
     s3 = S3Server(traffic, faults)
     sockets = {name: _free_port() for name in ("api", "login", "datalake", "control")}

@@ -1,9 +1,11 @@
 """The log of what every server of the sandbox received."""
 
+import random
 import threading
+import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Service = Literal["api", "login", "s3", "datalake"]
 GENESYS: tuple[Service, ...] = ("api", "login")
@@ -24,9 +26,14 @@ class Received:
 class Traffic:
     """Requests in the order of their receipt, whatever became of them. S3 writes from its own threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None) -> None:
         self._requests: list[Received] = []
         self._lock = threading.Lock()
+        self._ids = {name: random.Random(None if seed is None else f"{seed} {name}") for name in get_args(Service)}  # noqa: S311
+
+    def new_id(self, service: Service) -> str:
+        """A correlation id. The same seed gives each service the same ones, in the order of its requests."""
+        return str(uuid.UUID(int=self._ids[service].getrandbits(128), version=4))
 
     def note(self, service: Service, method: str, path: str, query: str, correlation_id: str | None = None) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")

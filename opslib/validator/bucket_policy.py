@@ -5,50 +5,31 @@ to case; `*` and `?` are wildcards; all operators and keys of a condition must h
 `aws:SecureTransport` is a Boolean that every request has, so Bool and BoolIfExists are the same for it.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from opslib.validator.wildcards import TooManyWays, matches, ways
+
 Statement = Mapping[str, Any]
 
-# Statements cover all actions if they cover these, one that AWS has not invented yet, and one for each pattern in them.
-_NEW = "s3:NotInventedYet"
-_ACTIONS = (
-    "s3:GetObject",
-    "s3:GetObjectAcl",
-    "s3:GetObjectVersion",
-    "s3:PutObject",
-    "s3:PutObjectAcl",
-    "s3:PutObjectTagging",
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:AbortMultipartUpload",
-    "s3:ListMultipartUploadParts",
-    "s3:RestoreObject",
-    "s3:BypassGovernanceRetention",
-    "s3:ListBucket",
-    "s3:ListBucketVersions",
-    "s3:GetBucketPolicy",
-    "s3:PutBucketPolicy",
-    "s3:PutLifecycleConfiguration",
-    "s3:DeleteBucket",
-    _NEW,
-)
+# Named first when they are open: a reader knows them.
+_WELL_KNOWN = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:GetBucketPolicy")
 
 # Condition keys that tie a grant to somebody known (S3 User Guide, “The meaning of public”).
 _RESTRICTING = frozenset(
     {
+        "aws:sourceip",
         "aws:sourcearn",
         "aws:sourcevpc",
         "aws:sourcevpce",
         "aws:sourceaccount",
         "aws:sourceorgid",
-        "aws:sourceorgpaths",
         "aws:sourceowner",
         "aws:principalorgid",
-        "aws:principalorgpaths",
         "aws:principalarn",
         "aws:principalaccount",
         "aws:userid",
@@ -57,6 +38,9 @@ _RESTRICTING = frozenset(
         "s3:x-amz-server-side-encryption-aws-kms-key-id",
     }
 )
+# Operators that a request without the key does not meet: not the negated ones, IfExists or ForAllValues.
+_POSITIVE = frozenset({"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"})
+_ACCOUNT_IN_ARN = re.compile(r"arn:[^:*?]*:[^:*?]+:[^:]*:\d{12}:.*")
 
 _Guard = Literal["yes", "no", "unclear"]
 
@@ -76,51 +60,72 @@ class Transport:
 
 
 def plain_http(policy: str | None, arn: str) -> Transport:
-    """Whether the policy of the bucket `arn` denies every request without TLS: all principals, actions, both ARNs."""
-    deny = [one for one in statements(policy) if one.get("Effect") == "Deny"]
+    """Whether the policy of the bucket `arn` denies every request without TLS: all principals, actions, both ARNs.
+
+    Several statements may do it together. Actions that S3 does not have yet count, and so do keys that nobody uses yet.
+    """
+    deny = [one for one in statements(policy) if one.get("Effect") == "Deny" and _everybody(one)]
     guards = [(one, _guards_transport(one)) for one in deny]
     sure = [one for one, guard in guards if guard == "yes"]
-    unclear = [one for one, guard in guards if guard == "unclear"]
-    open_places = _not_covered(sure, arn)
-    if not open_places:
+    try:
+        still_open = _not_covered(sure, arn)
+        maybe_open = _not_covered([one for one, guard in guards if guard != "no"], arn)
+    except TooManyWays:
+        return Transport(None, "the policy's wildcards overlap in too many ways to tell")
+    if still_open is None:
         return Transport(True, "the policy denies every request without TLS")
-    if not _not_covered([*sure, *unclear], arn):
+    if maybe_open is None:
         return Transport(None, "the policy compares aws:SecureTransport in a way whose effect AWS does not document")
     if not sure:
         return Transport(False, "no statement denies requests without TLS to everybody, without further conditions")
-    return Transport(False, f"requests without TLS are still possible: {', '.join(open_places)}")
+    return Transport(False, f"requests without TLS are still possible, such as {still_open}")
 
 
-def _not_covered(deny: Sequence[Statement], arn: str) -> list[str]:
-    """What the statements together leave open, in words."""
-    everybody = [one for one in deny if _everybody(one)]
-    found: list[str] = []
-    for what, place in (("the bucket", arn), ("its objects", f"{arn}/*")):
-        there = [one for one in everybody if _covers_place(one, place)]
-        left = [name for name in _actions(everybody) if not any(_covers_action(one, name) for one in there)]
-        if left:
-            found.append(f"{'everything' if _NEW in left and len(left) > 5 else ', '.join(left)} on {what}")
-    return found
+def _not_covered(deny: Sequence[Statement], arn: str) -> str | None:
+    """A request that none of the statements covers, in words; None when there is none. Raises TooManyWays."""
+    actions = ways((one.lower() for each in deny for one in _patterns(each, "Action")), "s3:")
+    inside = [one for each in deny for one in _patterns(each, "Resource")]
+    places = {frozenset(one for one in inside if matches(one, arn)): arn} | ways(inside, f"{arn}/")
+    for action in sorted(actions, key=lambda one: len(one)):
+        for place, example in places.items():
+            if not any(_applies(one, action, place) for one in deny):
+                return f"{_well_known(action, deny) or actions[action]} on {example}"
+    return None
 
 
-def _actions(deny: Sequence[Statement]) -> list[str]:
-    patterns = [str(one) for each in deny for key in ("Action", "NotAction") for one in _list(each.get(key, []))]
-    named = [re.sub(r"[*?]+", "Zz", one) for one in patterns if re.match(r"s3:.", one, re.IGNORECASE)]
-    return [*_ACTIONS, *named]
+def _applies(statement: Statement, actions: frozenset[str], places: frozenset[str]) -> bool:
+    """Whether a statement covers a request, told by the patterns that its action and its resource match."""
+    action = any(one.lower() in actions for one in _patterns(statement, "Action"))
+    place = any(one in places for one in _patterns(statement, "Resource"))
+    return action is ("Action" in statement) and place is ("Resource" in statement)
+
+
+def _well_known(matched: frozenset[str], deny: Sequence[Statement]) -> str | None:
+    """An action with a name, of those that match just these patterns."""
+    patterns = {one.lower() for each in deny for one in _patterns(each, "Action")}
+    known = (one for one in _WELL_KNOWN if {each for each in patterns if matches(each, one.lower())} == matched)
+    return next(known, None)
+
+
+def _patterns(statement: Statement, element: str) -> list[str]:
+    """The patterns of the element, or of its negation."""
+    return [str(one) for one in _list(statement.get(element, statement.get(f"Not{element}", [])))]
 
 
 def _guards_transport(statement: Statement) -> _Guard:
-    """Whether a Deny holds for every request without TLS: no condition, or just `aws:SecureTransport` is false."""
+    """Whether a Deny holds for every request without TLS: no condition, or only `aws:SecureTransport` is false."""
     parts = [
         (operator.lower(), key.lower(), [str(one).lower() for one in _list(values)])
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     ]
-    if not parts:
-        return "yes"
-    if len(parts) > 1 or parts[0][1] != "aws:securetransport":
+    found: set[_Guard] = {_guard(*part) for part in parts}
+    return "no" if "no" in found else "unclear" if "unclear" in found else "yes"
+
+
+def _guard(operator: str, key: str, values: list[str]) -> _Guard:
+    if key != "aws:securetransport":
         return "no"
-    operator, _, values = parts[0]
     if operator.removesuffix("ifexists") != "bool" or len(values) > 1:
         return "unclear"
     return "yes" if values == ["false"] else "no"
@@ -132,79 +137,72 @@ def _everybody(statement: Statement) -> bool:
     return principal == "*" or (isinstance(principal, Mapping) and "*" in _list(principal.get("AWS", [])))
 
 
-def _covers_action(statement: Statement, action: str) -> bool:
-    if "Action" in statement:
-        return any(_matches(one, action, re.IGNORECASE) for one in _list(statement["Action"]))
-    return not any(_matches(one, action, re.IGNORECASE) for one in _list(statement.get("NotAction", ["*"])))
-
-
-def _covers_place(statement: Statement, place: str) -> bool:
-    if "Resource" in statement:
-        return any(_covers(one, place) for one in _list(statement["Resource"]))
-    exempt = _list(statement.get("NotResource", ["*"]))
-    bucket = place.removesuffix("/*")
-    return not any(_touches(one, bucket) for one in exempt)
-
-
-def _covers(pattern: str, place: str) -> bool:
-    """Whether a pattern matches the bucket's ARN, or, for ARN/*, every object in it."""
-    if not place.endswith("/*"):
-        return _matches(pattern, place)
-    if not pattern.endswith("*"):
-        return False
-    start, stem = place[:-1], pattern.rstrip("*")
-    return any(_matches(stem, start[:length]) for length in range(len(start) + 1))
-
-
-def _touches(pattern: str, bucket: str) -> bool:
-    """Whether a pattern may match the bucket or anything in it."""
-    literal = re.split(r"[*?]", pattern, maxsplit=1)[0]
-    return (
-        literal.startswith(f"{bucket}/")
-        or _matches(pattern, bucket)
-        or (literal != pattern and f"{bucket}/".startswith(literal))
-    )
-
-
-def _matches(pattern: str, text: str, flags: int = 0) -> bool:
-    regex = "".join(".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
-    return re.fullmatch(regex, text, flags | re.DOTALL) is not None
-
-
 def public_grants(policy: str | None) -> list[str]:
     """The statements that allow somebody unknown something, each by its Sid or number."""
     return [
         str(one.get("Sid") or f"statement {number}")
         for number, one in enumerate(statements(policy), 1)
-        if one.get("Effect") == "Allow" and (_everybody(one) or "NotPrincipal" in one) and not _restricted(one)
+        if one.get("Effect") == "Allow" and (_everybody(one) or "NotPrincipal" in one) and not _known_by(one)
     ]
 
 
-def _restricted(statement: Statement) -> bool:
-    keys = {
-        key.lower()
+def _known_by(statement: Statement) -> list[tuple[str, str]]:
+    """The conditions that tie a grant to somebody known: key and value, pair by pair."""
+    return [
+        (key.lower(), str(value))
         for operator, keys in (statement.get("Condition") or {}).items()
+        if operator.lower().removeprefix("foranyvalue:") in _POSITIVE
         for key, values in keys.items()
-        if not operator.lower().startswith(("stringnot", "arnnot", "notip", "null"))
-        and "*" not in [str(one) for one in _list(values)]
-    }
-    return bool(keys & _RESTRICTING)
+        if key.lower() in _RESTRICTING and all(_is_fixed(key.lower(), str(one)) for one in _list(values))
+        for value in _list(values)
+    ]
 
 
-def accounts_allowed(policy: str | None) -> set[str]:
-    """The ids of the AWS accounts that the policy allows anything; "*" for everybody."""
+def _is_fixed(key: str, value: str) -> bool:
+    """Not anybody's to choose: no wildcard or variable but behind an account's id, no large part of the internet."""
+    if key == "aws:sourceip":
+        return _is_narrow(value)
+    return not re.search(r"[*?]|\$\{", value) or bool(_ACCOUNT_IN_ARN.fullmatch(value))
+
+
+def _is_narrow(cidr: str) -> bool:
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+    except ValueError:
+        return False
+    # Wider than this counts as public (S3 User Guide, “The meaning of public”); private ranges do not.
+    return network.is_private or network.prefixlen >= (8 if network.version == 4 else 32)
+
+
+def allowed_parties(policy: str | None) -> set[str]:
+    """Whom the policy allows anything: ids of AWS accounts, canonical user ids, "*" for everybody, and in words those
+    who are known by a condition only. AWS's own services are none."""
     return {
-        account
+        party
         for one in statements(policy)
-        if one.get("Effect") == "Allow" and not (_everybody(one) and _restricted(one))
-        for account in _accounts(one.get("Principal"))
+        if one.get("Effect") == "Allow"
+        for party in (_known_parties(one) if _everybody(one) else _named(one.get("Principal", "*")))
     }
 
 
-def _accounts(principal: Any) -> Iterator[str]:
-    names = _list(principal.get("AWS", [])) if isinstance(principal, Mapping) else _list(principal or [])
-    for name in names:
-        yield name.split(":")[4] if name.startswith("arn:") else name
+def _known_parties(statement: Statement) -> Iterator[str]:
+    """Of a grant to everybody: the accounts that its conditions name, or the condition itself."""
+    known = _known_by(statement)
+    if not known:
+        yield "*"
+    for key, value in known:
+        account = value.split(":")[4] if _ACCOUNT_IN_ARN.fullmatch(value) else value
+        yield account if re.fullmatch(r"\d{12}", account) else f"whoever has {key} {value}"
+
+
+def _named(principal: Any) -> Iterator[str]:
+    named = principal if isinstance(principal, Mapping) else {"AWS": principal}
+    for kind, names in named.items():
+        for name in _list(names):
+            if kind == "AWS":
+                yield name.split(":")[4] if name.startswith("arn:") else name
+            elif kind != "Service":
+                yield name
 
 
 def _list(value: Any) -> list[Any]:

@@ -5,7 +5,8 @@ Pure functions; `today` is given. What S3 does (S3 User Guide, “Lifecycle and 
 - Without versioning, an expiration deletes the object for good. With it, an expiration places a delete marker: the
   object looks gone, and its bytes live on as a noncurrent version until a noncurrent expiration takes them. With
   versioning suspended, the null version is deleted for good.
-- Object Lock keeps a version's bytes, not its visibility: a delete marker is placed all the same.
+- Object Lock keeps a version's bytes, not its visibility: a delete marker is placed all the same. No lifecycle rule
+  removes a version before its lock ends.
 - A date in the past takes effect at once, and again for every new object. Disabled rules count for nothing. Of rules
   that overlap, the earliest expiration wins.
 """
@@ -23,47 +24,72 @@ ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True)
+class When:
+    """A number of days after an object's creation, or a date."""
+
+    days: int | None = None
+    on: date | None = None
+
+    def day(self, today: date) -> int:
+        """On which day of its life this meets a recording that is made today."""
+        return self.days or 0 if self.on is None else max((self.on - today).days, 0)
+
+
+@dataclass(frozen=True)
 class Rule:
-    """One lifecycle rule, in days. `part` says in words which recordings it covers, empty for all of the prefix."""
+    """One lifecycle rule. `part` says in words which recordings it covers, empty for all of the prefix."""
 
     id: str
     enabled: bool
     prefix: str = ""
     part: str = ""
-    expire_days: int | None = None
-    expire_on: date | None = None
+    expires: When | None = None
     noncurrent_days: int | None = None
-    archive_days: int | None = None
+    kept_versions: int = 0
+    archives: tuple[When, ...] = ()
     aborts_uploads_after_days: int | None = None
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The bucket's default Object Lock: how it is held, and for how many days; 0 without a default."""
+    """The bucket's default Object Lock: how it is held, and for how many days; 0 without a default.
+
+    A lock in years has `days` if each has 365, and `most_days` if they are calendar years: AWS does not say which.
+    """
 
     mode: Literal["GOVERNANCE", "COMPLIANCE", ""] = ""
     days: int = 0
+    most_days: int = 0
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What happens to a recording, on which day of its life, by which rule, and to which recordings."""
+    """What happens to a recording that is made today: on which day of its life, by which rule, to which recordings.
+
+    For an earlier version the days count from when it was replaced or deleted. `on` is the rule's date, where it has
+    one: recordings that are made later meet it earlier in their lives.
+    """
 
     kind: Kind
     day: int
     rule: str
-    part: str
+    part: str = ""
+    on: str | None = None
+    prefix: str = ""
 
     def words(self) -> str:
         """One sentence."""
         which = f"recordings {self.part}" if self.part else "every recording"
+        when = (
+            f"on day {self.day}" if self.on is None else f"made until then, on {self.on} (from today: day {self.day})"
+        )
         said = {
-            "deleted": "deletes {which} on day {day}",
-            "hidden": "hides {which} behind a delete marker on day {day}",
+            "deleted": "deletes {which} {when}",
+            "hidden": "hides {which} {when} behind a delete marker",
             "noncurrent deleted": "deletes the earlier version of {which} {day} days after it was replaced or deleted",
-            "archived": "moves {which} to an archive class on day {day}, where nobody can play it at once",
+            "archived": "moves {which} {when} to an archive class, where nobody can play it at once",
         }[self.kind]
-        return f"rule {self.rule} {said.format(which=which, day=self.day)}"
+        return f"rule {self.rule} {said.format(which=which, when=when, day=self.day)}"
 
 
 def parse_rules(configuration: Mapping[str, Any] | None) -> list[Rule]:
@@ -75,22 +101,28 @@ def parse_rules(configuration: Mapping[str, Any] | None) -> list[Rule]:
 def _rule(number: int, rule: Mapping[str, Any]) -> Rule:
     chosen = rule.get("Filter") or {}
     parts = {**chosen, **(chosen.get("And") or {})}
-    expiration = rule.get("Expiration") or {}
-    archive = [
-        int(one.get("Days", 0)) for one in rule.get("Transitions", []) if one.get("StorageClass") in ARCHIVE_CLASSES
-    ]
-    on = expiration.get("Date")
+    noncurrent = rule.get("NoncurrentVersionExpiration") or {}
     return Rule(
         id=str(rule.get("ID") or f"number {number}"),
         enabled=rule.get("Status") == "Enabled",
         prefix=str(parts.get("Prefix") or rule.get("Prefix") or ""),
         part=_part(parts),
-        expire_days=expiration.get("Days"),
-        expire_on=date.fromisoformat(str(on)[:10]) if on else None,
-        noncurrent_days=(rule.get("NoncurrentVersionExpiration") or {}).get("NoncurrentDays"),
-        archive_days=min(archive, default=None),
+        expires=_when(rule.get("Expiration") or {}),
+        noncurrent_days=noncurrent.get("NoncurrentDays"),
+        kept_versions=int(noncurrent.get("NewerNoncurrentVersions") or 0),
+        archives=tuple(
+            when
+            for one in rule.get("Transitions", [])
+            if one.get("StorageClass") in ARCHIVE_CLASSES and (when := _when({"Days": 0, **one}))
+        ),
         aborts_uploads_after_days=(rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation"),
     )
+
+
+def _when(action: Mapping[str, Any]) -> When | None:
+    if on := action.get("Date"):
+        return When(on=date.fromisoformat(str(on)[:10]))
+    return None if action.get("Days") is None else When(days=int(action["Days"]))
 
 
 def _part(parts: Mapping[str, Any]) -> str:
@@ -103,37 +135,54 @@ def _part(parts: Mapping[str, Any]) -> str:
     return " and ".join(words)
 
 
-def losses(rules: Sequence[Rule], prefix: str, versioning: Versioning, today: date) -> list[Loss]:
-    """Everything that the rules do to a recording below `prefix`, earliest first."""
-    found = [
-        loss
-        for rule in rules
-        if rule.enabled and (rule.prefix.startswith(prefix) or prefix.startswith(rule.prefix))
-        for loss in _of_rule(rule, prefix, versioning, today)
-    ]
+def overlap(one: str, other: str) -> bool:
+    """Whether a key can begin with both."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def losses(rules: Sequence[Rule], folder: str, versioning: Versioning, today: date) -> list[Loss]:
+    """Everything that the rules do to a recording that is made today in `folder`, earliest first."""
+    met = (rule for rule in rules if rule.enabled and overlap(rule.prefix, folder))
+    found = [loss for rule in met for loss in _of_rule(rule, folder, versioning, today)]
     return sorted(found, key=lambda loss: (loss.day, loss.rule))
 
 
-def _of_rule(rule: Rule, prefix: str, versioning: Versioning, today: date) -> list[Loss]:
-    narrower = f"below {rule.prefix}" if len(rule.prefix) > len(prefix) else ""
-    part = " and ".join(words for words in (narrower, rule.part) if words)
+def _of_rule(rule: Rule, folder: str, versioning: Versioning, today: date) -> list[Loss]:
+    narrower = f"below {rule.prefix}" if len(rule.prefix) > len(folder) else ""
+
+    def loss(kind: Kind, day: int, when: When | None = None, more: str = "") -> Loss:
+        part = " and ".join(words for words in (narrower, rule.part, more) if words)
+        on = when.on.isoformat() if when and when.on and when.on > today else None
+        return Loss(kind, day, rule.id, part, on, rule.prefix)
+
     found: list[Loss] = []
-    day = rule.expire_days
-    if rule.expire_on:
-        # A recording made the day before the date lives for one day; once it is past, for none.
-        day = 0 if rule.expire_on <= today else 1
-    if day is not None:
-        found.append(Loss("hidden" if versioning == "Enabled" else "deleted", day, rule.id, part))
+    if rule.expires:
+        kind: Kind = "hidden" if versioning == "Enabled" else "deleted"
+        found.append(loss(kind, rule.expires.day(today), rule.expires))
     if rule.noncurrent_days is not None and versioning != "Off":
-        found.append(Loss("noncurrent deleted", rule.noncurrent_days, rule.id, part))
-    if rule.archive_days is not None:
-        found.append(Loss("archived", rule.archive_days, rule.id, part))
+        newer = f"with more than {rule.kept_versions} earlier versions" if rule.kept_versions else ""
+        found.append(loss("noncurrent deleted", rule.noncurrent_days, more=newer))
+    found += [loss("archived", when.day(today), when) for when in rule.archives]
     return found
 
 
-def too_early(found: Sequence[Loss], retention_days: int) -> list[Loss]:
-    """Those by which a recording is lost, or looks lost, before its time."""
-    return [loss for loss in found if loss.kind != "archived" and loss.day < retention_days]
+def too_early(found: Sequence[Loss], retention_days: int, lock: Lock | None) -> list[Loss]:
+    """Those by which a recording that is made today is lost, or looks lost, before its time.
+
+    An earlier version is one from its first day on, if somebody replaces or deletes the recording then; a lock that
+    lasts keeps it all the same.
+    """
+    held = lock is not None and lock.days >= retention_days
+    return [
+        loss
+        for loss in found
+        if loss.day < retention_days and (loss.kind == "hidden" or (loss.kind != "archived" and not held))
+    ]
+
+
+def too_early_later(found: Sequence[Loss], retention_days: int) -> list[Loss]:
+    """Those by date that spare what is made today, and not what is made nearer to that date."""
+    return [loss for loss in found if loss.kind != "archived" and loss.on and loss.day >= retention_days]
 
 
 def archived_early(found: Sequence[Loss], playable_days: int) -> list[Loss]:
@@ -142,37 +191,41 @@ def archived_early(found: Sequence[Loss], playable_days: int) -> list[Loss]:
 
 
 def parse_lock(configuration: Mapping[str, Any] | None) -> Lock | None:
-    """The default of GetObjectLockConfiguration's answer; None without Object Lock. A year counts as 365 days, since
-    AWS does not say how it counts: the shorter reading is the safe one."""
+    """The default of GetObjectLockConfiguration's answer; None without Object Lock."""
     lock = (configuration or {}).get("ObjectLockConfiguration") or {}
     if lock.get("ObjectLockEnabled") != "Enabled":
         return None
     default = (lock.get("Rule") or {}).get("DefaultRetention") or {}
-    days = int(default.get("Days") or 365 * int(default.get("Years") or 0))
-    return Lock(default.get("Mode", ""), days) if days else Lock()
+    days, years = int(default.get("Days") or 0), int(default.get("Years") or 0)
+    if not days and not years:
+        return Lock()
+    leap_days = (years + 3) // 4  # at most, in as many years one after another
+    return Lock(default.get("Mode", ""), days + 365 * years, days + 365 * years + leap_days)
 
 
 @dataclass(frozen=True)
 class Clocks:
     """All four, in days; None where one does not run, or is not known.
 
-    `removed` is the day on which the bytes of a recording that nobody touches are gone.
+    `early` are the losses that come before the target's retention has ended. `removed` is the first day on which the
+    bytes of a recording that nobody touches are gone.
     """
 
     policy_days: int | None
     target_days: int | None
     lock: Lock | None
     losses: tuple[Loss, ...]
+    early: tuple[Loss, ...]
     removed: int | None
 
 
-def removal_day(found: Sequence[Loss], lock: Lock | None, versioning: Versioning) -> int | None:
-    """The first day on which a recording's bytes are gone when nobody touches it; None: never."""
+def removal_day(found: Sequence[Loss], lock: Lock | None) -> int | None:
+    """The first day on which the bytes of some recording are gone when nobody touches it; None: never."""
     gone = [loss.day for loss in found if loss.kind == "deleted"]
-    if versioning == "Enabled":
-        hidden = [loss.day for loss in found if loss.kind == "hidden"]
-        later = [loss.day for loss in found if loss.kind == "noncurrent deleted"]
-        gone += [first + after for first in hidden[:1] for after in later[:1]]
-    if not gone:
-        return None
-    return max(min(gone), lock.days if lock else 0)
+    gone += [
+        first.day + after.day
+        for first in found
+        for after in found
+        if (first.kind, after.kind) == ("hidden", "noncurrent deleted") and overlap(first.prefix, after.prefix)
+    ]
+    return max(min(gone), lock.days if lock else 0) if gone else None

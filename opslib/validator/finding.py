@@ -13,7 +13,7 @@ Severity = Literal["critical", "high", "medium", "low"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """One call that a finding rests on. `at` is UTC; `answer` is what matters of S3's answer."""
+    """One call that a finding rests on. `at` is UTC; `answer` is what matters of AWS's answer."""
 
     call: str
     at: str
@@ -24,18 +24,21 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check's answer: the word, and one sentence that says why. `action` is the permission that is missing."""
+    """A check's answer: the word, and one sentence that says why."""
 
     word: Word
     why: str
-    action: str = ""
+
+
+Run = Callable[["Look"], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One unit. `calls` are the AWS calls it makes, by name; `source` is where the rule comes from.
+    """One unit. `calls` are the AWS calls it may make, by name; `source` is where the rule comes from.
 
-    `fix`, `cli` and `terraform` say how to mend it; BUCKET, REGION, PREFIX and DAYS stand for the values at hand.
+    `fix`, `cli` and `terraform` say how to mend what failed. In them BUCKET, ARN, REGION, DAYS, ACCOUNT, KEY and ROLE
+    stand for the values at hand, and stay where there is none.
     """
 
     id: str
@@ -47,12 +50,16 @@ class Check:
     cli: str
     terraform: str
     source: str
-    run: Callable[["Look"], Awaitable[Outcome]]
+    run: Run
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's answer for one bucket, with the calls it rests on."""
+    """One check's answer for one bucket, with the calls it rests on.
+
+    `actions` are the IAM actions that the check needs, `action` is the one that was refused. `source` is the
+    profile's, `rule` the check's own.
+    """
 
     check: str
     title: str
@@ -64,12 +71,14 @@ class Finding:
     cli: str
     terraform: str
     source: str
+    rule: str
+    actions: tuple[str, ...]
     action: str = ""
     evidence: list[Evidence] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The fields by name; plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"actions": list(self.actions)}
 
 
 CHECKS: dict[str, Check] = {}
@@ -83,13 +92,13 @@ def check(
     why: str,
     calls: tuple[str, ...],
     fix: str,
+    cli: str,
     source: str,
-    cli: str = "",
     terraform: str = "",
-) -> Callable[[Callable[["Look"], Awaitable[Outcome]]], Callable[["Look"], Awaitable[Outcome]]]:
-    """Make a function a check, known by its id."""
+) -> Callable[[Run], Run]:
+    """Make a function a check, known by its id. Without `terraform`, what is wrong is not in AWS."""
 
-    def add(run: Callable[["Look"], Awaitable[Outcome]]) -> Callable[["Look"], Awaitable[Outcome]]:
+    def add(run: Run) -> Run:
         CHECKS[id] = Check(id, title, severity, why, calls, fix, cli, terraform, source, run)
         return run
 
@@ -102,18 +111,18 @@ def passed(why: str) -> Outcome:
 
 
 def failed(why: str) -> Outcome:
-    """Shown to be wrong."""
+    """Shown to be wrong. Whether that fails the bucket or warns is the profile's to say."""
     return Outcome("FAIL", why)
 
 
 def warned(why: str) -> Outcome:
-    """Not wrong, and worth a look."""
+    """Not wrong in any profile, and worth a look."""
     return Outcome("WARN", why)
 
 
-def unknown(why: str, action: str = "") -> Outcome:
-    """Asked and not answered, or not to be known from the answer."""
-    return Outcome("UNKNOWN", why, action)
+def unknown(why: str) -> Outcome:
+    """Asked, and not to be known from the answer."""
+    return Outcome("UNKNOWN", why)
 
 
 def not_checked(why: str) -> Outcome:

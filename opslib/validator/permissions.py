@@ -1,85 +1,91 @@
-"""IAM documents and Terraform, for what the checks and the writer need and no more."""
+"""IAM documents for what the checks and the writer need, and no more."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from opslib.models import RoleReference
-from opslib.validator.checks import CHECKS
-from opslib.validator.checks.writer import GENESYS_ACCOUNT
-from opslib.validator.look import CALLS, Wanted
-from opslib.validator.profiles import Profile
+from opslib.validator.calls import actions_of
+from opslib.validator.look import Wanted
 
 Document = dict[str, Any]
 
-# Actions whose resource is the account, or that know no resource (Service Authorization Reference).
+# The account from which Genesys Cloud assumes its customers' roles (AWS S3 recording integration guide).
+GENESYS_ACCOUNT = "765628985471"
+GENESYS_FEDRAMP_ACCOUNT = "325654371633"
+
+# Actions whose resource is an object or the account (Service Authorization Reference); other s3 ones take the bucket.
 _ON_OBJECTS = frozenset({"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 _ON_ACCOUNT = frozenset({"s3:GetAccountPublicAccessBlock"})
+# What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide).
+_KMS_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
-def for_checks(wanted: Wanted, profile: Profile) -> Document:
-    """The least that lets us run the profile's checks on this bucket, as an IAM policy."""
-    actions = sorted({CALLS[call].action for name in profile.checks for call in CHECKS[name].calls} - {""})
+def for_checks(wanted: Wanted, calls: Iterable[str]) -> Document:
+    """The least that lets us make these calls about this bucket, as an IAM policy."""
+    calls = frozenset(calls)
+    actions = actions_of(calls)
+    s3 = [action for action in actions if action.startswith("s3:")]
+    kms = [action for action in actions if action.startswith("kms:")]
+    writes = [*_KMS_WRITE] if wanted.kms_key and "CreateMultipartUpload" in calls else []
+    return _document(
+        _allow("Bucket", [one for one in s3 if one not in _ON_OBJECTS | _ON_ACCOUNT], wanted.arn),
+        _allow("Canary", [one for one in s3 if one in _ON_OBJECTS], f"{_objects(wanted)}opslib-canary-*"),
+        _allow("Account", [one for one in s3 if one in _ON_ACCOUNT], "*"),
+        _allow("Key", sorted([*kms, *writes]), wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
+        _allow("Role", [one for one in actions if one == "iam:GetRole"], _role(wanted)),
+        _allow("Simulation", [one for one in actions if one == "iam:SimulatePrincipalPolicy"], _principals(wanted)),
+    )
+
+
+def for_writer(wanted: Wanted) -> Document:
+    """What Genesys's key or role needs to write below the prefix, as an IAM policy: what Genesys documents, and the
+    right to take back an upload; with a KMS key, its use."""
     return _document(
         _allow(
-            "Bucket", [a for a in actions if a.startswith("s3:") and a not in _ON_OBJECTS | _ON_ACCOUNT], wanted.arn
+            "WriteRecordings",
+            ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"],
+            f"{_objects(wanted)}*",
         ),
-        _allow("Canary", [a for a in actions if a in _ON_OBJECTS], _objects(wanted)),
-        _allow("Account", [a for a in actions if a in _ON_ACCOUNT], "*"),
-        _allow("Key", [a for a in actions if a.startswith("kms:")], "*"),
-        _allow("Role", [a for a in actions if a.startswith("iam:")], "*"),
+        _allow("SeeTheBucket", ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"], wanted.arn),
+        _allow("UseTheKey", [*_KMS_WRITE] if wanted.kms_key else [], wanted.kms_key or ""),
     )
 
 
-def for_writer(wanted: Wanted, kms_key_arn: str | None = None) -> Document:
-    """What Genesys's key or role needs to write below the prefix, as an IAM policy."""
-    kms = ["kms:GenerateDataKey", "kms:Decrypt"] if kms_key_arn else []
-    return _document(
-        _allow("WriteRecordings", ["s3:AbortMultipartUpload", "s3:PutObject"], _objects(wanted)),
-        _allow("SeeTheBucket", ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket"], wanted.arn),
-        _allow("UseTheKey", kms, kms_key_arn or ""),
-    )
-
-
-def trust(role: RoleReference) -> Document:
+def trust(external_id: str, partition: str = "aws") -> Document:
     """Who may assume the writer's role: Genesys's account, with your external id only."""
     return _document(
         {
             "Sid": "GenesysCloud",
             "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{GENESYS_ACCOUNT}:root"},
+            "Principal": {"AWS": f"arn:{partition}:iam::{GENESYS_ACCOUNT}:root"},
             "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"sts:ExternalId": role.external_id}},
+            "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
         }
     )
 
 
-def terraform(wanted: Wanted, profile: Profile) -> str:
-    """A bucket that passes the profile, as Terraform; what needs your own values says so in capitals."""
-    days = wanted.retention_days or profile.retention.min_days or 365
-    lock = "object-lock" in profile.checks and profile.worm
-    head = f'resource "aws_s3_bucket" "recordings" {{\n  bucket              = "{wanted.bucket}"\n'
-    head += "  object_lock_enabled = true\n}" if lock else "}"
-    parts = [CHECKS[name].terraform for name in CHECKS if name in profile.checks and (lock or name != "object-lock")]
-    policy = (
-        'resource "aws_s3_bucket_policy" "recordings" {\n'
-        f'  bucket = "{wanted.bucket}"\n'
-        "  policy = data.aws_iam_policy_document.tls_only.json\n}"
-    )
-    text = "\n\n".join([f"# {profile.title} ({profile.name})", head, *filter(None, parts), policy])
-    return text.replace("BUCKET", wanted.bucket).replace("DAYS", str(days)) + "\n"
-
-
 def _objects(wanted: Wanted) -> str:
-    return f"{wanted.arn}/{wanted.prefix}/*" if wanted.prefix else f"{wanted.arn}/*"
+    """What every recording's ARN begins with; what IAM would take for a wildcard or variable stands for itself."""
+    return f"{wanted.arn}/" + re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", wanted.folder)
 
 
-def _allow(sid: str, actions: list[str], resource: str) -> Document:
+def _role(wanted: Wanted) -> str:
+    return wanted.writer.role_arn if isinstance(wanted.writer, RoleReference) else _arn(wanted, "iam", "", "role/*")
+
+
+def _principals(wanted: Wanted) -> list[str]:
+    """Whose permissions may be simulated: those of the user who asks, and of the writer's role."""
+    return [_arn(wanted, "iam", "", "user/${aws:username}"), _role(wanted)]
+
+
+def _arn(wanted: Wanted, service: str, region: str, rest: str) -> str:
+    return f"arn:{wanted.partition}:{service}:{region}:{wanted.owner or '*'}:{rest}"
+
+
+def _allow(sid: str, actions: list[str], resource: str | list[str]) -> Document:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
 
 
 def _document(*statements: Document) -> Document:
-    return {"Version": "2012-10-17", "Statement": list(_used(statements))}
-
-
-def _used(statements: Iterable[Document]) -> Iterable[Document]:
-    return (one for one in statements if one["Action"])
+    return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Action"]]}

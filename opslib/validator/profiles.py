@@ -5,6 +5,7 @@ names its source. No profile is legal advice.
 """
 
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,6 +51,11 @@ class Profile(_Part):
     retention: Retention
     checks: dict[str, Row]
 
+    @property
+    def calls(self) -> frozenset[str]:
+        """The AWS calls that the profile's checks may make."""
+        return frozenset(call for name in self.checks for call in CHECKS[name].calls)
+
     @field_validator("checks")
     @classmethod
     def _known(cls, rows: dict[str, Row]) -> dict[str, Row]:
@@ -58,12 +64,18 @@ class Profile(_Part):
         return rows
 
 
+def profiles_of(check: str) -> dict[str, str]:
+    """The kit's profiles that a check belongs to, with its level there."""
+    found = ((name, load_profile(name).checks.get(check)) for name in BUILT_IN)
+    return {name: row.level for name, row in found if row}
+
+
 def load_profile(name: str) -> Profile:
     """A profile by name, or from a YAML file by path. Raises InvalidInput."""
     path = Path(name)
     if name in BUILT_IN:
-        text = files("opslib.validator").joinpath("profile_files", f"{name}.yaml").read_text(encoding="utf-8")
-    elif path.suffix in (".yaml", ".yml") and path.is_file():
+        return _built_in(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
         text = path.read_text(encoding="utf-8")
     else:
         raise InvalidInput(
@@ -71,6 +83,15 @@ def load_profile(name: str) -> Profile:
             cause="neither a profile of the kit nor a YAML file",
             fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was sent",
         )
+    return _parsed(name, text)
+
+
+@cache
+def _built_in(name: str) -> Profile:
+    return _parsed(name, files("opslib.validator").joinpath("profile_files", f"{name}.yaml").read_text("utf-8"))
+
+
+def _parsed(name: str, text: str) -> Profile:
     try:
         return Profile.model_validate(yaml.safe_load(text))
     except ValidationError as error:

@@ -1,25 +1,29 @@
 """Findings for people: a table for a terminal, and HTML for a notebook or page. Made from `Report.as_json()`, which is
-what the ledger keeps."""
+what the ledger keeps; an older ledger has less in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opslib.html import ICONS, Html, table, text, verdict
 
 # What needs attention comes first.
 ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
+_TO_MEND = ORDER[:3]
+_SEVERITIES = ("critical", "high", "medium", "low")
 _WIDTH = 28
+
+Copy = Callable[[str], str]
 
 
 def as_text(report: dict[str, Any]) -> str:
     """One line a finding, worst first, with its fix below what is not well; then the counts."""
     lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
-    for finding in _sorted(report):
+    for finding in rows(report):
         word = finding["verdict"]
         lines.append(f"  {ICONS[_words(word)]} {_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
         if word in ("FAIL", "UNKNOWN"):
-            lines.append(f"{'':>{_WIDTH}}Fix: {_fix(finding)}")
-    return "\n".join([*lines, f"  {counts(report)}"])
+            lines.append(f"{'':>{_WIDTH}}Fix: {finding['fix']}")
+    return "\n".join([*lines, f"  {counts(report)}", f"  {_note(report)}"])
 
 
 def counts(report: dict[str, Any]) -> str:
@@ -27,56 +31,69 @@ def counts(report: dict[str, Any]) -> str:
     return ", ".join(f"{report['counts'][word]} {_words(word)}" for word in ORDER if report["counts"].get(word))
 
 
-def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bool = True) -> Html:
+def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings and what was not checked, worst first."""
+    every = [*report["findings"], *report.get("not_checked", ())]
+    return sorted(every, key=lambda one: (ORDER.index(one["verdict"]), _SEVERITIES.index(one["severity"])))
+
+
+def code(source: str) -> str:
+    """A command or document as HTML; a click selects all of it, to be copied."""
+    style = "display:block;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
+    return f'<code style="{style}">{text(source)}</code>' if source else ""
+
+
+def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bool = True, code: Copy = code) -> Html:
     """A row a finding, worst first: word, why, and, to be opened, the risk, the fix and commands.
 
-    `only` names the verdicts to show; `evidence` says whether the calls, which differ in every run, are told.
+    `only` names the verdicts to show; `evidence` says whether the calls, which differ in every run, are told; `code`
+    shows a command.
     """
-    rows = [
+    shown = [
         (
             finding["title"],
-            verdict(_words(finding["verdict"])),
+            _verdict(finding),
             finding["cause"],
-            finding["severity"],
-            _details(finding, evidence=evidence),
+            _details(finding, evidence=evidence, code=code),
         )
-        for finding in _sorted(report)
+        for finding in rows(report)
         if finding["verdict"] in only
     ]
     caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
-    return Html(table(caption, ("Check", "Verdict", "Why", "Severity", "More"), rows).html, as_text(report))
+    found = table(caption, ("Check", "Verdict", "Why", "More"), shown).html
+    return Html(f"{found}<p>{text(_note(report))}</p>", as_text(report))
 
 
-def _sorted(report: dict[str, Any]) -> list[dict[str, Any]]:
-    return sorted(report["findings"], key=lambda finding: ORDER.index(finding["verdict"]))
+def _verdict(finding: dict[str, Any]) -> Html:
+    """The word, and, where something is to be mended, how grave it is."""
+    word = verdict(_words(finding["verdict"]))
+    grave = f'<small style="display:block">{text(finding["severity"])}</small>'
+    return Html(f"{word.html}{grave if finding['verdict'] in _TO_MEND else ''}", word.plain)
+
+
+def _note(report: dict[str, Any]) -> str:
+    title, note = report.get("title", ""), report.get("note", "")
+    return " ".join(filter(None, (f"{title}." if title else "", note, "No legal advice.")))
 
 
 def _words(verdict: str) -> str:
     return verdict.replace("_", " ")
 
 
-def _fix(finding: dict[str, Any]) -> str:
-    return f"allow {finding['action']}" if finding["action"] else finding["fix"]
-
-
-def _details(finding: dict[str, Any], *, evidence: bool) -> Html:
+def _details(finding: dict[str, Any], *, evidence: bool, code: Copy) -> Html:
+    mend = finding["verdict"] in _TO_MEND
     parts = [
         ("Risk", text(finding["risk"])),
-        ("Fix", text(_fix(finding))),
-        ("Command", _pre(finding["cli"])),
-        ("Terraform", _pre(finding["terraform"])),
-        ("Source", text(finding["source"])),
+        ("Fix", text(finding["fix"]) if mend else ""),
+        ("Command", code(finding["cli"]) if mend else ""),
+        ("Terraform", code(finding["terraform"]) if mend else ""),
+        ("Source", text("; the check: ".join(filter(None, (finding["source"], finding.get("rule")))))),
+        ("Permissions", text(", ".join(finding.get("actions", ())))),
     ]
     if evidence:
         parts.append(("Rests on", "<br>".join(text(_call(one)) for one in finding["evidence"]) or "nothing was asked"))
     shown = "".join(f"<p><strong>{name}:</strong> {value}</p>" for name, value in parts if value)
     return Html(f"<details><summary>details of {text(finding['check'])}</summary>{shown}</details>")
-
-
-def _pre(code: str) -> str:
-    """A click selects all of it, to be copied."""
-    style = "white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
-    return f'<code style="{style}">{text(code)}</code>' if code else ""
 
 
 def _call(evidence: dict[str, Any]) -> str:

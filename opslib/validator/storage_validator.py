@@ -14,8 +14,10 @@ from opslib.errors import (
     BucketWrongRegion,
 )
 from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value
+from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.checks.encryption import default_encryption
-from opslib.validator.look import Answers, Aws, Look, Unanswered, Wanted
+from opslib.validator.finding import Evidence
+from opslib.validator.look import Answers, Look, Wanted
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -62,10 +64,12 @@ class StorageValidator:
         BucketNotEncrypted, AwsCredentialsInvalid or BucketUnreachable.
         """
         bucket = checked_value(BucketName, bucket_name, "bucket")
-        aws = Aws(self._keys, self.region)
+        aws = Aws(self._keys)
         look = Look(Wanted(bucket, self.region), Answers(aws))
         try:
-            head = await look.bucket("HeadBucket") or {}
+            head = await look.bucket("HeadBucket")
+            if head is None:
+                raise not_found(bucket, self.region, look.evidence[-1])
             # botocore follows a redirect to another region silently; only this field tells.
             if (actual := head.get("BucketRegion")) and actual != self.region:
                 raise _wrong_region(bucket, actual, self.region)
@@ -82,6 +86,17 @@ class StorageValidator:
             "encryption_type": algorithm,
             "endpoint_reachable": True,
         }
+
+
+def not_found(bucket: str, region: str, head: Evidence) -> BucketNotFound:
+    """S3 answered that there is no such bucket."""
+    return BucketNotFound(
+        f"There is no bucket {bucket}",
+        cause="S3 answered 404: the name is wrong, or the bucket was never made",
+        fix=f"check the name in the AWS console, or create {bucket} in {region}",
+        status=head.status,
+        correlation_id=head.request_id,
+    )
 
 
 def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
@@ -116,14 +131,6 @@ def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
             "AWS does not accept the access key",
             cause=_BAD_KEYS[code],
             fix="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make a new key pair",
-            status=status,
-            correlation_id=request_id,
-        )
-    if code in ("404", "NoSuchBucket"):
-        return BucketNotFound(
-            f"There is no bucket {bucket}",
-            cause="S3 answered 404: the name is wrong, or the bucket was never made",
-            fix=f"check the name in the AWS console, or create {bucket} in {region}",
             status=status,
             correlation_id=request_id,
         )

@@ -16,7 +16,7 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError, StepBlocked
-from opslib.html import text
+from opslib.html import Html, text
 from opslib.steps import Result, Walk
 from opslib.widgets.changes import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
@@ -29,15 +29,31 @@ from opslib.widgets.shown import mimebundle
 _VERBS: dict[CardState, str] = {
     "done": "Run again",
     "stale": "Run again",
-    "failed": "Retry",
-    "unknown": "Retry",
-    "cancelled": "Retry",
+    "failed": "Try again",
+    "unknown": "Try again",
+    "cancelled": "Try again",
 }
+# The step itself refuses it, too, and says who began it and where it stands.
+_UNFINISHED = "an apply was left unfinished: finish it or undo it first, with one of the two cards for that"
 _BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
 
 
 class StepCancelled(OpslibError):
     """A step was stopped before it finished."""
+
+
+class Defect(OpslibError):
+    """An exception that nobody foresaw. `trace`: where it came from, line by line, without any value."""
+
+    def __init__(self, title: str, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{Path(one.filename).name} line {one.lineno}, in {one.name}: {one.line or ''}" for one in frames]
+        super().__init__(
+            f"Unexpected error in “{title}”",
+            cause=f"{type(error).__name__}: {error}",
+            fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
+        )
+        self.trace = "\n".join(lines)
 
 
 class StepCard:
@@ -47,7 +63,7 @@ class StepCard:
     """
 
     def __init__(self, walk: Walk, step_name: str, form: Panel | None = None, *, help: str = "") -> None:
-        self._walk, self._step, self._form, self._help = walk, walk.steps[step_name], form, help
+        self._walk, self._step, self.form, self._help = walk, walk.steps[step_name], form, help
         self.on_change: list[Callable[[], None]] = []  # called after each redraw
         self._task: asyncio.Task[Result | OpslibError] | None = None
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
@@ -58,7 +74,7 @@ class StepCard:
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
         self._progress, self._status, self._result, self._trouble = (w.HTML() for _ in range(4))
-        self._findings = FindingsView() if step_name == "validate_bucket" else None
+        self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
         self.widget = w.VBox(
             [
                 w.HTML(close(heading(self._step.title, help))),
@@ -94,6 +110,11 @@ class StepCard:
         self._walk.cancel(self._step.name)
 
     @property
+    def problems(self) -> Sequence[str]:
+        """What in the card's form is not valid."""
+        return self.form.problems if self.form else ()
+
+    @property
     def state(self) -> CardState:
         """Where the step stands, as the card says it."""
         return self._view().state
@@ -101,6 +122,10 @@ class StepCard:
     def receipt(self) -> str:
         """The card as it is now, as static HTML."""
         return receipt(self._view())
+
+    def snapshot(self) -> Html:
+        """The card as it is now, for a notebook that shows it at several moments."""
+        return Html(self.receipt(), repr(self))
 
     def __repr__(self) -> str:
         return f"{self._step.title}: {self.state}"
@@ -125,7 +150,7 @@ class StepCard:
                 raise  # the program is ending, not the step
             outcome = _cancelled(self._step.title)
         except Exception as error:  # noqa: BLE001 (supervision: a defect becomes a card, not a lost exception)
-            outcome = _unexpected(self._step.title, error)
+            outcome = Defect(self._step.title, error)
         kept = self._walk.result(self._step.name)
         if not (kept and kept.error is outcome):
             self._notice, self._noticed_in = outcome, self._situation()
@@ -133,10 +158,10 @@ class StepCard:
         return outcome
 
     def _check_form(self) -> None:
-        if self._form and (problems := self._form.problems):
+        if self.problems:
             raise InvalidInput(
                 f"“{self._step.title}” cannot run yet",
-                cause="; ".join(problems),
+                cause="; ".join(self.problems),
                 fix="correct the fields named; nothing was sent",
             )
 
@@ -144,7 +169,8 @@ class StepCard:
         return self._walk.state(self._step.name), tuple(self._reasons())
 
     def _reasons(self) -> Sequence[str]:
-        return [*(self._form.problems if self._form else ()), *self._walk.blockers(self._step.name)]
+        unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.unfinished else []
+        return [*self.problems, *self._walk.blockers(self._step.name), *unfinished]
 
     def _view(self, *, measured: bool = False) -> View:
         state: CardState = self._walk.state(self._step.name)
@@ -159,7 +185,7 @@ class StepCard:
         if state == "ready" and reasons:
             state = "waiting"
         if result and state in ("done", "failed", "unknown", "stale"):
-            summary, error = result.summary, result.error
+            summary, error = said(result), result.error
         if state == "stale":
             summary, error = "an input has changed since; this is what was found before", None
         if isinstance(notice, StepCancelled):
@@ -181,18 +207,19 @@ class StepCard:
             summary=summary,
             reasons=() if state == "running" else reasons,
             progress=progress[:2] if progress else None,
-            inputs=self._form.rows() if self._form else (),
+            inputs=self.form.rows() if self.form else (),
             result=shown(found, f"{self._step.title}: result", measured=measured) if found else "",
             findings=found.data if found and self._findings else {},
             error=error,
+            trace=error.trace if isinstance(error, Defect) else "",
             changes=changes,
         )
 
     def _changed(self) -> None:
         """Redraw. Called in the middle of the walk's work, so it never raises."""
         try:
-            if self._form:
-                self._form.sync()
+            if self.form:
+                self.form.sync()
             if self._notice and self._noticed_in != self._situation():
                 self._notice = None
             self._draw(self._view(measured=True))
@@ -216,19 +243,15 @@ class StepCard:
         show(self._status, close(status_line(view)))
 
 
+def said(result: Result) -> str:
+    """What a result says, and when it was, if not in this session."""
+    when = f" (from the record of {result.recalled[:16].replace('T', ' ')} UTC)" if result.recalled else ""
+    return result.summary + when
+
+
 def _cancelled(title: str) -> StepCancelled:
     return StepCancelled(
         f"“{title}” was cancelled",
         cause="it was stopped before it finished; what had been sent stays sent",
         fix="run it again",
-    )
-
-
-def _unexpected(title: str, error: Exception) -> OpslibError:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f", in {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
-    return OpslibError(
-        f"Unexpected error in “{title}”",
-        cause=f"{type(error).__name__}: {error}{place}",
-        fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
     )

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from opslib.chain import Entry
 from opslib.errors import LedgerError
-from opslib.ledger import Entry, Run
+from opslib.ledger import Run
 from opslib.router.journal import FINISHED
 from opslib.samples import TOKEN_OPERATION
 

@@ -44,6 +44,9 @@ class Panel(Protocol):
     def sync(self) -> None:
         """Follow the walk after a change."""
 
+    def forget(self) -> None:
+        """Drop what was typed and is not valid; the next `sync` shows what the walk has."""
+
 
 class Form(Generic[M]):
     """Inputs for the fields of a model.
@@ -104,6 +107,11 @@ class Form(Generic[M]):
             self._check()
         elif (value := self._read()) != self._shown:
             self._load(value)
+
+    def forget(self) -> None:
+        """Drop what was typed and is not valid."""
+        self._explain([])
+        self._shown = None
 
     def _load(self, value: M) -> None:
         self._busy = True
@@ -185,6 +193,9 @@ class Summary:
         """Show the values as they are now."""
         self.widget.value = close(table(self._caption, self._read()))
 
+    def forget(self) -> None:
+        """Nothing is typed here."""
+
 
 class Sections:
     """Several panels on one card, each under its title."""
@@ -211,6 +222,11 @@ class Sections:
         """Follow the walk after a change."""
         for panel in self.panels.values():
             panel.sync()
+
+    def forget(self) -> None:
+        """Drop what was typed and is not valid."""
+        for panel in self.panels.values():
+            panel.forget()
 
     def _changed(self) -> None:
         for callback in self.on_change:

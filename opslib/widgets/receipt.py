@@ -51,6 +51,7 @@ class View:
         inputs: label and text, row by row.
         result: HTML.
         findings: the report on the bucket, where the step makes one.
+        trace: for a defect, where it came from; shown when it is asked for.
         changes: what was and was not changed, sentence by sentence; for an error or a cancelled step.
     """
 
@@ -64,6 +65,7 @@ class View:
     result: str = ""
     findings: Mapping[str, Any] = field(default_factory=dict)
     error: OpslibError | None = None
+    trace: str = ""
     changes: Sequence[str] = ()
 
 
@@ -76,8 +78,12 @@ def receipt(view: View) -> str:
         view.result,
         trouble(view),
     )
-    edge = _COLOURS.get(view.state, _QUIET)
-    body = _LOCAL_PORT.sub(r"\1:…", "".join(parts))
+    return framed("".join(parts), _COLOURS.get(view.state, _QUIET))
+
+
+def framed(body: str, edge: str = _QUIET) -> str:
+    """The HTML with a coloured edge, and without what is different in every start."""
+    body = _LOCAL_PORT.sub(r"\1:…", body)
     return f'<div style="border-left:4px solid {edge};padding:0 0 0 12px;margin:8px 0">{body}</div>'
 
 
@@ -130,8 +136,15 @@ def trouble(view: View) -> str:
     return (
         f'<div role="alert" style="border:1px solid {_COLOURS["failed"]};padding:6px 10px;margin:6px 0">'
         f'<p style="margin:0"><span aria-hidden="true">{_ICONS["failed"]}</span> <strong>Error:</strong> '
-        f"{text(error.title)}</p>{facts(rows)}</div>"
+        f"{text(error.title)}</p>{facts(rows)}{_trace(view.trace)}</div>"
     )
+
+
+def _trace(lines: str) -> str:
+    if not lines:
+        return ""
+    style = "white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<details><summary>Where in the program</summary><pre style="{style}">{text(lines)}</pre></details>'
 
 
 def facts(rows: Mapping[str, str]) -> str:

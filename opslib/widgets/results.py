@@ -1,6 +1,6 @@
 """What is shown of a step's result: the plan's changes, or figures under names for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opslib.audit.charts import retention_chart
@@ -8,7 +8,7 @@ from opslib.environment import Readiness, readiness_table
 from opslib.html import table, text
 from opslib.router.render import as_html
 from opslib.steps import Result
-from opslib.validator.render import ORDER
+from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
 
 _LABELS: dict[str, dict[str, str]] = {
@@ -61,10 +61,12 @@ def _role(name: str, permissions: Sequence[str]) -> str:
     return f"<details><summary>Permissions of the role “{text(name)}”, to copy</summary><pre>{listed}</pre></details>"
 
 
-def findings(report: Mapping[str, Any], *, only: Sequence[str] = ORDER, measured: bool) -> str:
-    """The bucket's findings and its four clocks; `only` names the verdicts to show."""
+def findings(
+    report: Mapping[str, Any], *, only: Sequence[str] = ORDER, measured: bool, code: Callable[[str], str] = code
+) -> str:
+    """The bucket's findings and its four clocks; `only` names the verdicts to show, `code` shows a command."""
     chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
-    return findings_html(dict(report), only=only, evidence=measured).html + chart
+    return findings_html(dict(report), only=only, evidence=measured, code=code).html + chart
 
 
 def _rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:

@@ -8,7 +8,8 @@ import ipywidgets as w
 
 from opslib.html import text
 from opslib.steps import RECOVERY, STEPS, Walk
-from opslib.widgets.card import StepCard
+from opslib.widgets.card import StepCard, said
+from opslib.widgets.file_card import FileCard
 from opslib.widgets.receipt import CardState, overview
 from opslib.widgets.shown import mimebundle
 from opslib.widgets.walk_forms import form
@@ -47,6 +48,7 @@ class WalkCards(Mapping[str, StepCard]):
         self._cards: dict[str, StepCard] = {}
         # For an apply that a crash or a stop left unfinished; no part of the walk's count.
         self.recovery = {name: StepCard(walk, name, form(walk, name), help=_HELP[name]) for name in RECOVERY}
+        self.file = FileCard(walk, self._problems, self._forget)
         self.widget = w.HTML()
         walk.on_change.append(self._changed)
         self._changed()
@@ -79,6 +81,14 @@ class WalkCards(Mapping[str, StepCard]):
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return mimebundle(self.widget, self.receipt(), repr(self))
 
+    def _problems(self) -> list[str]:
+        return [problem for card in self._cards.values() for problem in card.problems]
+
+    def _forget(self) -> None:
+        for card in self._cards.values():
+            if card.form:
+                card.form.forget()
+
     def _state(self, name: str) -> CardState:
         return self._cards[name].state if name in self._cards else self._walk.state(name)
 
@@ -87,7 +97,7 @@ class WalkCards(Mapping[str, StepCard]):
 
     def _said(self, name: str) -> str:
         result = self._walk.result(name)
-        return result.summary if result and self._walk.state(name) == result.state else ""
+        return said(result) if result and self._walk.state(name) == result.state else ""
 
     def _changed(self) -> None:
         try:

@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from opslib.errors import AwsCredentialsInvalid
+from opslib.keychain import kept_secret
 from opslib.models import (
     ONLY,
     BackendName,
@@ -27,6 +28,7 @@ from opslib.widgets.form import Form, Panel, Sections, Summary
 P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
 _CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
+_HERE = "from this session"
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
@@ -125,6 +127,7 @@ def connection_form(walk: Walk) -> Form[Settings]:
         walk.settings = value
 
     def annotate(controls: Mapping[str, Control]) -> None:
+        controls["client_secret"].load(walk.settings.client_secret)  # it may have come from the keyring just now
         for name, words in origins(walk.settings).items():
             control = controls[name]
             if isinstance(control, Simple | Secret):
@@ -143,7 +146,7 @@ def connection_form(walk: Walk) -> Form[Settings]:
 
 def origins(settings: Settings) -> dict[str, str]:
     """Where each value of the connection came from, in words."""
-    found = {name: "from this session" if getattr(settings, name) else "" for name in _CONNECTION}
+    found = {name: _HERE if getattr(settings, name) else "" for name in _CONNECTION}
     sources: tuple[tuple[str, type[EnvSettingsSource]], ...] = (
         ("from .env", DotEnvSettingsSource),
         ("from the environment", EnvSettingsSource),  # last: it counts before .env
@@ -152,6 +155,8 @@ def origins(settings: Settings) -> dict[str, str]:
         for name, value in source(cast(type[BaseSettings], Settings))().items():
             if name in found and value and _same(getattr(settings, name), value):
                 found[name] = words
+    if found["client_secret"] == _HERE and kept_secret(settings.client_id) == settings.client_secret:
+        found["client_secret"] = "from the keyring"
     return found
 
 

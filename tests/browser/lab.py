@@ -61,6 +61,15 @@ READY = """path => {
         && !document.querySelector('#jupyterlab-splash')
         && ![...panel.node.querySelectorAll('.jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'));
 }"""
+# The command may be done, and the kernel idle for a moment, while cells still wait for their turn. A cell that fails
+# and is not tagged to do so ends the run.
+ALL_HAVE_RUN = """() => {
+    const cells = window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
+        .filter(cell => cell.cell_type === 'code' && cell.source.length);
+    const failed = cells.some(cell => !(cell.metadata.tags ?? []).includes('raises-exception')
+        && cell.outputs.some(output => output.output_type === 'error'));
+    return failed || cells.every(cell => cell.execution_count !== null);
+}"""
 # A command's promise, kept while something is clicked that it needs.
 WHEN_RUN = """id => { window.opslibPending = new Promise((resolve, reject) => {
     const commands = window.jupyterapp.commands;
@@ -237,6 +246,10 @@ class Lab:
         await self.page.get_by_role("menuitem", name="Run", exact=True).click()
         await self.page.locator('.lm-Menu [data-command="runmenu:run-all"]').click()
         await self._done("Run All Cells", within_s)
+        try:
+            await self.page.wait_for_function(ALL_HAVE_RUN, timeout=within_s * 1000)
+        except PlaywrightTimeout:
+            await self._fail(f"not all cells of {self.path} had run within {within_s} s")
         await self.wait_idle(within_s)
 
     async def run_cell(self, number: int, within_s: float = DEADLINE_S) -> None:

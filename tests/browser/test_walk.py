@@ -1,5 +1,6 @@
 """Notebook 01 as an engineer uses it: in JupyterLab, by keyboard, with mistakes; and as a reader finds it."""
 
+import asyncio
 import base64
 import json
 import re
@@ -18,10 +19,11 @@ from opslib.steps import RECOVERY, STEPS
 
 from ..world import Sandbox
 from .lab import DARK, Lab
+from .page import DEADLINE_S
 
 NOTEBOOK = "01_onboard_storage.ipynb"
 WRITES = "see_event"  # a step that sends one PUT
-RUN = re.compile("^(Run|Run again|Retry)$")
+RUN = re.compile("^(Run|Run again|Try again)$")
 STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
 OUTPUT = ".jp-OutputArea-output"
 # Not ours: pandas leaves the corner above a table's index empty, and JupyterLab scrolls a wide table by mouse only.
@@ -74,6 +76,13 @@ async def walk_up_to(lab: Lab, name: str) -> None:
 
 def puts(sandbox: Sandbox) -> list[str]:
     return [request["path"] for request in sandbox.requests() if request["method"] == "PUT"]
+
+
+async def arrived(sandbox: Sandbox, count: int) -> None:
+    """Wait until the server has received so many writes: a step that runs may not have sent its own yet."""
+    async with asyncio.timeout(DEADLINE_S):
+        while len(puts(sandbox)) < count:  # noqa: ASYNC110 (the condition is in another process)
+            await asyncio.sleep(0.05)
 
 
 def cells(lab: Lab) -> list[str]:
@@ -132,15 +141,19 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     while (here := await lab.page.evaluate(active)) < wanted:
         await lab.press("ArrowDown")
         await lab.page.wait_for_function(f"here => {active} > here", arg=here)
-    await lab.press(*["Shift+Enter"] * 5)
+    await lab.press(*["Shift+Enter"] * (len(cells(lab)) - wanted - 1))  # one more would add a cell
     await lab.notebook.get_by_role("img", name=re.compile("attempts: p50")).wait_for()
     await lab.wait_idle()
     assert await lab.errors() == 0
-    alts = await lab.notebook.locator("figure img").evaluate_all("all => all.map(one => [one.alt, one.naturalWidth])")
-    assert ["attempts: p50" in alts[0][0], "upsert_storage_target: 1 of 1 succeeded" in alts[1][0]] == [True, True]
-    assert all(width > 0 for _, width in alts)
+    pictures = await lab.notebook.locator("figure img").evaluate_all(
+        "all => all.map(one => [one.alt, one.naturalWidth])"
+    )
+    for words in ("attempts: p50", "upsert_storage_target: 1 of 1 succeeded", "policy keeps 365 days"):
+        assert [words in alt for alt, _ in pictures].count(True) == 1
+    assert all(width > 0 for _, width in pictures)
     rows = await lab.notebook.locator("table.dataframe tbody tr").all_inner_texts()
-    assert len(rows) == 15  # token, probe; three reads to plan and three to apply; three writes, each read back; event
+    # token, probe; three reads to plan, three to apply; three writes, each read back; a read and a write for the event
+    assert len(rows) == 16
     assert [row.split("\t")[1] for row in rows][:1] == ["connect"]
     assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact
     assert await lab.axe(disable=PANDAS) == []
@@ -271,7 +284,9 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_each_receipt(la
     await lab.screenshot("walk-untrusted")
 
 
-async def test_cancel_by_keyboard_says_what_is_known_and_retry_goes_on(configured: Lab, sandbox: Sandbox) -> None:
+async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
+    configured: Lab, sandbox: Sandbox
+) -> None:
     """The write was on its way, so whether it took effect is not known."""
     lab = configured
     await walk_up_to(lab, WRITES)
@@ -279,15 +294,121 @@ async def test_cancel_by_keyboard_says_what_is_known_and_retry_goes_on(configure
     await run_by_keyboard(lab)
     assert "running" in await said(lab, WRITES, "running")
     assert await card(lab, WRITES).get_by_role("progressbar").is_visible()
+    await arrived(sandbox, 4)
     await lab.tab_to("Cancel")
     await lab.press("Enter")
     assert "what had been sent stays sent" in await said(lab, WRITES, "cancelled")
     assert "Not known: upsert_recording_policy (PUT) got no final answer" in await card(lab, WRITES).inner_text()
-    await lab.tab_to("Retry", back=True)
+    await lab.tab_to("Try again", back=True)
     await lab.press("Enter")
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 5
     assert await lab.errors() == 0
+
+
+async def test_a_click_out_of_order_is_refused_by_the_step(configured: Lab, sandbox: Sandbox) -> None:
+    """Also when the page is made to let it through: the rule is not the button's."""
+    lab = configured
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    run = card(lab, "apply").get_by_role("button", name="Run", exact=True)
+    assert await run.is_disabled()
+    await run.evaluate("button => { button.disabled = false; button.click(); }")
+    alert = card(lab, "apply").get_by_role("alert")
+    await alert.wait_for()
+    assert "“Apply” cannot run yet" in await alert.inner_text()
+    assert "Nothing was changed: the step did not start." in await alert.inner_text()
+    assert sandbox.requests() == []
+    assert await lab.errors() == 0
+
+
+async def test_after_a_restart_finished_cards_come_back_and_nothing_is_written_again(
+    configured: Lab, sandbox: Sandbox
+) -> None:
+    """Restart the kernel, Run All, go on: with what was typed, and with a token that is fetched by itself."""
+    lab = configured
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    bucket = card(lab, "validate_bucket")
+    retention = bucket.get_by_label("Retention (days)")
+    await retention.fill("500")
+    await retention.press("Enter")
+    for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
+        await run_by_keyboard(lab)
+        await said(lab, name, "done")
+    assert len(puts(sandbox)) == 3
+    await lab.restart_kernel()
+    sandbox.control("DELETE", "/requests")
+    await lab.run_all()
+    for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
+        assert "from the record of" in await said(lab, name, "done")
+    assert await bucket.get_by_label("Retention (days)").input_value() == "500"
+    assert await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").is_visible()
+    assert sandbox.requests() == []
+    await lab.screenshot("walk-resumed", of=".jp-NotebookPanel")
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+    await said(lab, WRITES, "done")
+    assert len(puts(sandbox)) == 1
+    assert await lab.errors() == 0
+
+
+async def test_a_kernel_that_dies_in_an_apply_leaves_it_to_be_undone(configured: Lab, sandbox: Sandbox) -> None:
+    """After the restart neither Plan nor Apply is open; the recovery card undoes it, and says what."""
+    lab = configured
+    await walk_up_to(lab, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 60, "times": 1})
+    await run_by_keyboard(lab)
+    await arrived(sandbox, 2)
+    await lab.restart_kernel()
+    sandbox.control("DELETE", "/faults")
+    await lab.run_all()
+    assert "an apply was left unfinished" in await said(lab, "apply", "waiting")
+    for name in ("plan", "apply"):
+        assert await card(lab, name).get_by_role("button", name=RUN).is_disabled()
+    undo = lab.page.get_by_role("heading", name=RECOVERY["rollback"].title, level=3, exact=True)
+    recovery = lab.notebook.locator(OUTPUT).filter(has=undo)
+    await recovery.get_by_role("button", name="Run", exact=True).focus()
+    await lab.press("Enter")
+    await recovery.locator(STATE).get_by_text("Rolled back: the org is as it was before the apply").wait_for()
+    await said(lab, "apply", "ready")
+    assert await card(lab, "apply").get_by_role("button", name="Run", exact=True).is_enabled()
+    assert await lab.errors() == 0
+
+
+async def test_a_reloaded_page_shows_the_cards_and_they_work(configured: Lab) -> None:
+    """The kernel lives on; nothing has to be run again. The notebook was saved, as JupyterLab does by itself."""
+    lab = configured
+    await walk_up_to(lab, "validate_bucket")
+    await lab.save()
+    await lab.reload()
+    await said(lab, "connect", "done")
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+    await said(lab, "validate_bucket", "done")
+    assert await lab.errors() == 0
+
+
+async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> None:
+    """Each link of the table finds its lesson, and what we draw keeps axe's rules."""
+    await lab.open("05_troubleshooting.ipynb")
+    await lab.run_all(within_s=180)
+    assert await lab.errors() == 1  # the text that is refused before it is sent
+    assert "Traceback" not in await lab.notebook.inner_text()
+    alerts = await lab.notebook.get_by_role("alert").all_inner_texts()
+    assert len(alerts) == 9
+    assert all("Cause: " in alert and "Fix: " in alert and "Changes: " in alert for alert in alerts)
+    links = lab.notebook.locator(".jp-MarkdownOutput table a")
+    targets = await links.evaluate_all("all => all.map(one => decodeURIComponent(one.hash.slice(1)))")
+    headings = await lab.notebook.locator("h2").evaluate_all("all => all.map(one => one.id || one.dataset.jupyterId)")
+    assert len(targets) == 9
+    assert set(targets) <= set(headings)
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.set_theme(DARK)
+    assert await lab.axe(disable=PANDAS) == []
+    await lab.notebook.get_by_role("alert").nth(1).scroll_into_view_if_needed()
+    await lab.screenshot("lessons-dark")
 
 
 async def test_a_double_click_applies_once(configured: Lab, sandbox: Sandbox) -> None:
@@ -306,7 +427,7 @@ async def test_a_double_click_applies_once(configured: Lab, sandbox: Sandbox) ->
 
 
 async def test_a_fault_during_apply_then_rollback_seen_then_applied(configured: Lab, sandbox: Sandbox) -> None:
-    """The third change is refused: the card says what failed and that all was undone; Retry applies the same plan."""
+    """The third change is refused: the card says so, and that all was undone; trying again applies the same plan."""
     lab = configured
     await walk_up_to(lab, "apply")
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403, "times": 1})
@@ -322,7 +443,7 @@ async def test_a_fault_during_apply_then_rollback_seen_then_applied(configured: 
         assert words in shown
     await lab.screenshot("walk-rolled-back")
     assert await lab.axe(disable=PANDAS) == []
-    await lab.tab_to("Retry", back=True)
+    await lab.tab_to("Try again", back=True)
     await lab.press("Enter")
     assert "3 changes applied and read back" in await said(lab, "apply", "done")
     assert await lab.errors() == 0

@@ -1,7 +1,9 @@
 """The builder on tiny notebooks: the same twice, strict about what changes, careful with what is there."""
 
+import hashlib
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def test_two_builds_differ_only_in_volatile_outputs(built: tuple[str, str]) -> N
 
 def test_what_is_stored_is_small_and_fixed(built: tuple[str, str]) -> None:
     notebook = json.loads(built[0])
-    assert notebook["metadata"] == build.METADATA
+    assert {name: part for name, part in notebook["metadata"].items() if name != "opslib"} == build.METADATA
     assert [cell["id"] for cell in notebook["cells"]] == ["cell-01", "cell-02", "cell-03", "cell-04"]
     assert [cell.get("execution_count") for cell in notebook["cells"]] == [None, 1, 2, 3]
     assert [cell["metadata"] for cell in notebook["cells"] if cell["metadata"]] == [
@@ -92,6 +94,29 @@ def test_a_volatile_cell_must_keep_its_source_and_its_output_types(built: tuple[
         edited(built[0], lambda cells: cells[VOLATILE]["outputs"].append(more)), built[1]
     )
     assert "cell 3" in build.difference(edited(built[0], lambda cells: cells[VOLATILE].update(source=["1"])), built[1])
+
+
+def test_the_stamp_names_source_and_versions_and_a_check_holds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another source, also one that gives the same outputs, another hash and a missing stamp are refused."""
+    source = write(tmp_path, "# %%\n6 * 7\n")
+    assert build.main([], tmp_path) == 0
+    target = source.with_suffix(".ipynb")
+    notebook = json.loads(target.read_text())
+    stamp = notebook["metadata"]["opslib"]
+    assert stamp["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert (stamp["source"], stamp["versions"]["opslib"]) == ("00_tiny.py", version("opslib"))
+    stamp["versions"]["python"] = "3.99.0"
+    target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    assert build.main(["--check"], tmp_path) == 0
+    source.write_text("# %%\n6 * 7\n# the same, said longer\n".replace("\n# the", "  # the"))
+    assert build.main(["--check"], tmp_path) == 1
+    write(tmp_path, "# %%\n6 * 7\n")
+    del notebook["metadata"]["opslib"]
+    target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    assert build.main(["--check"], tmp_path) == 1
+    assert "source_sha256" in capsys.readouterr().out
 
 
 def test_a_missing_cell_other_metadata_and_another_layout_are_differences(built: tuple[str, str]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.ledger import verify
 from opslib.models import KeyReference
 from opslib.router.journal import unfinished_apply
 from opslib.router.plan import make_plan
 from opslib.router.render import as_html
+from opslib.verify import verify
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, eventually
 from .org import NAME, PATHS, Operator, api_requests, changed, inject, onboarding, operator, seed, state, writes

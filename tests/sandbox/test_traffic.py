@@ -2,7 +2,7 @@
 
 import uuid
 
-from ..world import TARGETS
+from ..world import TARGETS, running
 
 
 def test_every_answer_has_its_own_correlation_id(sandbox, api):
@@ -58,3 +58,16 @@ def test_rate_window_opens_anew(sandbox):
         pass
     sandbox.control("PUT", "/settings", {"rate_limit": 300, "rate_window_s": 60.0})
     assert api("GET", TARGETS).status_code == 200
+
+
+def test_the_same_seed_gives_the_same_correlation_ids():
+    """So that a lesson reads the same each time; without a seed they are new."""
+
+    def ids(*arguments):
+        with running(*arguments) as sandbox:
+            sandbox.http.get(sandbox["datalake_url"] + "/events")
+            answers = [sandbox.http.get(sandbox["api_url"] + "/no") for _ in range(2)]
+            return [answer.headers["ININ-Correlation-Id"] for answer in answers]
+
+    assert ids("--seed", "7") == ids("--seed", "7")
+    assert ids() != ids()

@@ -1,22 +1,25 @@
 """Buckets with planted defects on the sandbox's S3, and the finding of one check about them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pydantic import SecretStr
 
 from opslib.models import AwsKeys, RoleReference
+from opslib.validator.aws import _make_client
 from opslib.validator.bucket import check_bucket
+from opslib.validator.calls import CALLS, actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding
-from opslib.validator.look import CALLS, Wanted
+from opslib.validator.look import Wanted
 from opslib.validator.profiles import Profile, Row, load_profile
 
 from ..world import Sandbox
 
-ACTIONS = sorted({call.action for call in CALLS.values()} - {""})
+ACTIONS = actions_of(CALLS)
+ACCOUNT = "123456789012"
 FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
@@ -37,11 +40,23 @@ def only(*names: str) -> Profile:
     return load_profile("baseline").model_copy(update={"checks": rows})
 
 
-async def finding(sandbox: Sandbox, name: str, bucket: str, *, keys: AwsKeys | None = None, **more: Any) -> Finding:
-    """What one check says about a bucket; `more` is what is wanted of it."""
+async def finding(
+    sandbox: Sandbox,
+    name: str,
+    bucket: str,
+    *,
+    keys: AwsKeys | None = None,
+    most: int | None = None,
+    beside: Sequence[str] = (),
+    **more: Any,
+) -> Finding:
+    """What one check says about a bucket; `more` is what is wanted of it, `most` the profile's maximum in days, and
+    `beside` names the profile's other checks."""
     keys = keys or keys_of(sandbox)
     wanted = Wanted(bucket, more.pop("region", sandbox["region"]), **{"writer": keys, **more})
-    report = await check_bucket(wanted, only(name), keys)
+    profile = only(name, *beside)
+    bounds = profile.retention.model_copy(update={"max_days": most})
+    report = await check_bucket(wanted, profile.model_copy(update={"retention": bounds}), keys)
     (found,) = [one for one in report.findings if one.check == name]
     return found
 
@@ -51,6 +66,7 @@ class Planted:
 
     def __init__(self, sandbox: Sandbox, name: str) -> None:
         self.sandbox, self.name, self.s3 = sandbox, name, sandbox.s3()
+        self.undo: list[Callable[[], object]] = []
 
     @property
     def arn(self) -> str:
@@ -73,7 +89,7 @@ class Planted:
 
     def kms(self, **changes: Any) -> str:
         kms = self.sandbox.s3(service="kms")
-        key = kms.create_key()["KeyMetadata"]["Arn"]
+        key = kms.create_key()["KeyMetadata"]["Arn"].replace("us-east-1", changes.get("region", "us-east-1"))
         if changes.get("disabled"):
             kms.disable_key(KeyId=key.rsplit("/", 1)[1])
         if changes.get("rotates"):
@@ -108,37 +124,55 @@ class Planted:
         self.s3.put_bucket_ownership_controls(Bucket=self.name, OwnershipControls=rules)
 
     def logging(self, target: str) -> None:
+        self.policy_of_logs(target)
         status = {"LoggingEnabled": {"TargetBucket": target, "TargetPrefix": "logs/"}}
-        service = "logging.s3.amazonaws.com"
-        self.sandbox.s3().put_bucket_policy(
-            Bucket=target,
-            Policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": service},
-                            "Action": "s3:PutObject",
-                            "Resource": f"arn:aws:s3:::{target}/*",
-                        }
-                    ],
-                }
-            ),
-        )
         self.s3.put_bucket_logging(Bucket=self.name, BucketLoggingStatus=status)
 
-    def queue(self) -> None:
-        queue = {"QueueArn": "arn:aws:sqs:us-east-1:123456789012:new-recordings", "Events": ["s3:ObjectCreated:*"]}
+    def policy_of_logs(self, target: str) -> None:
+        """moto refuses a log bucket that S3 may not write to, as AWS does."""
+        principal, place = {"Service": "logging.s3.amazonaws.com"}, f"arn:aws:s3:::{target}/*"
+        allow = {"Effect": "Allow", "Principal": principal, "Action": "s3:PutObject", "Resource": place}
+        document = {"Version": "2012-10-17", "Statement": [allow]}
+        self.s3.put_bucket_policy(Bucket=target, Policy=json.dumps(document))
+
+    def events(self) -> None:
+        self.s3.put_bucket_notification_configuration(
+            Bucket=self.name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+
+    def queue(self, event: str = "s3:ObjectCreated:*", prefix: str = "") -> None:
+        queue: dict[str, Any] = {"QueueArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:new-recordings", "Events": [event]}
+        if prefix:
+            queue["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}
         self.s3.put_bucket_notification_configuration(
             Bucket=self.name,
             NotificationConfiguration={"QueueConfigurations": [queue]},
             SkipDestinationValidation=True,
         )
 
-    def replicate(self, to: str) -> None:
+    def answers(self, body: str) -> None:
+        """What S3 says of the bucket from now on, where moto cannot be brought to say it."""
+        headers = {"x-amz-request-id": "FROM-THE-FAULT"}
+        fault = {"method": "GET", "path_regex": f"/{self.name}$", "body": body, "headers": headers}
+        self.sandbox.control("POST", "/faults", fault).raise_for_status()
+
+    def let_the_role_write(self, bucket: str | None = None) -> None:
+        place = f"arn:aws:s3:::{bucket or self.name}/*"
+        allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": place}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        name = self.sandbox["role_arn"].rsplit("/", 1)[1]
+        iam, policy = self.sandbox.s3(service="iam"), {"RoleName": name, "PolicyName": "planted"}
+        iam.put_role_policy(**policy, PolicyDocument=document)
+        self.undo.append(lambda: iam.delete_role_policy(**policy))
+
+    def account_block(self, *off: str) -> None:
+        client = _make_client("s3control", "us-east-1", keys_of(self.sandbox))
+        flags = {flag: flag not in off for flag in FLAGS}
+        client.put_public_access_block(AccountId=ACCOUNT, PublicAccessBlockConfiguration=flags)
+
+    def replicate(self, to: str, status: str = "Enabled") -> None:
         self.versioning("Enabled")
-        rule = {"Status": "Enabled", "Priority": 1, "Destination": {"Bucket": f"arn:aws:s3:::{to}"}}
+        rule = {"Status": status, "Priority": 1, "Destination": {"Bucket": f"arn:aws:s3:::{to}"}}
         configuration = {"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]}
         self.s3.put_bucket_replication(Bucket=self.name, ReplicationConfiguration=configuration)
 
@@ -158,15 +192,38 @@ def tls_only(bucket: str, **changes: Any) -> dict[str, Any]:
 
 @contextmanager
 def planted(sandbox: Sandbox, name: str = "planted-bucket", *, lock: bool = False) -> Iterator[Planted]:
-    """A fresh bucket, gone afterwards; ACLs are on, so that they can be spoiled."""
+    """A fresh bucket, gone afterwards, logs that S3 wrote included; ACLs are on, so that they can be spoiled."""
     s3 = sandbox.s3()
     s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+    bucket = Planted(sandbox, name)
     try:
-        yield Planted(sandbox, name)
+        yield bucket
     finally:
+        for undo in bucket.undo:
+            undo()
+        sandbox.control("DELETE", "/faults")
+        s3.put_bucket_logging(Bucket=name, BucketLoggingStatus={})
+        for log in s3.list_objects_v2(Bucket=name).get("Contents", []):
+            s3.delete_object(Bucket=name, Key=log["Key"])
         s3.delete_bucket(Bucket=name)
 
 
 def role_of(sandbox: Sandbox, external_id: str | None = None) -> RoleReference:
     """The sandbox's role, with its external id or another."""
     return RoleReference(role_arn=sandbox["role_arn"], external_id=external_id or sandbox["external_id"])
+
+
+@contextmanager
+def role(sandbox: Sandbox, trust: dict[str, Any], *allowed: dict[str, Any]) -> Iterator[RoleReference]:
+    """A role with this trust and these permissions, gone afterwards."""
+    iam, name = sandbox.s3(service="iam"), "planted-role"
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    for number, one in enumerate(allowed):
+        document = json.dumps({"Version": "2012-10-17", "Statement": one})
+        iam.put_role_policy(RoleName=name, PolicyName=str(number), PolicyDocument=document)
+    try:
+        yield RoleReference(role_arn=arn, external_id="org-1")
+    finally:
+        for number in range(len(allowed)):
+            iam.delete_role_policy(RoleName=name, PolicyName=str(number))
+        iam.delete_role(RoleName=name)

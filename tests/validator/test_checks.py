@@ -1,82 +1,147 @@
 """Every check against real buckets: one that passes, one that fails, and one that we may not ask about."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 
 from opslib.models import RoleReference
+from opslib.validator.calls import CALLS, actions_of
 from opslib.validator.checks import CHECKS
-from opslib.validator.look import CALLS, Aws
+from opslib.validator.finding import Finding, Word
+from opslib.validator.permissions import trust
 
 from ..world import Sandbox
-from .buckets import ACTIONS, Planted, finding, keys_of, planted, role_of
+from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, planted, role, role_of
 
 Spoil = Callable[[Planted], Any]
 SOON = {"Expiration": {"Days": 30}}
+COLD = {"Transitions": [{"Days": 30, "StorageClass": "DEEP_ARCHIVE"}]}
+COPY_OF_LOGS = (
+    "<ReplicationConfiguration><Role>r</Role><Rule><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter>"
+    "<Destination><Bucket>arn:aws:s3:::copy</Bucket></Destination></Rule></ReplicationConfiguration>"
+)
+BY_DATE = {"Expiration": {"Date": "2099-01-01T00:00:00Z"}}
+ABORT_LOGS = {"Filter": {"Prefix": "logs/"}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
+NO_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
+AS_TEXT = {"StringEquals": {"aws:SecureTransport": "false"}}
+MFA = "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"
 
 
 def nothing(bucket: Planted) -> None:
     """As it was made."""
 
 
-# check, what makes it pass, what makes it fail, and what is wanted of the bucket.
-CASES: list[tuple[str, Spoil, Spoil, dict[str, Any]]] = [
-    ("public-access-block", lambda b: b.block(), lambda b: b.block("BlockPublicPolicy"), {}),
-    ("policy-not-public", nothing, lambda b: b.allow("*"), {}),
-    ("tls-only", lambda b: b.tls_only(), nothing, {}),
-    (
-        "cross-account",
-        lambda b: b.allow({"AWS": "arn:aws:iam::123456789012:root"}),
-        lambda b: b.allow({"AWS": "arn:aws:iam::210987654321:root"}),
-        {},
+@dataclass(frozen=True)
+class Case:
+    """A bucket that passes, one that fails, and the permission without which the check has no answer.
+
+    `wanted` is what is wanted of both buckets, `but` what differs for the one that fails ("role": what Genesys writes
+    with; "actions": all that the key may do). `refused` is the word without the permission, `lock` whether the buckets
+    have Object Lock.
+    """
+
+    good: Spoil
+    bad: Spoil
+    needs: str
+    wanted: dict[str, Any] = field(default_factory=dict)
+    but: dict[str, Any] = field(default_factory=dict)
+    refused: Word = "UNKNOWN"
+    lock: bool = False
+
+
+CASES: dict[str, Case] = {
+    "reachable": Case(nothing, nothing, "s3:ListBucket", but={"region": "eu-west-1"}),
+    "owner": Case(nothing, nothing, "s3:ListBucket", {"owner": ACCOUNT}, {"owner": "999999999999"}),
+    "public-access-block": Case(
+        lambda b: b.block(), lambda b: b.block("BlockPublicPolicy"), "s3:GetBucketPublicAccessBlock"
     ),
-    ("acls-off", lambda b: b.ownership("BucketOwnerEnforced"), lambda b: b.ownership("ObjectWriter"), {}),
-    ("no-public-acl", nothing, lambda b: b.acl("public-read"), {}),
-    ("encryption", lambda b: b.encryption("AES256"), nothing, {}),
-    ("encryption", lambda b: b.kms(), lambda b: b.encryption("AES256"), {"encryption": "aws:kms"}),
-    ("kms-key", lambda b: b.kms(), lambda b: b.kms(disabled=True), {}),
-    ("kms-rotation", lambda b: b.kms(rotates=True), lambda b: b.kms(), {}),
-    ("bucket-key", lambda b: b.kms(bucket_key=True), lambda b: b.kms(), {}),
-    ("retention", nothing, lambda b: b.lifecycle(SOON), {"retention_days": 365}),
-    (
-        "retention",
+    "account-public-access-block": Case(
+        lambda b: b.account_block(),
+        lambda b: b.account_block("RestrictPublicBuckets"),
+        "s3:GetAccountPublicAccessBlock",
+    ),
+    "policy-not-public": Case(lambda b: b.tls_only(), lambda b: b.allow("*"), "s3:GetBucketPolicy"),
+    "tls-only": Case(lambda b: b.tls_only(), nothing, "s3:GetBucketPolicy"),
+    "cross-account": Case(
+        lambda b: b.allow({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}),
+        lambda b: b.allow({"AWS": "arn:aws:iam::210987654321:root"}),
+        "s3:GetBucketPolicy",
+    ),
+    "acls-off": Case(
+        lambda b: b.ownership("BucketOwnerEnforced"),
+        lambda b: b.ownership("ObjectWriter"),
+        "s3:GetBucketOwnershipControls",
+    ),
+    "no-public-acl": Case(nothing, lambda b: b.acl("public-read"), "s3:GetBucketAcl"),
+    "encryption": Case(
+        lambda b: b.kms(), lambda b: b.encryption("AES256"), "s3:GetEncryptionConfiguration", {"encryption": "aws:kms"}
+    ),
+    "kms-key": Case(lambda b: b.kms(), lambda b: b.kms(disabled=True), "kms:DescribeKey"),
+    "kms-rotation": Case(lambda b: b.kms(rotates=True), lambda b: b.kms(), "kms:GetKeyRotationStatus"),
+    "bucket-key": Case(lambda b: b.kms(bucket_key=True), lambda b: b.kms(), "s3:GetEncryptionConfiguration"),
+    "retention": Case(
         lambda b: b.lifecycle({"Expiration": {"Days": 365}}),
-        lambda b: (b.versioning("Enabled"), b.lifecycle({"NoncurrentVersionExpiration": {"NoncurrentDays": 1}})),
+        lambda b: b.lifecycle(SOON),
+        "s3:GetLifecycleConfiguration",
         {"retention_days": 365},
     ),
-    ("versioning", lambda b: b.versioning("Enabled"), lambda b: b.versioning("Suspended"), {}),
-    (
-        "object-lock",
+    "policy-within-target": Case(
+        nothing, nothing, "", {"retention_days": 365, "policy_days": 365}, {"policy_days": 366}
+    ),
+    "retention-bounds": Case(
+        lambda b: b.lifecycle({"Expiration": {"Days": 90}}),
+        nothing,
+        "s3:GetBucketObjectLockConfiguration",
+        {"retention_days": 90, "most": 100},
+    ),
+    "playable": Case(nothing, lambda b: b.lifecycle(COLD), "s3:GetLifecycleConfiguration", {"playable_days": 731}),
+    "versioning": Case(
+        lambda b: b.versioning("Enabled"), lambda b: b.versioning("Suspended"), "s3:GetBucketVersioning"
+    ),
+    "object-lock": Case(
         lambda b: b.lock("COMPLIANCE", 365),
         lambda b: b.lock("COMPLIANCE", 364),
-        {"retention_days": 365, "lock": True},
+        "s3:GetBucketObjectLockConfiguration",
+        {"retention_days": 365},
+        lock=True,
     ),
-]
-WARNINGS: list[tuple[str, Spoil, Spoil, dict[str, Any]]] = [
-    (
-        "playable",
-        nothing,
-        lambda b: b.lifecycle({"Transitions": [{"Days": 30, "StorageClass": "DEEP_ARCHIVE"}]}),
-        {"playable_days": 731},
-    ),
-    ("object-lock", lambda b: b.lock("COMPLIANCE", 1), lambda b: b.lock("GOVERNANCE", 1), {"lock": True}),
-    (
-        "incomplete-uploads",
+    "incomplete-uploads": Case(
         lambda b: b.lifecycle({"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}),
         nothing,
-        {},
+        "s3:GetLifecycleConfiguration",
     ),
-    ("access-logging", lambda b: b.logging(b.sandbox["bucket"]), nothing, {}),
-    ("replication", lambda b: b.replicate(b.sandbox["bucket"]), nothing, {}),
-    ("notifications", lambda b: b.queue(), nothing, {}),
-]
-
-
-def _ids(cases: list[Any]) -> list[str]:
-    return [case[0] for case in cases]
+    "mfa-delete": Case(lambda b: b.answers(MFA), lambda b: b.versioning("Enabled"), "s3:GetBucketVersioning"),
+    "access-logging": Case(lambda b: b.logging("planted-logs"), lambda b: b.logging(b.name), "s3:GetBucketLogging"),
+    "replication": Case(
+        lambda b: b.replicate(b.sandbox["bucket"]),
+        lambda b: b.replicate(b.sandbox["bucket"], "Disabled"),
+        "s3:GetReplicationConfiguration",
+    ),
+    "notifications": Case(lambda b: b.events(), lambda b: b.queue("s3:ObjectRemoved:*"), "s3:GetBucketNotification"),
+    # Here a refusal is the answer.
+    "writer": Case(nothing, nothing, "s3:PutObject", but={"actions": ["s3:ListBucket"]}, refused="FAIL"),
+    # What IAM does not let us read is not checked, with the reason.
+    "writer-role-trust": Case(
+        nothing, nothing, "iam:GetRole", {"role": None}, {"role": "not-yours"}, refused="not_checked"
+    ),
+    "writer-role-permissions": Case(
+        lambda b: b.let_the_role_write(),
+        lambda b: b.let_the_role_write("another-bucket"),
+        "iam:SimulatePrincipalPolicy",
+        {"role": None},
+        refused="not_checked",
+    ),
+    "own-permissions": Case(
+        nothing,
+        nothing,
+        "iam:SimulatePrincipalPolicy",
+        {"beside": ["writer", "access-logging", "account-public-access-block"]},
+        {"actions": [one for one in ACTIONS if one != "s3:PutObject"]},
+        refused="not_checked",
+    ),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -84,207 +149,190 @@ def _s3(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", sandbox["s3_url"])
 
 
-async def _both(sandbox: Sandbox, case: tuple[str, Spoil, Spoil, dict[str, Any]]) -> list[str]:
-    name, good, bad, wanted = case
-    wanted, words = dict(wanted), []
-    lock = wanted.pop("lock", False)
-    policy = sandbox.s3().get_bucket_policy(Bucket=sandbox["bucket"])["Policy"]
-    for prepare in (good, bad):
-        with planted(sandbox, lock=lock) as bucket:
-            prepare(bucket)
-            found = await finding(sandbox, name, bucket.name, **wanted)
-            words.append(found.verdict)
-            assert found.cause
-            assert [one.call for one in found.evidence]
-            assert all(one.request_id and one.status and one.at.endswith("Z") for one in found.evidence)
-    sandbox.s3().put_bucket_policy(Bucket=sandbox["bucket"], Policy=policy)
-    return words
+async def found_of(sandbox: Sandbox, name: str, prepare: Spoil, wanted: dict[str, Any]) -> Finding:
+    """What the check says of a bucket so prepared."""
+    wanted = dict(wanted)
+    if "role" in wanted:
+        wanted["writer"] = role_of(sandbox, wanted.pop("role"))
+    keys = keys_of(sandbox, wanted.pop("actions", None))
+    with planted(sandbox, "planted-logs"), planted(sandbox, lock=CASES[name].lock) as bucket:
+        prepare(bucket)
+        return await finding(sandbox, name, wanted.pop("bucket", bucket.name), keys=keys, **wanted)
 
 
-@pytest.mark.parametrize("case", CASES, ids=_ids(CASES))
-async def test_one_bucket_passes_and_one_fails(sandbox: Sandbox, case: Any) -> None:
+def test_every_check_has_its_three_cases() -> None:
+    """A check without a bucket that passes, one that fails and one that is refused cannot be added."""
+    assert list(CASES) == list(CHECKS)
+    for name, check in CHECKS.items():
+        assert bool(CASES[name].needs) == bool(check.calls)
+        assert CASES[name].needs in ("", *actions_of(check.calls))
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_one_bucket_passes_and_one_fails(sandbox: Sandbox, name: str) -> None:
     """With the answers of a real server, each kept with its request id and time."""
-    assert await _both(sandbox, case) == ["PASS", "FAIL"]
+    case = CASES[name]
+    good = await found_of(sandbox, name, case.good, case.wanted)
+    bad = await found_of(sandbox, name, case.bad, case.wanted | case.but)
+    assert [(one.verdict, bool(one.cause)) for one in (good, bad)] == [("PASS", True), ("FAIL", True)], (good, bad)
+    for one in (good, bad):
+        assert {evidence.call for evidence in one.evidence} <= set(CHECKS[name].calls)
+        assert bool(one.evidence) == bool(CHECKS[name].calls)
+        assert all(each.request_id and each.status and each.at.endswith("Z") for each in one.evidence)
 
 
-@pytest.mark.parametrize("case", WARNINGS, ids=_ids(WARNINGS))
-async def test_one_bucket_passes_and_one_warns(sandbox: Sandbox, case: Any) -> None:
-    """What is worth a look, and wrong for nobody yet."""
-    assert await _both(sandbox, case) == ["PASS", "WARN"]
-
-
-# The permission that each check cannot do without, and what it says instead of an answer.
-NEEDS = {
-    "reachable": "s3:ListBucket",
-    "public-access-block": "s3:GetBucketPublicAccessBlock",
-    "policy-not-public": "s3:GetBucketPolicy",
-    "tls-only": "s3:GetBucketPolicy",
-    "cross-account": "s3:GetBucketPolicy",
-    "acls-off": "s3:GetBucketOwnershipControls",
-    "no-public-acl": "s3:GetBucketAcl",
-    "encryption": "s3:GetEncryptionConfiguration",
-    "kms-key": "kms:DescribeKey",
-    "kms-rotation": "kms:GetKeyRotationStatus",
-    "bucket-key": "s3:GetEncryptionConfiguration",
-    "retention": "s3:GetLifecycleConfiguration",
-    "playable": "s3:GetLifecycleConfiguration",
-    "versioning": "s3:GetBucketVersioning",
-    "object-lock": "s3:GetBucketObjectLockConfiguration",
-    "incomplete-uploads": "s3:GetLifecycleConfiguration",
-    "mfa-delete": "s3:GetBucketVersioning",
-    "access-logging": "s3:GetBucketLogging",
-    "replication": "s3:GetReplicationConfiguration",
-    "notifications": "s3:GetBucketNotification",
-    "owner": "s3:ListBucket",
-}
-# These ask nothing, or have a test of their own below.
-APART = {
-    "policy-within-target",
-    "retention-bounds",
-    "writer",
-    "writer-role-trust",
-    "writer-role-permissions",
-    "own-permissions",
-    "account-public-access-block",
-}
-
-
-@pytest.mark.parametrize("name", NEEDS)
-async def test_a_refused_question_is_unknown_and_names_the_permission(sandbox: Sandbox, name: str) -> None:
-    """Never PASS, never FAIL: all is well with this bucket, but we may not see it."""
-    keys = keys_of(sandbox, [action for action in ACTIONS if action != NEEDS[name]])
-    with planted(sandbox) as bucket:
-        bucket.kms(rotates=True)
-        found = await finding(
-            sandbox, name, bucket.name, keys=keys, retention_days=365, playable_days=9, owner="123456789012"
-        )
-    assert (found.verdict, found.action) == ("UNKNOWN", NEEDS[name])
-    assert NEEDS[name] in found.cause
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.needs])
+async def test_a_refused_question_is_no_answer_and_names_the_permission(sandbox: Sandbox, name: str) -> None:
+    """Neither PASS nor FAIL: something is wrong with this bucket, and we may not see it."""
+    case = CASES[name]
+    actions = [action for action in ACTIONS if action != case.needs]
+    found = await found_of(sandbox, name, case.bad, case.wanted | {"actions": actions})
+    assert (found.verdict, case.needs in found.cause) == (case.refused, True)
     assert found.evidence[-1].status in (400, 403)
+    if case.refused == "UNKNOWN":
+        assert (found.action, found.cli, found.terraform) == (case.needs, "", "")
+        assert f"Allow {case.needs}" in found.fix
 
 
-def test_every_check_is_tried() -> None:
-    """None is left out of the tables, and each has what a reader needs."""
-    assert set(CHECKS) == NEEDS.keys() | APART
-    assert {case[0] for case in CASES + WARNINGS} | APART | {"reachable", "owner", "mfa-delete"} == set(CHECKS)
+def test_every_check_says_how_to_mend() -> None:
+    """In words, as a command and as Terraform (where it is AWS that must change); with why, source and calls."""
+    onboarding = {"policy-within-target", "retention-bounds"}
     for check in CHECKS.values():
-        assert check.why
-        assert check.fix
-        assert check.source
+        assert all((check.title, check.why, check.fix, check.cli, check.source))
+        assert bool(check.terraform) == (check.id not in onboarding)
         assert set(check.calls) <= set(CALLS)
 
 
-async def test_the_region_is_compared_though_botocore_follows_redirects(sandbox: Sandbox) -> None:
-    """S3 answers 200 with the bucket's own region."""
-    found = await finding(sandbox, "reachable", sandbox["bucket"], region="eu-west-1")
-    assert (found.verdict, "us-east-1" in found.cause) == ("FAIL", True)
-    assert (await finding(sandbox, "reachable", sandbox["bucket"])).verdict == "PASS"
-    absent = await finding(sandbox, "reachable", "no-such-bucket-anywhere")
-    assert (absent.verdict, "404" in absent.cause) == ("UNKNOWN", True)
+MORE: list[tuple[str, Spoil, dict[str, Any], Word, str]] = [
+    ("reachable", nothing, {"bucket": "no-such-bucket-anywhere"}, "FAIL", "there is no bucket"),
+    ("owner", nothing, {"bucket": "no-such-bucket-anywhere", "owner": ACCOUNT}, "UNKNOWN", "no such bucket"),
+    ("owner", nothing, {}, "not_checked", "no account id"),
+    ("public-access-block", nothing, {}, "FAIL", "BlockPublicAcls, IgnorePublicAcls"),
+    ("policy-not-public", nothing, {}, "PASS", "no bucket policy"),
+    ("tls-only", lambda b: b.tls_only(Action="s3:Get*"), {}, "FAIL", "s3:PutObject on arn:aws:s3:::planted-bucket"),
+    ("tls-only", lambda b: b.tls_only(Condition=AS_TEXT), {}, "UNKNOWN", "does not document"),
+    ("cross-account", nothing, {}, "PASS", "no account anything"),
+    ("cross-account", lambda b: b.allow("*"), {}, "FAIL", "allowed: *"),
+    ("acls-off", nothing, {}, "FAIL", "not set"),
+    ("no-public-acl", lambda b: b.acl("authenticated-read"), {}, "FAIL", "READ for AuthenticatedUsers"),
+    ("encryption", nothing, {}, "FAIL", "no default"),
+    ("encryption", lambda b: b.encryption("AES256"), {}, "PASS", "AES256"),
+    ("encryption", lambda b: b.encryption("aws:kms:dsse"), {"encryption": "aws:kms"}, "PASS", "aws:kms:dsse"),
+    ("kms-key", lambda b: b.encryption("AES256"), {}, "not_checked", "not encrypt with KMS"),
+    ("kms-key", lambda b: b.encryption("aws:kms"), {}, "WARN", "aws/s3"),
+    ("kms-key", lambda b: b.encryption("aws:kms", NO_KEY), {}, "FAIL", "no such key"),
+    ("kms-key", lambda b: b.kms(region="eu-west-1"), {}, "FAIL", "the key is in eu-west-1"),
+    ("kms-rotation", lambda b: b.encryption("aws:kms", NO_KEY), {}, "UNKNOWN", "no such key"),
+    ("kms-rotation", nothing, {}, "not_checked", "no key of yours"),
+    ("bucket-key", lambda b: b.encryption("aws:kms:dsse"), {}, "not_checked", "SSE-KMS"),
+    ("retention", nothing, {}, "not_checked", "no retention was given"),
+    ("retention", lambda b: b.lifecycle(BY_DATE), {"retention_days": 365}, "WARN", "on 2099-01-01"),
+    ("policy-within-target", nothing, {"retention_days": 365}, "not_checked", "no policy"),
+    ("retention-bounds", nothing, {"retention_days": 365}, "not_checked", "no bounds"),
+    ("retention-bounds", nothing, {"retention_days": 365, "most": 364}, "FAIL", "more than"),
+    ("retention-bounds", nothing, {"retention_days": 90, "most": 100}, "FAIL", "never"),
+    ("playable", nothing, {}, "not_checked", "states no time"),
+    ("playable", lambda b: b.lifecycle(COLD), {"playable_days": 30}, "PASS", "within 30 days"),
+    ("versioning", nothing, {}, "FAIL", "off"),
+    ("object-lock", nothing, {}, "FAIL", "no default"),
+    ("incomplete-uploads", lambda b: b.lifecycle(ABORT_LOGS), {"prefix": "recordings"}, "FAIL", "no rule"),
+    ("access-logging", nothing, {}, "FAIL", "off"),
+    ("replication", nothing, {}, "FAIL", "no replication rule"),
+    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"prefix": "recordings"}, "FAIL", "cover a part"),
+    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"prefix": "logs"}, "PASS", "arn:aws:s3:::copy"),
+    ("notifications", nothing, {}, "FAIL", "no new recording"),
+    ("notifications", lambda b: b.queue(), {}, "PASS", "Queue"),
+    ("notifications", lambda b: b.queue(prefix="logs/"), {"prefix": "recordings"}, "FAIL", "no new recording"),
+    ("writer", nothing, {"writer": None}, "not_checked", "only Genesys"),
+    ("writer-role-trust", nothing, {}, "not_checked", "not write with a role"),
+    ("writer-role-permissions", nothing, {}, "not_checked", "not write with a role"),
+    ("own-permissions", nothing, {}, "not_checked", "nothing that can be simulated"),
+]
 
 
-async def test_mfa_delete_off_is_a_warning(sandbox: Sandbox) -> None:
-    """moto cannot switch it on; AWS's answer says it in one field."""
-    assert (await finding(sandbox, "mfa-delete", sandbox["bucket"])).verdict == "WARN"
-    on = {"Status": "Enabled", "MFADelete": "Enabled"}
-    assert await stubbed(sandbox, "mfa-delete", "get_bucket_versioning", on) == "PASS"
-
-
-async def stubbed(sandbox: Sandbox, name: str, method: str, answer: dict[str, Any], **wanted: Any) -> str:
-    """The verdict on one answer that only AWS gives."""
-    call = next(call for call in CALLS.values() if call.method == method)
-    client = boto3.client(call.service, region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="x")
-    with pytest.MonkeyPatch.context() as patch, Stubber(client) as stub:
-        stub.add_response(method, answer)
-        patch.setattr(Aws, "_client", lambda self, service: client)
-        return (await finding(sandbox, name, sandbox["bucket"], **wanted)).verdict
-
-
-@pytest.mark.parametrize(("off", "word"), [((), "PASS"), (("RestrictPublicBuckets",), "FAIL")])
-async def test_the_accounts_public_access_block(sandbox: Sandbox, off: tuple[str, ...], word: str) -> None:
-    """Its host name has the account in front, which loopback does not resolve: AWS's answer, and no answer."""
-    flags = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-    answer = {"PublicAccessBlockConfiguration": {flag: flag not in off for flag in flags}}
-    name, method = "account-public-access-block", "get_public_access_block"
-    client = boto3.client("s3control", region_name="us-east-1", aws_access_key_id="A", aws_secret_access_key="x")
-    with pytest.MonkeyPatch.context() as patch, Stubber(client) as stub:
-        stub.add_response(method, answer, {"AccountId": "123456789012"})
-        patch.setattr(Aws, "_client", lambda self, service: client)
-        found = await finding(sandbox, name, sandbox["bucket"], owner="123456789012")
-        assert found.verdict == word
-        stub.add_client_error(method, "AccessDenied", http_status_code=403)
-        refused = await finding(sandbox, name, sandbox["bucket"], owner="123456789012")
-    assert (refused.verdict, refused.action) == ("UNKNOWN", "s3:GetAccountPublicAccessBlock")
+@pytest.mark.parametrize(("name", "prepare", "wanted", "word", "says"), MORE)
+async def test_the_other_answers(
+    sandbox: Sandbox, name: str, prepare: Spoil, wanted: dict[str, Any], word: Word, says: str
+) -> None:
+    """What is absent fails; what does not apply or lacks an input is not checked, with the reason, and never passes."""
+    found = await found_of(sandbox, name, prepare, wanted)
+    assert (found.verdict, says in found.cause) == (word, True), found.cause
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("SlowDown", 503), ("301", 301), ("307", 307), ("InternalError", 500), ("403", 403)]
+    ("mode", "days", "word"),
+    [("COMPLIANCE", 365, "PASS"), ("GOVERNANCE", 365, "WARN"), ("COMPLIANCE", 0, "FAIL"), (None, 0, "FAIL")],
 )
-async def test_answers_that_only_aws_gives_are_unknown(sandbox: Sandbox, code: str, status: int) -> None:
-    """Throttling, redirects, a HEAD without a body: nothing is concluded from them."""
-    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="x")
-    with pytest.MonkeyPatch.context() as patch, Stubber(client) as stub:
-        stub.add_client_error("head_bucket", code, http_status_code=status)
-        patch.setattr(Aws, "_client", lambda self, service: client)
-        found = await finding(sandbox, "reachable", sandbox["bucket"])
-    assert (found.verdict, found.evidence[0].status) == ("UNKNOWN", status)
+async def test_what_a_lock_is_worth(sandbox: Sandbox, mode: str | None, days: int, word: str) -> None:
+    """GOVERNANCE can be bypassed; a lock without a default locks nothing, and most buckets have none."""
+    with planted(sandbox, lock=mode is not None) as bucket:
+        if mode:
+            bucket.lock(mode, days)
+        assert (await finding(sandbox, "object-lock", bucket.name, retention_days=365)).verdict == word
 
 
-async def test_no_network_is_unknown(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no error that ends the walk."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    found = await finding(sandbox, "encryption", sandbox["bucket"])
-    assert found.verdict == "UNKNOWN"
-    assert "no answer" in found.cause
+@pytest.mark.parametrize(("days", "word", "says"), [(100, "FAIL", "never"), (101, "FAIL", "nothing can be erased")])
+async def test_a_lock_can_stand_against_a_maximum(sandbox: Sandbox, days: int, word: str, says: str) -> None:
+    """What must be erased on day 100 may not be locked longer."""
+    with planted(sandbox, lock=True) as bucket:
+        bucket.lock("COMPLIANCE", days)
+        found = await finding(sandbox, "retention-bounds", bucket.name, retention_days=90, most=100)
+    assert (found.verdict, says in found.cause) == (word, True)
 
 
-async def test_the_role_that_genesys_assumes(sandbox: Sandbox) -> None:
-    """Trust and permissions are read through IAM; what cannot be read is not checked, with the reason."""
-    bucket = sandbox["bucket"]
-    trust, may = "writer-role-trust", "writer-role-permissions"
-    good = role_of(sandbox)
-    assert (await finding(sandbox, trust, bucket, writer=good)).verdict == "PASS"
-    assert (await finding(sandbox, may, bucket, writer=good)).verdict == "PASS"
-    assert (await finding(sandbox, may, "another-bucket", writer=good)).verdict == "FAIL"
-    other_id = await finding(sandbox, trust, bucket, writer=role_of(sandbox, "not-yours"))
-    assert (other_id.verdict, "external id" in other_id.cause) == ("FAIL", True)
-    absent = RoleReference(role_arn="arn:aws:iam::123456789012:role/none", external_id="e-1")
-    assert (await finding(sandbox, trust, bucket, writer=absent)).verdict == "FAIL"
-    for name, action in ((trust, "iam:GetRole"), (may, "iam:SimulatePrincipalPolicy")):
-        keys = keys_of(sandbox, [one for one in ACTIONS if one != action])
-        found = await finding(sandbox, name, bucket, keys=keys, writer=good)
-        assert (found.verdict, action in found.cause) == ("not_checked", True)
-        assert (await finding(sandbox, name, bucket)).verdict == "not_checked"  # a key pair is no role
+NONCURRENT = {"NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
 
 
-async def test_our_own_permissions_are_predicted(sandbox: Sandbox) -> None:
-    """Those missing are named; where IAM does not let us ask, that is said."""
-    assert (await finding(sandbox, "own-permissions", sandbox["bucket"])).verdict == "PASS"
-    fewer = keys_of(sandbox, [one for one in ACTIONS if one != "s3:GetBucketLogging"])
-    found = await finding(sandbox, "own-permissions", sandbox["bucket"], keys=fewer)
-    assert (found.verdict, found.cause) == ("FAIL", "not allowed: s3:GetBucketLogging")
-    blind = keys_of(sandbox, [one for one in ACTIONS if one != "iam:SimulatePrincipalPolicy"])
-    assert (await finding(sandbox, "own-permissions", sandbox["bucket"], keys=blind)).verdict == "not_checked"
+@pytest.mark.parametrize(("lock", "word"), [(None, "FAIL"), (364, "FAIL"), (365, "PASS")])
+async def test_a_lock_saves_earlier_versions(sandbox: Sandbox, lock: int | None, word: str) -> None:
+    """A rule for earlier versions removes none that is locked; without a lock that lasts, they are lost early."""
+    with planted(sandbox, lock=lock is not None) as bucket:
+        bucket.versioning("Enabled")
+        bucket.lifecycle(NONCURRENT)
+        if lock:
+            bucket.lock("COMPLIANCE", lock)
+        assert (await finding(sandbox, "retention", bucket.name, retention_days=365)).verdict == word
+
+
+GENESYS = trust("org-1")["Statement"][0]
+ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "word"),
+    ("statements", "word", "says"),
     [
-        ("policy-within-target", {"retention_days": 365, "policy_days": 365}, "PASS"),
-        ("policy-within-target", {"retention_days": 365, "policy_days": 366}, "FAIL"),
-        ("policy-within-target", {"retention_days": 365}, "not_checked"),
-        ("retention", {}, "not_checked"),
-        ("retention-bounds", {"retention_days": 365}, "not_checked"),
-        ("owner", {}, "not_checked"),
-        ("owner", {"owner": "123456789012"}, "PASS"),
-        ("kms-key", {}, "not_checked"),
-        ("playable", {}, "not_checked"),
-        ("writer", {"writer": None}, "not_checked"),
+        ([GENESYS], "PASS", "external id org-1"),
+        ([GENESYS | {"Action": "sts:*"}], "PASS", "external id org-1"),
+        ([GENESYS | {"Condition": {}}], "FAIL", "without your external id"),
+        ([GENESYS | {"Condition": {"StringLike": {"sts:ExternalId": "*"}}}], "FAIL", "without your external id"),
+        ([GENESYS | {"Condition": {"StringEquals": {"sts:ExternalId": ["org-1", "org-2"]}}}], "FAIL", "without your"),
+        ([GENESYS, ROOT], "FAIL", "without your external id"),
+        ([GENESYS | {"Action": "sts:TagSession"}], "FAIL", "does not let Genesys"),
+        ([GENESYS | {"Principal": {"AWS": "arn:aws:iam::210987654321:root"}}], "FAIL", "does not let Genesys"),
+        ([GENESYS | {"Effect": "Deny"}], "FAIL", "does not let Genesys"),
     ],
 )
-async def test_what_does_not_apply_is_not_checked(
-    sandbox: Sandbox, name: str, wanted: dict[str, Any], word: str
-) -> None:
-    """With the reason; never PASS."""
-    assert (await finding(sandbox, name, sandbox["bucket"], **wanted)).verdict == word
+async def test_whom_a_role_trusts(sandbox: Sandbox, statements: list[Any], word: str, says: str) -> None:
+    """Genesys's account and nobody else, with just this external id."""
+    with role(sandbox, {"Version": "2012-10-17", "Statement": statements}) as writer:
+        found = await finding(sandbox, "writer-role-trust", sandbox["bucket"], writer=writer)
+    assert (found.verdict, says in found.cause) == (word, True), found.cause
+
+
+async def test_a_role_that_is_not_there_or_not_ours(sandbox: Sandbox) -> None:
+    """The first is wrong; about the second, IAM cannot be asked."""
+    for account, word in ((ACCOUNT, "FAIL"), ("210987654321", "not_checked")):
+        writer = RoleReference(role_arn=f"arn:aws:iam::{account}:role/none", external_id="e-1")
+        assert (await finding(sandbox, "writer-role-trust", sandbox["bucket"], writer=writer)).verdict == word
+
+
+async def test_a_role_needs_the_buckets_key_too(sandbox: Sandbox) -> None:
+    """With KMS, a role that may write objects but not use the key writes nothing."""
+    with planted(sandbox) as bucket:
+        key = bucket.kms()
+        write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"{bucket.arn}/*"}
+        use = {"Effect": "Allow", "Action": "kms:GenerateDataKey", "Resource": key}
+        for allowed, word in (([write], "FAIL"), ([write, use], "PASS")):
+            with role(sandbox, trust("org-1"), *allowed) as writer:
+                found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer)
+            assert found.verdict == word, found.cause

@@ -16,10 +16,11 @@ from opslib.validator.coherence import (
     parse_rules,
     removal_day,
     too_early,
+    too_early_later,
 )
 
 TODAY = date(2026, 11, 24)
-PREFIX = "recordings/voice"
+FOLDER = "recordings/voice/"
 EXPIRES = {"Expiration": {"Days": 30}}
 
 
@@ -28,7 +29,7 @@ def rule(**parts: Any) -> dict[str, Any]:
 
 
 def found(*rules: dict[str, Any], versioning: Versioning = "Off") -> list[tuple[str, int, str]]:
-    seen = losses(parse_rules({"Rules": list(rules)}), PREFIX, versioning, TODAY)
+    seen = losses(parse_rules({"Rules": list(rules)}), FOLDER, versioning, TODAY)
     return [(loss.kind, loss.day, loss.part) for loss in seen]
 
 
@@ -48,9 +49,9 @@ CASES: list[tuple[str, list[dict[str, Any]], Versioning, list[tuple[str, int, st
     ),
     (
         "a folder below",
-        [rule(Filter={"Prefix": f"{PREFIX}/2025/"}, **EXPIRES)],
+        [rule(Filter={"Prefix": f"{FOLDER}2025/"}, **EXPIRES)],
         "Off",
-        [("deleted", 30, f"below {PREFIX}/2025/")],
+        [("deleted", 30, f"below {FOLDER}2025/")],
     ),
     (
         "tags and sizes cover a part",
@@ -81,7 +82,65 @@ CASES: list[tuple[str, list[dict[str, Any]], Versioning, list[tuple[str, int, st
         "Off",
         [("deleted", 0, "")],
     ),
-    ("a date in the future", [rule(Expiration={"Date": "2027-01-01T00:00:00Z"})], "Off", [("deleted", 1, "")]),
+    ("a date in the future", [rule(Expiration={"Date": "2027-01-01T00:00:00Z"})], "Off", [("deleted", 38, "")]),
+    (
+        "a date as boto3 parses it",
+        [rule(Expiration={"Date": "2027-01-01 00:00:00+00:00"})],
+        "Off",
+        [("deleted", 38, "")],
+    ),
+    ("a date today", [rule(Expiration={"Date": "2026-11-24T00:00:00Z"})], "Off", [("deleted", 0, "")]),
+    ("a folder whose name goes on", [rule(Filter={"Prefix": "recordings/voice-old/"}, **EXPIRES)], "Off", []),
+    (
+        "a prefix that ends within the folder's name",
+        [rule(Filter={"Prefix": "recordings/vo"}, **EXPIRES)],
+        "Off",
+        [("deleted", 30, "")],
+    ),
+    ("no filter at all", [{"ID": "r", "Status": "Enabled", **EXPIRES}], "Off", [("deleted", 30, "")]),
+    (
+        "a prefix and a size",
+        [rule(Filter={"And": {"Prefix": "recordings/", "ObjectSizeLessThan": 5}}, **EXPIRES)],
+        "Off",
+        [("deleted", 30, "smaller than 5 bytes")],
+    ),
+    (
+        "And in another folder",
+        [rule(Filter={"And": {"Prefix": "logs/", "ObjectSizeLessThan": 5}}, **EXPIRES)],
+        "Off",
+        [],
+    ),
+    (
+        "some versions are kept",
+        [rule(NoncurrentVersionExpiration={"NoncurrentDays": 7, "NewerNoncurrentVersions": 3})],
+        "Enabled",
+        [("noncurrent deleted", 7, "with more than 3 earlier versions")],
+    ),
+    (
+        "suspended versions, earlier ones",
+        [rule(NoncurrentVersionExpiration={"NoncurrentDays": 7})],
+        "Suspended",
+        [("noncurrent deleted", 7, "")],
+    ),
+    (
+        "an archive by date",
+        [rule(Transitions=[{"Date": "2027-01-01T00:00:00Z", "StorageClass": "GLACIER"}])],
+        "Off",
+        [("archived", 38, "")],
+    ),
+    ("an archive at once", [rule(Transitions=[{"StorageClass": "GLACIER"}])], "Off", [("archived", 0, "")]),
+    (
+        "two archives",
+        [rule(Transitions=[{"Days": 9, "StorageClass": "GLACIER"}, {"Days": 90, "StorageClass": "DEEP_ARCHIVE"}])],
+        "Off",
+        [("archived", 9, ""), ("archived", 90, "")],
+    ),
+    (
+        "archives of earlier versions are not played",
+        [rule(NoncurrentVersionTransitions=[{"NoncurrentDays": 1, "StorageClass": "GLACIER"}])],
+        "Enabled",
+        [],
+    ),
     (
         "old versions",
         [rule(NoncurrentVersionExpiration={"NoncurrentDays": 7})],
@@ -117,7 +176,7 @@ def test_what_happens_to_a_recording(
 @pytest.mark.parametrize(("days", "early"), [(29, False), (30, False), (31, True)])
 def test_the_day_itself_is_enough(days: int, early: bool) -> None:
     """S3 removes after the day has passed, at the next midnight."""
-    assert bool(too_early(losses(parse_rules({"Rules": [rule(**EXPIRES)]}), PREFIX, "Off", TODAY), days)) is early
+    assert bool(too_early(losses(parse_rules({"Rules": [rule(**EXPIRES)]}), FOLDER, "Off", TODAY), days, None)) is early
 
 
 def test_an_archive_is_no_loss() -> None:
@@ -125,7 +184,7 @@ def test_an_archive_is_no_loss() -> None:
     seen = losses(
         parse_rules({"Rules": [rule(Transitions=[{"Days": 9, "StorageClass": "GLACIER"}])]}), "", "Off", TODAY
     )
-    assert too_early(seen, 365) == []
+    assert too_early(seen, 365, None) == []
     assert [loss.day for loss in archived_early(seen, 10)] == [9]
     assert archived_early(seen, 9) == []
     assert "day 9" in seen[0].words()
@@ -143,7 +202,7 @@ def test_an_archive_is_no_loss() -> None:
                     "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 9}},
                 }
             },
-            Lock("COMPLIANCE", 9),
+            Lock("COMPLIANCE", 9, 9),
         ),
         (
             {
@@ -152,12 +211,12 @@ def test_an_archive_is_no_loss() -> None:
                     "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 3}},
                 }
             },
-            Lock("GOVERNANCE", 1095),
+            Lock("GOVERNANCE", 1095, 1096),
         ),
     ],
 )
 def test_the_default_lock(answer: Any, lock: Lock | None) -> None:
-    """A year is read as 365 days: fewer than three calendar years may have, so it never claims too much."""
+    """Three years have 1095 days at least, and 1096 as calendar years."""
     assert parse_lock(answer) == lock
 
 
@@ -178,8 +237,41 @@ NONCURRENT = {"NoncurrentVersionExpiration": {"NoncurrentDays": 10}}
 )
 def test_when_the_bytes_are_gone(rules: Any, versioning: Versioning, lock: Lock | None, day: int | None) -> None:
     """Of a recording that nobody touches."""
-    seen = losses(parse_rules({"Rules": rules}), PREFIX, versioning, TODAY)
-    assert removal_day(seen, lock, versioning) == day
+    seen = losses(parse_rules({"Rules": rules}), FOLDER, versioning, TODAY)
+    assert removal_day(seen, lock) == day
+
+
+def test_rules_for_different_folders_do_not_add_up() -> None:
+    """What one hides, only a rule for the same recordings removes."""
+    hides, removes = (
+        rule(Filter={"Prefix": f"{FOLDER}a/"}, **EXPIRES),
+        rule(Filter={"Prefix": f"{FOLDER}b/"}, **NONCURRENT),
+    )
+    assert removal_day(losses(parse_rules({"Rules": [hides, removes]}), FOLDER, "Enabled", TODAY), None) is None
+
+
+@pytest.mark.parametrize(
+    ("lock", "early"),
+    [
+        (None, ["noncurrent deleted", "hidden"]),
+        (Lock(), ["noncurrent deleted", "hidden"]),
+        (Lock("COMPLIANCE", 364, 364), ["noncurrent deleted", "hidden"]),
+        (Lock("COMPLIANCE", 365, 365), ["hidden"]),
+        (Lock("GOVERNANCE", 365, 365), ["hidden"]),
+    ],
+)
+def test_a_lock_keeps_bytes_and_not_what_is_seen(lock: Lock | None, early: list[str]) -> None:
+    """No rule removes a locked version, in neither mode; a delete marker is placed all the same."""
+    seen = losses(parse_rules({"Rules": [rule(**EXPIRES, **NONCURRENT)]}), FOLDER, "Enabled", TODAY)
+    assert [loss.kind for loss in too_early(seen, 365, lock)] == early
+
+
+def test_a_date_beyond_the_retention_is_early_for_what_is_made_later() -> None:
+    """Today's recordings have their time; those made the day before the date do not."""
+    seen = losses(parse_rules({"Rules": [rule(Expiration={"Date": "2099-01-01T00:00:00Z"})]}), FOLDER, "Off", TODAY)
+    assert too_early(seen, 365, None) == []
+    assert [loss.on for loss in too_early_later(seen, 365)] == ["2099-01-01"]
+    assert "every recording made until then, on 2099-01-01" in seen[0].words()
 
 
 @given(
@@ -194,6 +286,6 @@ def test_more_rules_never_keep_recordings_longer(rules: list[tuple[int, bool, st
     ]
 
     def fit(some: list[dict[str, Any]]) -> bool:
-        return not too_early(losses(parse_rules({"Rules": some}), PREFIX, "Off", TODAY), days)
+        return not too_early(losses(parse_rules({"Rules": some}), FOLDER, "Off", TODAY), days, None)
 
     assert fit(made) == all(fit([one]) for one in made)

@@ -152,7 +152,7 @@ async def test_answers_that_only_aws_gives(
     s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="x")
     with Stubber(s3) as stub:
         stub.add_client_error("head_bucket", code, http_status_code=status, response_meta={"HTTPHeaders": headers})
-        monkeypatch.setattr(Aws, "_client", lambda self, service: s3)
+        monkeypatch.setattr(Aws, "_client", lambda self, service, region: s3)
         with pytest.raises(error):
             await _validator(sandbox).validate_bucket_and_encryption(sandbox["bucket"])
 

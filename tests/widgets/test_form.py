@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import ipywidgets as w
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from opslib.errors import InvalidInput
 from opslib.models import RoleReference
@@ -24,7 +24,7 @@ POLICY, WEBHOOK = "plan.Retention policy", "plan.Data-lake webhook"
 def form(cards: WalkCards, name: str) -> Form[Any]:
     """The form on a card; of several, the one named after the dot."""
     name, _, section = name.partition(".")
-    panel = cards[name]._form
+    panel = cards[name].form
     if section:
         assert isinstance(panel, Sections)
         panel = panel.panels[section]
@@ -102,7 +102,7 @@ async def test_a_valid_value_reaches_the_walk(cards: WalkCards, walk: Walk) -> N
     assert walk.onboarding.target.bucket == "another-bucket"
     assert walk.onboarding.policy.recording_types == ("voice", "screen")
     assert walk.onboarding.webhook.url == "https://lake.example.com/in"
-    assert ("Retention policy: Recording types", "voice, screen") in cards["plan"]._form.rows()
+    assert ("Retention policy: Recording types", "voice, screen") in cards["plan"].form.rows()
 
 
 async def test_what_does_not_fit_together_is_said_where_it_was_typed(cards: WalkCards, walk: Walk) -> None:
@@ -174,6 +174,27 @@ async def test_a_typed_secret_is_used(cards: WalkCards, walk: Walk, sandbox: San
     browser_sets(field, value=sandbox["client_secret"])
     assert field.value == ""
     assert (await cards["connect"].click()).state == "done"
+
+
+async def test_a_secret_from_the_keyring_is_used_and_said(
+    cards: WalkCards, walk: Walk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the client that is typed; cleared, it comes back, for that is what the keyring says."""
+    known = {sandbox["client_id"]: SecretStr(sandbox["client_secret"])}
+    for module in ("settings", "widgets.walk_forms"):
+        monkeypatch.setattr(f"opslib.{module}.kept_secret", known.get)
+    monkeypatch.delenv("OPSLIB_CLIENT_SECRET")
+    connection = form(cards, "connect")
+    secret = connection.controls["client_secret"]
+    fill(connection.controls["client_id"], "another-client")
+    secret.field.clear()
+    assert "no value is set" in beside(secret)
+    fill(connection.controls["client_id"], sandbox["client_id"])
+    assert "a value is set (from the keyring)" in beside(secret)
+    assert (await cards["connect"].click()).state == "done"
+    secret.field.clear()
+    assert "a value is set (from the keyring)" in beside(secret)
+    assert sandbox["client_secret"] not in cards["connect"].receipt()
 
 
 async def test_the_form_says_where_the_aws_key_was_found(

@@ -107,7 +107,7 @@ def test_papermill_walks_through_by_parameter(built: str, source: Path, tmp_path
 def test_nbval_compares_the_receipts(built: str, tmp_path: Path) -> None:
     """Green on what was built; red, in that cell only, when a receipt was changed."""
     (tmp_path / "good.ipynb").write_text(built)
-    (tmp_path / "changed.ipynb").write_text(built.replace("encrypts with AES256", "encrypts with nothing"))
+    (tmp_path / "changed.ipynb").write_text(built.replace("the default is AES256", "the default is nothing"))
     command = ("pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-rf")
     said = run(tmp_path, *command, str(tmp_path), status=1, OPSLIB_AUTO_RUN="1")
     assert "1 failed, 17 passed" in said

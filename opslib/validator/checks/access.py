@@ -1,6 +1,11 @@
 """Whether the bucket is the one we mean, and who can reach it."""
 
-from opslib.validator.bucket_policy import accounts_allowed, plain_http, public_grants
+from collections.abc import Mapping
+from typing import Any
+
+from opslib.models import RoleReference
+from opslib.validator.aws import Unanswered
+from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
 from opslib.validator.look import Look
 
@@ -9,12 +14,40 @@ _PUBLIC = (
     "http://acs.amazonaws.com/groups/global/AllUsers",
     "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
 )
-_CLI_BLOCK = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true"
+_CLI_BLOCK = ",".join(f"{flag}=true" for flag in _FLAGS)
 _TF_BLOCK = """\
   block_public_acls       = true
   ignore_public_acls      = true
   block_public_policy     = true
   restrict_public_buckets = true
+}"""
+# put-bucket-policy replaces the whole policy, so the fixes say what to merge.
+_CLI_TLS = """\
+aws s3api put-bucket-policy --bucket BUCKET --policy '{"Version":"2012-10-17","Statement":[{"Sid":"TlsOnly",\
+"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["ARN","ARN/*"],\
+"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}'"""
+_TF_TLS = """\
+data "aws_iam_policy_document" "recordings" {
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = ["ARN", "ARN/*"]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "recordings" {
+  bucket = "BUCKET"
+  policy = data.aws_iam_policy_document.recordings.json
 }"""
 
 
@@ -24,13 +57,23 @@ _TF_BLOCK = """\
     "critical",
     why="Genesys writes to the region that the target names. Elsewhere it gets nothing, or breaks residency rules.",
     calls=("HeadBucket",),
-    fix="Correct the bucket's name or region in the target.",
-    cli="aws s3api head-bucket --bucket BUCKET --region REGION",
+    fix="Correct the bucket's name or region in the target, or make the bucket.",
+    cli="aws s3api create-bucket --bucket BUCKET --region REGION "
+    "--create-bucket-configuration LocationConstraint=REGION  # without the last option in us-east-1",
+    terraform='resource "aws_s3_bucket" "recordings" {\n  bucket = "BUCKET"\n}',
     source="Amazon S3 API, HeadBucket",
 )
 async def reachable(look: Look) -> Outcome:
-    """botocore follows a redirect to another region without a word; only BucketRegion tells."""
-    head = await look.bucket("HeadBucket") or {}
+    """botocore follows a redirect to another region without a word; only BucketRegion tells. A refusal may tell it,
+    too, and a 404 is an answer."""
+    try:
+        head = await look.bucket("HeadBucket")
+    except Unanswered as refused:
+        if refused.region in (None, look.wanted.region):
+            raise
+        return failed(f"the bucket is in {refused.region}, and the target says {look.wanted.region}")
+    if head is None:
+        return failed(f"there is no bucket {look.wanted.bucket}")
     actual = head.get("BucketRegion")
     if actual is None:
         return unknown("S3 answers, and does not say in which region the bucket is")
@@ -45,15 +88,24 @@ async def reachable(look: Look) -> Outcome:
     "high",
     why="A bucket of the same name in somebody else's account would receive the recordings.",
     calls=("HeadBucket",),
-    fix="State the account's id, and make sure that the bucket is in it.",
+    fix="Use a bucket of your own account, or state the right account.",
     cli="aws s3api head-bucket --bucket BUCKET --expected-bucket-owner ACCOUNT",
+    terraform='provider "aws" {\n  region              = "REGION"\n  allowed_account_ids = ["ACCOUNT"]\n}',
     source="Amazon S3 User Guide, verifying bucket ownership",
 )
 async def owner(look: Look) -> Outcome:
-    """With ExpectedBucketOwner, S3 refuses every call about a bucket of another account."""
+    """With ExpectedBucketOwner, S3 refuses every call about a bucket of another account, as it refuses those that lack
+    a permission; so ask again without."""
     if not look.wanted.owner:
         return not_checked("no account id was given to compare with")
-    await look.bucket("HeadBucket")
+    try:
+        head = await look.bucket("HeadBucket")
+    except Unanswered as refused:
+        if not refused.action or await look.ask("HeadBucket", Bucket=look.wanted.bucket) is None:
+            raise
+        return failed(f"S3 answers about it, but not as a bucket of account {look.wanted.owner}")
+    if head is None:
+        return unknown("there is no such bucket")
     return passed(f"S3 confirms account {look.wanted.owner}")
 
 
@@ -65,7 +117,8 @@ async def owner(look: Look) -> Outcome:
     calls=("GetPublicAccessBlock",),
     fix="Switch on all four settings of Block Public Access.",
     cli=f"aws s3api put-public-access-block --bucket BUCKET --public-access-block-configuration {_CLI_BLOCK}",
-    terraform='resource "aws_s3_bucket_public_access_block" "recordings" {\n  bucket = "BUCKET"\n' + _TF_BLOCK,
+    terraform='resource "aws_s3_bucket_public_access_block" "recordings" {\n'
+    '  bucket                  = "BUCKET"\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
 )
 async def public_access_block(look: Look) -> Outcome:
@@ -79,10 +132,10 @@ async def public_access_block(look: Look) -> Outcome:
     "high",
     why="The account's settings hold for every bucket, also for one whose own settings somebody removes.",
     calls=("GetCallerIdentity", "GetAccountPublicAccessBlock"),
-    fix="Switch on Block Public Access for the account.",
+    fix="Switch on Block Public Access for the account. It holds for all its buckets.",
     cli=f"aws s3control put-public-access-block --account-id ACCOUNT --public-access-block-configuration {_CLI_BLOCK}",
     terraform='resource "aws_s3_account_public_access_block" "account" {\n' + _TF_BLOCK,
-    source="AWS Foundational Security Best Practices S3.1",
+    source="AWS Foundational Security Best Practices S3.1; CIS AWS 3.1.4",
 )
 async def account_public_access_block(look: Look) -> Outcome:
     """Of the bucket's account where it is known, else of the account that asks."""
@@ -96,9 +149,11 @@ async def account_public_access_block(look: Look) -> Outcome:
     "critical",
     why="A public policy gives recordings to anybody who knows the bucket's name.",
     calls=("GetBucketPolicy", "GetBucketPolicyStatus"),
-    fix="Remove the statements named, or limit them to known accounts.",
-    cli="aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text",
-    source="Amazon S3 User Guide, the meaning of public; FSBP S3.2",
+    fix="Remove the statements named, or limit them to known accounts. The command replaces the whole policy: keep in "
+    "it what you need.",
+    cli=_CLI_TLS,
+    terraform=_TF_TLS,
+    source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
 )
 async def policy_not_public(look: Look) -> Outcome:
     """Both S3's own judgement and ours must find nothing."""
@@ -108,9 +163,10 @@ async def policy_not_public(look: Look) -> Outcome:
     if grants := public_grants(found["Policy"]):
         return failed(f"anybody is allowed something by {', '.join(grants)}")
     status = await look.bucket("GetBucketPolicyStatus") or {}
-    if status.get("PolicyStatus", {}).get("IsPublic"):
-        return failed("S3 says that the policy is public")
-    return passed("no statement is open to everybody, and S3 says that the policy is not public")
+    public = status.get("PolicyStatus", {}).get("IsPublic")
+    if public is None:
+        return unknown("S3 does not say whether the policy is public")
+    return failed("S3 says that the policy is public") if public else passed("S3 says so, and no statement is open")
 
 
 @check(
@@ -119,26 +175,12 @@ async def policy_not_public(look: Look) -> Outcome:
     "high",
     why="A recording sent without TLS can be read on the way. The policy must refuse it to everybody, for everything.",
     calls=("GetBucketPolicy",),
-    fix="Add a statement that denies every action to everybody when aws:SecureTransport is false.",
-    cli="aws s3api put-bucket-policy --bucket BUCKET --policy file://tls-only.json",
-    terraform="""\
-data "aws_iam_policy_document" "tls_only" {
-  statement {
-    effect    = "Deny"
-    actions   = ["s3:*"]
-    resources = ["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"]
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}""",
-    source="FSBP S3.5; HIPAA 164.312(e)(1); CIS AWS 3.1.1",
+    fix="Add a statement that denies every action to everybody when aws:SecureTransport is false. The command replaces "
+    "the whole policy: add the statements that you have.",
+    cli=_CLI_TLS,
+    terraform=_TF_TLS,
+    source="AWS Foundational Security Best Practices S3.5; CIS AWS 3.1.1; Prowler maps HIPAA 164.312(e)(1), "
+    "PCI DSS 4.2.1 and GDPR Article 32 to it",
 )
 async def tls_only(look: Look) -> Outcome:
     """All principals, all actions, the bucket and its objects, no further condition."""
@@ -157,19 +199,22 @@ async def tls_only(look: Look) -> Outcome:
     "medium",
     why="Another account could read or delete recordings under rules that are not yours.",
     calls=("GetBucketPolicy", "GetCallerIdentity"),
-    fix="Remove the accounts that do not belong there.",
-    cli="aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text",
-    source="FSBP S3.6; PCI DSS 7.2.1",
+    fix="Remove those that do not belong there. The command replaces the whole policy: keep in it what you need.",
+    cli=_CLI_TLS,
+    terraform=_TF_TLS,
+    source="AWS Foundational Security Best Practices S3.6; Prowler maps PCI DSS 7.2.1 to it",
 )
 async def cross_account(look: Look) -> Outcome:
-    """Every account in an Allow statement must be the owner's."""
+    """Whoever is allowed something must be of the owner's account, or of the account of Genesys's role."""
     found = await look.bucket("GetBucketPolicy")
-    accounts = accounts_allowed(found["Policy"]) if found else set()
-    if not accounts:
+    parties = allowed_parties(found["Policy"]) if found else set()
+    if not parties:
         return passed("the bucket policy allows no account anything")
     own = look.wanted.owner or (await look.ask("GetCallerIdentity") or {}).get("Account", "")
-    others = sorted(accounts - {own})
-    return failed(f"allowed: {', '.join(others)}") if others else passed(f"only the own account, {own}, is allowed")
+    role = look.wanted.writer
+    expected = {own, role.role_arn.split(":")[4] if isinstance(role, RoleReference) else own}
+    others = sorted(parties - expected)
+    return failed(f"allowed: {', '.join(others)}") if others else passed(f"only account {own} is allowed")
 
 
 @check(
@@ -188,7 +233,7 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
     object_ownership = "BucketOwnerEnforced"
   }
 }""",
-    source="FSBP S3.12",
+    source="AWS Foundational Security Best Practices S3.12",
 )
 async def acls_off(look: Look) -> Outcome:
     """BucketOwnerEnforced."""
@@ -206,22 +251,31 @@ async def acls_off(look: Look) -> Outcome:
     "critical",
     why="A grant to everybody in the bucket's ACL opens recordings to anybody.",
     calls=("GetBucketAcl",),
-    fix="Remove the grants to AllUsers and AuthenticatedUsers.",
+    fix="Remove the grants to AllUsers and AuthenticatedUsers; better still, switch ACLs off.",
     cli="aws s3api put-bucket-acl --bucket BUCKET --acl private",
-    source="FSBP S3.2, S3.3",
+    terraform="""\
+resource "aws_s3_bucket_ownership_controls" "recordings" {
+  bucket = "BUCKET"
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}""",
+    source="AWS Foundational Security Best Practices S3.2, S3.3",
 )
 async def no_public_acl(look: Look) -> Outcome:
     """Neither AllUsers nor AuthenticatedUsers (which is everybody with any AWS account)."""
-    found = await look.bucket("GetBucketAcl") or {}
+    found = await look.bucket("GetBucketAcl")
+    if found is None or "Grants" not in found:
+        return unknown("S3 does not say whom the ACL names")
     public = [
         f"{grant['Permission']} for {grant['Grantee']['URI'].rsplit('/', 1)[1]}"
-        for grant in found.get("Grants", [])
+        for grant in found["Grants"]
         if grant.get("Grantee", {}).get("URI") in _PUBLIC
     ]
     return failed(f"the ACL grants {', '.join(public)}") if public else passed("the ACL names nobody of the public")
 
 
-def _flags(found: "object") -> Outcome:
-    configuration = found.get("PublicAccessBlockConfiguration", {}) if isinstance(found, dict) else {}
+def _flags(found: Mapping[str, Any] | None) -> Outcome:
+    configuration = (found or {}).get("PublicAccessBlockConfiguration", {})
     off = [flag for flag in _FLAGS if configuration.get(flag) is not True]
     return failed(f"switched off: {', '.join(off)}") if off else passed("all four settings are on")

@@ -1,9 +1,33 @@
 """How recordings are encrypted at rest, and whether the key will still be there."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown, warned
 from opslib.validator.look import Look
 
 _ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
+_CLI = "aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration "
+_CLI_KMS = _CLI + (
+    "'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=aws:kms,KMSMasterKeyID=KEY},BucketKeyEnabled=true}]'"
+)
+TF_KMS = """\
+resource "aws_kms_key" "recordings" {
+  description             = "call recordings in BUCKET"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "recordings" {
+  bucket = "BUCKET"
+  rule {
+    bucket_key_enabled = true
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.recordings.arn
+    }
+  }
+}"""
 
 
 @check(
@@ -12,9 +36,8 @@ _ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
     "critical",
     why="Recordings hold personal data. The bucket's default decides how what Genesys writes is encrypted.",
     calls=("GetBucketEncryption",),
-    fix="Set the bucket's default encryption.",
-    cli="aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration "
-    "'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=AES256}}]'",
+    fix="Set the bucket's default encryption to what the target asks for.",
+    cli=_CLI + "'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=AES256}}]'",
     terraform="""\
 resource "aws_s3_bucket_server_side_encryption_configuration" "recordings" {
   bucket = "BUCKET"
@@ -24,7 +47,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "recordings" {
     }
   }
 }""",
-    source="HIPAA 164.312(a)(2)(iv); PCI DSS 3.5.1; FSBP S3.17",
+    source="Amazon S3 User Guide, default encryption; Prowler maps HIPAA 164.312(a)(2)(iv), PCI DSS 3.5.1 and "
+    "GDPR Article 32 to it",
 )
 async def encryption(look: Look) -> Outcome:
     """Some algorithm; KMS where the target asks for it."""
@@ -45,23 +69,24 @@ async def encryption(look: Look) -> Outcome:
     why="Recordings under a disabled or deleted key cannot be read by anybody, ever.",
     calls=("GetBucketEncryption", "DescribeKey"),
     fix="Name a key that is enabled, in the bucket's region, and not about to be deleted.",
-    cli="aws kms describe-key --key-id KEY --region REGION",
-    source="AWS KMS Developer Guide, key states; FSBP KMS.3",
+    cli=_CLI_KMS,
+    terraform=TF_KMS,
+    source="AWS KMS Developer Guide, key states; AWS Foundational Security Best Practices KMS.3",
 )
 async def kms_key(look: Look) -> Outcome:
-    """Not PendingDeletion, not Disabled."""
+    """Not PendingDeletion, not Disabled, not elsewhere."""
     algorithm, key = await default_encryption(look)
     if algorithm in (None, "AES256"):
         return not_checked("the bucket does not encrypt with KMS")
     if key is None:
         return warned("no key is named, so S3 uses the AWS managed key aws/s3, which no other account can be given")
-    found = (await look.ask("DescribeKey", KeyId=key) or {}).get("KeyMetadata", {})
-    if found.get("KeyState") != "Enabled":
-        return failed(f"the key is {found.get('KeyState', 'not there')}")
-    region = str(found.get("Arn", ":::")).split(":")[3]
-    if region != look.wanted.region:
+    if key.startswith("arn:") and (region := key.split(":")[3]) != look.wanted.region:
         return failed(f"the key is in {region}, and the bucket in {look.wanted.region}")
-    return passed("the key is enabled, in the bucket's region")
+    found = await _described(look, key)
+    if found is None:
+        return failed("there is no such key")
+    state = found.get("KeyState")
+    return passed("the key is enabled, in the bucket's region") if state == "Enabled" else failed(f"the key is {state}")
 
 
 @check(
@@ -69,18 +94,24 @@ async def kms_key(look: Look) -> Outcome:
     "The KMS key is rotated every year",
     "medium",
     why="Rotation limits what one leaked key can open.",
-    calls=("GetBucketEncryption", "GetKeyRotationStatus"),
+    calls=("GetBucketEncryption", "DescribeKey", "GetKeyRotationStatus"),
     fix="Switch on automatic rotation of the key.",
     cli="aws kms enable-key-rotation --key-id KEY --region REGION",
-    source="CIS AWS 4.6; PCI DSS 3.7.4",
+    terraform=TF_KMS,
+    source="CIS AWS 4.6; AWS Foundational Security Best Practices KMS.4; Prowler maps PCI DSS 3.7.4 to it",
 )
 async def kms_rotation(look: Look) -> Outcome:
-    """For customer keys; AWS rotates its own."""
+    """For customer keys; AWS rotates its own. An alias must be told apart first: KMS does not take one here."""
     algorithm, key = await default_encryption(look)
     if algorithm in (None, "AES256") or key is None:
         return not_checked("no key of yours is used")
-    found = await look.ask("GetKeyRotationStatus", KeyId=key) or {}
-    return passed("rotation is on") if found.get("KeyRotationEnabled") else failed("rotation is off")
+    found = await _described(look, key)
+    if found is None:
+        return unknown("there is no such key")
+    if found.get("KeyManager") == "AWS":
+        return passed("AWS rotates its own keys")
+    status = await look.ask("GetKeyRotationStatus", KeyId=found["KeyId"]) or {}
+    return passed("rotation is on") if status.get("KeyRotationEnabled") else failed("rotation is off")
 
 
 @check(
@@ -90,26 +121,31 @@ async def kms_rotation(look: Look) -> Outcome:
     why="Without it every recording is a KMS request of its own: slower, dearer, and throttled in a busy hour.",
     calls=("GetBucketEncryption",),
     fix="Switch on the bucket key.",
-    cli="aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration "
-    "'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=aws:kms,KMSMasterKeyID=KEY},BucketKeyEnabled=true}]'",
+    cli=_CLI_KMS,
+    terraform=TF_KMS,
     source="Amazon S3 User Guide, bucket keys",
 )
 async def bucket_key(look: Look) -> Outcome:
-    """Only KMS has one."""
-    found = await look.bucket("GetBucketEncryption")
-    rules = (found or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
-    algorithm, _ = await default_encryption(look)
-    if algorithm in (None, "AES256", "aws:kms:dsse"):
+    """Only SSE-KMS has one."""
+    rule = await _rule(look)
+    if rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm") != "aws:kms":
         return not_checked("the bucket does not encrypt with SSE-KMS")
-    on = any(rule.get("BucketKeyEnabled") for rule in rules)
-    return passed("the bucket key is on") if on else failed("the bucket key is off")
+    return passed("the bucket key is on") if rule.get("BucketKeyEnabled") else failed("the bucket key is off")
 
 
 async def default_encryption(look: Look) -> tuple[str | None, str | None]:
     """The default's algorithm and KMS key; None where there is none."""
+    default = (await _rule(look)).get("ApplyServerSideEncryptionByDefault", {})
+    return default.get("SSEAlgorithm"), default.get("KMSMasterKeyID")
+
+
+async def _rule(look: Look) -> Mapping[str, Any]:
+    """The rule that names an algorithm; S3 has at most one."""
     found = await look.bucket("GetBucketEncryption")
-    for rule in (found or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", []):
-        default = rule.get("ApplyServerSideEncryptionByDefault", {})
-        if algorithm := default.get("SSEAlgorithm"):
-            return algorithm, default.get("KMSMasterKeyID")
-    return None, None
+    rules = (found or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+    return next((rule for rule in rules if rule.get("ApplyServerSideEncryptionByDefault")), {})
+
+
+async def _described(look: Look, key: str) -> Mapping[str, Any] | None:
+    found = await look.ask("DescribeKey", KeyId=key)
+    return found["KeyMetadata"] if found else None

@@ -1,6 +1,10 @@
 """Whether what happens in the bucket can be followed, and whether there is a second copy."""
 
-from opslib.validator.finding import Outcome, check, passed, warned
+from collections.abc import Mapping
+from typing import Any
+
+from opslib.validator.coherence import overlap
+from opslib.validator.finding import Outcome, check, failed, passed
 from opslib.validator.look import Look
 
 
@@ -12,22 +16,49 @@ from opslib.validator.look import Look
     calls=("GetBucketLogging",),
     fix="Switch on server access logging, into another bucket. CloudTrail data events do too, and are not seen here.",
     cli="aws s3api put-bucket-logging --bucket BUCKET --bucket-logging-status "
-    "'LoggingEnabled={TargetBucket=LOGS,TargetPrefix=BUCKET/}'",
+    "'LoggingEnabled={TargetBucket=BUCKET-logs,TargetPrefix=BUCKET/}'",
     terraform="""\
+resource "aws_s3_bucket" "logs" {
+  bucket = "BUCKET-logs"
+}
+
+data "aws_iam_policy_document" "logs" {
+  statement {
+    sid       = "S3WritesLogs"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/*"]
+    principals {
+      type        = "Service"
+      identifiers = ["logging.s3.amazonaws.com"]
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["ARN"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "logs" {
+  bucket = aws_s3_bucket.logs.id
+  policy = data.aws_iam_policy_document.logs.json
+}
+
 resource "aws_s3_bucket_logging" "recordings" {
   bucket        = "BUCKET"
-  target_bucket = "LOGS"
+  target_bucket = aws_s3_bucket.logs.id
   target_prefix = "BUCKET/"
+  depends_on    = [aws_s3_bucket_policy.logs]
 }""",
-    source="HIPAA 164.312(b); PCI DSS 10.2.1; FSBP S3.9",
+    source="AWS Foundational Security Best Practices S3.9; Prowler maps HIPAA 164.312(b) and PCI DSS 10.2.1 to it",
 )
 async def access_logging(look: Look) -> Outcome:
     """Not into the bucket itself: every log line would make another."""
     target = (await look.bucket("GetBucketLogging") or {}).get("LoggingEnabled", {}).get("TargetBucket")
     if target is None:
-        return warned("server access logging is off")
+        return failed("server access logging is off")
     if target == look.wanted.bucket:
-        return warned("the bucket logs into itself")
+        return failed("the bucket logs into itself")
     return passed(f"access is logged in {target}")
 
 
@@ -37,18 +68,44 @@ async def access_logging(look: Look) -> Outcome:
     "low",
     why="One region can be lost. Some rules ask for a copy stored apart.",
     calls=("GetBucketReplication",),
-    fix="Replicate to a bucket in another region.",
-    cli="aws s3api get-bucket-replication --bucket BUCKET",
-    source="17 CFR 240.17a-4(f)(2)(v); FSBP S3.7",
+    fix="Replicate to a bucket in another region. Both buckets need versioning, and S3 a role that may copy.",
+    cli="aws s3api put-bucket-replication --bucket BUCKET --replication-configuration "
+    "'Role=arn:aws:iam::ACCOUNT:role/REPLICATION,Rules=[{Status=Enabled,Priority=1,Filter={},"
+    "DeleteMarkerReplication={Status=Disabled},Destination={Bucket=arn:aws:s3:::COPY}}]'",
+    terraform="""\
+resource "aws_s3_bucket_replication_configuration" "recordings" {
+  bucket = "BUCKET"
+  role   = "arn:aws:iam::ACCOUNT:role/REPLICATION"
+  rule {
+    status   = "Enabled"
+    priority = 1
+    filter {}
+    delete_marker_replication {
+      status = "Disabled"
+    }
+    destination {
+      bucket = "arn:aws:s3:::COPY"
+    }
+  }
+}""",
+    source="AWS Foundational Security Best Practices S3.7",
 )
 async def replication(look: Look) -> Outcome:
-    """At least one enabled rule."""
+    """At least one enabled rule that covers every recording."""
     found = await look.bucket("GetBucketReplication") or {}
     rules = found.get("ReplicationConfiguration", {}).get("Rules", [])
-    on = [rule for rule in rules if rule.get("Status") == "Enabled"]
+    on = [rule for rule in rules if rule.get("Status") == "Enabled" and _covers(rule, look.wanted.folder)]
     if not on:
-        return warned("no replication rule is enabled")
+        part = " for every recording; those there are cover a part" if rules else ""
+        return failed(f"no replication rule is enabled{part}")
     return passed(f"replicated to {', '.join(sorted({str(rule['Destination']['Bucket']) for rule in on}))}")
+
+
+def _covers(rule: Mapping[str, Any], folder: str) -> bool:
+    chosen = rule.get("Filter") or {}
+    parts = {**chosen, **(chosen.get("And") or {})}
+    prefix = parts.get("Prefix") or rule.get("Prefix") or ""
+    return folder.startswith(prefix) and not parts.get("Tag") and not parts.get("Tags")
 
 
 @check(
@@ -57,7 +114,8 @@ async def replication(look: Look) -> Outcome:
     "low",
     why="Without events, nobody notices when recordings stop arriving.",
     calls=("GetBucketNotificationConfiguration",),
-    fix="Switch on Amazon EventBridge for the bucket, or name a queue, topic or function.",
+    fix="Switch on Amazon EventBridge for the bucket, or name a queue, topic or function. The command replaces what is "
+    "configured: keep in it what you need.",
     cli="aws s3api put-bucket-notification-configuration --bucket BUCKET --notification-configuration "
     "'EventBridgeConfiguration={}'",
     terraform="""\
@@ -65,11 +123,24 @@ resource "aws_s3_bucket_notification" "recordings" {
   bucket      = "BUCKET"
   eventbridge = true
 }""",
-    source="FSBP S3.11; PCI DSS 11.5.2",
+    source="AWS Foundational Security Best Practices S3.11; Prowler maps PCI DSS 11.5.2 to it",
 )
 async def notifications(look: Look) -> Outcome:
     """“Nothing configured” is an empty answer here, no error."""
     found = await look.bucket("GetBucketNotificationConfiguration") or {}
-    kinds = ("EventBridgeConfiguration", "QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
-    on = [kind.removesuffix("Configuration").removesuffix("Configurations") for kind in kinds if kind in found]
-    return passed(f"announced through {', '.join(on)}") if on else warned("nothing is announced")
+    kinds = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
+    on = [
+        kind.removesuffix("Configurations")
+        for kind in kinds
+        if any(_announces(one, look.wanted.folder) for one in found.get(kind, []))
+    ]
+    if "EventBridgeConfiguration" in found:
+        on.append("EventBridge")
+    return passed(f"announced through {', '.join(on)}") if on else failed("no new recording is announced")
+
+
+def _announces(configuration: Mapping[str, Any], folder: str) -> bool:
+    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+    prefixes = [str(rule["Value"]) for rule in rules if str(rule["Name"]).lower() == "prefix"]
+    created = any(str(event).startswith("s3:ObjectCreated:") for event in configuration.get("Events", []))
+    return created and all(overlap(prefix, folder) for prefix in prefixes)

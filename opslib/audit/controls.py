@@ -1,0 +1,203 @@
+"""A verdict for each control, with the ledger entries it rests on.
+
+PASS needs an answer: a control whose main checks gave none is UNKNOWN or not checked, whatever else passed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from opslib.audit.document import Word
+from opslib.audit.facts import Facts
+from opslib.chain import Entry
+from opslib.router.apply import remaining_steps
+from opslib.router.journal import Progress
+from opslib.samples import success_rate_percent
+
+# The contract's threshold for HTTP operations, in percent.
+HTTP_PASS_AT_PERCENT = 95.0
+
+# Worst first; "not checked" counts neither way.
+_WORST_FIRST: tuple[Word, ...] = ("FAIL", "UNKNOWN", "WARN", "PASS")
+_RECORD: dict[str, Word] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
+_STATES: dict[str, Word] = {"done": "PASS", "failed": "FAIL"}
+
+NOT_CHECKED = {
+    "Recordings: they arrive in the bucket": "no archived recording was looked at",
+    "Since then: what was registered is still there": "objects were read back right after they were written, not later",
+}
+
+
+ALL: Final = "all"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One control's answer and the numbers of the ledger entries it rests on, or `ALL`."""
+
+    control: str
+    word: Word
+    why: str
+    entries: Sequence[int] | Literal["all"] = ()
+
+
+@dataclass(frozen=True)
+class BucketControl:
+    """A control that rests on checks of the bucket. Without an answer to each of `main` there is no verdict."""
+
+    title: str
+    main: tuple[str, ...]
+    also: tuple[str, ...] = ()
+
+
+BUCKET_CONTROLS = (
+    BucketControl(
+        "Storage: the bucket is there, and recordings can be written",
+        ("reachable",),
+        ("owner", "writer", "writer-role-trust", "writer-role-permissions"),
+    ),
+    BucketControl(
+        "Encryption: recordings are encrypted at rest", ("encryption",), ("kms-key", "kms-rotation", "bucket-key")
+    ),
+    BucketControl(
+        "Access: nobody unknown can reach recordings",
+        ("public-access-block", "policy-not-public", "no-public-acl"),
+        ("account-public-access-block", "acls-off", "cross-account"),
+    ),
+    BucketControl("Transport: plain HTTP is refused", ("tls-only",)),
+    BucketControl(
+        "Retention: nothing removes a recording before its time",
+        ("retention", "policy-within-target"),
+        ("retention-bounds", "playable"),
+    ),
+    BucketControl("WORM: nobody can change or delete a recording before its time", ("object-lock",), ("versioning",)),
+)
+# Checks that belong to no control above, so that none is lost.
+_THE_REST = "Operation: what else the profile asks of the bucket"
+
+
+def verdicts(facts: Facts) -> list[Verdict]:
+    """Each control, then what this release does not check."""
+    return [
+        _record(facts),
+        _step(facts, "connect", "Connection: the org answers, and accepts our OAuth client"),
+        *_bucket(facts),
+        _step(facts, "plan", "Plan: what would change was read from the org and written down first"),
+        _approval(facts),
+        routing(facts),
+        _step(facts, "see_event", "Change feed: a change was announced to the data lake"),
+        *(Verdict(what, "not checked", why) for what, why in NOT_CHECKED.items()),
+    ]
+
+
+def compliance(found: Sequence[Verdict]) -> Verdict:
+    """The worst of the controls that were checked."""
+    worst = _worst([verdict.word for verdict in found])
+    why = {
+        "FAIL": f"failed: {_named(found, 'FAIL')}",
+        "UNKNOWN": f"without an answer: {_named(found, 'UNKNOWN')}",
+        "WARN": f"nothing failed; to be looked at: {_named(found, 'WARN')}",
+        "PASS": "every control that was checked passed",
+    }[worst]
+    why += f"; not checked: {_named(found, 'not checked')}"
+    return Verdict("Compliance, as far as it was checked", worst, why)
+
+
+def http(facts: Facts) -> Verdict:
+    """How the calls to Genesys went. It says nothing about the bucket or the recordings."""
+    good, bad = facts.calls.operations()
+    rate = success_rate_percent(good, bad)
+    if rate is None:
+        return Verdict("HTTP operations", "UNKNOWN", "no data: there were no operations")
+    word: Word = "PASS" if rate >= HTTP_PASS_AT_PERCENT else "WARN"
+    why = f"{good} of {good + bad} operations succeeded ({rate:.1f} %; PASS from {HTTP_PASS_AT_PERCENT:.0f} %)"
+    return Verdict("HTTP operations", word, why)
+
+
+def _named(found: Sequence[Verdict], word: Word) -> str:
+    """Controls with a word, each by the name before its colon."""
+    return ", ".join(verdict.control.split(":")[0] for verdict in found if verdict.word == word)
+
+
+def outcome(apply: Progress) -> str:
+    """How an apply ended, in words."""
+    if apply.ended == "done":
+        return f"{len(apply.plan.changes)} to change: all written and read back"
+    if apply.ended:
+        return f"undone, and each object read back: the org is as it was before{apply.kept} ({apply.reason})"
+    return f"left half-done. {remaining_steps(apply)}"
+
+
+def _record(facts: Facts) -> Verdict:
+    control = "Record: the ledger is as it was signed"
+    return Verdict(control, _RECORD[facts.ledger.state], facts.ledger.reason, entries=ALL)
+
+
+def _step(facts: Facts, step: str, control: str) -> Verdict:
+    end = facts.last_end(step)
+    if end is None:
+        return Verdict(control, "UNKNOWN", "this step was not run")
+    word = _STATES.get(end.kind.removeprefix("step."), "UNKNOWN")
+    return Verdict(control, word, _said(end), [end.seq])
+
+
+def _said(end: Entry) -> str:
+    if end.kind == "step.started":
+        return "it was begun, and how it ended is not recorded"
+    return str(end.data.get("summary", "it was cancelled or broke off before it ended"))
+
+
+def _bucket(facts: Facts) -> Iterator[Verdict]:
+    report, end = facts.bucket_report(), facts.last_end("validate_bucket")
+    titles = [*(control.title for control in BUCKET_CONTROLS), _THE_REST]
+    if report is None or end is None:
+        # Without findings one thing may be known all the same: that there is no bucket to look at.
+        first = _step(facts, "validate_bucket", titles[0])
+        yield first
+        yield from (Verdict(title, "UNKNOWN", f"not looked at: {first.why}", first.entries) for title in titles[1:])
+        return
+    found = {finding["check"]: finding for finding in facts.findings()}
+    for control in BUCKET_CONTROLS:
+        own = [found.pop(check) for check in (*control.main, *control.also) if check in found]
+        yield _of_checks(control, own, end.seq)
+    yield _of_checks(BucketControl(_THE_REST, ()), list(found.values()), end.seq)
+
+
+def _of_checks(control: BucketControl, findings: Sequence[dict[str, Any]], seq: int) -> Verdict:
+    answers = {one["check"]: one["verdict"] for one in findings if one["verdict"] != "not_checked"}
+    word = _worst(list(answers.values()))
+    if not answers or (word not in ("FAIL", "UNKNOWN") and not answers.keys() >= {*control.main}):
+        word = "not checked"
+    rests_on = [one for one in findings if one["verdict"].replace("_", " ") == word]
+    said = [one["title"] if word == "PASS" else f"{one['title']}: {one['cause']}" for one in rests_on]
+    return Verdict(control.title, word, "; ".join(said) or "the profile does not ask for it", [seq])
+
+
+def _approval(facts: Facts) -> Verdict:
+    control = "Approval: just that plan was approved before anything was written"
+    if not facts.applies:
+        return _step(facts, "approve", control)
+    approvals = [(apply, facts.approval(apply)) for apply in facts.applies]
+    missing = [apply.id for apply, approval in approvals if approval is None]
+    if missing:
+        why = f"the apply that entry {missing[0]} begins has no approval in this run"
+        return Verdict(control, "FAIL", why, [int(id) for id in missing])
+    entries = sorted({approval.seq for _, approval in approvals if approval})
+    return Verdict(control, "PASS", "each apply carries the checksum of a plan approved before it", entries)
+
+
+def routing(facts: Facts) -> Verdict:
+    """Whether the org has what was planned, as the last apply left it."""
+    control = "Routing: target, policy and webhook are in the org as planned, written and read back"
+    end = facts.last_end("apply")
+    if facts.applies and not (end and end.kind == "step.done"):
+        last = facts.applies[-1]
+        return Verdict(
+            control, "PASS" if last.ended == "done" else "FAIL", outcome(last), [int(last.id), last.last_seq]
+        )
+    return _step(facts, "apply", control)
+
+
+def _worst(words: Sequence[str]) -> Word:
+    """UNKNOWN where nothing was answered."""
+    return next((word for word in _WORST_FIRST if word in words), "UNKNOWN")

@@ -1,0 +1,77 @@
+"""The report as data: sections of prose, tables and figures. as_html and as_pdf say how they look.
+
+Text is plain text, whoever wrote it: no renderer reads markup in it.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from opslib.audit.charts import Chart
+from opslib.redact import redact
+
+Word = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not checked"]
+
+# Controls, marks that turn the direction of writing, private and unassigned characters: nobody sees them, and they can
+# make a text look like another one.
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+
+
+@dataclass(frozen=True)
+class Code:
+    """A long value without spaces, such as a hash."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A verdict."""
+
+    word: Word
+
+
+Cell = str | int | Code | Mark
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph. With `loud` it must not be overlooked."""
+
+    text: str
+    loud: bool = False
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Words and what they mean."""
+
+    terms: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under column headings. The first cell heads its row. `widths` are shares of the page's width."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    widths: Sequence[int]
+
+
+Block = Prose | Terms | Table | Chart
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+def visible(value: object) -> str:
+    """A value as text on one line: without secrets, and with what cannot be seen written as its code point."""
+    line = " ".join(redact(str(value)).split())
+    return "".join(f"U+{ord(char):04X}" if unicodedata.category(char) in _UNSEEN else char for char in line)

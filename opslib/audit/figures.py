@@ -1,0 +1,79 @@
+"""Figures about one run's calls to Genesys, each a query over the ledger: no list of attempts is held in memory.
+
+Attempts are those of operations on the org's API: neither fetching a token nor looking into the data lake is one.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opslib.ledger_file import select
+from opslib.samples import TOKEN_OPERATION
+
+PERCENTS = (50, 95, 99)
+
+_OTHERS = (TOKEN_OPERATION, "read_catalogue")
+_ATTEMPTS = (
+    "FROM entries WHERE kind = 'sample' AND run_id = ? AND seq <= ? AND json_extract(body, '$.operation') NOT IN (?, ?)"
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The calls of a run, up to an entry of the ledger."""
+
+    ledger: Path
+    run_id: str
+    last_seq: int
+
+    def operations(self) -> tuple[int, int]:
+        """How many operations ended well, and how many did not."""
+        ((good, total),) = select(
+            self.ledger,
+            "SELECT coalesce(sum(json_extract(body, '$.outcome') = 'success'), 0), count(*) FROM entries"
+            " WHERE kind = 'operation' AND run_id = ? AND seq <= ?",
+            (self.run_id, self.last_seq),
+        )
+        return good, total - good
+
+    def attempts(self) -> int:
+        """How many HTTP attempts there were."""
+        ((count,),) = self._rows("SELECT count(*)")
+        return int(count)
+
+    def average_ms(self) -> float | None:
+        """The mean wire time; None without attempts."""
+        ((seconds,),) = self._rows("SELECT avg(json_extract(body, '$.latency_s'))")
+        return None if seconds is None else seconds * 1000
+
+    def percentiles_ms(self) -> Mapping[int, float | None]:
+        """p50, p95 and p99 of the wire time, by linear interpolation (type 7, see opslib.samples)."""
+        count = self.attempts()
+        return {percent: self._percentile_ms(percent, count) if count else None for percent in PERCENTS}
+
+    def latencies_ms(self) -> Mapping[float, int]:
+        """How many attempts took how long, to three digits: enough for a picture, and bounded."""
+        rows = self._rows("SELECT json_extract(body, '$.latency_s')")
+        return Counter(float(f"{seconds * 1000:.3g}") for (seconds,) in rows)
+
+    def by_operation(self) -> list[tuple[str, int, int]]:
+        """Name, attempts that succeeded, attempts. A 404 to the question whether an object exists counts neither
+        way."""
+        return list(
+            self._rows(
+                "SELECT json_extract(body, '$.operation'), sum(json_extract(body, '$.outcome') = 'success'), count(*)",
+                "AND json_extract(body, '$.outcome') <> 'not_found' GROUP BY 1 ORDER BY 1",
+            )
+        )
+
+    def _percentile_ms(self, percent: int, count: int) -> float:
+        below, rest = divmod((count - 1) * percent, 100)
+        rows = self._rows("SELECT json_extract(body, '$.latency_s')", "ORDER BY 1 LIMIT 2 OFFSET ?", below)
+        low, *high = [seconds * 1000 for (seconds,) in rows]
+        return float(low + (high[0] - low) * rest / 100) if high else float(low)
+
+    def _rows(self, columns: str, then: str = "", *more: object) -> Iterator[tuple[Any, ...]]:
+        query = f"{columns} {_ATTEMPTS} {then}"
+        return select(self.ledger, query, (self.run_id, self.last_seq, *_OTHERS, *more))

@@ -1,0 +1,73 @@
+"""The folder of an audit: the report for people and for machines, all made from one look at the ledger.
+
+The same ledger gives the same bytes: every time in them is the ledger's.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from opslib import manifest
+from opslib.audit import machine
+from opslib.audit.as_html import page
+from opslib.audit.as_pdf import pdf
+from opslib.audit.report import TITLE, AuditReport
+from opslib.errors import InvalidInput
+from opslib.ledger_file import FILE_NAME
+from opslib.redact import redact
+from opslib.signing import Signer
+
+# The manifest comes last: until it is there, what is beside it counts for nothing.
+FILES = (
+    "audit.html",
+    "audit.pdf",
+    "findings.csv",
+    "findings.ocsf.jsonl",
+    "report.json",
+    "samples.csv",
+    manifest.NAME,
+)
+
+
+def write_audit(
+    out: Path, *, home: Path, signing_key: Path, run_id: str | None = None, compare_with: str | None = None
+) -> list[Path]:
+    """Write the audit of a run in the workspace `home` into `out`, by default of its last walk; returns the files.
+
+    `signing_key` signs the manifest; it is made on first use. Files of an earlier audit are replaced, once all new ones
+    are there. Raises LedgerError, SigningKeyError, or InvalidInput when ledger or key are in `out` themselves.
+    """
+    _refuse_to_hand_over(out, home / FILE_NAME, signing_key)
+    signer = Signer.load(signing_key)
+    report = AuditReport.open(run_id, home, compare_with=compare_with)
+    facts, sections = report.facts, report.sections()
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".part-") as folder:
+        new = Path(folder)
+        _write(new / "audit.html", [page(TITLE, sections)])
+        (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
+        _write(new / "samples.csv", machine.samples_csv(facts))
+        _write(new / "findings.csv", machine.findings_csv(facts))
+        _write(new / "findings.ocsf.jsonl", machine.findings_ocsf(facts))
+        _write(new / "report.json", [machine.report_json(facts, report.before)])
+        manifest.write_manifest(new, facts.run_id, facts.extent()[1], facts.ledger, signer)
+        files = [out / name for name in FILES]
+        for file in files:
+            os.replace(new / file.name, file)
+    return files
+
+
+def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:
+    for file in not_for_readers:
+        if file.resolve().parent == out.resolve():
+            raise InvalidInput(
+                f"An audit cannot be written to {out}",
+                cause=f"{file.name} is in it, and readers of the audit get the whole folder",
+                fix="name another folder; nothing was written",
+            )
+
+
+def _write(file: Path, parts: Iterable[str]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as out:
+        out.writelines(redact(part) for part in parts)

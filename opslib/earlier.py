@@ -1,0 +1,77 @@
+"""How far a walk came, as the ledger tells it: enough to go on with it after the program ended."""
+
+import getpass
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from opslib.chain import Entry
+from opslib.ledger import Ledger, Run
+from opslib.models import Consent, Onboarding
+from opslib.router.plan import Plan
+from opslib.settings import Settings
+
+JSON = dict[str, Any]
+
+PLAN_MADE = "plan.made"
+RESUMED = "run.resumed"
+_ENDS = ("step.done", "step.failed", "step.unknown")
+
+# Where the org is, and the OAuth client: all of the settings that a walk's results depend on, but for the secret.
+_ORG = ("api_url", "login_url", "region", "client_id")
+
+
+def org_of(settings: Settings) -> JSON:
+    """The org that the settings name, without the secret."""
+    return settings.model_dump(mode="json", include=set(_ORG))
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A walk of the past, as its user had chosen everything when a step was last started.
+
+    `ends` has, by step, how its last run ended: none for one that was stopped, or cut off by the program's end.
+    """
+
+    run: Run
+    onboarding: Onboarding
+    settings: Settings
+    consent: Consent
+    plan: Plan | None
+    ends: dict[str, Entry]
+
+    def go_on(self) -> Run:
+        """The same run, with a note of who goes on with it."""
+        self.run.append(RESUMED, {"user": getpass.getuser(), "host": platform.node()})
+        return self.run
+
+
+def earlier_walk(ledger: Ledger, began_with: str, settings: Settings) -> Earlier | None:
+    """The newest walk that began with the same inputs (their hash); None when none of its steps was ever started."""
+    runs = [
+        entry.run_id
+        for entry in ledger.entries("run.started")
+        if entry.data["command"] == "walk" and entry.data.get("began_with") == began_with
+    ]
+    given, plan, ends = None, None, dict[str, Entry]()
+    for entry in ledger.entries(run_id=runs[-1]) if runs else ():
+        if entry.kind == "step.started":
+            given = entry.data["given"]
+            ends.pop(entry.data["step"], None)
+        elif entry.kind in _ENDS:
+            ends[entry.data["step"]] = entry
+        elif entry.kind == PLAN_MADE:
+            plan = Plan.model_validate(entry.data["plan"])
+    if given is None:
+        return None
+    onboarding, consent = Onboarding.model_validate(given["onboarding"]), Consent.model_validate(given["consent"])
+    return Earlier(Run(ledger, runs[-1]), onboarding, _settings_for(given["org"], settings), consent, plan, ends)
+
+
+def _settings_for(org: JSON, settings: Settings) -> Settings:
+    """The settings for that org. The secret is that of the present one, so it does not go to another."""
+    if org == org_of(settings):
+        return settings
+    return Settings.load(**{**dict(settings), **org, "client_secret": SecretStr("")})

@@ -1,0 +1,93 @@
+"""A ledger as JSON lines, for readers without SQLite: the head, the checkpoints, then the entries.
+
+A line is one row: its `table` and its columns, in canonical JSON (RFC 8785); an entry's `body` is the text that was
+hashed. Only that spelling is accepted back, so that no changed byte goes unnoticed.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from opslib.chain import Checkpoint, Entry, Head, Record, check
+from opslib.errors import LedgerError
+from opslib.ledger_file import reading, record
+
+_TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
+_NAMES = {kind: name for name, kind in _TABLES.items()}
+_START = b'{"'
+
+
+def write_export(ledger: Path, out: Path) -> None:
+    """Write a ledger file, or the one in a workspace folder, as JSON lines. Raises LedgerError for a broken one."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".part")
+    with reading(ledger) as db, partial.open("wb") as file:
+        if (checked := check(record(db))).state == "broken":
+            raise LedgerError(
+                f"{ledger} was not exported", cause=checked.reason, fix="keep the file itself: it is the evidence"
+            )
+        found = record(db)
+        file.writelines(map(_line, [found.head] if found.head else []))
+        file.writelines(map(_line, found.checkpoints))
+        file.writelines(_line(Entry(*row)) for row in found.entries)
+    os.replace(partial, out)
+
+
+def is_export(path: Path) -> bool:
+    """Whether a path is a file of JSON lines, by its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_START)) == _START
+
+
+@contextmanager
+def open_export(path: Path) -> Iterator[Record]:
+    """An export as it lies there; its entries are read while they are iterated over. Raises LedgerError."""
+    head, points, entries = None, list[Checkpoint](), list[Entry]()
+    with path.open("rb") as file:
+        rows = map(_row, file)
+        try:
+            for row in rows:
+                if isinstance(row, Entry):
+                    entries.append(row)
+                    break
+                if isinstance(row, Checkpoint):
+                    points.append(row)
+                elif head or points:
+                    raise ValueError("the head does not stand in the first line")
+                else:
+                    head = row
+        except ValueError as error:
+            raise LedgerError(
+                f"{path} cannot be read as an export", cause=str(error), fix="have it exported again"
+            ) from None
+        yield Record(head, points, map(_entry, chain(entries, rows)))
+
+
+def _entry(row: Head | Checkpoint | Entry) -> Entry:
+    if not isinstance(row, Entry):
+        raise ValueError("a line of another table stands among the entries")
+    return row
+
+
+def _row(line: bytes) -> Head | Checkpoint | Entry:
+    """Raises ValueError for anything but a line as `_line` writes it."""
+    try:
+        values = json.loads(line)
+        kind = _TABLES[values.pop("table")]
+        row: Head | Checkpoint | Entry = kind(**values)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{line[:60]!r} is no line of an export ({type(error).__name__})") from None
+    if _line(row) != line or [*map(type, row)] != [*kind.__annotations__.values()]:
+        raise ValueError(f"{line[:60]!r} is not as it was written")
+    return row
+
+
+def _line(row: Head | Checkpoint | Entry) -> bytes:
+    values = {"table": _NAMES[type(row)], **row._asdict()}
+    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"

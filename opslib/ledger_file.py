@@ -1,0 +1,155 @@
+"""The file of the ledger: its tables, its schema versions, and reading it without changing it.
+
+Version 1 had entries and unsigned checkpoints; 2 signs checkpoints and keeps a signed head. A change of the schema only
+adds tables and columns: entries stay as they were hashed. Reading never changes the file: one of an older version is
+copied, and the copy is brought up to date.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from opslib.chain import Checkpoint, Entry, Head, Record, Row
+from opslib.errors import LedgerError
+
+FILE_NAME = "ledger.sqlite3"
+
+_ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"
+
+# Several processes may write at once; each waits this long for its turn.
+_BUSY_TIMEOUT_S = 30.0
+
+# What brings a file from each version to the next; the first makes a new one.
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE entries(
+    seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
+    body TEXT NOT NULL, hash TEXT NOT NULL)""",
+        "CREATE INDEX entries_by_kind ON entries(kind, run_id)",
+        """CREATE TABLE checkpoints(
+    id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL, at TEXT NOT NULL)""",
+    ),
+    (
+        "ALTER TABLE checkpoints ADD COLUMN before TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE checkpoints ADD COLUMN key TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE checkpoints ADD COLUMN signature TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE head(
+    id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL, checkpoint TEXT NOT NULL,
+    key TEXT NOT NULL, signature TEXT NOT NULL)""",
+    ),
+)
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in which each transaction is begun by hand. Any thread may use it, one at a time."""
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring a file, perhaps a new one, to the present version. Raises LedgerError when it is from a newer opslib."""
+    if _version(db, path) == SCHEMA_VERSION:
+        return
+    with transaction(db):
+        # Read once more: another process may have done it meanwhile.
+        for statements in _MIGRATIONS[_version(db, path) :]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; one writer at a time."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A ledger file, or the one in a workspace folder, as it is at one moment. Raises LedgerError without one."""
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise LedgerError(
+            f"No ledger at {path}", cause=f"{file} does not exist", fix="give a workspace folder or a ledger file"
+        )
+    try:
+        with closing(connect(file, read_only=True)) as db:
+            version = _version(db, file)
+            if version == SCHEMA_VERSION:
+                db.execute("BEGIN")
+                yield db
+            elif version == 0:
+                raise sqlite3.DatabaseError("it has no schema version, so opslib did not make it")
+            else:
+                with _copy(db, file) as copy:
+                    yield copy
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"{file} cannot be read as a ledger", cause=str(error), fix="restore the file from a copy"
+        ) from None
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """The entries of a ledger file, or of the one in a workspace folder, without changing it. Raises LedgerError."""
+    with reading(path) as db:
+        for row in db.execute(_ENTRIES):
+            yield Entry(*row)
+
+
+def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    """The rows of an SQL query over a ledger, one at a time, without changing it. Raises LedgerError."""
+    with reading(path) as db:
+        yield from db.execute(query, parameters)
+
+
+def record(db: sqlite3.Connection) -> Record:
+    """What is to be checked; the entries are read while they are iterated over."""
+    return Record(read_head(db), read_checkpoints(db), _rows(db))
+
+
+def _rows(db: sqlite3.Connection) -> Iterator[Row]:
+    try:
+        yield from db.execute(_ENTRIES)
+    except sqlite3.Error as error:  # a damaged page, or bytes that are no text
+        raise ValueError(str(error)) from None
+
+
+def read_head(db: sqlite3.Connection) -> Head | None:
+    """The signed head; None in a new ledger, and in one that was never signed."""
+    row = db.execute("SELECT seq, hash, checkpoint, key, signature FROM head").fetchone()
+    return Head(*row) if row else None
+
+
+def read_checkpoints(db: sqlite3.Connection) -> list[Checkpoint]:
+    """All checkpoints, in order."""
+    rows = db.execute("SELECT id, seq, hash, at, before, key, signature FROM checkpoints ORDER BY id")
+    return [Checkpoint(*row) for row in rows]
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            f"The ledger {path} is from a newer opslib",
+            cause=f"its schema is version {version}, and this opslib knows up to {SCHEMA_VERSION}",
+            fix="upgrade opslib; nothing was changed",
+        )
+    return version
+
+
+@contextmanager
+def _copy(db: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    with tempfile.TemporaryDirectory() as folder, closing(connect(Path(folder) / FILE_NAME)) as copy:
+        db.backup(copy)
+        migrate(copy, path)
+        yield copy

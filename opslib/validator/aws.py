@@ -1,0 +1,181 @@
+"""AWS's answers to single calls, asked in threads: what is an answer, and what is none."""
+
+import asyncio
+import ipaddress
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from opslib.models import AwsKeys
+from opslib.samples import utc_now
+from opslib.validator.calls import CALLS, Call, Service
+from opslib.validator.finding import Evidence
+
+T = TypeVar("T")
+
+# Threads and connections in equal number: a smaller pool opens and closes connections all the time.
+_THREADS = 32
+_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 5, 10
+
+GLOBAL = frozenset[Service]({"s3control", "iam", "sts"})
+"""Services that answer the same in every region, as far as the checks ask."""
+
+# “Not configured” and “not there” come as errors. These are answers; anything else that is refused is none.
+_ABSENT = frozenset(
+    {
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NoSuchBucketPolicy",
+        "ObjectLockConfigurationNotFoundError",
+        "NoSuchLifecycleConfiguration",
+        "OwnershipControlsNotFoundError",
+        "ReplicationConfigurationNotFoundError",
+        "NoSuchUpload",
+        "NoSuchEntity",
+        "NotFoundException",
+    }
+)
+_DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException"})
+
+
+class Unanswered(Exception):
+    """AWS gave no answer: refused, throttled, timed out.
+
+    Attributes:
+        why: which call, and what came instead.
+        action: the IAM action that is missing; empty unless AWS denied the call.
+        code: AWS's error code; empty when nothing came.
+        region: where the bucket is, when the refusal says it.
+        error: botocore's exception.
+    """
+
+    def __init__(self, call: str, why: str, evidence: Evidence, error: Exception, *, action: str = "") -> None:
+        super().__init__(f"{call}: {why}")
+        self.why, self.evidence, self.action, self.error = f"{call}: {why}", evidence, action, error
+        response: dict[str, Any] = getattr(error, "response", None) or {}
+        self.code = str(response.get("Error", {}).get("Code", ""))
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self.region: str | None = headers.get("x-amz-bucket-region")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call answered: its data, or None where nothing is configured."""
+
+    data: Mapping[str, Any] | None
+    evidence: Evidence
+
+
+class Aws:
+    """Clients for one key pair (or boto3's own chain), and the threads that call them."""
+
+    def __init__(self, keys: AwsKeys | None) -> None:
+        self._keys = keys
+        self._clients: dict[tuple[Service, str], Any] = {}
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
+
+    def close(self) -> None:
+        """End the threads once their calls are over."""
+        self._threads.shutdown(wait=False)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """What `work` returns, done in one of the threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def call(self, region: str, name: str, params: Mapping[str, Any]) -> Answer:
+        """One call, in the calling thread. Raises Unanswered."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        call, at = CALLS[name], utc_now()
+        try:
+            answer = getattr(self._client(call.service, region), call.method)(**params)
+        except ClientError as error:
+            return _refused(name, call, at, error, params.get("ExpectedBucketOwner"))
+        except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an endpoint that is no URL
+            why = f"no answer ({type(error).__name__}: {error})"
+            raise Unanswered(name, why, Evidence(name, at, None, None, None), error) from error
+        meta = answer.pop("ResponseMetadata", {})
+        if name == "HeadBucket":
+            answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
+        data = _plain(answer)
+        return Answer(data, Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, data))
+
+    def _client(self, service: Service, region: str) -> Any:
+        with self._lock:  # making a client is not safe in threads
+            if (service, region) not in self._clients:
+                self._clients[service, region] = _make_client(service, region, self._keys)
+            return self._clients[service, region]
+
+
+def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    endpoint = _endpoint(service)
+    client = boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id=keys.access_key_id if keys else None,
+        aws_secret_access_key=keys.secret_access_key.get_secret_value() if keys else None,
+        config=Config(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+            max_pool_connections=_THREADS,
+            retries={"mode": "standard"},
+        ),
+    )
+    if service == "s3control" and endpoint and _is_ip(urlsplit(endpoint).hostname):
+        client.meta.events.register("before-sign.s3-control", _host_without_account)
+    return client
+
+
+def _endpoint(service: Service) -> str | None:
+    """boto3's own choice; but whoever points S3 elsewhere does not want the rest to go to AWS."""
+    chosen = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+    return chosen or os.environ.get("AWS_ENDPOINT_URL_S3") or None
+
+
+def _is_ip(host: str | None) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host or ""))
+    except ValueError:
+        return False
+
+
+def _host_without_account(request: Any, **_: Any) -> None:
+    """boto3 puts the account before the host, and before an IP address that is no name; it is in a header too."""
+    request.url = request.url.replace(f"//{request.headers['x-amz-account-id']}.", "//", 1)
+
+
+def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> Answer:
+    answer = error.response
+    meta = answer.get("ResponseMetadata", {})
+    code = str(answer.get("Error", {}).get("Code") or meta.get("HTTPStatusCode", ""))
+    evidence = Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, code)
+    head = name == "HeadBucket"  # it has no body, so its code is the status
+    if code in _ABSENT or (head and code == "404"):
+        return Answer(None, evidence)
+    if code in _DENIED:
+        missing = f"{call.action} is missing, or a policy denies it" if call.action else "nobody should be refused it"
+        other = f", or the bucket is not account {owner}'s" if owner else ""
+        wrong = ", or the key is wrong" if head else ""
+        why = f"refused with {code}: {missing}{other}{wrong}"
+        raise Unanswered(name, why, evidence, error, action=call.action)
+    message = str(answer.get("Error", {}).get("Message", ""))
+    raise Unanswered(name, f"{code} {message}".strip(), evidence, error)
+
+
+def _plain(value: Any) -> Any:
+    """JSON values only."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,52 @@
+"""The AWS calls that the checks make, and the IAM action that allows each (Service Authorization Reference)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Service = Literal["s3", "s3control", "kms", "iam", "sts"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The service, boto3's method, and the IAM action."""
+
+    service: Service
+    method: str
+    action: str
+
+
+CALLS: dict[str, Call] = {
+    "HeadBucket": Call("s3", "head_bucket", "s3:ListBucket"),
+    "GetBucketEncryption": Call("s3", "get_bucket_encryption", "s3:GetEncryptionConfiguration"),
+    "GetPublicAccessBlock": Call("s3", "get_public_access_block", "s3:GetBucketPublicAccessBlock"),
+    "GetAccountPublicAccessBlock": Call("s3control", "get_public_access_block", "s3:GetAccountPublicAccessBlock"),
+    "GetBucketPolicy": Call("s3", "get_bucket_policy", "s3:GetBucketPolicy"),
+    "GetBucketPolicyStatus": Call("s3", "get_bucket_policy_status", "s3:GetBucketPolicyStatus"),
+    "GetBucketOwnershipControls": Call("s3", "get_bucket_ownership_controls", "s3:GetBucketOwnershipControls"),
+    "GetBucketAcl": Call("s3", "get_bucket_acl", "s3:GetBucketAcl"),
+    "GetBucketVersioning": Call("s3", "get_bucket_versioning", "s3:GetBucketVersioning"),
+    "GetObjectLockConfiguration": Call("s3", "get_object_lock_configuration", "s3:GetBucketObjectLockConfiguration"),
+    "GetBucketLifecycleConfiguration": Call("s3", "get_bucket_lifecycle_configuration", "s3:GetLifecycleConfiguration"),
+    "GetBucketLogging": Call("s3", "get_bucket_logging", "s3:GetBucketLogging"),
+    "GetBucketReplication": Call("s3", "get_bucket_replication", "s3:GetReplicationConfiguration"),
+    "GetBucketNotificationConfiguration": Call(
+        "s3", "get_bucket_notification_configuration", "s3:GetBucketNotification"
+    ),
+    "CreateMultipartUpload": Call("s3", "create_multipart_upload", "s3:PutObject"),
+    "UploadPart": Call("s3", "upload_part", "s3:PutObject"),
+    "AbortMultipartUpload": Call("s3", "abort_multipart_upload", "s3:AbortMultipartUpload"),
+    "ListParts": Call("s3", "list_parts", "s3:ListMultipartUploadParts"),
+    "ListMultipartUploads": Call("s3", "list_multipart_uploads", "s3:ListBucketMultipartUploads"),
+    "DescribeKey": Call("kms", "describe_key", "kms:DescribeKey"),
+    "GetKeyRotationStatus": Call("kms", "get_key_rotation_status", "kms:GetKeyRotationStatus"),
+    "GetRole": Call("iam", "get_role", "iam:GetRole"),
+    "SimulatePrincipalPolicy": Call("iam", "simulate_principal_policy", "iam:SimulatePrincipalPolicy"),
+    # Needs no permission.
+    "GetCallerIdentity": Call("sts", "get_caller_identity", ""),
+}
+
+
+def actions_of(calls: Iterable[str]) -> tuple[str, ...]:
+    """The IAM actions that allow these calls, each once, sorted."""
+    return tuple(sorted({CALLS[name].action for name in calls} - {""}))

@@ -1,0 +1,73 @@
+"""The documents that the bucket of an onboarding needs, to copy or download: IAM policies and Terraform."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from opslib.errors import OpslibError
+from opslib.html import text
+from opslib.models import RoleReference
+from opslib.steps import Walk
+from opslib.validator import permissions
+from opslib.validator.bucket import wanted_of
+from opslib.validator.profiles import load_profile
+from opslib.validator.render import code
+from opslib.validator.terraform import template
+
+# Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.
+_COPY = (
+    "(navigator.clipboard?.writeText(this.previousElementSibling.textContent) ?? Promise.reject())"
+    ".then(() => this.textContent = 'Copied', () => this.textContent = 'Click the text, then copy it')"
+)
+_BUTTON = "font:inherit;color:inherit;background:transparent;border:1px solid;border-radius:3px;cursor:pointer"
+
+
+def to_copy(source: str) -> str:
+    """A command or document with a button that copies it."""
+    button = f'<button type="button" style="{_BUTTON}" onclick="{text(_COPY)}">Copy</button>'
+    return f"{code(source)} {button}" if source else ""
+
+
+def documents(walk: Walk, report: Mapping[str, Any]) -> str:
+    """All of them; made from the form, so also before anything runs. `report`, when there is one, tells the KMS key."""
+    try:
+        parts = [_document(*one) for one in _of(walk, report)]
+    except OpslibError as error:  # the form names a profile that is not there, say
+        return f"<p>{text(error.title)}: {text(error.cause)}</p>"
+    return f"<details><summary>IAM policies and Terraform for this bucket</summary>{''.join(parts)}</details>"
+
+
+def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Title, name of the file, and content of each document."""
+    credentials = walk.onboarding.target.credentials
+    role = credentials if isinstance(credentials, RoleReference) else None
+    wanted = replace(wanted_of(walk.onboarding, role), kms_key=_key(report))
+    profile = load_profile(walk.onboarding.profile)
+    yield "For the key that checks", "opslib-checks.json", _json(permissions.for_checks(wanted, profile.calls))
+    yield "For what Genesys writes with", "genesys-writer.json", _json(permissions.for_writer(wanted))
+    if role:
+        document = permissions.trust(role.external_id, wanted.partition)
+        yield "Who may assume the role", "genesys-trust.json", _json(document)
+    yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
+
+
+def _document(title: str, name: str, content: str) -> str:
+    link = f"data:application/octet-stream;base64,{base64.b64encode(content.encode()).decode()}"
+    download = f'<a download="{name}" href="{link}">Download {name}</a>'
+    return f"<details><summary>{text(title)}</summary><p>{download}</p><p>{to_copy(content)}</p></details>"
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _key(report: Mapping[str, Any]) -> str | None:
+    """The KMS key that S3 says the bucket uses, once it was asked."""
+    evidence = (one for finding in report.get("findings", []) for one in finding["evidence"])
+    answers = (one["answer"] for one in evidence if one["call"] == "GetBucketEncryption")
+    configurations = (one.get("ServerSideEncryptionConfiguration", {}) for one in answers if isinstance(one, Mapping))
+    rules = (rule for one in configurations for rule in one.get("Rules", []))
+    keys = (rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", "") for rule in rules)
+    return next((key for key in keys if key.startswith("arn:")), None)

@@ -1,0 +1,164 @@
+"""The PDF's structure, as PDF/UA-1 (ISO 14289-1) asks for it. veraPDF, the reference validator, cannot be had from a
+package registry; Typst itself refuses what does not conform, and these tests read what it wrote."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+from pypdf.generic import ContentStream, DictionaryObject, NullObject
+
+from opslib.audit.as_pdf import pdf
+from opslib.audit.document import Block, Mark, Prose, Section, Table, Terms
+from opslib.audit.report import RECORDED, TITLE, AuditReport
+
+from .hostile import HOSTILE, as_document
+
+AT = "2026-11-24T15:07:22.471Z"
+
+
+@pytest.fixture(scope="module")
+def audit(recorded: Path) -> PdfReader:
+    return PdfReader(recorded / "audit.pdf")
+
+
+def _elements(node: Any) -> Iterator[DictionaryObject]:
+    """Structure elements below a node, in reading order."""
+    kids = node.get("/K")
+    for kid in kids if isinstance(kids, list) else [kids]:
+        element = kid.get_object() if kid is not None else None
+        if isinstance(element, DictionaryObject) and "/S" in element:
+            yield element
+            yield from _elements(element)
+
+
+def _all(audit: PdfReader, *kinds: str) -> list[DictionaryObject]:
+    return [one for one in _elements(audit.trailer["/Root"]["/StructTreeRoot"]) if one["/S"] in kinds]
+
+
+def test_it_says_what_it_is(audit: PdfReader) -> None:
+    """PDF/UA-1, tagged, in English, with a title that is shown, bookmarks, and the ledger's time as its date."""
+    root = audit.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "en"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    assert audit.metadata is not None
+    assert audit.metadata.title == TITLE
+    xmp = root["/Metadata"].get_object().get_data().decode()
+    assert re.search(r"<pdfuaid:part>1</pdfuaid:part>", xmp)
+    sections = [section.title for section in AuditReport.open(home=RECORDED.parent).sections()]
+    assert [entry.title for entry in audit.outline] == sections  # type: ignore[union-attr]
+    last = AuditReport.open(home=RECORDED.parent).facts.extent()[1]
+    assert audit.metadata.creation_date is not None
+    assert audit.metadata.creation_date.isoformat()[:19] == last[:19]
+
+
+def test_it_runs_nothing_and_asks_for_nothing(audit: PdfReader) -> None:
+    """No script, no action, no link, no attachment."""
+    raw = b"".join(str(one).encode() for one in (audit.trailer["/Root"], *audit.pages))
+    for name in (b"/JavaScript", b"/JS", b"/OpenAction", b"/AA", b"/URI", b"/EmbeddedFiles", b"/Launch", b"/Annots"):
+        assert name not in raw
+
+
+def test_pictures_have_words_and_tables_have_headings(audit: PdfReader) -> None:
+    """Alternative text for each figure; a caption, header cells in the first row, and as many cells in each row."""
+    figures = _all(audit, "/Figure")
+    assert len(figures) == 3
+    assert all(len(figure["/Alt"]) > 20 for figure in figures)
+    tables = _all(audit, "/Table")
+    assert len(tables) > 10
+    for table in tables:
+        rows = [one for one in _elements(table) if one["/S"] == "/TR"]
+        cells = [[cell["/S"] for cell in _elements(row) if cell["/S"] in ("/TH", "/TD")] for row in rows]
+        assert set(cells[0]) == {"/TH"}
+        assert {len(row) for row in cells} == {len(cells[0])}
+        assert len(rows) > 1
+    assert len(_all(audit, "/Caption")) == len(figures) + len(tables)
+
+
+def test_headings_are_in_order(audit: PdfReader) -> None:
+    """A title, then headings of the first level only."""
+    kinds = [one["/S"] for one in _all(audit, "/Title", "/H", "/H1", "/H2", "/H3", "/H4", "/H5", "/H6")]
+    assert kinds[0] == "/Title"
+    assert set(kinds[1:]) == {"/H1"}
+
+
+def test_every_mark_on_every_page_is_tagged_or_an_artifact(audit: PdfReader) -> None:
+    """Text, pictures and lines alike: nothing that a screen reader would meet without knowing what it is."""
+    shown = {b"Tj", b"TJ", b"'", b'"', b"Do", b"f", b"F", b"f*", b"S", b"s", b"B", b"B*", b"b", b"b*", b"sh"}
+    for page in audit.pages:
+        stream = ContentStream(page["/Contents"].get_object(), audit)
+        stack: list[str] = []
+        for operands, operator in stream.operations:
+            if operator in (b"BDC", b"BMC"):
+                properties = operands[1] if operator == b"BDC" else {}
+                known = operands[0] == "/Artifact" or "/MCID" in properties
+                stack.append("known" if known else "unknown")
+            elif operator == b"EMC":
+                stack.pop()
+            elif operator in shown:
+                assert "known" in stack, (operands, operator)
+        assert stack == []
+        assert isinstance(page["/StructParents"], int)
+        assert page.get("/Tabs", NullObject()) in ("/S", NullObject())
+
+
+def test_fonts_are_in_the_file_and_speak_unicode(audit: PdfReader) -> None:
+    """So it looks the same everywhere, and can be searched and read aloud."""
+    fonts = {str(font): font.get_object() for page in audit.pages for font in page["/Resources"]["/Font"].values()}
+    assert fonts
+    for font in fonts.values():
+        assert "/ToUnicode" in font
+        descriptor = font["/DescendantFonts"][0].get_object()["/FontDescriptor"]
+        assert {"/FontFile2", "/FontFile3"} & set(descriptor)
+        assert "DejaVu" in font["/BaseFont"]
+
+
+def _words(block: Block) -> Iterator[str]:
+    if isinstance(block, Prose):
+        yield block.text
+    elif isinstance(block, Terms):
+        yield from (word for pair in block.terms for word in pair)
+    elif isinstance(block, Table):
+        yield from (block.caption, *block.head)
+        for row in block.rows:
+            yield from (cell.word if isinstance(cell, Mark) else str(getattr(cell, "value", cell)) for cell in row)
+    else:
+        yield from (block.title, block.alt)
+
+
+def _text(audit: PdfReader) -> str:
+    """All text without spaces: a narrow cell breaks a long word anywhere."""
+    return "".join("".join(page.extract_text().split()) for page in audit.pages)
+
+
+def test_it_tells_what_the_page_tells(audit: PdfReader, recorded: Path) -> None:
+    """Every text of every section is in both; so are the pictures, byte for byte in the page."""
+    pdf_text, html = _text(audit), (recorded / "audit.html").read_text()
+    html_text = "".join(re.sub(r"<[^>]*>", "", html.split("<main>")[1]).split())
+    for section in AuditReport.open(home=RECORDED.parent).sections():
+        for text in (section.title, *(word for block in section.blocks for word in _words(block))):
+            packed = "".join(text.split())
+            escaped = packed.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#x27;").replace('"', "&quot;")
+            assert packed in pdf_text, text
+            assert escaped in html_text, text
+
+
+def test_hostile_text_stays_text() -> None:
+    """It compiles, nothing of it is evaluated, it looks as it was, and what cannot be shown is written out."""
+    made = pdf("T", HOSTILE, AT, as_document(HOSTILE))
+    text = _text(PdfReader(BytesIO(made)))
+    assert '#read("/etc/passwd")#letx=1;#panic()$x^2$*bold*_it_`raw`[a]<label>@ref' in text
+    for point in ("U+0000", "U+0007", "U+202E", "U+E000", "U+10FFFF", "U+4E2D", "U+1F600"):
+        assert point in text
+    assert text.count("W" * 300) == text.count("#panic()") > 8
+
+
+def test_the_same_report_is_the_same_bytes() -> None:
+    """And another time is another date."""
+    sections = [Section("S", [Prose("p")])]
+    assert pdf("T", "r", AT, sections) == pdf("T", "r", AT, sections)
+    assert pdf("T", "r", AT, sections) != pdf("T", "r", AT.replace("2026", "2025"), sections)

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+
+from opslib.audit.compare import blocks, earlier
+from opslib.audit.document import Mark, Prose, Table
+from opslib.audit.facts import Facts, load
+from opslib.audit.report import RECORDED, AuditReport
+from opslib.errors import LedgerError
+from opslib.ledger import Ledger, Run
+
+from .ledgers import bucket_report, call, step, walk
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path)
+
+
+def _walk(ledger: Ledger, **ends: str) -> Run:
+    run = ledger.start_run("walk", backend="storage-targets")
+    walk(run, **ends)
+    return run
+
+
+def _tables(facts: Facts) -> dict[str, list[list[str]]]:
+    shown = blocks(facts, earlier(facts))
+    return {
+        block.caption: [[cell.word if isinstance(cell, Mark) else str(cell) for cell in row] for row in block.rows]
+        for block in shown
+        if isinstance(block, Table)
+    }
+
+
+def _prose(facts: Facts) -> str:
+    return "\n".join(block.text for block in blocks(facts, earlier(facts)) if isinstance(block, Prose))
+
+
+def test_by_default_it_is_the_walk_before_that_did_something(ledger: Ledger, tmp_path: Path) -> None:
+    """Neither another command, nor a notebook that was only opened, nor a later walk; another can be named."""
+    oldest = _walk(ledger)
+    before = _walk(ledger)
+    opened = ledger.start_run("walk", backend="storage-targets")
+    opened.append("step.started", {"step": "connect", "input_hash": ""})
+    ledger.start_run("resume")
+    now = _walk(ledger)
+    _walk(ledger)
+    facts = load(tmp_path, now.id)
+    assert (found := earlier(facts)) is not None
+    assert found.run_id == before.id
+    assert (found := earlier(facts, oldest.id)) is not None
+    assert found.run_id == oldest.id
+    with pytest.raises(LedgerError, match="no such run"):
+        earlier(facts, "other")
+
+
+def test_the_first_walk_has_nothing_to_be_compared_with(ledger: Ledger, tmp_path: Path) -> None:
+    """And says so."""
+    _walk(ledger)
+    assert earlier(load(tmp_path)) is None
+    assert _prose(load(tmp_path)) == "There is no earlier walk in this ledger to compare with."
+
+
+def test_what_did_not_change_is_not_listed(ledger: Ledger, tmp_path: Path) -> None:
+    """Two equal walks: no verdict, no finding; outcome and rates are always there."""
+    _walk(ledger)
+    _walk(ledger)
+    assert set(_tables(load(tmp_path))) == {"Outcome and rates"}
+    assert "No verdict changed." in _prose(load(tmp_path))
+    assert "No finding about the bucket changed." in _prose(load(tmp_path))
+
+
+def test_what_changed_is_before_and_now(ledger: Ledger, tmp_path: Path) -> None:
+    """A control, its finding, a finding that is gone, the rate and the latency."""
+    first = _walk(ledger)
+    call(first, 10)
+    second = _walk(ledger)
+    step(second, "validate_bucket", "failed", bucket_report(tls_only="FAIL", owner="absent"))
+    call(second, 20)
+    call(second, 30, "server_error")
+    tables = _tables(load(tmp_path))
+    changed = {row[0].split(":")[0]: row[1:3] for row in tables["Verdicts that changed"]}
+    assert changed == {
+        "Compliance, as far as it was checked": ["PASS", "FAIL"],
+        "HTTP operations": ["PASS", "WARN"],
+        "Transport": ["PASS", "FAIL"],
+    }
+    assert tables["Findings that changed"] == [
+        ["title of tls-only", "PASS", "FAIL", "why tls-only"],
+        ["title of owner", "PASS", "not checked", "not in the profile, or the bucket was not looked at"],
+    ]
+    rates = {row[0]: row[1:] for row in tables["Outcome and rates"]}
+    assert rates["Operations that succeeded"] == ["1 of 1 (100.0 %)", "1 of 2 (50.0 %)"]
+    assert rates["Latency p95"] == ["10.0 ms", "29.5 ms"]
+
+
+def test_the_recorded_example_shows_it() -> None:
+    """The bucket's policy was missing in its first walk."""
+    shown = AuditReport.open(home=RECORDED.parent).show("changed").plain
+    assert "Transport: plain HTTP is refused | FAIL | PASS" in shown

@@ -1,0 +1,188 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.audit import controls
+from opslib.audit.controls import BUCKET_CONTROLS, NOT_CHECKED, Verdict
+from opslib.audit.facts import Facts, load
+from opslib.ledger import Ledger, Run
+from opslib.models import KeyReference
+from opslib.router.journal import FINISHED, Progress, started
+from opslib.router.plan import Change, Plan
+from opslib.validator.checks import CHECKS
+
+from .ledgers import STEPS, bucket_report, call, finding, step, walk
+
+# Which control a step's end decides, where no findings and no apply do.
+BY_STEP = {
+    "connect": "Connection",
+    "plan": "Plan",
+    "approve": "Approval",
+    "apply": "Routing",
+    "see_event": "Change feed",
+}
+
+PLAN = Plan(
+    where="https://api.example.com",
+    changes=(Change(action="create", kind="target", id="t-1", name="T", before=None, after={"name": "T"}),),
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Ledger(tmp_path).start_run("walk", backend="storage-targets")
+
+
+def _of(facts: Facts, control: str) -> Verdict:
+    (found,) = [one for one in controls.verdicts(facts) if one.control.startswith(control + ":")]
+    return found
+
+
+def _compliance(facts: Facts) -> str:
+    return controls.compliance(controls.verdicts(facts)).word
+
+
+def test_pass_needs_every_control(run: Run, tmp_path: Path) -> None:
+    """All steps done, all findings PASS and the record intact: PASS; what was not checked is still listed."""
+    walk(run)
+    found = controls.verdicts(load(tmp_path))
+    assert controls.compliance(found).word == "PASS"
+    assert {one.control for one in found if one.word == "not checked"} == set(NOT_CHECKED)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("failed", "FAIL"),
+        ("unknown", "UNKNOWN"),
+        ("cancelled", "UNKNOWN"),
+        ("crashed", "UNKNOWN"),
+        ("started", "UNKNOWN"),
+        (None, "UNKNOWN"),
+    ],
+)
+def test_each_step_can_fail_or_stay_open(run: Run, tmp_path: Path, name: str, state: str | None, word: str) -> None:
+    """One step that failed, is unknown, cancelled, crashed, begun without an end, or missing, and the whole is no PASS.
+    An earlier good end does not count."""
+    for one in STEPS:
+        if one != name or state:
+            step(run, one, "done")
+    last = step(run, name, state) if state else 0
+    facts = load(tmp_path)
+    assert _compliance(facts) == word
+    if state and name in BY_STEP:
+        verdict = _of(facts, BY_STEP[name])
+        assert (verdict.word, list(verdict.entries)) == (word, [last])
+
+
+def _bucket_controls() -> Iterator[tuple[str, str, bool]]:
+    for control in BUCKET_CONTROLS:
+        title = control.title.split(":")[0]
+        yield from ((title, check, check in control.main) for check in (*control.main, *control.also))
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "UNKNOWN", "WARN", "not_checked", "absent"])
+@pytest.mark.parametrize(("control", "check", "main"), list(_bucket_controls()))
+def test_a_finding_decides_its_control(
+    run: Run, tmp_path: Path, control: str, check: str, main: bool, verdict: str
+) -> None:
+    """FAIL, UNKNOWN and WARN of any check are the control's; without an answer to a main check there is no PASS."""
+    report = bucket_report(**{check.replace("-", "_"): verdict})
+    if verdict != "absent" and check not in [one["check"] for one in report["findings"] + report["not_checked"]]:
+        report["findings"].append(finding(check, verdict))
+    walk(run)
+    seq = step(run, "validate_bucket", "done", report)  # the last look counts
+    found = _of(load(tmp_path), control)
+    silent = verdict in ("not_checked", "absent")
+    assert found.word == (("not checked" if main else "PASS") if silent else verdict)
+    assert list(found.entries) == [seq]
+    assert _compliance(load(tmp_path)) == ("PASS" if silent else verdict)
+
+
+def test_no_check_is_lost(run: Run, tmp_path: Path) -> None:
+    """A check that no control names counts under the last one; one of a later release, too."""
+    named = {check for control in BUCKET_CONTROLS for check in (*control.main, *control.also)}
+    assert named <= CHECKS.keys()
+    for check in (*(CHECKS.keys() - named), "of-next-year"):
+        report = bucket_report()
+        report["findings"].append(finding(check, "FAIL"))
+        step(run, "validate_bucket", "failed", report)
+        assert _of(load(tmp_path), "Operation").word == "FAIL", check
+
+
+def test_a_later_look_that_found_nothing_out_replaces_an_earlier_one(run: Run, tmp_path: Path) -> None:
+    """The bucket was fit, and is gone now: the old findings say nothing any more."""
+    walk(run)
+    last = step(run, "validate_bucket", "failed")
+    facts = load(tmp_path)
+    assert (_of(facts, "Storage").word, _of(facts, "Encryption").word) == ("FAIL", "UNKNOWN")
+    assert list(_of(facts, "Encryption").entries) == [last]
+    assert facts.findings() == []
+
+
+def _apply(run: Run, *moves: tuple[str, dict[str, Any]], approved: bool = True) -> Progress:
+    for name in STEPS:
+        if name != "apply":
+            step(run, name, "done")
+    if approved:
+        run.append("approval", {"checksum": PLAN.checksum, "unsafe": ["many"], "reason": "", "confirm": "T"})
+    progress = started(run, PLAN, KeyReference())
+    for kind, data in moves:
+        progress.note(run, kind, **data)
+    return progress
+
+
+def test_an_apply_that_was_undone_fails(run: Run, tmp_path: Path) -> None:
+    """The org is as before, so the objects are not there; the report says why."""
+    _apply(run, ("rollback.started", {"reason": "no <b>webhook</b>"}), (FINISHED, {"how": "rolled back", "kept": ""}))
+    step(run, "apply", "failed")
+    verdict = _of(load(tmp_path), "Routing")
+    assert verdict.word == "FAIL"
+    assert "the org is as it was before (no <b>webhook</b>)" in verdict.why
+
+
+def test_an_apply_that_was_killed_fails_until_another_run_finishes_it(run: Run, tmp_path: Path) -> None:
+    """No end is in the ledger: half-done, not unknown. The audit of the walk follows what `resume` did later."""
+    progress = _apply(run, ("change.intent", {"place": 0}))
+    facts = load(tmp_path)
+    assert _of(facts, "Routing").word == "FAIL"
+    assert "Left to do: create target T (t-1)" in _of(facts, "Routing").why
+    later = run.ledger.start_run("resume")
+    progress.note(later, "change.done", place=0)
+    progress.note(later, FINISHED, how="done")
+    facts = load(tmp_path)
+    assert facts.run_id == run.id
+    verdict = _of(facts, "Routing")
+    assert (verdict.word, list(verdict.entries)) == ("PASS", [int(progress.id), progress.last_seq])
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_apply_needs_an_approval_of_just_its_plan(run: Run, tmp_path: Path, approved: bool) -> None:
+    """Also where the step `approve` ended well."""
+    _apply(run, (FINISHED, {"how": "done"}), approved=approved)
+    run.append("approval", {"checksum": PLAN.checksum, "unsafe": [], "reason": "", "confirm": "T"})  # too late
+    assert _of(load(tmp_path), "Approval").word == ("PASS" if approved else "FAIL")
+
+
+def test_an_edited_ledger_fails(run: Run, tmp_path: Path) -> None:
+    """The first control is the record itself."""
+    walk(run)
+    run.ledger._db.execute("UPDATE entries SET body = replace(body, 'connect done', 'connect gone')")
+    facts = load(tmp_path)
+    assert (_of(facts, "Record").word, _compliance(facts)) == ("FAIL", "FAIL")
+
+
+def test_http_and_compliance_are_separate(run: Run, tmp_path: Path) -> None:
+    """Failed calls do not make the storage unfit, and good calls do not make it fit. No calls are no rate."""
+    assert controls.http(load(tmp_path)).word == "UNKNOWN"
+    for number in range(19):
+        call(run, number)
+    assert controls.http(load(tmp_path)).word == "PASS"
+    for number in range(2):
+        call(run, number, "server_error")
+    facts = load(tmp_path)
+    assert (controls.http(facts).word, facts.calls.operations()) == ("WARN", (19, 2))
+    assert _compliance(facts) == "UNKNOWN"

@@ -1,0 +1,100 @@
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from opslib.audit.folder import FILES, write_audit
+from opslib.audit.report import RECORDED
+from opslib.errors import InvalidInput, LedgerError
+from opslib.ledger import Ledger
+from opslib.ledger_file import FILE_NAME
+from opslib.manifest import check_audit
+
+from ..world import own_key
+
+
+def test_two_builds_are_the_same_bytes(recorded: Path, tmp_path: Path) -> None:
+    """In another folder, by another process, in another time zone and with another hash seed."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(RECORDED, home)
+    env = os.environ | {"OPSLIB_HOME": str(home), "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
+    command = [sys.executable, "-m", "opslib.cli", "audit", "--out", str(tmp_path / "out"), "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert json.loads(run.stdout)["files"] == list(FILES)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILES)
+    for name in FILES:
+        assert (tmp_path / "out" / name).read_bytes() == (recorded / name).read_bytes(), name
+
+
+def test_a_missing_run_leaves_an_earlier_audit_alone(tmp_path: Path) -> None:
+    """Said with cause and fix; nothing is written."""
+    home, out = tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    shutil.copy(RECORDED, home)
+    write_audit(out, home=home, signing_key=own_key())
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for option in ("--run", "--compare"):
+        command = [sys.executable, "-m", "opslib.cli", "audit", "--out", str(out), option, "none-such"]
+        run = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OPSLIB_HOME": str(home)})
+        assert run.returncode == 1
+        assert "There is no such run" in run.stderr
+        assert "Traceback" not in run.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_workspace_without_a_walk_is_an_error_not_the_example(tmp_path: Path) -> None:
+    """A reviewer never gets the recorded example in place of their own run."""
+    with pytest.raises(LedgerError, match="No ledger"):
+        write_audit(tmp_path / "out", home=tmp_path / "nothing-here", signing_key=own_key())
+    Ledger(tmp_path)
+    with pytest.raises(LedgerError, match="no walk yet"):
+        write_audit(tmp_path / "out", home=tmp_path, signing_key=own_key())
+    assert not (tmp_path / "out").exists()
+    assert FILE_NAME in [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("what", ["ledger", "key"])
+def test_ledger_and_key_are_not_handed_over(tmp_path: Path, what: str) -> None:
+    """A folder that readers get cannot be the workspace, nor that of the key; nothing is written."""
+    home, key = tmp_path / "home", tmp_path / "keys" / "key.pem"
+    home.mkdir()
+    shutil.copy(RECORDED, home)
+    out = home if what == "ledger" else key.parent
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        write_audit(out, home=home, signing_key=key)
+    assert [path.name for path in home.iterdir()] == [FILE_NAME]
+    assert not key.parent.exists()
+
+
+def test_an_audit_is_written_again_over_an_older_one(recorded: Path, tmp_path: Path) -> None:
+    """Also over one of other content, and over one that was tampered with."""
+    for name in FILES:
+        (tmp_path / name).write_text("old")
+    write_audit(tmp_path, home=RECORDED.parent, signing_key=own_key())
+    assert check_audit(tmp_path).intact
+    assert [path.name for path in sorted(tmp_path.iterdir())] == sorted(FILES)
+
+
+def test_a_ledger_that_was_tampered_with_is_audited_as_such(tmp_path: Path) -> None:
+    """The reviewer gets the whole report, with FAIL on its first page, and a manifest that says "broken"."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(RECORDED, home)
+    with closing(sqlite3.connect(home / FILE_NAME)) as db:
+        db.execute("UPDATE entries SET body = replace(body, '\"rate_limited\"', '\"success\"')")
+        db.commit()
+    write_audit(tmp_path / "out", home=home, signing_key=own_key())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["verdicts"]["compliance"]["word"], report["ledger"]["state"]) == ("FAIL", "broken")
+    assert report["controls"][0]["word"] == "FAIL"
+    found = check_audit(tmp_path / "out")
+    assert found.intact
+    assert any("its check found it broken" in point for point in found.not_proved)

@@ -1,0 +1,142 @@
+"""The sections: each is made from the ledger alone, and stays readable whatever is in it."""
+
+from pathlib import Path
+
+import pytest
+
+from opslib.audit.as_html import page
+from opslib.audit.as_pdf import pdf
+from opslib.audit.facts import PROBLEMS_SHOWN, load
+from opslib.audit.report import SECTIONS, TITLE, AuditReport
+from opslib.ledger import Ledger, Run
+from opslib.models import KeyReference
+from opslib.router.journal import FINISHED, started
+from opslib.router.plan import Change, Plan
+
+from .ledgers import bucket_report, call, step, walk
+
+PLAN = Plan(
+    where="https://api.example.com",
+    changes=(Change(action="create", kind="target", id="t-1", name="T", before=None, after={"name": "T"}),),
+)
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_audit_report.py"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Ledger(tmp_path).start_run("walk", backend="storage-targets")
+
+
+def _shown(home: Path, name: str) -> str:
+    return AuditReport.open(home=home).show(name).plain
+
+
+def test_the_notebook_shows_every_section_in_order() -> None:
+    """The notebook, the page and the PDF are three views of one report."""
+    cells = [line for line in NOTEBOOK.read_text().splitlines() if line.startswith("report.show(")]
+    assert cells == [f'report.show("{name}")' for name in SECTIONS]
+
+
+def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path) -> None:
+    """After a restart somebody else may go on with the walk."""
+    entry = run.append("run.resumed", {"user": "night shift", "host": "h2"})
+    assert f"Taken up again by, entry {entry.seq} | night shift on h2, {entry.at}" in _shown(tmp_path, "scope")
+
+
+def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> None:
+    """Approval with its entry, what was agreed to and why, and each field before and after; the same plan once."""
+    consent = {"checksum": PLAN.checksum, "unsafe": ["many"], "reason": "because", "confirm": "T", "allow": []}
+    approval = run.append("approval", consent)
+    for how in ("rolled back", "done"):
+        progress = started(run, PLAN, KeyReference())
+        if how != "done":
+            progress.note(run, "rollback.started", reason="no webhook")
+        progress.note(run, FINISHED, how=how, kept="")
+    shown = _shown(tmp_path, "plans")
+    for words in (
+        f"{approval.at}, entry {approval.seq}",
+        "With consent to | many",
+        "Reason given | because",
+        "the org is as it was before (no webhook)",
+        "1 to change: all written and read back",
+        PLAN.checksum,
+        "name | – | T",
+        "The plan is that of apply 1.",
+    ):
+        assert words in shown
+    assert shown.count("+ create target T (t-1)") == 1
+
+
+def test_a_plan_that_was_not_carried_out_says_so(run: Run, tmp_path: Path) -> None:
+    """And a walk without a plan says that."""
+    assert _shown(tmp_path, "plans").endswith("No plan was made.")
+    step(run, "plan", "done", PLAN.as_json())
+    shown = _shown(tmp_path, "plans")
+    assert "+ create target T" in shown
+    assert shown.endswith("This plan was not carried out.")
+
+
+def test_what_the_api_does_otherwise_is_part_of_the_plan(run: Run, tmp_path: Path) -> None:
+    """A reviewer sees what of the onboarding was not sent."""
+    plan = PLAN.model_copy(update={"notes": ("target.encryption: not sent: no such property",)})
+    step(run, "plan", "done", plan.as_json())
+    assert "target.encryption | not sent: no such property" in _shown(tmp_path, "plans")
+
+
+def test_many_problems_are_counted_not_all_listed(run: Run, tmp_path: Path) -> None:
+    """The table stays readable; where the others are is said."""
+    assert "No attempt failed" in _shown(tmp_path, "problems")
+    for number in range(PROBLEMS_SHOWN + 1):
+        call(run, number, "server_error")
+    shown = _shown(tmp_path, "problems")
+    assert f"the first {PROBLEMS_SHOWN} of {PROBLEMS_SHOWN + 1}; samples.csv" in shown
+    assert shown.count("HTTP 500") == PROBLEMS_SHOWN
+
+
+def test_no_calls_are_no_data(run: Run, tmp_path: Path) -> None:
+    """Neither a rate, nor an interval, nor a latency; not zero."""
+    shown = _shown(tmp_path, "calls")
+    assert "Operations | 0" in shown
+    assert shown.count("no data") == 7  # rate, interval, three percentiles, two pictures
+
+
+def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path) -> None:
+    """Findings and controls; recordings arriving always."""
+    walk(run)
+    step(run, "validate_bucket", "done", bucket_report(owner="not_checked", tls_only="not_checked"))
+    shown = _shown(tmp_path, "not_checked")
+    for words in ("Recordings: they arrive in the bucket | no archived", "title of owner | why owner", "Transport:"):
+        assert words in shown
+
+
+def test_a_run_that_did_nothing_can_be_rendered(run: Run, tmp_path: Path) -> None:
+    """Every section of it, as HTML and as PDF/UA."""
+    report = AuditReport.open(home=tmp_path)
+    assert all(section.title in page(TITLE, report.sections()) for section in report.sections())
+    assert pdf(TITLE, run.id, load(tmp_path).extent()[1], report.sections()).startswith(b"%PDF")
+
+
+def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> None:
+    """From the ledger's values to the page: a server's words cannot become markup."""
+    evil = '<script>alert(1)</script> #panic() "]\u202e'
+    error = {"title": evil, "cause": evil, "correlation_id": evil}
+    run.append("step.failed", {"step": "connect", "summary": evil, "data": {"api_url": evil}, "error": error})
+    report = bucket_report()
+    report |= {"bucket": evil, "profile": evil}
+    for finding in report["findings"]:
+        finding |= dict.fromkeys(("title", "cause", "risk", "fix", "source"), evil) | {"verdict": "FAIL"}
+    step(run, "validate_bucket", "failed", report)
+    call(run, 1, operation=evil)
+    html = page(TITLE, AuditReport.open(home=tmp_path).sections())
+    assert "<script" not in html
+    assert html.count("&lt;script") > 20
+    assert "\u202e" not in html
+    assert pdf(TITLE, evil, load(tmp_path).extent()[1], AuditReport.open(home=tmp_path).sections()).startswith(b"%PDF")
+
+
+def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Shown only where neither run nor workspace is named and there is no ledger."""
+    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path))
+    assert "recorded example" in AuditReport.open().show("about").plain
+    Ledger(tmp_path).start_run("walk", backend="storage-targets")
+    assert "recorded example" not in AuditReport.open().show("about").plain

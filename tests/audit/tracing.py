@@ -1,0 +1,383 @@
+"""The rendered page as places with text, and what SQL over the ledger says must stand in each of them.
+
+Written apart from opslib.audit: it shares none of its code, reads the page's HTML, and asks SQLite itself.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .ledgers import rows as select
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_audit_report.py"
+
+# Texts that are the same in every report: methods, thresholds and the glossary.
+CONSTANTS = {
+    "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
+    " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's.",
+    "p95",
+    "95 of 100 attempts were at least as fast",
+    "95 % interval",
+    "Hash (SHA-256)",
+    "write once, read many: a recording cannot be changed or deleted before its time (S3: Object Lock)",
+    "the S3 bucket that recordings are written to, as Genesys Cloud knows it",
+    "This report says what was done to route Genesys Cloud call recordings into an S3 bucket, what was checked, and"
+    " what was not. It is made from the ledger: a record that is written while the work is done and whose entries are"
+    " chained, so that a later change shows. Every figure below comes from that record; numbers under “Entries” are its"
+    " line numbers.",
+}
+
+
+# A table's caption and the cells of one row, or no caption and one text.
+Place = tuple[str, tuple[str, ...]]
+
+
+@dataclass
+class _Table:
+    caption: str = ""
+    rows: list[list[str]] = field(default_factory=list)
+
+
+class Page(HTMLParser):
+    """Each row of a table, each other text, and each alternative text of the page's body, as places."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.places: list[Place] = []
+        self._table: _Table | None = None
+        self._text = ""
+        self.feed(html[html.index("<main>") :])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("h1", "h2", "p", "dt", "dd", "figcaption", "caption", "th", "td", "li"):
+            self._text = ""
+        if tag == "table":
+            self._table = _Table()
+        if tag == "tr" and self._table:
+            self._table.rows.append([])
+        if tag == "img":
+            self.places.append(("", (dict(attrs)["alt"] or "",)))
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        text = " ".join(self._text.split())
+        if tag in ("h1", "h2", "p", "dt", "dd", "figcaption", "li"):
+            self.places.append(("", (text,)))
+        elif tag == "caption" and self._table:
+            self._table.caption = text
+            self.places.append(("", (text,)))
+        elif tag in ("th", "td") and self._table:
+            self._table.rows[-1].append(text)
+        elif tag == "table" and self._table:
+            self.places += [(self._table.caption, tuple(row)) for row in self._table.rows]
+            self._table = None
+
+
+def has_number(place: Place) -> bool:
+    """Whether there is anything to trace."""
+    return any(re.search(r"\d", text) for text in place[1])
+
+
+class Ledger:
+    """What the ledger says about one run and the run before it, by SQL and the standard library."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        walks = select(
+            home,
+            "SELECT run_id FROM entries WHERE kind = 'run.started' AND json_extract(body, '$.command') = 'walk'"
+            " ORDER BY seq",
+        )
+        self.run, self.before = walks[-1][0], walks[-2][0]
+        tables = {caption: list(rows) for caption, rows in self._tables()}
+        places: list[Place] = [(caption, row) for caption, rows in tables.items() for row in rows]
+        places += [("", (text,)) for text in (*CONSTANTS, *self._texts(), *tables)]
+        # Each place once; a number that stands somewhere else, or twice, is wrong.
+        self.places = Counter(place for place in places if has_number(place))
+
+    def ask(self, query: str, *parameters: object) -> list[Any]:
+        """Rows; one value of each where there is one column."""
+        found = select(self.home, query, *parameters)
+        return [row[0] for row in found] if found and len(found[0]) == 1 else found
+
+    # Figures
+
+    def operations(self, run: str) -> tuple[int, int]:
+        good = self.ask(
+            "SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'operation'"
+            " AND json_extract(body, '$.error') IS NULL",
+            run,
+        )[0]
+        return good, self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'operation'", run)[0]
+
+    def latencies_ms(self, run: str) -> list[float]:
+        seconds = self.ask(
+            "SELECT json_extract(body, '$.latency_s') FROM entries WHERE run_id = ? AND kind = 'sample'"
+            " AND json_extract(body, '$.endpoint') NOT IN ('/oauth/token', '/events')",
+            run,
+        )
+        return sorted(1000 * one for one in seconds)
+
+    def percentile(self, run: str, percent: int) -> str:
+        values = self.latencies_ms(run)
+        place = (len(values) - 1) * percent / 100
+        low, high = values[math.floor(place)], values[math.ceil(place)]
+        return f"{low + (high - low) * (place - math.floor(place)):.1f} ms"
+
+    def interval(self) -> str:
+        """Wilson's, as Newcombe (1998) writes it."""
+        good, n = self.operations(self.run)
+        p, z = good / n, 1.959964
+        spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        low, high = ((p + z * z / (2 * n) + sign * spread) / (1 + z * z / n) for sign in (-1, 1))
+        return f"{100 * low:.1f} % to {100 * high:.1f} %"
+
+    # Tables: a caption, and its rows as they must be
+
+    def _tables(self) -> Iterator[tuple[str, Iterator[tuple[str, ...]]]]:
+        yield "Two separate verdicts", self._verdicts()
+        yield "What this report is made from", self._scope()
+        yield "Controls", self._controls()
+        yield self._bucket_caption(), self._findings()
+        yield "What is not well, and what to do", self._to_do()
+        yield "Calls that the checks rest on", self._calls()
+        for number, (seq, at, body) in enumerate(self._applies(), 1):
+            yield f"Apply {number}", self._apply(seq, at, json.loads(body))
+            for change in json.loads(body)["plan"]["changes"]:
+                yield self._change_caption(change), self._fields(change)
+        yield "Steps, in order", self._steps()
+        yield "Calls to Genesys", self._figures()
+        yield "Errors and retries", self._errors()
+        yield "Verdicts that changed", self._changed()
+        yield "Findings that changed", iter(())
+        yield "Outcome and rates", self._rates()
+        yield "Not checked", iter(())
+
+    def _verdicts(self) -> Iterator[tuple[str, ...]]:
+        good, total = self.operations(self.run)
+        said = f"{good} of {total} operations succeeded ({100 * good / total:.1f} %; PASS from 95 %)"
+        yield "HTTP operations", "✔ PASS", said
+
+    def _scope(self) -> Iterator[tuple[str, ...]]:
+        run = self.ask("SELECT at, body FROM entries WHERE run_id = ? AND kind = 'run.started'", self.run)[0]
+        about, org = json.loads(run[1]), self._end("connect")["data"]
+        ((last, count),) = self.ask("SELECT max(at), count(*) FROM entries WHERE run_id = ?", self.run)
+        yield "Run", self.run
+        yield "Started (UTC)", run[0]
+        yield "Last entry (UTC)", last
+        yield "Org", org["org_id"]
+        yield "Org's API", org["api_url"]
+        yield "Made with", f"opslib {about['opslib']}, Python {about['python']}"
+        yield "Report by", f"opslib {version('opslib')}"
+        yield "Notebook 02_audit_report.py (SHA-256)", hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()
+        entries = self.ask("SELECT count(*) FROM entries")[0]
+        yield "Ledger entries", f"{entries}, of which {count} are this run's"
+        head, key = self.ask("SELECT hash, key FROM head")[0]
+        yield "Head of the chain (SHA-256)", head
+        yield "Ledger signed with (public key)", key
+
+    def _controls(self) -> Iterator[tuple[str, ...]]:
+        entries = self.ask("SELECT count(*) FROM entries")[0]
+        yield (
+            "Record: the ledger is as it was signed",
+            "✔ PASS",
+            f"all {entries} entries are as they were signed",
+            "all",
+        )
+        for step, control in (
+            ("connect", "Connection: the org answers, and accepts our OAuth client"),
+            ("plan", "Plan: what would change was read from the org and written down first"),
+            ("apply", "Routing: target, policy and webhook are in the org as planned, written and read back"),
+            ("see_event", "Change feed: a change was announced to the data lake"),
+        ):
+            yield control, "✔ PASS", self._end(step)["summary"], str(self._end_seq(step))
+        approval = self.ask("SELECT seq FROM entries WHERE run_id = ? AND kind = 'approval'", self.run)[0]
+        said = "each apply carries the checksum of a plan approved before it"
+        yield "Approval: just that plan was approved before anything was written", "✔ PASS", said, str(approval)
+        yield from self._bucket_controls()
+
+    def _bucket_controls(self) -> Iterator[tuple[str, ...]]:
+        """Those of the recorded run; which checks are whose is stated here once more."""
+        found = {one["check"]: one for one in self._report()["findings"]}
+        for title, word, checks in (
+            ("Storage: the bucket is there, and recordings can be written", "PASS", ("reachable", "writer")),
+            ("Encryption: recordings are encrypted at rest", "PASS", ("encryption",)),
+            (
+                "Access: nobody unknown can reach recordings",
+                "PASS",
+                ("public-access-block", "policy-not-public", "no-public-acl", "acls-off", "cross-account"),
+            ),
+            ("Transport: plain HTTP is refused", "PASS", ("tls-only",)),
+            ("Retention: nothing removes a recording before its time", "PASS", ("retention", "policy-within-target")),
+            ("WORM: nobody can change or delete a recording before its time", "WARN", ("object-lock",)),
+            (
+                "Operation: what else the profile asks of the bucket",
+                "WARN",
+                ("incomplete-uploads", "access-logging", "notifications"),
+            ),
+        ):
+            assert {found[check]["verdict"] for check in checks} == {word}
+            titles = [found[check]["title"] for check in checks]
+            causes = [f"{found[check]['title']}: {found[check]['cause']}" for check in checks]
+            icon = {"PASS": "✔", "WARN": "⚠"}[word]
+            yield title, f"{icon} {word}", "; ".join(titles if word == "PASS" else causes), self._bucket_seq()
+
+    def _bucket_caption(self) -> str:
+        report = self._report()
+        counts = [
+            f"{sum(one['verdict'] == word for one in report['findings'])} {word.replace('_', ' ')}"
+            for word in ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
+            if any(one["verdict"] == word for one in report["findings"])
+        ]
+        return f"Bucket {report['bucket']}, profile {report['profile']}: {', '.join(counts)}"
+
+    def _findings(self) -> Iterator[tuple[str, ...]]:
+        icons = {"PASS": "✔ PASS", "WARN": "⚠ WARN", "not_checked": "– not checked"}
+        for one in self._report()["findings"]:
+            yield one["title"], icons[one["verdict"]], one["cause"], one["severity"], one["source"]
+
+    def _to_do(self) -> Iterator[tuple[str, ...]]:
+        for one in self._report()["findings"]:
+            yield one["title"], one["risk"], one["fix"]
+
+    def _calls(self) -> Iterator[tuple[str, ...]]:
+        for one in self._report()["findings"]:
+            for call in one["evidence"]:
+                yield one["title"], call["call"], call["at"], f"HTTP {call['status']}", call["request_id"]
+
+    def _applies(self) -> list[Any]:
+        return self.ask(
+            "SELECT seq, at, body FROM entries WHERE run_id = ? AND kind = 'apply.started' ORDER BY seq", self.run
+        )
+
+    def _apply(self, seq: int, at: str, body: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        yield "Begun (UTC)", at
+        yield "Plan's checksum (SHA-256)", body["checksum"]
+        approved = self.ask(
+            "SELECT at || ', entry ' || seq FROM entries WHERE kind = 'approval' AND seq < ?"
+            " AND json_extract(body, '$.checksum') = ? ORDER BY seq DESC LIMIT 1",
+            seq,
+            body["checksum"],
+        )
+        yield "Approved (UTC)", approved[0]
+        last = self.ask("SELECT max(seq) FROM entries WHERE json_extract(body, '$.apply') = ?", str(seq))[0]
+        yield "Entries", f"{seq} to {last}"
+        yield "Outcome", f"{len(body['plan']['changes'])} to change: all written and read back"
+
+    def _change_caption(self, change: dict[str, Any]) -> str:
+        assert change["action"] == "create"
+        return f"+ create {change['kind']} {change['name']} ({change['id']})"
+
+    def _fields(self, change: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        query = "SELECT substr(fullkey, 3), value, type FROM json_tree(?) WHERE type NOT IN ('object', 'array')"
+        for path, value, kind in self.ask(query, json.dumps(change["after"])):
+            if not path.endswith("]"):
+                yield path, "–", {"true": "yes", "false": "no"}.get(kind, str(value))
+
+    def _steps(self) -> Iterator[tuple[str, ...]]:
+        yield from self.ask(
+            "SELECT replace(json_extract(body, '$.step'), '_', ' '), substr(kind, 6), json_extract(body, '$.summary'),"
+            " at, CAST(seq AS TEXT) FROM entries WHERE run_id = ? AND kind LIKE 'step.%' AND kind <> 'step.started'",
+            self.run,
+        )
+
+    def _figures(self) -> Iterator[tuple[str, ...]]:
+        good, total = self.operations(self.run)
+        yield "Operations", str(total)
+        yield "Succeeded", str(good)
+        yield "Failed", str(total - good)
+        yield "Success rate", f"{100 * good / total:.1f} %"
+        yield "95 % interval of the rate", self.interval()
+        yield "HTTP attempts", str(len(self.latencies_ms(self.run)))
+        for percent in (50, 95, 99):
+            yield f"Latency p{percent}", self.percentile(self.run, percent)
+
+    def _errors(self) -> Iterator[tuple[str, ...]]:
+        yield from self.ask(
+            "SELECT json_extract(body, '$.operation'), 'attempt ' || json_extract(body, '$.attempt') || ': ' ||"
+            " replace(json_extract(body, '$.outcome'), '_', ' '), 'HTTP ' || json_extract(body, '$.status'),"
+            " json_extract(body, '$.correlation_id'), at, CAST(seq AS TEXT) FROM entries WHERE run_id = ?"
+            " AND kind = 'sample' AND json_extract(body, '$.status') >= 400 AND json_extract(body, '$.status') <> 404",
+            self.run,
+        )
+        yield from self.ask(
+            "SELECT json_extract(body, '$.step'), json_extract(body, '$.error.title'),"
+            " json_extract(body, '$.error.cause'), json_extract(body, '$.error.correlation_id'), at, CAST(seq AS TEXT)"
+            " FROM entries WHERE run_id = ? AND kind = 'step.failed'",
+            self.run,
+        )
+
+    def _changed(self) -> Iterator[tuple[str, ...]]:
+        """The earlier walk ended after its look at the bucket, so what followed had no answer."""
+        for step, control in (
+            ("plan", "Plan: what would change was read from the org and written down first"),
+            ("apply", "Routing: target, policy and webhook are in the org as planned, written and read back"),
+        ):
+            yield control, "? UNKNOWN", "✔ PASS", self._end(step)["summary"]
+
+    def _rates(self) -> Iterator[tuple[str, ...]]:
+        both = (self.before, self.run)
+        buckets = [f"{one['bucket']}, {one['profile']}" for one in map(self._report, both)]
+        yield "Bucket, profile", *buckets
+        rates = [f"{good} of {total} ({100 * good / total:.1f} %)" for good, total in map(self.operations, both)]
+        yield "Operations that succeeded", *rates
+        yield "Latency p95", *(self.percentile(run, 95) for run in both)
+        changes = len(json.loads(self._applies()[-1][2])["plan"]["changes"])
+        yield "Outcome of the plan", "nothing was applied", f"{changes} to change: all written and read back"
+
+    # Texts outside of tables
+
+    def _texts(self) -> Iterator[str]:
+        yield "The plan is that of apply 1."
+        started = self.ask("SELECT at FROM entries WHERE run_id = ? AND kind = 'run.started'", self.before)[0]
+        yield f"Compared with run {self.before}, started at {started}."
+        marks = ", ".join(f"p{percent} {self.percentile(self.run, percent)}" for percent in (50, 95, 99))
+        latency = f"{len(self.latencies_ms(self.run))} attempts: {marks}"
+        yield from (latency, f"Latency of HTTP attempts. {latency}")
+        counts = self.ask(
+            "SELECT json_extract(body, '$.operation') || ': ' || sum(json_extract(body, '$.status') < 400) || ' of ' ||"
+            " count(*) || ' succeeded' FROM entries WHERE run_id = ? AND kind = 'sample'"
+            " AND json_extract(body, '$.status') <> 404"
+            " AND json_extract(body, '$.endpoint') NOT IN ('/oauth/token', '/events')"
+            " GROUP BY json_extract(body, '$.operation') ORDER BY 1",
+            self.run,
+        )
+        yield from ("; ".join(counts), f"Success rate of HTTP attempts. {'; '.join(counts)}")
+        report = self._report()
+        yield f"{report['title']} (sources as of {report['as_of']}). {report['note']}"
+        clocks = report["clocks"]
+        stays = f"policy keeps {clocks['policy_days']} days; target keeps {clocks['target_days']} days; "
+        stays += "Object Lock holds: nothing; no lifecycle rule touches recordings; the bytes are never removed"
+        yield from (stays, f"How long a recording stays. {stays}")
+
+    def _end_seq(self, step: str, run: str | None = None) -> int:
+        return int(
+            self.ask(
+                "SELECT max(seq) FROM entries WHERE run_id = ? AND kind LIKE 'step.%' AND kind <> 'step.started'"
+                " AND json_extract(body, '$.step') = ?",
+                run or self.run,
+                step,
+            )[0]
+        )
+
+    def _end(self, step: str, run: str | None = None) -> dict[str, Any]:
+        body = self.ask("SELECT body FROM entries WHERE seq = ?", self._end_seq(step, run))[0]
+        value: dict[str, Any] = json.loads(body)
+        return value
+
+    def _bucket_seq(self) -> str:
+        return str(self._end_seq("validate_bucket"))
+
+    def _report(self, run: str | None = None) -> dict[str, Any]:
+        report: dict[str, Any] = self._end("validate_bucket", run)["data"]
+        return report | {"findings": report["findings"] + report["not_checked"]}

@@ -1,0 +1,151 @@
+"""`opslib check-bucket` as a process: exit codes, one JSON document, progress, documents, and no traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opslib.check_bucket import _keys
+
+from ..world import Sandbox, environment, without_settings
+from .buckets import ACCOUNT, keys_of, planted
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    return without_settings() | environment(sandbox, tmp_path / "home")
+
+
+def opslib(env: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "opslib.cli", "check-bucket", *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def test_exit_codes_and_json(env: dict[str, str], sandbox: Sandbox) -> None:
+    """0 without FAIL and UNKNOWN, else 1; one JSON document for one bucket, and for several; progress for many."""
+    good = opslib(env, sandbox["bucket"], "--retention-days", "365", "--json")
+    assert (good.returncode, json.loads(good.stdout)["verdict"], good.stderr) == (0, "PASS", "")
+    with planted(sandbox) as bucket:
+        bad = opslib(env, bucket.name)
+        assert (bad.returncode, "✖ FAIL" in bad.stdout, bad.stderr) == (1, True, "")
+        both = opslib(env, sandbox["bucket"], bucket.name, "--json")
+        assert (both.returncode, [one["verdict"] for one in json.loads(both.stdout)["buckets"]]) == (
+            1,
+            ["PASS", "FAIL"],
+        )
+        assert both.stderr == ""
+        told = opslib(env, *[sandbox["bucket"], bucket.name] * 2)
+        assert told.stderr.splitlines() == ["50 of 80 checks", "80 of 80 checks"]
+        assert told.stdout.splitlines()[-2:] == [f"PASS    {sandbox['bucket']}", f"FAIL    {bucket.name}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "not-the-secret-of-this-key-0123456789"}, "SignatureDoesNotMatch"),
+        ({"AWS_ACCESS_KEY_ID": "AKIANOBODYATALL00000"}, "InvalidAccessKeyId"),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}, "no answer"),
+        ({"AWS_ENDPOINT_URL_S3": "nonsense"}, "no answer"),
+        (
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+            "Cred",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_unknown(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path, changes: dict[str, str], says: str
+) -> None:
+    """A wrong key, no key, no network: exit 1 with UNKNOWN findings, in JSON as well."""
+    env |= changes | {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"), "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    done = opslib(env, sandbox["bucket"], "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert found["verdict"] == "UNKNOWN"
+    assert says in done.stdout
+    assert "PASS" not in found["counts"]
+
+
+def test_temporary_keys_are_left_to_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without their token they are worth nothing, and only boto3 takes it along."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "A" * 20)
+    assert _keys()
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "t")
+    assert _keys() is None
+
+
+def test_an_absent_bucket_fails(env: dict[str, str]) -> None:
+    """That is an answer, and said once at the top."""
+    done = opslib(env, "no-such-bucket-anywhere")
+    assert done.returncode == 1
+    assert "there is no bucket no-such-bucket-anywhere" in done.stdout.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["Not_A_Bucket"], "not an S3 bucket name"),
+        (["a-bucket", "--region", "atlantis-1"], "AWS has no region"),
+        (["a-bucket", "--profile", "nope"], "There is no profile nope"),
+        (["a-bucket", "--retention-days", "0"], "Usage error"),
+        (["a-bucket", "--owner", "me"], "owner"),
+        (["a-bucket", "--prefix", "../x"], "prefix"),
+        (["a-bucket", "--kms-key", "alias/x"], "kms_key"),
+        (["a-bucket", "--role-arn", "x", "--external-id", "org-1"], "role_arn"),
+        (["a-bucket", "--role-arn", f"arn:aws:iam::{ACCOUNT}:role/R"], "external_id"),
+        (["a-bucket", "--print", "trust"], "needs the role"),
+        ([], "Usage error"),
+    ],
+)
+def test_bad_input_asks_nothing(env: dict[str, str], sandbox: Sandbox, words: list[str], says: str) -> None:
+    """Said with cause and fix before anything is sent; with --json as JSON."""
+    sandbox.control("DELETE", "/requests")
+    done = opslib(env, *words)
+    assert (done.returncode, says in done.stderr, done.stdout) == (1, True, "")
+    told = opslib(env, *words, "--json")
+    assert (told.returncode, told.stderr) == (1, "")
+    assert json.loads(told.stdout)["fix"]
+    assert sandbox.requests() == []
+
+
+ROLE = ["--role-arn", f"arn:aws:iam::{ACCOUNT}:role/R", "--external-id", "org-1"]
+
+
+@pytest.mark.parametrize("document", ["checks", "writer", "trust", "terraform"])
+def test_documents_are_printed_without_asking(env: dict[str, str], sandbox: Sandbox, document: str) -> None:
+    """Copyable as they are; one JSON document with --json, whatever is printed."""
+    sandbox.control("DELETE", "/requests")
+    words = ["our-recordings", "--print", document, "--prefix", "recordings", *ROLE]
+    done = opslib(env, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    if document != "terraform":
+        assert json.loads(done.stdout)["Version"] == "2012-10-17"
+    assert ("org-1" if document == "trust" else "our-recordings") in done.stdout
+    told = opslib(env, *words, "--json")
+    assert json.loads(told.stdout)
+    assert sandbox.requests() == []
+
+
+def test_a_role_is_held_against_the_bucket(env: dict[str, str], sandbox: Sandbox) -> None:
+    """With --role-arn, the canary is not the question; the role's trust and permissions are."""
+    role = ["--role-arn", sandbox["role_arn"], "--external-id", sandbox["external_id"]]
+    found = json.loads(opslib(env, sandbox["bucket"], *role, "--owner", ACCOUNT, "--json").stdout)
+    words = {one["check"]: one["verdict"] for one in [*found["findings"], *found["not_checked"]]}
+    assert (words["writer"], words["writer-role-trust"], words["owner"]) == ("not_checked", "PASS", "PASS")
+    assert words["writer-role-permissions"] == "PASS"
+
+
+def test_a_reader_sees_what_it_may_not_do(env: dict[str, str], sandbox: Sandbox) -> None:
+    """The permission that is missing stands beside each UNKNOWN."""
+    keys = keys_of(sandbox, ["s3:ListBucket"])
+    env |= {
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key.get_secret_value(),
+    }
+    done = opslib(env, sandbox["bucket"])
+    assert done.returncode == 1
+    assert "Fix: Allow s3:GetBucketPolicy to the key that asks" in done.stdout
