@@ -198,6 +198,15 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
 
 
 @cli.command()
+@_json_option
+def doctor(as_json: bool) -> None:
+    """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL."""
+    from opslib.commands import doctor as command
+
+    sys.exit(command(as_json=as_json))
+
+
+@cli.command()
 @click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
 @click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import click
 
+from opslib.doctor import Diagnosis, examine, roles
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
 from opslib.ledger import Ledger
 from opslib.models import Consent, Onboarding
@@ -165,6 +166,26 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
         raise InvalidInput(f"{out} exists already", cause="it would be overwritten", fix="name another file")
     out.write_text(text, encoding="utf-8")
     click.echo(f"written: {out}")
+
+
+def doctor(*, as_json: bool) -> int:
+    """Say what the org answers about itself and us; 0 when nothing is FAIL."""
+
+    async def run() -> Diagnosis:
+        async with Walk(command="doctor") as walk:
+            router = await walk.open_router()
+            await router.client.auth.get_access_token()
+            return await examine(router.client, walk.backends, walk.onboarding.backend)
+
+    found = asyncio.run(run())
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+    else:
+        for row in found.rows():
+            click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
+        for name, permissions in roles(found.wanted).items():
+            click.echo(f"\nrole {name}:\n" + textwrap.indent("\n".join(permissions), "  "))
+    return FAILED if any(row.word == "FAIL" for row in found.rows()) else DONE
 
 
 async def _plan(onboarding: Onboarding) -> Plan:

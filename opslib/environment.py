@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,7 @@ class Readiness:
     """One answer. `fix` is empty when nothing is to be done."""
 
     question: str
-    word: Literal["PASS", "FAIL", "WARN"]
+    word: Literal["PASS", "FAIL", "WARN", "UNKNOWN"]
     found: str
     fix: str = ""
 
@@ -31,8 +31,13 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> list[Readiness
 
 def environment_table(environ: Mapping[str, str] = os.environ) -> Html:
     """The answers as a table for a notebook."""
-    rows = [(row.question, verdict(row.word), row.found, row.fix or "–") for row in check_environment(environ)]
-    return table("Is this machine ready?", ("Question", "Answer", "Found", "Fix"), rows)
+    return readiness_table("Is this machine ready?", check_environment(environ))
+
+
+def readiness_table(caption: str, rows: Sequence[Readiness]) -> Html:
+    """Answers as a table, the word with its icon."""
+    cells = [(row.question, verdict(row.word), row.found, row.fix or "–") for row in rows]
+    return table(caption, ("Question", "Answer", "Found", "Fix"), cells)
 
 
 def _packages() -> Readiness:

@@ -15,8 +15,9 @@ from opslib.auth import GenesysAuthManager
 from opslib.backends import Backend
 from opslib.backends.platform import PlatformBackend
 from opslib.datalake import Catalogue
+from opslib.doctor import examine, serves
 from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
-from opslib.errors import BucketUnfit, ConsentMissing, NotFound, PermissionMissing
+from opslib.errors import BucketUnfit, ConsentMissing, NotFound
 from opslib.ledger import Ledger
 from opslib.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
 from opslib.onboarding_file import wanted_onboarding
@@ -257,11 +258,12 @@ async def _connect(walk: Walk) -> Result:
     if found is None:
         raise await _not_served(walk)
     words, counted = _SERVES[walk.onboarding.backend]
-    data = {
+    data: JSON = {
         "api_url": router.client.auth.base_url,
         "org_id": walk.settings.org_id,
         "backend": walk.backend.name,
         counted.replace(" ", "_"): found,
+        "doctor": (await examine(router.client, walk.backends, walk.onboarding.backend)).as_json(),
     }
     said = f"Connected: the org serves {words} ({found} exist)"
     if walk.onboarding.backend == "platform":
@@ -273,7 +275,7 @@ async def _not_served(walk: Walk) -> NotFound:
     """The org does not serve the backend that is wanted: say so, and offer the other where it is served."""
     wanted, api_url = walk.onboarding.backend, walk.router.client.auth.base_url
     other: BackendName = "platform" if wanted == "storage-targets" else "storage-targets"
-    served = await _serves(walk.backends[other])
+    served = await serves(walk.backends[other])
     cause = f"{api_url} answered 404; it serves {_SERVES[other][0]} {'instead' if served else 'neither'}"
     fix = (
         f"use backend: {other}. `opslib init --backend {other} FILE` writes an onboarding file to start from; for the "
@@ -285,13 +287,6 @@ async def _not_served(walk: Walk) -> NotFound:
         fix=fix if served else "check OPSLIB_API_URL",
         status=404,
     )
-
-
-async def _serves(backend: Backend) -> bool:
-    try:
-        return await backend.probe() is not None
-    except PermissionMissing:
-        return True  # who refuses a question has heard it
 
 
 async def _validate_bucket(walk: Walk) -> Result:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opslib.audit.charts import retention_chart
-from opslib.html import table
+from opslib.environment import Readiness, readiness_table
+from opslib.html import table, text
 from opslib.router.render import as_html
 from opslib.steps import Result
 from opslib.validator.render import ORDER, code
@@ -45,7 +46,19 @@ def shown(result: Result, caption: str, *, measured: bool) -> str:
         checksum = table("", (), [("Checksum", result.data["checksum"])]).html if measured else ""
         return as_html(result.data).html + checksum
     found = _rows(result, measured=measured)
-    return table(caption, (), found).html if found else ""
+    shown = table(caption, (), found).html if found else ""
+    return shown + _doctor(result.data["doctor"]) if "doctor" in result.data else shown
+
+
+def _doctor(diagnosis: Mapping[str, Any]) -> str:
+    """What the org says about itself and us, and the roles to copy."""
+    rows = readiness_table("What the org says", [Readiness(**row) for row in diagnosis["rows"]])
+    return rows.html + "".join(_role(name, names) for name, names in diagnosis["roles"].items())
+
+
+def _role(name: str, permissions: Sequence[str]) -> str:
+    listed = text("\n".join(permissions))
+    return f"<details><summary>Permissions of the role “{text(name)}”, to copy</summary><pre>{listed}</pre></details>"
 
 
 def findings(

@@ -1,0 +1,129 @@
+"""Who we are in an org and what we may do there, by what it answers. Nothing here writes."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from opslib.backends import JSON
+from opslib.backends.platform import POLICIES
+from opslib.client import GenesysClient
+from opslib.errors import OpslibError, PermissionMissing
+from opslib.models import BackendName
+
+State = Literal["present", "missing", "not known"]
+
+# The smallest roles for the platform API, to copy into Admin > Roles / Permissions.
+AUDITOR = (
+    "recording:retentionPolicy:view",
+    "integrations:integration:view",
+    "recording:job:view",
+    "recording:recording:view",
+    "audits:audit:view",
+    "analytics:dataRetention:view",
+    "recording:encryptionKey:view",
+)
+# To delete is needed to undo what was made new, and to offboard.
+_CHANGES = tuple(
+    f"{what}:{how}"
+    for what in ("recording:retentionPolicy", "integrations:integration")
+    for how in ("add", "edit", "delete")
+)
+OPERATOR = (
+    *AUDITOR,
+    *_CHANGES,
+    "recording:job:add",
+    "recording:job:edit",
+    "recording:job:delete",
+    "recording:recording:editRetention",
+    "recording:screenRecording:editRetention",
+    "recording:snippetRecording:editRetention",
+)
+# The storage-targets contract has scopes instead.
+SCOPES = ("recording:read", "webhook:read", "recording:write", "webhook:write", "analytics:read")
+
+# What each backend's walk needs; the others serve the evidence and the archive.
+NEEDED: Mapping[BackendName, Sequence[str]] = {
+    "platform": (*AUDITOR[:2], *_CHANGES),
+    "storage-targets": SCOPES[:4],
+}
+ASKED_FOR: Mapping[BackendName, Sequence[str]] = {
+    "platform": OPERATOR,
+    "storage-targets": SCOPES,
+}
+
+# A question that needs just this permission and changes nothing.
+_QUESTIONS: Mapping[str, tuple[str, Mapping[str, str | int]]] = {
+    "recording:retentionPolicy:view": (POLICIES, {"pageSize": 1}),
+    "integrations:integration:view": ("/api/v2/integrations", {"pageSize": 1}),
+    "recording:job:view": ("/api/v2/recording/jobs", {"pageSize": 1}),
+    "recording:recording:view": ("/api/v2/recordings/retention/query", {"retentionThresholdDays": 1, "pageSize": 1}),
+    "audits:audit:view": ("/api/v2/audits/query/servicemapping", {}),
+    "analytics:dataRetention:view": ("/api/v2/analytics/dataretention/settings", {}),
+    "recording:encryptionKey:view": ("/api/v2/recording/recordingkeys", {"pageSize": 1}),
+    "recording:read": ("/api/v2/recording/storage/targets", {"pageSize": 1}),
+    "webhook:read": ("/api/v2/webhooks", {"pageSize": 1}),
+}
+# An org that does not answer a question in this time (seconds) leaves it open.
+_ANSWERS_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One permission: whether we have it, and by what answer that is known."""
+
+    name: str
+    state: State
+    why: str
+
+
+async def ask(client: GenesysClient, endpoint: str, params: Mapping[str, str | int] | None = None) -> JSON | str:
+    """The answer, or why there is none, in words."""
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN_S):
+            return await client.request("GET", endpoint, params=params)
+    except OpslibError as error:
+        return f"{error.cause} (HTTP {error.status})" if error.status else error.cause
+    except TimeoutError:
+        return f"no answer within {_ANSWERS_WITHIN_S:.0f} s"
+
+
+async def permissions(client: GenesysClient, backend: BackendName) -> list[Permission]:
+    """What we may do, each asked with a harmless question; else by the roles that the org tells, else not known."""
+    names = ASKED_FOR[backend]
+    roles = await ask(client, "/api/v2/authorization/subjects/me", {"includeFullRoles": "true"})
+    return list(await asyncio.gather(*(_permission(client, name, roles) for name in names)))
+
+
+async def _permission(client: GenesysClient, name: str, roles: JSON | str) -> Permission:
+    if name in _QUESTIONS:
+        endpoint, params = _QUESTIONS[name]
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN_S):
+                await client.request("GET", endpoint, params=params)
+            return Permission(name, "present", f"the org answered GET {endpoint}")
+        except PermissionMissing as error:
+            return Permission(name, "missing", f"the org refused GET {endpoint}: {error.cause}")
+        except OpslibError as error:
+            return Permission(name, "not known", f"GET {endpoint}: {error.cause}")
+        except TimeoutError:
+            return Permission(name, "not known", f"GET {endpoint}: no answer within {_ANSWERS_WITHIN_S:.0f} s")
+    if isinstance(roles, str) or not (granted := list(_granted(roles))):
+        return Permission(name, "not known", "not until a write is tried: the org does not tell this client its roles")
+    if any(_covers(policy, name) for policy in granted):
+        return Permission(name, "present", "by the client's roles")
+    return Permission(name, "missing", "none of the client's roles has it")
+
+
+def _granted(subject: JSON) -> Iterator[JSON]:
+    for grant in subject.get("grants") or []:
+        yield from (grant.get("role") or {}).get("policies") or []
+
+
+def _covers(policy: JSON, name: str) -> bool:
+    domain, entity, action = name.split(":")
+    return (
+        policy.get("domain") in (domain, "*")
+        and policy.get("entityName") in (entity, "*")
+        and bool({action, "*"} & set(policy.get("actions") or ()))
+    )
