@@ -97,7 +97,7 @@ class Verification:
     `state` is "intact", "unsigned" (the chain holds, but nobody signed it) or "broken". `entries` counts those that
     follow from each other, `head` is the hash of the last of them. `bad_seq` is the first entry that is wrong or not
     proved; it is None in a broken record when only the checkpoints were changed. `key` is the public key, or empty.
-    `not_proved` says in words what this check leaves open.
+    `first` is the hash of entry 1, by which anchors know the ledger. `not_proved` says what this check leaves open.
     """
 
     state: Literal["intact", "unsigned", "broken"]
@@ -107,6 +107,7 @@ class Verification:
     bad_seq: int | None
     reason: str
     key: str = ""
+    first: str = ""
     not_proved: tuple[str, ...] = ()
 
     @property
@@ -132,15 +133,20 @@ def chain_hash(before: str, seq: int, run_id: str, kind: str, at: str, body: str
     return hashlib.sha256("\n".join((before, str(seq), run_id, kind, at, body)).encode()).hexdigest()
 
 
-def check(record: Record, pinned: str | None = None) -> Verification:
-    """Check a record, in one pass over its entries. `pinned` is the public key that it must be signed with."""
+def check(record: Record, pinned: str | None = None, anchors: Sequence[Checkpoint] | None = None) -> Verification:
+    """Check a record, in one pass over its entries.
+
+    `pinned` is the public key that it must be signed with. `anchors` are its checkpoints that were kept elsewhere, each
+    with a signature that was checked.
+    """
     head, checkpoints = record.head, record.checkpoints
-    walked = _Walked({one.seq for one in checkpoints} | ({head.seq} if head else set()))
+    named = [*checkpoints, *(anchors or ())]
+    walked = _Walked({1, *(one.seq for one in named), *([head.seq] if head else [])})
     key = head.key if head else ""
 
     def found(state: Literal["intact", "unsigned", "broken"], bad_seq: int | None, reason: str) -> Verification:
-        open_points = _open_points(state, pinned)
-        return Verification(state, walked.last, walked.link, len(checkpoints), bad_seq, reason, key, open_points)
+        first, open_points = walked.hashes.get(1, ""), _open_points(state, pinned, anchors, walked.last)
+        return Verification(state, walked.last, walked.link, len(checkpoints), bad_seq, reason, key, first, open_points)
 
     try:
         if pinned and key != pinned:
@@ -151,6 +157,7 @@ def check(record: Record, pinned: str | None = None) -> Verification:
             empty = "the ledger is empty: there is nothing to prove"
             return found("unsigned", None, "the chain holds, but nobody signed it" if walked.last else empty)
         _check_signed(head, checkpoints, walked)
+        _check_anchors(anchors or (), checkpoints, walked)
     except _Broken as broken:
         return found("broken", broken.seq, str(broken))
     return found("intact", None, f"all {walked.last} entries are as they were signed")
@@ -215,6 +222,18 @@ def _check_signed(head: Head, checkpoints: Sequence[Checkpoint], walked: _Walked
         raise _Broken(None, "every entry is as it was signed, but a checkpoint was changed, added or removed")
 
 
+def _check_anchors(anchors: Sequence[Checkpoint], checkpoints: Sequence[Checkpoint], walked: _Walked) -> None:
+    here, proved = {one.digest() for one in checkpoints}, 0
+    for one in sorted(anchors, key=lambda anchor: anchor.seq):
+        if one.seq > walked.last:
+            raise _Broken(walked.last + 1, f"entry {walked.last + 1} is missing: an anchor names {one.seq} entries")
+        if walked.hashes[one.seq] != one.hash:
+            raise _Broken(proved + 1, f"it was made anew: an anchor names other entries from {proved + 1} on")
+        if one.digest() not in here:
+            raise _Broken(None, f"every entry is as it was signed, but the checkpoint at entry {one.seq} is another")
+        proved = one.seq
+
+
 def _contradicted(checkpoints: Sequence[Checkpoint], walked: _Walked, first: int) -> bool:
     """Whether the entries that are there are others than a checkpoint says; `first` is the first that is not proved."""
     there = [one for one in checkpoints if one.seq <= walked.last]
@@ -232,13 +251,17 @@ def _unproved(checkpoints: Sequence[Checkpoint], walked: _Walked) -> int:
     return first
 
 
-def _open_points(state: str, pinned: str | None) -> tuple[str, ...]:
+def _open_points(state: str, pinned: str | None, anchors: Sequence[Checkpoint] | None, last: int) -> tuple[str, ...]:
     if state == "broken":
         return ()
     if state == "unsigned":
         return ("that nobody made it anew: there is no signature",)
     whose = () if pinned else ("whose key it is: compare it with the one that its owner gave you (--key)",)
-    return (*whose, "that the key's owner did not make it anew, or hand over an older copy (--anchor)")
+    if anchors is None:
+        return (*whose, "that the key's owner did not make it anew, or hand over an older copy (--anchor)")
+    anchored = max((one.seq for one in anchors), default=0)
+    newer = () if anchored == last else (f"the same of the entries after {anchored}, which are not anchored",)
+    return (*whose, *newer)
 
 
 def _text(kind: str, fields: Iterable[object]) -> bytes:

@@ -2,23 +2,22 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import click
 from pydantic import Field
 
-from opslib.errors import AwsCredentialsInvalid, InvalidInput
+from opslib.errors import InvalidInput
 from opslib.models import (
     AwsKeys,
     AwsRegion,
     BucketName,
-    KeyReference,
     PathPrefix,
     RoleReference,
     checked,
     checked_value,
+    usual_keys,
 )
 from opslib.validator import permissions
 from opslib.validator.bucket import check_buckets
@@ -33,7 +32,7 @@ _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:k
 
 def check_bucket(buckets: Sequence[str], *, profile: str, as_json: bool, **options: Any) -> int:
     """Check the buckets; 0 when none has a FAIL or UNKNOWN, else 1. One bucket is one JSON object, more are a list."""
-    chosen, keys = load_profile(profile), _keys()
+    chosen, keys = load_profile(profile), usual_keys()
     many = [wanted(bucket, keys=keys, **options) for bucket in buckets]
     reports = asyncio.run(check_buckets(many, chosen, keys, _quiet if as_json else _tell))
     found = [report.as_json() for report in reports]
@@ -92,17 +91,6 @@ def wanted(
         kms_key=checked_value(_KeyArn, kms_key, "kms_key") if kms_key else None,
         writer=role or keys,
     )
-
-
-def _keys() -> AwsKeys | None:
-    """The key pair of the usual variables; else boto3's own chain, such as a role. Temporary keys need their token,
-    which only boto3 takes along, and are none that Genesys could write with."""
-    if os.environ.get("AWS_SESSION_TOKEN"):
-        return None
-    try:
-        return KeyReference().resolve()
-    except AwsCredentialsInvalid:
-        return None
 
 
 def _quiet(done: int, total: int, words: str) -> None:

@@ -234,6 +234,11 @@ def check_bucket(buckets: tuple[str, ...], document: str | None, as_json: bool, 
     sys.exit(command.check_bucket(buckets, as_json=as_json, **options))
 
 
+_anchor_region_option = click.option(
+    "--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the anchors' bucket is."
+)
+
+
 @cli.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
@@ -257,15 +262,29 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
+@click.option("--anchor", metavar="BUCKET", help="Check it against the anchors in this bucket, too.")
+@_anchor_region_option
 @_json_option
-def verify(path: Path, key: str | None, as_json: bool) -> None:
+def verify(path: Path, **options: Any) -> None:
     """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
 
     Exit code 0 only if it is; 1 also if nobody signed it.
     """
     from opslib.evidence import verify_path
 
-    sys.exit(verify_path(path, key, as_json=as_json))
+    sys.exit(verify_path(path, **options))
+
+
+@cli.command()
+@click.argument("bucket")
+@_anchor_region_option
+@click.option("--yes", is_flag=True, help="Do it; without, only what would be written is shown (exit code 2).")
+@_json_option
+def anchor(bucket: str, **options: Any) -> None:
+    """Keep a signed checkpoint of the ledger in BUCKET, which needs Object Lock with a default retention."""
+    from opslib.evidence import anchor_ledger
+
+    sys.exit(anchor_ledger(bucket, **options))
 
 
 @cli.command()

@@ -31,9 +31,9 @@ def write_export(ledger: Path, out: Path) -> None:
                 f"{ledger} was not exported", cause=checked.reason, fix="keep the file itself: it is the evidence"
             )
         found = record(db)
-        file.writelines(map(_line, [found.head] if found.head else []))
-        file.writelines(map(_line, found.checkpoints))
-        file.writelines(_line(Entry(*row)) for row in found.entries)
+        file.writelines(map(to_line, [found.head] if found.head else []))
+        file.writelines(map(to_line, found.checkpoints))
+        file.writelines(to_line(Entry(*row)) for row in found.entries)
     os.replace(partial, out)
 
 
@@ -50,7 +50,7 @@ def open_export(path: Path) -> Iterator[Record]:
     """An export as it lies there; its entries are read while they are iterated over. Raises LedgerError."""
     head, points, entries = None, list[Checkpoint](), list[Entry]()
     with path.open("rb") as file:
-        rows = map(_row, file)
+        rows = map(from_line, file)
         try:
             for row in rows:
                 if isinstance(row, Entry):
@@ -75,19 +75,20 @@ def _entry(row: Head | Checkpoint | Entry) -> Entry:
     return row
 
 
-def _row(line: bytes) -> Head | Checkpoint | Entry:
-    """Raises ValueError for anything but a line as `_line` writes it."""
+def to_line(row: Head | Checkpoint | Entry) -> bytes:
+    """A row as it stands in an export."""
+    values = {"table": _NAMES[type(row)], **row._asdict()}
+    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Head | Checkpoint | Entry:
+    """The row of a line. Raises ValueError for any spelling but that of `to_line`."""
     try:
         values = json.loads(line)
         kind = _TABLES[values.pop("table")]
         row: Head | Checkpoint | Entry = kind(**values)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{line[:60]!r} is no line of an export ({type(error).__name__})") from None
-    if _line(row) != line or [*map(type, row)] != [*kind.__annotations__.values()]:
+    if to_line(row) != line or [*map(type, row)] != [*kind.__annotations__.values()]:
         raise ValueError(f"{line[:60]!r} is not as it was written")
     return row
-
-
-def _line(row: Head | Checkpoint | Entry) -> bytes:
-    values = {"table": _NAMES[type(row)], **row._asdict()}
-    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"

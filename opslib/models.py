@@ -203,6 +203,17 @@ def _profile_keys(profile: str) -> AwsKeys | None:
     return AwsKeys(access_key_id=found.access_key, secret_access_key=SecretStr(found.secret_key))
 
 
+def usual_keys() -> AwsKeys | None:
+    """The key pair of the usual variables; None where boto3's own chain, such as a role, is left. Temporary keys need
+    their token, which only boto3 takes along, and are none that Genesys could write with."""
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        return None
+    try:
+        return KeyReference().resolve()
+    except AwsCredentialsInvalid:
+        return None
+
+
 class RoleReference(_Model):
     """An IAM role that Genesys assumes; no key leaves AWS."""
 

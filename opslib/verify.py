@@ -1,22 +1,24 @@
 """Prove a ledger, or what was made from it: `verify` takes whatever PATH is and checks it without changing it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from opslib.chain import Verification, check
+from opslib.chain import Checkpoint, Verification, check
 from opslib.ledger_export import is_export, open_export
 from opslib.ledger_file import reading, record
 from opslib.manifest import check_audit, is_audit
 
 
-def verify(path: Path, pinned: str | None = None) -> Verification:
+def verify(path: Path, pinned: str | None = None, anchors: Sequence[Checkpoint] | None = None) -> Verification:
     """Check a workspace folder, a ledger file, an export or the folder of an audit.
 
-    `pinned` is the public key that it must be signed with. Raises LedgerError when PATH is none of these.
+    `pinned` is the public key that it must be signed with. `anchors`, of a ledger or export, as in opslib.chain.check.
+    Raises LedgerError when PATH is none of these.
     """
     if is_audit(path):
         return check_audit(path, pinned)
     if is_export(path):
         with open_export(path) as exported:
-            return check(exported, pinned)
+            return check(exported, pinned, anchors)
     with reading(path) as db:
-        return check(record(db), pinned)
+        return check(record(db), pinned, anchors)

@@ -207,6 +207,25 @@ async def test_consent_is_for_one_plan(walk: Walk, sandbox: Sandbox) -> None:
     assert puts(sandbox) == 3
 
 
+async def test_a_bucket_that_is_not_there_is_an_error_and_one_that_is_unfit_a_report(
+    walk: Walk, sandbox: Sandbox
+) -> None:
+    """The first has a cause and a fix; the second has findings beside them. Neither is asked about twice."""
+    await walk.run("connect")
+    walk.onboarding = onboarding(sandbox, target={"bucket": "no-such-bucket-anywhere"})
+    with pytest.raises(errors.BucketNotFound, match="no-such-bucket-anywhere"):
+        await walk.run("validate_bucket")
+    sandbox.control("DELETE", "/requests")
+    walk.onboarding = onboarding(sandbox, target={"region": "eu-west-1"})
+    with pytest.raises(errors.BucketUnfit, match="the bucket is in us-east-1"):
+        await walk.run("validate_bucket")
+    result = walk.result("validate_bucket")
+    assert result
+    assert [one["check"] for one in result.data["findings"] if one["verdict"] == "FAIL"] == ["reachable"]
+    asked = [(one["method"], one["path"], one["query"]) for one in sandbox.requests("s3")]
+    assert len(asked) == len(set(asked))
+
+
 async def test_a_bucket_that_fails_after_the_approval_takes_it_back(
     walk: Walk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

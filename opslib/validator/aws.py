@@ -103,6 +103,8 @@ class Aws:
         meta = answer.pop("ResponseMetadata", {})
         if name == "HeadBucket":
             answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
+        if name == "GetObject":
+            answer["Body"] = answer["Body"].read().decode(errors="replace")
         data = _plain(answer)
         return Answer(data, Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, data))
 

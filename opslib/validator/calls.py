@@ -1,4 +1,4 @@
-"""The AWS calls that the checks make, and the IAM action that allows each (Service Authorization Reference)."""
+"""The AWS calls that checks and anchors make, and the IAM action that allows each (Service Authorization Reference)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,6 +38,9 @@ CALLS: dict[str, Call] = {
     "AbortMultipartUpload": Call("s3", "abort_multipart_upload", "s3:AbortMultipartUpload"),
     "ListParts": Call("s3", "list_parts", "s3:ListMultipartUploadParts"),
     "ListMultipartUploads": Call("s3", "list_multipart_uploads", "s3:ListBucketMultipartUploads"),
+    "PutObject": Call("s3", "put_object", "s3:PutObject"),
+    "ListObjectVersions": Call("s3", "list_object_versions", "s3:ListBucketVersions"),
+    "GetObject": Call("s3", "get_object", "s3:GetObjectVersion"),
     "DescribeKey": Call("kms", "describe_key", "kms:DescribeKey"),
     "GetKeyRotationStatus": Call("kms", "get_key_rotation_status", "kms:GetKeyRotationStatus"),
     "GetRole": Call("iam", "get_role", "iam:GetRole"),

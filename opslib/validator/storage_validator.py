@@ -15,6 +15,7 @@ from opslib.errors import (
 )
 from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value
 from opslib.validator.aws import Aws, Unanswered
+from opslib.validator.calls import CALLS
 from opslib.validator.checks.encryption import default_encryption
 from opslib.validator.finding import Evidence
 from opslib.validator.look import Answers, Look, Wanted
@@ -104,6 +105,8 @@ def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     error = refused.error
+    if refused.code == "NoSuchBucket":
+        return not_found(bucket, region, refused.evidence)
     if isinstance(error, ClientError):
         return _explain(error, bucket, region)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
@@ -139,13 +142,12 @@ def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
     if code in ("301", "400", "PermanentRedirect", "AuthorizationHeaderMalformed"):
         return _wrong_region(bucket, None, region)
     if code in ("403", "AccessDenied"):
-        head = error.operation_name == "HeadBucket"
-        action = "s3:ListBucket" if head else "s3:GetEncryptionConfiguration"
+        head, action = error.operation_name == "HeadBucket", CALLS[error.operation_name].action
         return BucketAccessDenied(
             f"No access to bucket {bucket}",
             cause=f"S3 answered 403 to {error.operation_name}: the IAM permission {action} is missing"
             + (", the key is wrong, or the bucket belongs to another account" if head else ""),
-            fix=f"allow {action} on arn:aws:s3:::{bucket} for this key, and check the bucket policy",
+            fix=f"allow {action} on {bucket} for this key, and check the bucket policy",
             status=status,
             correlation_id=request_id,
         )

@@ -130,7 +130,8 @@ async def test_a_request_off_loopback_from_an_output_is_aborted_and_fails_the_te
     lab.guard.assert_quiet()
     async with lab.page.expect_event("requestfailed", lambda request: request.url == image):
         await lab.run_all()
-    assert lab.guard.off_loopback == lab.guard.aborted == [image]
+    assert lab.guard.off_loopback == lab.guard.aborted
+    assert set(lab.guard.aborted) == {image}  # JupyterLab may draw an output more than once
     with pytest.raises(AssertionError, match="off loopback"):
         lab.guard.assert_quiet()
     assert [violation.id for violation in await lab.axe()] == ["image-alt"]

@@ -148,11 +148,11 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     pictures = await lab.notebook.locator("figure img").evaluate_all(
         "all => all.map(one => [one.alt, one.naturalWidth])"
     )
-    for words in ("attempts: p50", "upsert_storage_target: 1 of 1 succeeded", "policy keeps 365 days"):
+    for words in ("attempts: p50", "upsert_storage_target: 1 of 1 succeeded", "keeps 365 days"):
         assert [words in alt for alt, _ in pictures].count(True) == 1
     assert all(width > 0 for _, width in pictures)
     rows = await lab.notebook.locator("table.dataframe tbody tr").all_inner_texts()
-    # token, probe; three reads to plan, three to apply; three writes, each read back; a read and a write for the event
+    # token, probe; three reads to plan, three to apply; three writes, each read back; read and write for the event
     assert len(rows) == 16
     assert [row.split("\t")[1] for row in rows][:1] == ["connect"]
     assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact

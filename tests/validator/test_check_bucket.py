@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.check_bucket import _keys
+from opslib.models import usual_keys
 
 from ..world import Sandbox, environment, without_settings
 from .buckets import ACCOUNT, keys_of, planted
@@ -73,9 +73,9 @@ def test_temporary_keys_are_left_to_boto3(monkeypatch: pytest.MonkeyPatch) -> No
     """Without their token they are worth nothing, and only boto3 takes it along."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "A" * 20)
-    assert _keys()
+    assert usual_keys()
     monkeypatch.setenv("AWS_SESSION_TOKEN", "t")
-    assert _keys() is None
+    assert usual_keys() is None
 
 
 def test_an_absent_bucket_fails(env: dict[str, str]) -> None:

@@ -410,7 +410,7 @@ class _Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+        assert tag in ("img", "br") or self.open.pop() == tag
 
 
 async def test_receipts_are_plain_html_and_the_same_every_time(cards: WalkCards, walk: Walk) -> None:
