@@ -9,7 +9,7 @@ from opslib.backends import Backend
 from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, ask, permissions
 from opslib.client import GenesysClient
 from opslib.environment import Readiness
-from opslib.errors import OpslibError, PermissionMissing
+from opslib.errors import NotFound, OpslibError, PermissionMissing
 from opslib.models import BackendName
 
 _LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
@@ -19,7 +19,7 @@ _TOKEN_LIMIT = "client.credentials.token.rate.per.minute"
 # AWS refuses signatures that are 15 minutes off; a minute off is a clock that nobody keeps.
 _SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
 
-_API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "platform": "the platform API"}
+API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "platform": "the platform API"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Diagnosis:
         }
 
     def _served(self) -> Readiness:
-        there = [_API_NAMES[name] for name, found in self.served.items() if found]
-        question = f"The org serves {_API_NAMES[self.wanted]}"
+        there = [API_NAMES[name] for name, found in self.served.items() if found]
+        question = f"The org serves {API_NAMES[self.wanted]}"
         if self.served[self.wanted]:
             return Readiness(question, "PASS", f"it serves {' and '.join(there)}")
         if self.served[self.wanted] is None:
@@ -136,6 +136,22 @@ async def serves(backend: Backend) -> bool | None:
         return True  # who refuses a question has heard it
     except OpslibError:
         return None
+
+
+async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backend], wanted: BackendName) -> NotFound:
+    """What to say of an org without the API that is wanted: the other is offered where it is served."""
+    other: BackendName = "platform" if wanted == "storage-targets" else "storage-targets"
+    served = await serves(backends[other])
+    fix = (
+        f"use backend: {other}. `opslib init --backend {other} FILE` writes an onboarding file to start from; for the "
+        f"notebooks set OPSLIB_BACKEND={other} and start them again"
+    )
+    return NotFound(
+        f"This org does not serve the {wanted} API",
+        cause=f"{client.auth.base_url} answered 404; it serves {API_NAMES[other]} {'instead' if served else 'neither'}",
+        fix=fix if served else "check OPSLIB_API_URL",
+        status=404,
+    )
 
 
 def _named(entity: Any) -> str:

@@ -15,9 +15,9 @@ from opslib.auth import GenesysAuthManager
 from opslib.backends import Backend
 from opslib.backends.platform import PlatformBackend
 from opslib.datalake import Catalogue
-from opslib.doctor import examine, serves
+from opslib.doctor import API_NAMES, examine, not_served
 from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
-from opslib.errors import BucketUnfit, ConsentMissing, NotFound
+from opslib.errors import BucketUnfit, ConsentMissing
 from opslib.ledger import Ledger
 from opslib.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
 from opslib.onboarding_file import wanted_onboarding
@@ -244,49 +244,25 @@ class Walk(StateMachine):
         self.changed()
 
 
-# What each backend is called for people, and what `probe` counts.
-_SERVES: dict[BackendName, tuple[str, str]] = {
-    "storage-targets": ("storage targets", "targets"),
-    "platform": ("the platform API", "retention policies"),
-}
+# What `probe` counts.
+_COUNTED: dict[BackendName, str] = {"storage-targets": "targets", "platform": "retention policies"}
 
 
 async def _connect(walk: Walk) -> Result:
-    router = await walk.open_router()
+    router, wanted = await walk.open_router(), walk.onboarding.backend
     await router.client.auth.get_access_token()
     found = await walk.backend.probe()
     if found is None:
-        raise await _not_served(walk)
-    words, counted = _SERVES[walk.onboarding.backend]
+        raise await not_served(router.client, walk.backends, wanted)
     data: JSON = {
         "api_url": router.client.auth.base_url,
         "org_id": walk.settings.org_id,
-        "backend": walk.backend.name,
-        counted.replace(" ", "_"): found,
-        "doctor": (await examine(router.client, walk.backends, walk.onboarding.backend)).as_json(),
+        "backend": wanted,
+        _COUNTED[wanted].replace(" ", "_"): found,
+        "doctor": (await examine(router.client, walk.backends, wanted)).as_json(),
     }
-    said = f"Connected: the org serves {words} ({found} exist)"
-    if walk.onboarding.backend == "platform":
-        said = f"Connected: the org serves {words} ({found} {counted} exist)"
-    return Result("connect", "done", said, data)
-
-
-async def _not_served(walk: Walk) -> NotFound:
-    """The org does not serve the backend that is wanted: say so, and offer the other where it is served."""
-    wanted, api_url = walk.onboarding.backend, walk.router.client.auth.base_url
-    other: BackendName = "platform" if wanted == "storage-targets" else "storage-targets"
-    served = await serves(walk.backends[other])
-    cause = f"{api_url} answered 404; it serves {_SERVES[other][0]} {'instead' if served else 'neither'}"
-    fix = (
-        f"use backend: {other}. `opslib init --backend {other} FILE` writes an onboarding file to start from; for the "
-        f"notebooks set OPSLIB_BACKEND={other} and start them again"
-    )
-    return NotFound(
-        f"This org does not serve the {wanted} API",
-        cause=cause,
-        fix=fix if served else "check OPSLIB_API_URL",
-        status=404,
-    )
+    counted = f"{found} {_COUNTED[wanted]}" if wanted == "platform" else f"{found}"
+    return Result("connect", "done", f"Connected: the org serves {API_NAMES[wanted]} ({counted} exist)", data)
 
 
 async def _validate_bucket(walk: Walk) -> Result:
