@@ -115,7 +115,7 @@ async def _report(wanted: Wanted, profile: Profile, answers: Answers, progress: 
         max_days=bounds.max_days,
         playable_days=wanted.playable_days or bounds.playable_days,
         wants_worm=profile.worm,
-        calls=profile.calls,
+        calls=profile.calls(role=isinstance(wanted.writer, RoleReference)),
     )
     chosen = [CHECKS[name] for name in CHECKS if name in profile.checks]
     findings = await asyncio.gather(*(_finding(check, wanted, profile, answers, progress) for check in chosen))
