@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opslib.backends import Backend
-from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, ask, permissions
+from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, answer, permissions
 from opslib.client import GenesysClient
 from opslib.environment import Readiness
 from opslib.errors import NotFound, OpslibError, PermissionMissing
@@ -15,6 +15,9 @@ from opslib.models import BackendName
 _LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
 # The limit that one token of client credentials meets.
 _TOKEN_LIMIT = "client.credentials.token.rate.per.minute"
+
+# After this time (seconds) what the org has not answered stays open.
+_ANSWERS_WITHIN_S = 20.0
 
 # AWS refuses signatures that are 15 minutes off; a minute off is a clock that nobody keeps.
 _SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
@@ -106,35 +109,29 @@ def roles(backend: BackendName) -> dict[str, list[str]]:
 
 
 async def examine(client: GenesysClient, backends: Mapping[BackendName, Backend], wanted: BackendName) -> Diagnosis:
-    """Ask the org everything at once. Nothing raises: a question without an answer stays open."""
+    """Ask the org everything. Nothing raises: a question without an answer stays open."""
     async with client.operation("doctor"):
-        platform, storage_targets, token, limits, may = await asyncio.gather(
-            serves(backends["platform"]),
-            serves(backends["storage-targets"]),
-            ask(client, "/api/v2/tokens/me"),
-            ask(client, _LIMITS),
-            permissions(client, wanted),
-        )
-    about = {} if isinstance(token, str) else token
-    known = None if isinstance(limits, str) else {one["key"]: one["value"] for one in limits.get("entities") or []}
-    return Diagnosis(
-        wanted,
-        {"platform": platform, "storage-targets": storage_targets},
-        _named(about.get("organization")),
-        _named(about.get("OAuthClient")),
-        may,
-        known,
-        client.clock_skew_s,
+        until = asyncio.get_running_loop().time() + _ANSWERS_WITHIN_S
+        served = {name: await serves(backend, until) for name, backend in backends.items()}
+        token = await answer(client, "/api/v2/tokens/me", None, until)
+        limits = await answer(client, _LIMITS, None, until)
+        may = await permissions(client, wanted, until)
+    about = {} if isinstance(token, OpslibError) else token
+    known = (
+        None if isinstance(limits, OpslibError) else {one["key"]: one["value"] for one in limits.get("entities") or []}
     )
+    organization, oauth_client = _named(about.get("organization")), _named(about.get("OAuthClient"))
+    return Diagnosis(wanted, served, organization, oauth_client, may, known, client.clock_skew_s)
 
 
-async def serves(backend: Backend) -> bool | None:
-    """Whether the org has this API; None when that cannot be said."""
+async def serves(backend: Backend, until: float | None = None) -> bool | None:
+    """Whether the org has this API; None when that cannot be said. `until` is in the event loop's time."""
     try:
-        return await backend.probe() is not None
+        async with asyncio.timeout_at(until):
+            return await backend.probe() is not None
     except PermissionMissing:
         return True  # who refuses a question has heard it
-    except OpslibError:
+    except (OpslibError, TimeoutError):
         return None
 
 
