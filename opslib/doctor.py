@@ -26,6 +26,14 @@ API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "plat
 
 
 @dataclass(frozen=True)
+class Named:
+    """What Genesys names by id and name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What the org answered. `wanted` is the backend that is asked for; what was not told is None or in words.
 
@@ -34,8 +42,8 @@ class Diagnosis:
 
     wanted: BackendName
     served: Mapping[BackendName, bool | None]
-    organization: str
-    client: str
+    organization: Named | None
+    client: Named | None
     permissions: Sequence[Permission]
     limits: Mapping[str, int] | None
     clock_skew_s: float | None
@@ -49,8 +57,8 @@ class Diagnosis:
         return {
             "wanted": self.wanted,
             "backends": dict(self.served),
-            "organization": self.organization,
-            "client": self.client,
+            "organization": self.organization and vars(self.organization),
+            "client": self.client and vars(self.client),
             "permissions": [dict(vars(one)) for one in self.permissions],
             "rate_limits": None if self.limits is None else dict(self.limits),
             "clock_skew_s": None if self.clock_skew_s is None else round(self.clock_skew_s),
@@ -70,7 +78,9 @@ class Diagnosis:
 
     def _who(self) -> list[Readiness]:
         return [
-            Readiness(question, "PASS" if told else "UNKNOWN", told or "the org does not say")
+            Readiness(question, "PASS", f"{told.name} ({told.id})")
+            if told
+            else Readiness(question, "UNKNOWN", "the org does not say")
             for question, told in (("Organisation", self.organization), ("OAuth client", self.client))
         ]
 
@@ -151,5 +161,5 @@ async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backe
     )
 
 
-def _named(entity: Any) -> str:
-    return f"{entity.get('name')} ({entity.get('id')})" if isinstance(entity, dict) and entity.get("id") else ""
+def _named(entity: Any) -> Named | None:
+    return Named(entity["id"], str(entity.get("name"))) if isinstance(entity, dict) and entity.get("id") else None
