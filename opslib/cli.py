@@ -198,6 +198,22 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
 
 
 @cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--org-id", help="The Genesys organisation's id; by default the org is asked.")
+@click.option("--print", "document", type=click.Choice(["terraform", "aws-cli"]), help="Print it, and ask AWS nothing.")
+@_json_option
+def check_feed(file: Path, org_id: str | None, document: str | None, as_json: bool) -> None:
+    """Do Genesys's events reach FILE's data lake through AWS? Reads only. Exit code 0: every link is PASS."""
+    from opslib.check_feed import check_feed as command
+    from opslib.check_feed import print_document
+
+    if document:
+        print_document(document, file, org_id)
+        return
+    sys.exit(command(file, org_id, as_json=as_json))
+
+
+@cli.command()
 @_json_option
 def doctor(as_json: bool) -> None:
     """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL."""

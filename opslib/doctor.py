@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opslib.backends import Backend
-from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, ask, permissions
+from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, answer, permissions
 from opslib.client import GenesysClient
 from opslib.environment import Readiness
 from opslib.errors import NotFound, OpslibError, PermissionMissing
@@ -16,10 +16,21 @@ _LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
 # The limit that one token of client credentials meets.
 _TOKEN_LIMIT = "client.credentials.token.rate.per.minute"
 
+# After this time (seconds) what the org has not answered stays open.
+_ANSWERS_WITHIN_S = 20.0
+
 # AWS refuses signatures that are 15 minutes off; a minute off is a clock that nobody keeps.
 _SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
 
 API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "platform": "the platform API"}
+
+
+@dataclass(frozen=True)
+class Named:
+    """What Genesys names by id and name."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,8 @@ class Diagnosis:
 
     wanted: BackendName
     served: Mapping[BackendName, bool | None]
-    organization: str
-    client: str
+    organization: Named | None
+    client: Named | None
     permissions: Sequence[Permission]
     limits: Mapping[str, int] | None
     clock_skew_s: float | None
@@ -46,8 +57,8 @@ class Diagnosis:
         return {
             "wanted": self.wanted,
             "backends": dict(self.served),
-            "organization": self.organization,
-            "client": self.client,
+            "organization": self.organization and vars(self.organization),
+            "client": self.client and vars(self.client),
             "permissions": [dict(vars(one)) for one in self.permissions],
             "rate_limits": None if self.limits is None else dict(self.limits),
             "clock_skew_s": None if self.clock_skew_s is None else round(self.clock_skew_s),
@@ -67,7 +78,9 @@ class Diagnosis:
 
     def _who(self) -> list[Readiness]:
         return [
-            Readiness(question, "PASS" if told else "UNKNOWN", told or "the org does not say")
+            Readiness(question, "PASS", f"{told.name} ({told.id})")
+            if told
+            else Readiness(question, "UNKNOWN", "the org does not say")
             for question, told in (("Organisation", self.organization), ("OAuth client", self.client))
         ]
 
@@ -106,35 +119,29 @@ def roles(backend: BackendName) -> dict[str, list[str]]:
 
 
 async def examine(client: GenesysClient, backends: Mapping[BackendName, Backend], wanted: BackendName) -> Diagnosis:
-    """Ask the org everything at once. Nothing raises: a question without an answer stays open."""
+    """Ask the org everything. Nothing raises: a question without an answer stays open."""
     async with client.operation("doctor"):
-        platform, storage_targets, token, limits, may = await asyncio.gather(
-            serves(backends["platform"]),
-            serves(backends["storage-targets"]),
-            ask(client, "/api/v2/tokens/me"),
-            ask(client, _LIMITS),
-            permissions(client, wanted),
-        )
-    about = {} if isinstance(token, str) else token
-    known = None if isinstance(limits, str) else {one["key"]: one["value"] for one in limits.get("entities") or []}
-    return Diagnosis(
-        wanted,
-        {"platform": platform, "storage-targets": storage_targets},
-        _named(about.get("organization")),
-        _named(about.get("OAuthClient")),
-        may,
-        known,
-        client.clock_skew_s,
+        until = asyncio.get_running_loop().time() + _ANSWERS_WITHIN_S
+        served = {name: await serves(backend, until) for name, backend in backends.items()}
+        token = await answer(client, "/api/v2/tokens/me", None, until)
+        limits = await answer(client, _LIMITS, None, until)
+        may = await permissions(client, wanted, until)
+    about = {} if isinstance(token, OpslibError) else token
+    known = (
+        None if isinstance(limits, OpslibError) else {one["key"]: one["value"] for one in limits.get("entities") or []}
     )
+    organization, oauth_client = _named(about.get("organization")), _named(about.get("OAuthClient"))
+    return Diagnosis(wanted, served, organization, oauth_client, may, known, client.clock_skew_s)
 
 
-async def serves(backend: Backend) -> bool | None:
-    """Whether the org has this API; None when that cannot be said."""
+async def serves(backend: Backend, until: float | None = None) -> bool | None:
+    """Whether the org has this API; None when that cannot be said. `until` is in the event loop's time."""
     try:
-        return await backend.probe() is not None
+        async with asyncio.timeout_at(until):
+            return await backend.probe() is not None
     except PermissionMissing:
         return True  # who refuses a question has heard it
-    except OpslibError:
+    except (OpslibError, TimeoutError):
         return None
 
 
@@ -154,5 +161,5 @@ async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backe
     )
 
 
-def _named(entity: Any) -> str:
-    return f"{entity.get('name')} ({entity.get('id')})" if isinstance(entity, dict) and entity.get("id") else ""
+def _named(entity: Any) -> Named | None:
+    return Named(entity["id"], str(entity.get("name"))) if isinstance(entity, dict) and entity.get("id") else None

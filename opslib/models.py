@@ -303,7 +303,7 @@ class DataLakeWebhook(_Model):
         AfterValidator(lambda value: value and _aws_region(value)),
     ] = ""
     suffix: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The end of the event source's name in AWS.")
+        str, Field(pattern=r"^[A-Za-z0-9_-]{1,48}$", description="The end of the event source's name in AWS.")
     ] = "opslib"
     topics: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = (AUDIT_TOPIC,)
     enabled: Annotated[bool, Field(title="Enabled", description="Off: no event is sent.")] = True

@@ -254,12 +254,13 @@ async def _connect(walk: Walk) -> Result:
     found = await walk.backend.probe()
     if found is None:
         raise await not_served(router.client, walk.backends, wanted)
+    about = await examine(router.client, walk.backends, wanted)
     data: JSON = {
         "api_url": router.client.auth.base_url,
-        "org_id": walk.settings.org_id,
+        "org_id": about.organization.id if about.organization else walk.settings.org_id,
         "backend": wanted,
         _COUNTED[wanted].replace(" ", "_"): found,
-        "doctor": (await examine(router.client, walk.backends, wanted)).as_json(),
+        "doctor": about.as_json(),
     }
     counted = f"{found} {_COUNTED[wanted]}" if wanted == "platform" else f"{found}"
     return Result("connect", "done", f"Connected: the org serves {API_NAMES[wanted]} ({counted} exist)", data)

@@ -8,10 +8,11 @@ from typing import Literal
 from opslib.backends import JSON
 from opslib.backends.platform import POLICIES
 from opslib.client import GenesysClient
-from opslib.errors import OpslibError, PermissionMissing
+from opslib.errors import DeadlineExceeded, OpslibError, PermissionMissing
 from opslib.models import BackendName
 
 State = Literal["present", "missing", "not known"]
+Params = Mapping[str, str | int]
 
 # The smallest roles for the platform API, to copy into Admin > Roles / Permissions.
 AUDITOR = (
@@ -53,7 +54,7 @@ ASKED_FOR: Mapping[BackendName, Sequence[str]] = {
 }
 
 # A question that needs just this permission and changes nothing.
-_QUESTIONS: Mapping[str, tuple[str, Mapping[str, str | int]]] = {
+_QUESTIONS: Mapping[str, tuple[str, Params]] = {
     "recording:retentionPolicy:view": (POLICIES, {"pageSize": 1}),
     "integrations:integration:view": ("/api/v2/integrations", {"pageSize": 1}),
     "recording:job:view": ("/api/v2/recording/jobs", {"pageSize": 1}),
@@ -64,8 +65,6 @@ _QUESTIONS: Mapping[str, tuple[str, Mapping[str, str | int]]] = {
     "recording:read": ("/api/v2/recording/storage/targets", {"pageSize": 1}),
     "webhook:read": ("/api/v2/webhooks", {"pageSize": 1}),
 }
-# An org that does not answer a question in this time (seconds) leaves it open.
-_ANSWERS_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -77,38 +76,39 @@ class Permission:
     why: str
 
 
-async def ask(client: GenesysClient, endpoint: str, params: Mapping[str, str | int] | None = None) -> JSON | str:
-    """The answer, or why there is none, in words."""
+async def answer(client: GenesysClient, endpoint: str, params: Params | None, until: float) -> JSON | OpslibError:
+    """What the org says, or why it says nothing; `until` is in the event loop's time."""
     try:
-        async with asyncio.timeout(_ANSWERS_WITHIN_S):
+        async with asyncio.timeout_at(until):
             return await client.request("GET", endpoint, params=params)
     except OpslibError as error:
-        return f"{error.cause} (HTTP {error.status})" if error.status else error.cause
+        return error
     except TimeoutError:
-        return f"no answer within {_ANSWERS_WITHIN_S:.0f} s"
+        return DeadlineExceeded("No answer in time", cause="no answer in time", fix="try again later")
 
 
-async def permissions(client: GenesysClient, backend: BackendName) -> list[Permission]:
+async def permissions(client: GenesysClient, backend: BackendName, until: float) -> list[Permission]:
     """What we may do, each asked with a harmless question; else by the roles that the org tells, else not known."""
-    names = ASKED_FOR[backend]
-    roles = await ask(client, "/api/v2/authorization/subjects/me", {"includeFullRoles": "true"})
-    return list(await asyncio.gather(*(_permission(client, name, roles) for name in names)))
+    subject = await answer(client, "/api/v2/authorization/subjects/me", {"includeFullRoles": "true"}, until)
+    granted = [] if isinstance(subject, OpslibError) else list(_granted(subject))
+    # One after the other: the org counts each question.
+    return [
+        await _asked(client, name, until) if name in _QUESTIONS else _told(name, granted) for name in ASKED_FOR[backend]
+    ]
 
 
-async def _permission(client: GenesysClient, name: str, roles: JSON | str) -> Permission:
-    if name in _QUESTIONS:
-        endpoint, params = _QUESTIONS[name]
-        try:
-            async with asyncio.timeout(_ANSWERS_WITHIN_S):
-                await client.request("GET", endpoint, params=params)
-            return Permission(name, "present", f"the org answered GET {endpoint}")
-        except PermissionMissing as error:
-            return Permission(name, "missing", f"the org refused GET {endpoint}: {error.cause}")
-        except OpslibError as error:
-            return Permission(name, "not known", f"GET {endpoint}: {error.cause}")
-        except TimeoutError:
-            return Permission(name, "not known", f"GET {endpoint}: no answer within {_ANSWERS_WITHIN_S:.0f} s")
-    if isinstance(roles, str) or not (granted := list(_granted(roles))):
+async def _asked(client: GenesysClient, name: str, until: float) -> Permission:
+    endpoint, params = _QUESTIONS[name]
+    found = await answer(client, endpoint, params, until)
+    if isinstance(found, PermissionMissing):
+        return Permission(name, "missing", f"the org refused GET {endpoint}: {found.cause}")
+    if isinstance(found, OpslibError):
+        return Permission(name, "not known", f"GET {endpoint}: {found.cause}")
+    return Permission(name, "present", f"the org answered GET {endpoint}")
+
+
+def _told(name: str, granted: Sequence[JSON]) -> Permission:
+    if not granted:
         return Permission(name, "not known", "not until a write is tried: the org does not tell this client its roles")
     if any(_covers(policy, name) for policy in granted):
         return Permission(name, "present", "by the client's roles")

@@ -37,6 +37,7 @@ _ABSENT = frozenset(
         "NoSuchUpload",
         "NoSuchEntity",
         "NotFoundException",
+        "ResourceNotFoundException",
     }
 )
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException"})

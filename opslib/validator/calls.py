@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Service = Literal["s3", "s3control", "kms", "iam", "sts"]
+Service = Literal["s3", "s3control", "kms", "iam", "sts", "events"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ CALLS: dict[str, Call] = {
     "GetKeyRotationStatus": Call("kms", "get_key_rotation_status", "kms:GetKeyRotationStatus"),
     "GetRole": Call("iam", "get_role", "iam:GetRole"),
     "SimulatePrincipalPolicy": Call("iam", "simulate_principal_policy", "iam:SimulatePrincipalPolicy"),
+    "DescribeEventSource": Call("events", "describe_event_source", "events:DescribeEventSource"),
+    "DescribeEventBus": Call("events", "describe_event_bus", "events:DescribeEventBus"),
+    "ListRules": Call("events", "list_rules", "events:ListRules"),
+    "TestEventPattern": Call("events", "test_event_pattern", "events:TestEventPattern"),
+    "ListTargetsByRule": Call("events", "list_targets_by_rule", "events:ListTargetsByRule"),
+    "DescribeApiDestination": Call("events", "describe_api_destination", "events:DescribeApiDestination"),
+    "DescribeConnection": Call("events", "describe_connection", "events:DescribeConnection"),
     # Needs no permission.
     "GetCallerIdentity": Call("sts", "get_caller_identity", ""),
 }

@@ -1,11 +1,14 @@
-"""The documents that the bucket of an onboarding needs, to copy or download: IAM policies and Terraform."""
+"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the change feed's AWS side."""
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import ipywidgets as w
+
+from opslib.backends import eventbridge
 from opslib.errors import OpslibError
 from opslib.html import text
 from opslib.models import RoleReference
@@ -15,6 +18,7 @@ from opslib.validator.bucket import wanted_of
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import code
 from opslib.validator.terraform import template
+from opslib.widgets.receipt import Rows, close
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.
 _COPY = (
@@ -37,6 +41,37 @@ def documents(walk: Walk, report: Mapping[str, Any]) -> str:
     except OpslibError as error:  # the form names a profile that is not there, say
         return f"<p>{text(error.title)}: {text(error.cause)}</p>"
     return f"<details><summary>IAM policies and Terraform for this bucket</summary>{''.join(parts)}</details>"
+
+
+class FeedDocuments:
+    """The AWS side of the change feed, to copy or download; on the card of the step that needs it."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self.widget = w.HTML()
+        self.on_change: list[Callable[[], None]] = []
+        self.problems: Sequence[str] = ()
+        self.sync()
+
+    def rows(self) -> Rows:
+        """Where the receipt's reader finds them."""
+        return [("The AWS side of the feed", "opslib check-feed FILE checks it; --print aws-cli or terraform makes it")]
+
+    def forget(self) -> None:
+        """Nothing is typed here."""
+
+    def sync(self) -> None:
+        """Follow the onboarding, and the organisation that `connect` found."""
+        connected = self._walk.result("connect")
+        org_id = str(connected.data.get("org_id") or "") if connected else ""
+        webhook = self._walk.onboarding.webhook
+        parts = (
+            _document("As AWS CLI commands", "change-feed.sh", eventbridge.commands(webhook, org_id)),
+            _document("As Terraform", "change-feed.tf", eventbridge.terraform(webhook, org_id)),
+        )
+        title = "The AWS side of the feed: from Genesys's event source to the data lake"
+        shown = f"<details><summary>{title}</summary>{''.join(parts)}</details>"
+        self.widget.value = close(shown if org_id else f"<p>{title} is shown once connected.</p>")
 
 
 def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

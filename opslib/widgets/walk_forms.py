@@ -22,6 +22,7 @@ from opslib.router.apply import remaining_steps
 from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
 from opslib.steps import Walk
+from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.fields import Choice, Control, Secret, Simple
 from opslib.widgets.form import Form, Panel, Sections, Summary
 
@@ -166,11 +167,16 @@ def _same(known: object, given: str) -> bool:
     return known == REGIONS.get(given, given)
 
 
-_FORMS: dict[str, Callable[[Walk], Panel]] = {
+def _arrival(walk: Walk) -> Panel | None:
+    return FeedDocuments(walk) if walk.onboarding.backend == "platform" else None
+
+
+_FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "connect": connection_form,
     "validate_bucket": lambda walk: _part(walk, "target", StorageTarget),
     "plan": _planning,
     "approve": _approval,
+    "see_event": _arrival,
     "resume": _recovery,
     "rollback": _recovery,
 }

@@ -1,0 +1,170 @@
+"""The AWS side of the change feed: what is printed is what AWS takes, and each broken link is named.
+
+moto cannot make a rule on a partner's bus, so AWS's answers come from botocore's Stubber, which holds them and the
+parameters against the service's model.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from opslib.backends import eventbridge
+from opslib.check_feed import check_feed
+from opslib.models import DataLakeWebhook
+from opslib.validator.calls import CALLS
+from opslib.validator.change_feed import ChangeFeed
+
+URL = "https://datalake.example.com/ingest?a=1&b=$(id)'${x}"
+ORG = "6513270e-269e-4d37-b2a7-4de452e6b438"
+FEED = DataLakeWebhook(url=URL, account="123456789012", region="eu-central-1", suffix="prod")
+BUS = f"aws.partner/genesys.com/cloud/{ORG}/prod"
+ARN = "arn:aws:events:eu-central-1:123456789012"
+LINKS = (
+    "Genesys's event source is associated",
+    "Its event bus is there",
+    "An enabled rule takes the events",
+    "The rule sends them to an API destination",
+    "The destination is the data lake",
+    "The destination is active",
+    "Its connection is authorised",
+)
+
+
+class Events:
+    """AWS's EventBridge with a whole chain, of which answers can be replaced by others or by an error's code."""
+
+    def __init__(self, **answers: Any) -> None:
+        rule = {"Name": "r", "State": "ENABLED", "EventPattern": json.dumps({"source": [BUS]})}
+        whole: dict[str, Any] = {
+            "describe_event_source": {"Name": BUS, "State": "ACTIVE"},
+            "describe_event_bus": {"Name": BUS},
+            "list_rules": {"Rules": [rule]},
+            "test_event_pattern": {"Result": True},
+            "list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": f"{ARN}:api-destination/genesys-prod/x"}]},
+            "describe_api_destination": {
+                "InvocationEndpoint": URL,
+                "ApiDestinationState": "ACTIVE",
+                "ConnectionArn": f"{ARN}:connection/genesys-prod/y",
+            },
+            "describe_connection": {"ConnectionState": "AUTHORIZED"},
+        }
+        self.client = boto3.client(
+            "events", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        stubber = Stubber(self.client)
+        for method, answer in {**whole, **answers}.items():
+            if isinstance(answer, str):
+                stubber.add_client_error(method, answer)
+                break
+            stubber.add_response(method, answer)
+        stubber.activate()
+
+
+def checked(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> dict[str, str]:
+    monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: Events(**answers).client)
+    return {row.question: row.word for row in ChangeFeed(FEED, ORG).check()}
+
+
+def test_a_whole_chain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every link, in order."""
+    assert checked(monkeypatch) == dict.fromkeys(LINKS, "PASS")
+
+
+@pytest.mark.parametrize(
+    ("link", "answers"),
+    [
+        (0, {"describe_event_source": "ResourceNotFoundException"}),
+        (0, {"describe_event_source": {"Name": BUS, "State": "PENDING"}}),
+        (1, {"describe_event_bus": "ResourceNotFoundException"}),
+        (2, {"list_rules": {"Rules": []}}),
+        (2, {"list_rules": {"Rules": [{"Name": "r", "State": "DISABLED", "EventPattern": "{}"}]}}),
+        (2, {"test_event_pattern": {"Result": False}}),
+        (3, {"list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": "arn:aws:lambda:eu-central-1:1:function:f"}]}}),
+        (4, {"describe_api_destination": {"InvocationEndpoint": "https://elsewhere.example.com"}}),
+        (5, {"describe_api_destination": {"InvocationEndpoint": URL, "ApiDestinationState": "INACTIVE"}}),
+        (6, {"describe_connection": {"ConnectionState": "DEAUTHORIZED"}}),
+    ],
+)
+def test_the_first_broken_link_is_named(monkeypatch: pytest.MonkeyPatch, link: int, answers: dict[str, Any]) -> None:
+    """It fails, those before it pass, and nothing is said of those behind it."""
+    found = checked(monkeypatch, **answers)
+    assert found == {**dict.fromkeys(LINKS[:link], "PASS"), LINKS[link]: "FAIL"}
+
+
+@pytest.mark.parametrize("call", ["describe_event_source", "list_rules", "describe_connection"])
+def test_a_refusal_is_unknown(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """And the action that is missing is named; it is neither PASS nor FAIL."""
+    monkeypatch.setattr(
+        "opslib.validator.aws._make_client", lambda *_: Events(**{call: "AccessDeniedException"}).client
+    )
+    *before, last = ChangeFeed(FEED, ORG).check()
+    assert {row.word for row in before} <= {"PASS"}
+    (action,) = [one.action for one in CALLS.values() if one.method == call]
+    assert (last.word, last.fix) == ("UNKNOWN", f"allow {action}")
+
+
+def _calls() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Each command as service, operation and options, as a shell would hand them to the AWS CLI."""
+    for line in eventbridge.commands(FEED, ORG).splitlines():
+        if line.startswith("#"):
+            continue
+        # A shell runs what is in $(…) only outside single quotes.
+        outside = re.sub(r"'[^']*'", "", line)
+        assert outside.count("$(") == line.count('"$(aws ')
+        program, service, operation, *options = shlex.split(line)
+        assert program == "aws"
+        yield service, operation, dict(zip(options[::2], options[1::2], strict=True))
+
+
+def test_the_commands_are_those_that_aws_knows() -> None:
+    """Operation and every option are in the service's model, required ones are there, and documents are JSON."""
+    for service, operation, options in _calls():
+        model = boto3.client(service, region_name="eu-central-1").meta.service_model
+        shape = model.operation_model("".join(word.capitalize() for word in operation.split("-"))).input_shape
+        named = {"-".join(re.findall("[A-Z][a-z]+", member)).lower(): member for member in shape.members}
+        sent = {named[option[2:]] for option in options if option != "--region"}
+        assert set(shape.required_members) <= sent
+        for option, value in options.items():
+            if option.endswith(("-document", "-pattern")):
+                assert json.loads(value)
+            if option == "--invocation-endpoint":
+                assert value == URL
+    assert len(list(_calls())) == 7
+
+
+def test_the_terraform_says_the_same() -> None:
+    """A hostile address stays text, documents are JSON in it, and no key is in it."""
+    text = eventbridge.terraform(FEED, ORG)
+    strings = [json.loads(one) for one in re.findall(r'= ("(?:[^"\\]|\\.)*")', text)]
+    assert URL.replace("${", "$${") in strings
+    assert strings.count(BUS) == 2
+    assert {"source": [BUS]} in [json.loads(one) for one in strings if one.startswith("{")]
+    assert not re.search(r'"(BUS|CALLED|REGION|URL|TRUST|SEND|PATTERN)"', text)
+    assert text.count("{") == text.count("}")
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0 only when every link holds; --json has them all."""
+    file = tmp_path / "platform.yaml"
+    role = '{role_arn: "arn:aws:iam::123456789012:role/R", external_id: abc}'
+    file.write_text(f"""\
+backend: platform
+target: {{name: T, bucket: my-bucket, region: us-east-1, retention_days: 365, credentials: {role}}}
+policy: {{name: P, retention_days: 365, conditions: {{directions: [INBOUND]}}}}
+webhook: {{url: {json.dumps(URL)}, account: "123456789012", region: eu-central-1, suffix: prod}}
+""")
+    monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: Events().client)
+    assert check_feed(file, ORG, as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["source"], [one["word"] for one in found["links"]]) == (BUS, ["PASS"] * 7)
+    refused = Events(describe_event_bus="ThrottlingException")
+    monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: refused.client)
+    assert check_feed(file, ORG, as_json=False) == 1
+    assert "UNKNOWN  AWS answers" in capsys.readouterr().out
