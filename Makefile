@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+# In the order of the folders, so that the slow browser tests begin first.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder \
+  --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab test steady audit lint notebooks constraints clean
@@ -15,12 +18,11 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 	$(BIN)/opslib lab
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
-	$(BIN)/pytest tests notebooks -n auto --maxprocesses=4 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60
+	$(PYTEST) tests notebooks
 	$(BIN)/python notebooks/build.py --check
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
-	for seed in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) \
-	  $(BIN)/pytest notebooks -q -n auto --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60 || exit 1; done
+	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
 
 audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
 	OPSLIB_HOME=out/workspace $(BIN)/opslib onboard --sandbox

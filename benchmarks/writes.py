@@ -54,6 +54,7 @@ async def main() -> None:
         keys = AwsKeys(access_key_id=info["aws_access_key_id"], secret_access_key=info["aws_secret_access_key"])
         target = StorageTarget(id="t", name="T", bucket=info["bucket"], region=info["region"], retention_days=365)
         body, url = target_body(target, keys), info["api_url"] + "/api/v2/recording/storage/targets/t"
+        body["configuration"]["secretAccessKey"] = info["aws_secret_access_key"]
         headers = {"Authorization": f"Bearer {await auth.get_access_token()}"}
         shared = httpx.AsyncClient(headers=headers)
 

@@ -62,7 +62,11 @@ def print_document(kind: str, bucket: str, *, profile: str, as_json: bool, **opt
         click.echo(json.dumps(permissions.trust(want.writer.external_id, want.partition), indent=2))
     else:
         checks = kind == "checks"
-        document = permissions.for_checks(want, chosen.calls) if checks else permissions.for_writer(want)
+        document = (
+            permissions.for_checks(want, chosen.calls(role=isinstance(want.writer, RoleReference)))
+            if checks
+            else permissions.for_writer(want)
+        )
         click.echo(json.dumps(document, indent=2))
 
 

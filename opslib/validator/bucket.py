@@ -19,7 +19,7 @@ from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.retention import default_lock, lifecycle_losses
 from opslib.validator.coherence import Clocks, removal_day, too_early
-from opslib.validator.finding import Check, Finding, Outcome, Word, unknown
+from opslib.validator.finding import ASK_AGAIN, Check, Finding, Outcome, Word, unknown
 from opslib.validator.look import Answers, Look, Wanted
 from opslib.validator.profiles import Profile
 from opslib.validator.storage_validator import explained, not_found
@@ -115,7 +115,7 @@ async def _report(wanted: Wanted, profile: Profile, answers: Answers, progress: 
         max_days=bounds.max_days,
         playable_days=wanted.playable_days or bounds.playable_days,
         wants_worm=profile.worm,
-        calls=profile.calls,
+        calls=profile.calls(role=isinstance(wanted.writer, RoleReference)),
     )
     chosen = [CHECKS[name] for name in CHECKS if name in profile.checks]
     findings = await asyncio.gather(*(_finding(check, wanted, profile, answers, progress) for check in chosen))
@@ -166,7 +166,7 @@ async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answ
         _weighed(outcome, row.level),
         outcome.why,
         check.why,
-        fix,
+        outcome.fix or fix,
         cli,
         terraform,
         row.source,
@@ -179,7 +179,7 @@ async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answ
 
 def _ask_again(action: str) -> str:
     if not action:
-        return "Ask again; until then nothing is known."
+        return ASK_AGAIN
     return (
         f"Allow {action} to the key that asks, and ask again; `opslib check-bucket BUCKET --print checks` prints all."
     )

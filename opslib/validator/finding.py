@@ -24,11 +24,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check's answer: the word, and one sentence that says why."""
+    """A check's answer: the word, and one sentence that says why. `fix` stands in place of the check's own."""
 
     word: Word
     why: str
+    fix: str = ""
 
+
+ASK_AGAIN = "Ask again; until then nothing is known."
 
 Run = Callable[["Look"], Awaitable[Outcome]]
 
@@ -120,9 +123,9 @@ def warned(why: str) -> Outcome:
     return Outcome("WARN", why)
 
 
-def unknown(why: str) -> Outcome:
-    """Asked, and not to be known from the answer."""
-    return Outcome("UNKNOWN", why)
+def unknown(why: str, fix: str = "") -> Outcome:
+    """Asked, and not to be known from the answer; or not answered."""
+    return Outcome("UNKNOWN", why, fix)
 
 
 def not_checked(why: str) -> Outcome:

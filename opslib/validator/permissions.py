@@ -33,8 +33,8 @@ def for_checks(wanted: Wanted, calls: Iterable[str]) -> Document:
         _allow("Canary", [one for one in s3 if one in _ON_OBJECTS], f"{_objects(wanted)}opslib-canary-*"),
         _allow("Account", [one for one in s3 if one in _ON_ACCOUNT], "*"),
         _allow("Key", sorted([*kms, *writes]), wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
-        _allow("Role", [one for one in actions if one == "iam:GetRole"], _role(wanted)),
-        _allow("Simulation", [one for one in actions if one == "iam:SimulatePrincipalPolicy"], _principals(wanted)),
+        _allow("Role", [one for one in actions if one == "iam:GetRole"], *_role(wanted)),
+        _allow("Simulation", [one for one in actions if one == "iam:SimulatePrincipalPolicy"], *_principals(wanted)),
     )
 
 
@@ -70,20 +70,21 @@ def _objects(wanted: Wanted) -> str:
     return f"{wanted.arn}/" + re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", wanted.folder)
 
 
-def _role(wanted: Wanted) -> str:
-    return wanted.writer.role_arn if isinstance(wanted.writer, RoleReference) else _arn(wanted, "iam", "", "role/*")
+def _role(wanted: Wanted) -> list[str]:
+    return [wanted.writer.role_arn] if isinstance(wanted.writer, RoleReference) else []
 
 
 def _principals(wanted: Wanted) -> list[str]:
     """Whose permissions may be simulated: those of the user who asks, and of the writer's role."""
-    return [_arn(wanted, "iam", "", "user/${aws:username}"), _role(wanted)]
+    return [_arn(wanted, "iam", "", "user/${aws:username}"), *_role(wanted)]
 
 
 def _arn(wanted: Wanted, service: str, region: str, rest: str) -> str:
     return f"arn:{wanted.partition}:{service}:{region}:{wanted.owner or '*'}:{rest}"
 
 
-def _allow(sid: str, actions: list[str], resource: str | list[str]) -> Document:
+def _allow(sid: str, actions: list[str], *resources: str) -> Document:
+    resource = resources[0] if len(resources) == 1 else list(resources)
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
 
 

@@ -51,10 +51,10 @@ class Profile(_Part):
     retention: Retention
     checks: dict[str, Row]
 
-    @property
-    def calls(self) -> frozenset[str]:
-        """The AWS calls that the profile's checks may make."""
-        return frozenset(call for name in self.checks for call in CHECKS[name].calls)
+    def calls(self, *, role: bool) -> frozenset[str]:
+        """The AWS calls that its checks may make when Genesys writes with a role, or with the key that checks."""
+        idle = {"writer"} if role else {"writer-role-trust", "writer-role-permissions"}
+        return frozenset(call for name in self.checks.keys() - idle for call in CHECKS[name].calls)
 
     @field_validator("checks")
     @classmethod

@@ -11,18 +11,22 @@ ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
 _TO_MEND = ORDER[:3]
 _SEVERITIES = ("critical", "high", "medium", "low")
 _WIDTH = 28
+_INDENT = " " * (_WIDTH + 16)
 
 Copy = Callable[[str], str]
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """One line a finding, worst first, with its fix below what is not well; then the counts."""
+    """One line a finding, worst first; below what failed its fix and the command, below what is unknown the fix; then
+    the counts."""
     lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
     for finding in rows(report):
         word = finding["verdict"]
         lines.append(f"  {ICONS[_words(word)]} {_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
         if word in ("FAIL", "UNKNOWN"):
-            lines.append(f"{'':>{_WIDTH}}Fix: {finding['fix']}")
+            lines.append(f"{_INDENT}Fix: {finding['fix']}")
+        if word == "FAIL":
+            lines.append(f"{_INDENT}{finding['cli']}")
     return "\n".join([*lines, f"  {counts(report)}", f"  {_note(report)}"])
 
 

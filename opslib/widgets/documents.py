@@ -80,7 +80,11 @@ def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]
     role = credentials if isinstance(credentials, RoleReference) else None
     wanted = replace(wanted_of(walk.onboarding, role), kms_key=_key(report))
     profile = load_profile(walk.onboarding.profile)
-    yield "For the key that checks", "opslib-checks.json", _json(permissions.for_checks(wanted, profile.calls))
+    yield (
+        "For the key that checks",
+        "opslib-checks.json",
+        _json(permissions.for_checks(wanted, profile.calls(role=bool(role)))),
+    )
     yield "For what Genesys writes with", "genesys-writer.json", _json(permissions.for_writer(wanted))
     if role:
         document = permissions.trust(role.external_id, wanted.partition)

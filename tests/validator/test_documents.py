@@ -38,7 +38,7 @@ async def test_the_policy_for_the_checks_is_enough(sandbox: Sandbox, name: str) 
     with planted(sandbox) as bucket:
         bucket.kms()
         wanted = Wanted(bucket.name, sandbox["region"], prefix="recordings", retention_days=365, owner=ACCOUNT)
-        actions = actions_in(for_checks(wanted, profile.calls))
+        actions = actions_in(for_checks(wanted, profile.calls(role=False)))
         assert not [action for action in actions if "*" in action]
         keys = keys_of(sandbox, actions)
         report = await check_bucket(Wanted(**{**vars(wanted), "writer": keys}), profile, keys)
@@ -56,7 +56,7 @@ async def test_the_policy_for_the_checks_is_no_more_than_needed(sandbox: Sandbox
         bucket.lifecycle({"NoncurrentVersionExpiration": {"NoncurrentDays": 1}})
         bucket.versioning("Enabled")
         wanted = Wanted(bucket.name, sandbox["region"], retention_days=365)
-        actions = actions_in(for_checks(wanted, profile.calls))
+        actions = actions_in(for_checks(wanted, profile.calls(role=False)))
         for left_out in [one for one in actions if not one.startswith("iam:")]:
             keys = keys_of(sandbox, [one for one in actions if one != left_out])
             report = await check_bucket(Wanted(**{**vars(wanted), "writer": keys}), profile, keys)
@@ -65,19 +65,26 @@ async def test_the_policy_for_the_checks_is_no_more_than_needed(sandbox: Sandbox
 
 
 def test_resources_are_as_narrow_as_iam_allows() -> None:
-    """The bucket, the canary's keys below the prefix, the key, the role; only account settings have no resource."""
+    """The bucket, the canary's keys below the prefix, the key, the role; only account settings have no resource. What
+    is not asked needs no permission: with a role there is no canary, and with a key no role."""
     writer = RoleReference(role_arn=f"arn:aws:iam::{ACCOUNT}:role/R", external_id="org-1")
     wanted = Wanted("b", "us-east-1", prefix="rec", kms_key=KEY, owner=ACCOUNT, writer=writer)
-    found = {one["Sid"]: one["Resource"] for one in for_checks(wanted, load_profile("sec-17a-4").calls)["Statement"]}
+    found = {
+        one["Sid"]: one["Resource"]
+        for one in for_checks(wanted, load_profile("sec-17a-4").calls(role=True))["Statement"]
+    }
     assert found == {
         "Bucket": "arn:aws:s3:::b",
-        "Canary": "arn:aws:s3:::b/rec/opslib-canary-*",
         "Account": "*",
         "Key": KEY,
         "Role": writer.role_arn,
         "Simulation": [f"arn:aws:iam::{ACCOUNT}:user/${{aws:username}}", writer.role_arn],
     }
-    china = for_checks(Wanted("b", "cn-north-1"), load_profile("baseline").calls)["Statement"]
+    without = for_checks(Wanted("b", "us-east-1", prefix="rec"), load_profile("baseline").calls(role=False))
+    found = {one["Sid"]: one["Resource"] for one in without["Statement"]}
+    assert found.keys() == {"Bucket", "Canary", "Key"}
+    assert found["Canary"] == "arn:aws:s3:::b/rec/opslib-canary-*"
+    china = for_checks(Wanted("b", "cn-north-1"), load_profile("baseline").calls(role=False))["Statement"]
     assert china[0]["Resource"] == "arn:aws-cn:s3:::b"
     assert {one["Resource"] for one in china if one["Sid"] == "Key"} == {"arn:aws-cn:kms:cn-north-1:*:key/*"}
 

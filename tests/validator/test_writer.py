@@ -100,6 +100,7 @@ async def test_a_throttled_write_is_unknown(sandbox: Sandbox, monkeypatch: pytes
             sandbox.control("POST", "/faults", fault).raise_for_status()
             found = await finding(sandbox, "writer", bucket.name)
             assert (found.verdict, "SlowDown" in found.cause, left(bucket)) == ("UNKNOWN", True, [])
+            assert found.fix == "Ask again; until then nothing is known."
 
 
 async def test_a_key_that_kms_refuses_fails(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

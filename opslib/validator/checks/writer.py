@@ -6,7 +6,7 @@ from typing import Any
 
 from opslib.models import AwsKeys
 from opslib.validator.aws import Unanswered
-from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
+from opslib.validator.finding import ASK_AGAIN, Outcome, check, failed, not_checked, passed, unknown
 from opslib.validator.look import Look
 
 Ask = Callable[..., Mapping[str, Any] | None]
@@ -56,7 +56,8 @@ def _canary(ask: Ask, look: Look) -> Outcome:
     others, why = _others(ask, look, place["Key"], begun)
     left += [_take_back(ask, place, one) for one in others]
     if not begun and why:
-        return unknown(f"{outcome.why}; whether an upload of {place['Key']} was begun all the same is not known: {why}")
+        said = f"{outcome.why}; whether an upload of {place['Key']} was begun all the same is not known: {why}"
+        return unknown(said, ASK_AGAIN)
     return failed("; ".join(filter(None, left))) if any(left) else outcome
 
 
@@ -64,7 +65,7 @@ def _cannot_write(refused: Unanswered) -> Outcome:
     """Here a refusal is the answer, also that of the KMS key; a throttled or lost call is none."""
     if refused.action or refused.code.startswith("KMS."):
         return failed(refused.why)
-    return unknown(refused.why)
+    return unknown(refused.why, ASK_AGAIN)
 
 
 def _lost(refused: Unanswered) -> bool:
