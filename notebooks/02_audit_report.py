@@ -49,6 +49,9 @@ report.show("plans")
 report.show("steps")
 
 # %%
+report.show("in_the_org")
+
+# %%
 report.show("calls")
 
 # %%

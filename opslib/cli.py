@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -211,6 +212,20 @@ def check_feed(file: Path, org_id: str | None, document: str | None, as_json: bo
         print_document(document, file, org_id)
         return
     sys.exit(command(file, org_id, as_json=as_json))
+
+
+@cli.command()
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="In UTC; by default the last look, or 7 days ago.",
+)
+@_json_option
+def changes(since: datetime | None, as_json: bool) -> None:
+    """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger."""
+    from opslib.commands import org_changes
+
+    sys.exit(org_changes(since.replace(tzinfo=UTC) if since else None, as_json=as_json))
 
 
 @cli.command()

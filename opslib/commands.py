@@ -5,6 +5,7 @@ import json
 import signal
 import textwrap
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -15,9 +16,10 @@ from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
 from opslib.ledger import Ledger
 from opslib.models import Consent, Onboarding
 from opslib.onboarding_file import as_yaml, load_onboarding
+from opslib.org_changes import Look, look
 from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan
-from opslib.router.render import as_text
+from opslib.router.render import as_text, show
 from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Result, Walk
 
@@ -166,6 +168,30 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
         raise InvalidInput(f"{out} exists already", cause="it would be overwritten", fix="name another file")
     out.write_text(text, encoding="utf-8")
     click.echo(f"written: {out}")
+
+
+def org_changes(since: datetime | None, *, as_json: bool) -> int:
+    """Say who changed what, and note it; 0 also when nothing was changed, 1 when the org's audit could not be read."""
+
+    async def run() -> Look:
+        async with Walk(command="changes") as walk:
+            await walk.run("connect")
+            return await look(walk.router.client, walk.backend, walk.journal, since)
+
+    found = asyncio.run(run())
+    if as_json:
+        click.echo(
+            json.dumps({"since": found.since.isoformat(), "changes": found.changes, "unaudited": found.unaudited})
+        )
+    else:
+        for one in found.changes:
+            click.echo(f"{one['at']}  {one['source']:10} {one['action']} {one['kind']} {one['name']}, by {one['by']}")
+            for field in one["fields"]:
+                click.echo(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
+        click.echo(f"{len(found.changes)} changes since {found.since.isoformat(timespec='seconds')}")
+        if found.unaudited:
+            click.echo(f"Genesys's own audit was not read: {found.unaudited}", err=True)
+    return FAILED if found.failed else DONE
 
 
 def doctor(*, as_json: bool) -> int:

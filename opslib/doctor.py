@@ -150,8 +150,8 @@ async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backe
     other: BackendName = "platform" if wanted == "storage-targets" else "storage-targets"
     served = await serves(backends[other])
     fix = (
-        f"use backend: {other}. `opslib init --backend {other} FILE` writes an onboarding file to start from; for the "
-        f"notebooks set OPSLIB_BACKEND={other} and start them again"
+        f"use backend: {other}. `opslib init --backend {other} FILE` writes an onboarding file to start from, which "
+        f"notebook 01 can load; or set OPSLIB_BACKEND={other} and start it again"
     )
     return NotFound(
         f"This org does not serve the {wanted} API",

@@ -82,6 +82,11 @@ class Facts:
         """Beginnings and ends of steps, in order."""
         return self.entries(*_STEP_KINDS)
 
+    def of_the_org(self, *kinds: str) -> Iterator[Entry]:
+        """Entries of some kinds since this run began, also those of later runs."""
+        query = f"{_COLUMNS} WHERE seq BETWEEN ? AND ? AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY seq"
+        return (Entry(*row) for row in select(self.path, query, (self.started.seq, self.last_seq, *kinds)))
+
     def findings(self) -> list[dict[str, Any]]:
         """The findings of the last look at the bucket, also those not checked; none when it never came to an end."""
         report = self.bucket_report() or {}

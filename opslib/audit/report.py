@@ -15,6 +15,7 @@ from opslib.audit.notebook import source_hash
 from opslib.audit.words import WORDS
 from opslib.html import Html
 from opslib.ledger_file import FILE_NAME
+from opslib.org_changes import CHANGE, LOOKED
 from opslib.router.journal import Progress
 from opslib.router.render import NOTHING, heading, show
 from opslib.samples import success_rate_percent
@@ -161,6 +162,31 @@ class AuditReport:
         head = ("Step", "State", "What happened", "When (UTC)", "Entry")
         return Section("What was done", [Table("Steps, in order", head, rows, (16, 10, 45, 22, 7))])
 
+    def in_the_org(self) -> Section:
+        """Who changed what in the org since this run began, by its own audit and by comparison."""
+        looks = list(self.facts.of_the_org(LOOKED))
+        if not looks:
+            return Section(_IN_THE_ORG, [Prose("Nobody looked since this run began; `opslib changes` does.")])
+        end = self.facts.last_end("connect")
+        client: dict[str, Any] = ((end.data.get("data") or {}).get("doctor") or {}).get("client") or {} if end else {}
+        rows: list[list[Cell]] = [
+            [
+                entry.data["at"],
+                "this kit's OAuth client" if entry.data.get("client_id") == client.get("id", "") else entry.data["by"],
+                f"{entry.data['action']} {entry.data['kind']} {entry.data['name']}",
+                _some([one["path"] for one in entry.data["fields"]]),
+                entry.data["source"],
+                entry.seq,
+            ]
+            for entry in self.facts.of_the_org(CHANGE)
+        ]
+        head = ("When (UTC)", "Who", "What", "Fields", "Known by", "Entry")
+        said = [Prose(f"{len(looks)} looks, the last until {looks[-1].data['until']}. {_SOURCES}")]
+        if unaudited := looks[-1].data["unaudited"]:
+            said.append(Prose(f"The org's own audit was not read at the last look: {unaudited}", loud=True))
+        found = [Table(_IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7))] if rows else [Prose("No change was seen.")]
+        return Section(_IN_THE_ORG, [*said, *found])
+
     def calls(self) -> Section:
         """Success rate with its interval, and latency percentiles, with methods stated."""
         figures = self.facts.calls
@@ -226,6 +252,7 @@ SECTIONS = (
     "bucket",
     "plans",
     "steps",
+    "in_the_org",
     "calls",
     "problems",
     "changed",
@@ -233,6 +260,11 @@ SECTIONS = (
     "words",
 )
 
+_IN_THE_ORG = "Changes in the org"
+_SOURCES = (
+    "Audit: Genesys's own record of who changed what. Comparison: what differs from the look before, whoever changed"
+    " it. One change may stand here twice, known by both."
+)
 _ABOUT = (
     "This report says what was done to route Genesys Cloud call recordings into an S3 bucket, what was checked, and"
     " what was not. It is made from the ledger: a record that is written while the work is done and whose entries are"
@@ -255,6 +287,11 @@ _CALLS = (
 
 def _rests_on(verdict: controls.Verdict) -> str:
     return "all" if verdict.entries == controls.ALL else ", ".join(map(str, verdict.entries)) or "–"
+
+
+def _some(names: Sequence[str], at_most: int = 5) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more or "–"
 
 
 def _pairs(caption: str, rows: dict[str, Cell]) -> Table:

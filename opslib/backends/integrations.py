@@ -65,7 +65,7 @@ class Integrations:
         if self._s3_type:
             return self._s3_type
         types = await self._client.entities(_TYPES)
-        found = [one["id"] for one in types if {"s3", "recording"} <= _words_in(f"{one['id']} {one.get('name', '')}")]
+        found = [one["id"] for one in types if _speaks_of_recordings_in_s3(one)]
         if len(found) == 1:
             self._s3_type = str(found[0])
             return self._s3_type
@@ -239,5 +239,11 @@ def _composed(entity: JSON, config: JSON) -> JSON:
     return kept | {key: config.get(key) for key in ("version", "properties", "advanced", "notes", "credentials")}
 
 
-def _words_in(said: str) -> set[str]:
-    return {word for word in ("s3", "recording") if word in said.lower()}
+def exports_recordings(integration: JSON) -> bool:
+    """Whether it is of a type that exports recordings to S3, by the type's id or name."""
+    return _speaks_of_recordings_in_s3(integration.get("integrationType") or {})
+
+
+def _speaks_of_recordings_in_s3(kind: JSON) -> bool:
+    said = f"{kind.get('id')} {kind.get('name')}".lower()
+    return "s3" in said and "recording" in said

@@ -17,6 +17,7 @@ from opslib.backends.integrations import (
     Integrations,
     checked_properties,
     create,
+    exports_recordings,
     filled,
     names_of,
 )
@@ -198,12 +199,13 @@ class PlatformBackend:
 
     async def list(self, kind: Kind) -> list[JSON]:
         async with self._client.operation(f"list_{'policie' if kind == 'policy' else kind}s"):
-            found = await asyncio.gather(*(self._whole(kind, one["id"]) for one in await self._listed(kind)))
+            listed = [one for one in await self._listed(kind) if kind != "target" or exports_recordings(one)]
+            found = [await self._whole(kind, one["id"]) for one in listed]
             return [one for one in found if one is not None]
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):
-            of_target = only(await self.list("target"), "target", target)
+            of_target = await self._whole("target", only(await self._listed("target"), "target", target)["id"]) or {}
             reference = {"name": of_target["name"]}
             policies = [one for one in await self.list("policy") if reference in exported_to(one)]
             of_policy = only(policies, "policy", policy)

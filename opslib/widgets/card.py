@@ -57,13 +57,18 @@ class Defect(OpslibError):
 
 
 class StepCard:
-    """One step as a widget with a static receipt. `form` stands above the buttons.
+    """One step as a widget with a static receipt. `make_form` makes what stands above the buttons, and anew when the
+    onboarding is for another backend.
 
     `help` is one line: what the step does and what it needs.
     """
 
-    def __init__(self, walk: Walk, step_name: str, form: Panel | None = None, *, help: str = "") -> None:
-        self._walk, self._step, self.form, self._help = walk, walk.steps[step_name], form, help
+    def __init__(
+        self, walk: Walk, step_name: str, make_form: Callable[[], Panel | None] = lambda: None, *, help: str = ""
+    ) -> None:
+        self._walk, self._step, self._help = walk, walk.steps[step_name], help
+        self._make_form, self._form_place = make_form, w.VBox()
+        self._renew_form()
         self.on_change: list[Callable[[], None]] = []  # called after each redraw
         self._task: asyncio.Task[Result | OpslibError] | None = None
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
@@ -78,7 +83,7 @@ class StepCard:
         self.widget = w.VBox(
             [
                 w.HTML(close(heading(self._step.title, help))),
-                *([form.widget] if form else []),
+                self._form_place,
                 w.HBox([self.run_button, self.cancel_button]),
                 self._progress,
                 self._status,
@@ -87,8 +92,7 @@ class StepCard:
             ],
             layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
         )
-        for listeners in (walk.on_change, *([form.on_change] if form else [])):
-            listeners.append(self._changed)
+        walk.on_change.append(self._changed)
         self._changed()
 
     async def click(self) -> Result:
@@ -215,9 +219,17 @@ class StepCard:
             changes=changes,
         )
 
+    def _renew_form(self) -> None:
+        self._form_for, self.form = self._walk.onboarding.backend, self._make_form()
+        self._form_place.children = [self.form.widget] if self.form else []
+        if self.form:
+            self.form.on_change.append(self._changed)
+
     def _changed(self) -> None:
         """Redraw. Called in the middle of the walk's work, so it never raises."""
         try:
+            if self._form_for != self._walk.onboarding.backend:
+                self._renew_form()
             if self.form:
                 self.form.sync()
             if self._notice and self._noticed_in != self._situation():

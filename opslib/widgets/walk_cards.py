@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import ipywidgets as w
@@ -47,7 +48,7 @@ class WalkCards(Mapping[str, StepCard]):
         self._walk = walk
         self._cards: dict[str, StepCard] = {}
         # For an apply that a crash or a stop left unfinished; no part of the walk's count.
-        self.recovery = {name: StepCard(walk, name, form(walk, name), help=_HELP[name]) for name in RECOVERY}
+        self.recovery = {name: StepCard(walk, name, partial(form, walk, name), help=_HELP[name]) for name in RECOVERY}
         self.file = FileCard(walk, self._problems, self._forget)
         self.widget = w.HTML()
         walk.on_change.append(self._changed)
@@ -57,7 +58,7 @@ class WalkCards(Mapping[str, StepCard]):
         if name not in STEPS:
             raise KeyError(f"no step {name!r}; there are: {', '.join(STEPS)}")
         if name not in self._cards:
-            self._cards[name] = StepCard(self._walk, name, form(self._walk, name), help=_help(name))
+            self._cards[name] = StepCard(self._walk, name, partial(form, self._walk, name), help=_help(name))
             self._cards[name].on_change.append(self._changed)
         return self._cards[name]
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from opslib.models import Consent
+from opslib.org_changes import look
 from opslib.steps import STEPS, Walk
 
 from ..router import platform_org as org
@@ -74,6 +75,7 @@ async def test_a_whole_life(walk: Walk, sent: Sent, sandbox: Sandbox, api: Api) 
         walk.onboarding = org.onboarding(sandbox, target={"enabled": False}, policy=policy)
         await _carry_out(walk)
     await walk.backend.adopt("T", None, None)
+    assert not (await look(walk.router.client, walk.backend, walk.journal, None)).failed
     org.clear(api)
     org.seed(sandbox, api)
     await _carry_out(walk)
@@ -83,6 +85,9 @@ async def test_a_whole_life(walk: Walk, sent: Sent, sandbox: Sandbox, api: Api) 
     assert {
         *((method, "integrations") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
         *((method, "recording") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
+        *((method, "audits") for method in ("GET", "POST")),
+        ("GET", "tokens"),
+        ("GET", "organizations"),
     } <= methods
     assert wrong(sent) == []
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from opslib.onboarding_file import as_yaml
 from opslib.steps import Walk
 from opslib.widgets import WalkCards
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.form import Form, Sections
 
+from ..router import org as storage_targets
 from ..router import platform_org as org
 from ..world import Sandbox, environment
 
@@ -82,3 +84,21 @@ async def test_the_cards_bring_the_diagnosis_and_the_aws_side(walk: Walk, sandbo
         assert words in page
     assert f"aws.partner/genesys.com/cloud/{sandbox['org_id']}/opslib" in panel.widget.value
     assert "check-feed" in cards["see_event"].receipt()
+
+
+async def test_the_forms_follow_an_onboarding_for_the_other_backend(walk: Walk, sandbox: Sandbox) -> None:
+    """Such as from a file: cards that are shown already get the other fields, and back; what was not valid is gone."""
+    cards = WalkCards(walk)
+    card = cards["validate_bucket"]
+    assert "id" not in fields(card.form)
+    other = storage_targets.onboarding(sandbox)
+    platform, walk.onboarding = walk.onboarding, other
+    assert "id" in fields(card.form)
+    assert set(planning(cards).panels) == {"Retention policy", "Data-lake webhook"}
+    assert cards["see_event"].form is None
+    card.form.controls["retention_days"]._input.value = 500  # type: ignore[union-attr]
+    assert walk.onboarding.target.retention_days == 500
+    cards.file.yaml.value = as_yaml(platform)
+    cards.file.use.click()
+    assert walk.onboarding == platform
+    assert "id" not in fields(card.form)

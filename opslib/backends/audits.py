@@ -1,0 +1,134 @@
+"""Genesys's own audit: who changed an integration or a policy, asked of the org, and read in either of its two shapes.
+
+Under which service an org keeps the changes of retention policies is not published, so the org's own list of services
+is read first.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from opslib.backends import JSON
+from opslib.client import GenesysClient
+from opslib.errors import ServerFailure, UnexpectedAnswer
+
+_QUERY = "/api/v2/audits/query"
+_SERVICES = _QUERY + "/servicemapping"
+_ONE = _QUERY + "/{id}"
+_RESULTS = _ONE + "/results"
+
+# Entity types that may be ours have one of these in their name.
+_OURS = ("integration", "policy")
+# A month is what is commonly asked for at once; the real limit is not published.
+_AT_ONCE = timedelta(days=30)
+_PAGE_SIZE = 500
+# How long the org may take for one query (seconds).
+_ANSWERED_WITHIN_S = 60.0
+_POLL_S = 0.5
+
+
+async def audit_entries(client: GenesysClient, since: datetime, until: datetime) -> list[JSON]:
+    """Every entry about integrations and policies in that time, oldest first, as the audit query has them."""
+    found: list[JSON] = []
+    async with client.operation("audit_query"):
+        mapping = await client.request("GET", _SERVICES)
+        for service, entity_type in _ours(mapping):
+            for start, end in _parts(since, until):
+                found += await _query(client, service, entity_type, start, end)
+    return sorted({entry["id"]: entry for entry in found}.values(), key=lambda entry: str(entry.get("eventDate")))
+
+
+def change(entry: JSON) -> JSON:
+    """One change as plain values, from an entry of the audit query or the body of an EventBridge event.
+
+    {id, at, by, client_id, service, action, kind, entity_id, name, fields: [{path, before, after}]}; `by` is a user's
+    or client's name or id.
+    """
+    user, client, entity = (
+        _reference(entry, *names) for names in (("user", "username"), ("client", "clientId"), ("entity",))
+    )
+    user_id = user.get("id") or entry.get("userId")
+    return {
+        "id": entry["id"],
+        "at": entry.get("eventDate") or entry.get("eventTime"),
+        "by": user.get("name") or user_id or client.get("name") or client.get("id") or "not said",
+        "client_id": client.get("id"),
+        "service": entry.get("serviceName"),
+        "action": entry.get("action"),
+        "kind": entry.get("entityType"),
+        "entity_id": entity.get("id"),
+        "name": entity.get("name"),
+        "fields": [
+            {"path": one.get("property"), "before": one.get("oldValues") or [], "after": one.get("newValues") or []}
+            for one in entry.get("propertyChanges") or []
+        ],
+    }
+
+
+def _reference(entry: JSON, *names: str) -> dict[str, Any]:
+    """The first of these that is a reference; an id alone is one, too."""
+    for name in names:
+        value = entry.get(name)
+        if isinstance(value, dict):
+            return value
+        if isinstance(value, str):
+            return {"id": value}
+    return {}
+
+
+def _ours(mapping: JSON) -> Iterator[tuple[str, str]]:
+    for service in mapping.get("services") or []:
+        for entity in service.get("entities") or []:
+            if any(word in entity["name"].lower() for word in _OURS):
+                yield service["name"], entity["name"]
+
+
+def _parts(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while since < until:
+        yield since, min(since + _AT_ONCE, until)
+        since += _AT_ONCE
+
+
+async def _query(client: GenesysClient, service: str, kind: str, start: datetime, end: datetime) -> list[JSON]:
+    question = {
+        "interval": f"{_utc(start)}/{_utc(end)}",
+        "serviceName": service,
+        "filters": [{"property": "EntityType", "value": kind}],
+        "sort": [{"name": "Timestamp", "sortOrder": "ascending"}],
+    }
+    # A query that is asked twice does no harm.
+    asked = await client.request("POST", _QUERY, json=question, repeatable=True)
+    await _answered(client, asked)
+    found: list[JSON] = []
+    cursor: str | None = None
+    while True:
+        params = {"pageSize": _PAGE_SIZE} | ({"cursor": cursor} if cursor else {})
+        page = await client.request("GET", _RESULTS, ids={"id": asked["id"]}, params=params)
+        found += page.get("entities") or []
+        before, cursor = cursor, page.get("cursor")
+        if not cursor:
+            return found
+        if cursor == before:
+            raise UnexpectedAnswer(
+                "The audit's answer never ends",
+                cause="the org sent the same cursor twice",
+                fix="ask for a shorter time",
+            )
+
+
+async def _answered(client: GenesysClient, asked: JSON) -> None:
+    until = asyncio.get_running_loop().time() + _ANSWERED_WITHIN_S
+    while (state := asked.get("state")) != "Succeeded":
+        if state in ("Failed", "Cancelled") or asyncio.get_running_loop().time() > until:
+            raise ServerFailure(
+                "The org did not answer the audit query",
+                cause=f"its state is {state} after {_ANSWERED_WITHIN_S:.0f} s or less",
+                fix="ask for a shorter time, or later",
+            )
+        await asyncio.sleep(_POLL_S)
+        asked = await client.request("GET", _ONE, ids={"id": asked["id"]})
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,98 @@
+"""Who changed what in the org, beside what we did: by Genesys's own audit, and by comparing what is there now with
+what was there at the last look.
+
+The audit says who, and comes late; a comparison says what, whoever did it and whether it was audited or not. Both end
+as entries of the ledger, each audit entry once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opslib.backends import JSON, Backend, Kind, leaves
+from opslib.backends.audits import audit_entries, change
+from opslib.client import GenesysClient
+from opslib.errors import OpslibError
+from opslib.ledger import Ledger, Run
+from opslib.samples import utc_now
+
+SNAPSHOT, CHANGE, LOOKED = "org.snapshot", "org.change", "org.looked"
+_KINDS: tuple[Kind, ...] = ("target", "policy", "webhook")
+
+# How far back a first look goes.
+_FIRST_LOOK = timedelta(days=7)
+
+
+@dataclass
+class Look:
+    """What one look at the org found. `unaudited` says why its audit was not read, empty when it was; `failed` whether
+    it should have been."""
+
+    since: datetime
+    changes: list[JSON] = field(default_factory=list)
+    unaudited: str = ""
+    failed: bool = False
+
+
+async def look(client: GenesysClient, backend: Backend, run: Run, since: datetime | None) -> Look:
+    """Compare, ask the audit, and note both in the ledger. `since` is by default the last look."""
+    last = _last(run.ledger, backend, client)
+    found = Look(since or (datetime.fromisoformat(last["at"]) if last else datetime.now(UTC) - _FIRST_LOOK))
+    at, objects = utc_now(), await _objects(backend)
+    if last:
+        found.changes += [
+            {"source": "comparison", "at": at, "by": f"not said; between {last['at']} and {at}", **one}
+            for one in differences(last["objects"], objects)
+        ]
+    if backend.name == "platform":
+        try:
+            told = [change(one) for one in await audit_entries(client, found.since, datetime.now(UTC))]
+        except OpslibError as error:
+            found.unaudited, found.failed, told = f"{error.title}: {error.cause}", True, []
+        known = {entry.data.get("id") for entry in run.ledger.entries(CHANGE)}
+        found.changes += [{"source": "audit", **one} for one in told if one["id"] not in known]
+    else:
+        found.unaudited = "this API has no audit; only a comparison shows a change"
+    for one in found.changes:
+        run.append(CHANGE, one)
+    run.append(LOOKED, {"since": found.since.isoformat(), "until": at, "unaudited": found.unaudited})
+    run.append(SNAPSHOT, {"at": at, "where": client.auth.base_url, "backend": backend.name, "objects": objects})
+    return found
+
+
+def differences(before: dict[str, JSON], after: dict[str, JSON]) -> Iterator[JSON]:
+    """What was made, changed and removed, field by field. Both are {id: {kind, name, body}}."""
+    for id in sorted(before.keys() | after.keys()):
+        old, new = before.get(id), after.get(id)
+        if old == new:
+            continue
+        was, is_now = dict(leaves((old or {}).get("body"))), dict(leaves((new or {}).get("body")))
+        there: JSON = new or old or {}
+        yield {
+            "action": "Create" if old is None else "Delete" if new is None else "Update",
+            "kind": there["kind"],
+            "entity_id": id,
+            "name": there["name"],
+            "fields": [
+                {"path": path, "before": was.get(path), "after": is_now.get(path)}
+                for path in sorted(was.keys() | is_now.keys())
+                if was.get(path) != is_now.get(path)
+            ],
+        }
+
+
+async def _objects(backend: Backend) -> dict[str, JSON]:
+    """Everything that could be an onboarding's, by its id."""
+    return {
+        str(one["id"]): {"kind": kind, "name": one.get("name"), "body": backend.comparable(one)}
+        for kind in _KINDS
+        for one in await backend.list(kind)
+    }
+
+
+def _last(ledger: Ledger, backend: Backend, client: GenesysClient) -> dict[str, Any] | None:
+    """The last look at this org through this API."""
+    looks = [entry.data for entry in ledger.entries(SNAPSHOT)]
+    same = [one for one in looks if (one["where"], one["backend"]) == (client.auth.base_url, backend.name)]
+    return same[-1] if same else None

@@ -1,0 +1,147 @@
+"""Who changed what in the org: by its audit and by comparison, once each, and in the report."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.audit.report import AuditReport
+from opslib.backends.audits import change
+from opslib.ledger import Ledger
+from opslib.org_changes import CHANGE, LOOKED, Look, differences, look
+from opslib.settings import Settings
+from opslib.steps import Walk
+
+from .router import org as storage_targets
+from .router import platform_org as org
+from .world import POLICIES, RETENTION_POLICIES, Api, Json, Sandbox, environment, without_settings
+
+
+@pytest.fixture(autouse=True)
+def _settings(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(sandbox, tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("opslib.backends.audits._POLL_S", 0.05)
+    sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
+
+
+async def looked(wanted: Any, since: datetime | None = None) -> Look:
+    async with Walk(wanted, command="changes") as walk:
+        await walk.run("connect")
+        return await look(walk.router.client, walk.backend, walk.journal, since)
+
+
+def of(found: Look, source: str) -> list[tuple[str, str]]:
+    return [(one["action"], one["name"]) for one in found.changes if one["source"] == source]
+
+
+async def test_a_change_of_somebody_else_is_seen_twice_over(sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
+    """By the audit with its author and old and new values, by the comparison field by field; the second look adds
+    nothing, and the report names both, with us under our own name."""
+    wanted = org.onboarding(sandbox)
+    async with Walk(wanted) as walk:
+        await walk.run_all()
+    first = await looked(wanted)
+    assert ("Create", "P") in of(first, "audit")
+    assert of(first, "comparison") == []
+    other = sandbox.api(sandbox.control("POST", "/clients", {"scopes": ["recording:retentionPolicy:edit"]}).json())
+    (policy,) = api("GET", RETENTION_POLICIES).json()["entities"]
+    assert other("PATCH", policy["selfUri"], {"enabled": False}).is_success
+    second = await looked(wanted)
+    assert of(second, "comparison") == [("Update", "P")]
+    (audited,) = [one for one in second.changes if one["source"] == "audit"]
+    assert audited["client_id"] not in (None, sandbox["client_id"])
+    assert {"path": "enabled", "before": ["true"], "after": ["false"]} in audited["fields"]
+    (compared,) = [one for one in second.changes if one["source"] == "comparison"]
+    assert compared["fields"] == [{"path": "enabled", "before": True, "after": False}]
+    assert (await looked(wanted)).changes == []
+    shown = AuditReport.open(home=tmp_path / "home").show("in_the_org").plain
+    for words in (audited["by"], "this kit's OAuth client", "Update Policy P", "comparison", "3 looks"):
+        assert words in shown
+
+
+async def test_a_walk_that_nobody_looked_after_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    """No silence that could be taken for “nothing was changed”."""
+    async with Walk(org.onboarding(sandbox)) as walk:
+        await walk.run("connect")
+    assert "Nobody looked" in AuditReport.open(home=tmp_path / "home").show("in_the_org").html
+
+
+async def test_an_audit_that_cannot_be_read_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is made all the same, and the ledger has the reason."""
+    scopes = ["recording:retentionPolicy:view", "integrations:integration:view"]
+    client = sandbox.control("POST", "/clients", {"scopes": scopes}).json()
+    for name in ("client_id", "client_secret"):
+        monkeypatch.setenv(f"OPSLIB_{name.upper()}", client[name])
+    found = await looked(org.onboarding(sandbox))
+    assert found.failed
+    assert "audits:audit:view" in found.unaudited
+    ledger = Ledger(Settings.load().home)
+    assert next(ledger.entries(LOOKED)).data["unaudited"] == found.unaudited
+
+
+async def test_storage_targets_are_compared(sandbox: Sandbox, api: Api) -> None:
+    """That API has no audit; what is different is still seen, with the client's secret nowhere."""
+    wanted = storage_targets.onboarding(sandbox)
+    storage_targets.seed(sandbox, api)
+    assert not (await looked(wanted)).failed
+    policy = api("GET", f"{POLICIES}/p-1").json()
+    kept = {key: policy[key] for key in ("name", "description", "recordingTypes", "storageTargetId", "enabled")}
+    api("PUT", f"{POLICIES}/p-1", kept | {"retentionPeriodDays": 30})
+    found = await looked(wanted)
+    assert found.changes[0]["fields"] == [{"path": "retentionPeriodDays", "before": 365, "after": 30}]
+    assert "no audit" in found.unaudited
+
+
+async def test_a_long_time_is_asked_in_parts(sandbox: Sandbox) -> None:
+    """The org refuses more than 31 days at once."""
+    found = await looked(org.onboarding(sandbox), datetime.now(UTC) - timedelta(days=100))
+    assert not found.failed, found.unaudited
+
+
+def test_both_shapes_of_an_audit_entry_are_read() -> None:
+    """The query says eventDate, user and client; the event says eventTime, username and clientId; ids alone will do."""
+    shared: Json = {
+        "id": "1",
+        "serviceName": "Quality",
+        "action": "Update",
+        "entityType": "Policy",
+        "entity": {"id": "p", "name": "P"},
+        "propertyChanges": [{"property": "enabled", "oldValues": ["true"], "newValues": ["false"]}],
+    }
+    at = "2026-11-23T10:00:00.000Z"
+    told = change({**shared, "eventDate": at, "user": {"id": "u", "name": "Ada"}, "client": {"id": "c"}})
+    assert told["by"] == "Ada"
+    sent = change({**shared, "eventTime": at, "userId": "u", "username": {"id": "u"}, "clientId": {"id": "c"}})
+    assert {**told, "by": "u"} == sent
+    assert change({**shared, "eventTime": at, "clientId": "c"})["by"] == "c"
+    assert change({"id": "2"})["by"] == "not said"
+
+
+def test_what_differs() -> None:
+    """Made, changed and removed, each by id; what is the same is not named."""
+    a, b = {"kind": "policy", "name": "A", "body": {"x": 1}}, {"kind": "policy", "name": "B", "body": {"x": {"y": 1}}}
+    found = list(differences({"1": a, "2": a, "3": a}, {"1": a, "2": b, "4": b}))
+    assert [(one["entity_id"], one["action"]) for one in found] == [("2", "Update"), ("3", "Delete"), ("4", "Create")]
+    assert found[0]["fields"] == [
+        {"path": "x", "before": 1, "after": None},
+        {"path": "x.y", "before": None, "after": 1},
+    ]
+
+
+def test_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A line for each change; a date as --since; exit code 0."""
+    env = without_settings() | environment(sandbox, tmp_path) | {"OPSLIB_BACKEND": "platform"}
+    api = sandbox.api()
+    api("POST", RETENTION_POLICIES, {"name": "By hand"})
+    command = [sys.executable, "-m", "opslib.cli", "changes", "--since", "2026-01-01"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert "audit      Create Policy By hand, by" in done.stdout
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, env=env, timeout=90)
+    assert json.loads(again.stdout)["changes"] == []
+    assert list(Ledger(tmp_path).entries(CHANGE))
