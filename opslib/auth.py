@@ -1,6 +1,7 @@
 """The OAuth client-credentials token: fetched once for all callers, renewed before expiry and after a 401."""
 
 import asyncio
+import random
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -26,6 +27,9 @@ from opslib.transport import CORRELATION_HEADER, PerLoop, Record, http_client, r
 # The contract: a token serves until 300 s before it expires. A shorter-lived one serves half its life, or it would
 # be fetched anew for every call.
 _RENEW_BEFORE_S = 300.0
+
+# How long at most to wait (seconds) after each token that the rate limit refused: about a minute in all.
+_RATE_LIMIT_WAITS_S = (4.0, 8.0, 16.0, 32.0)
 
 # An org's short name or its id.
 _ORG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -150,17 +154,12 @@ class GenesysAuthManager(httpx.Auth):
         deadline_s = self.settings.deadline_s
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._http.get().post(
-                    f"{self._login_url.rstrip('/')}/oauth/token",
-                    data={"grant_type": "client_credentials"},
-                    auth=httpx.BasicAuth(self.client_id, self._secret.get_secret_value()),
-                    # Asking twice for a token does no harm.
-                    extensions={
-                        "retry": retry_for("POST", repeatable=True),
-                        "operation": TOKEN_OPERATION,
-                        "endpoint": "/oauth/token",
-                    },
-                )
+                for wait_s in _RATE_LIMIT_WAITS_S:
+                    response = await self._ask()
+                    if not _rate_limited(response):
+                        return response
+                    await asyncio.sleep(random.uniform(0, wait_s))  # noqa: S311 (no secret)
+                return await self._ask()
         except TimeoutError:
             failure: Exception = DeadlineExceeded(
                 "No access token in time",
@@ -170,6 +169,19 @@ class GenesysAuthManager(httpx.Auth):
         except httpx.HTTPError as error:
             failure = unreachable(self._login_url, error)
         raise failure  # outside the handler: httpx's error holds the request and with it the secret
+
+    async def _ask(self) -> httpx.Response:
+        return await self._http.get().post(
+            f"{self._login_url.rstrip('/')}/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=httpx.BasicAuth(self.client_id, self._secret.get_secret_value()),
+            # Asking twice for a token does no harm.
+            extensions={
+                "retry": retry_for("POST", repeatable=True),
+                "operation": TOKEN_OPERATION,
+                "endpoint": "/oauth/token",
+            },
+        )
 
 
 def unreachable(url: str, error: httpx.HTTPError) -> ConnectionFailed:
@@ -206,16 +218,24 @@ def _parse(response: httpx.Response) -> _Token:
     )
 
 
-def _refused(response: httpx.Response) -> ApiError:
+def _said(response: httpx.Response) -> str:
+    """The login host's own words; its errors have another shape than the API's."""
     try:
         body = response.json()
-        said = str(body.get("error_description") or body.get("description") or body.get("message") or "")
+        return str(body.get("error_description") or body.get("description") or body.get("message") or "")
     except (ValueError, AttributeError):
-        said = ""
-    status = response.status_code
+        return ""
+
+
+def _rate_limited(response: httpx.Response) -> bool:
+    """The token endpoint reports its own rate limit as a 400 (genesys-cloud Terraform provider, PR 1004)."""
+    return response.status_code == 400 and _said(response).lower().startswith("rate limit exceeded")
+
+
+def _refused(response: httpx.Response) -> ApiError:
+    said, status = _said(response), response.status_code
     about = {"status": status, "correlation_id": response.headers.get(CORRELATION_HEADER)}
-    # The token endpoint reports its own rate limit as a 400 (genesys-cloud Terraform provider, PR 1004).
-    if status == 429 or (status == 400 and said.lower().startswith("rate limit exceeded")):
+    if status == 429 or _rate_limited(response):
         return RateLimited(
             "Too many tokens were asked for",
             cause=said or "the login host's rate limit is reached",

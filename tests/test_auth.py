@@ -40,6 +40,7 @@ def auth(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> GenesysAuthManager:
     for name in ("OPSLIB_API_URL", "OPSLIB_LOGIN_URL", "OPSLIB_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda self: 0.0)
+    monkeypatch.setattr("opslib.auth._RATE_LIMIT_WAITS_S", (0.0, 0.0))
     return GenesysAuthManager("client", CANARY, "org", region="eu-central-1", clock=clock)
 
 
@@ -146,6 +147,9 @@ async def test_a_failing_login_host_is_asked_again(auth: GenesysAuthManager, ser
     await auth.aclose()
 
 
+_TOKEN = {"access_token": "token-1", "expires_in": 86400}
+
+
 def _says(status: int, words: str) -> httpx.Response:
     return httpx.Response(status, json={"error": "x", "description": words, "error_description": words})
 
@@ -180,6 +184,17 @@ async def test_every_failure_has_cause_and_fix_and_no_secret(
     assert caught.value.__context__ is None
     assert CANARY not in f"{caught.value!r}{vars(caught.value)}"
     assert "t-o-k-e-n" not in str(caught.value)
+    await auth.aclose()
+
+
+async def test_the_token_endpoint_s_own_rate_limit_is_waited_for(
+    auth: GenesysAuthManager, server: respx.MockRouter
+) -> None:
+    """It is a 400 with these words, and no 429."""
+    limited, token = _says(400, "rate limit exceeded; try later"), httpx.Response(200, json=_TOKEN)
+    route = server.post(f"{LOGIN}/oauth/token").mock(side_effect=[limited, limited, token])
+    assert await auth.get_access_token() == "token-1"
+    assert route.call_count == 3
     await auth.aclose()
 
 
