@@ -58,9 +58,10 @@ def apply_file(
                     cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
                     fix="review the plan again; nothing was written",
                 )
-            if not plan.changes or not yes:
+            if not yes:
                 return plan, False
-            if not as_json:
+            # Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one.
+            if plan.changes and not as_json:
                 click.echo(as_text(plan.as_json()))
             with suppress(OpslibError):
                 await walk.run("validate_bucket")  # `approve` decides what a failure means
@@ -68,7 +69,7 @@ def apply_file(
             await walk.run("approve")
             with _first_interrupt_stops(walk):
                 await walk.run("apply")
-            return plan, True
+            return plan, bool(plan.changes)
 
     plan, applied = asyncio.run(_half_done_if_cancelled(run()))
     if as_json:
