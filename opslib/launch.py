@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -133,12 +134,22 @@ def open_lab(notebook: Path, *, browser: bool = True) -> int:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often no other user
-    lab = subprocess.Popen(command)  # noqa: S603 (our own command)
-    try:
-        return _wait(lab)
-    finally:
-        if sandbox:
-            sandbox.stop()
+    with tempfile.TemporaryDirectory() as config:
+        environment = os.environ | {"JUPYTER_CONFIG_PATH": _quiet_lab(Path(config))}
+        lab = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
+        try:
+            return _wait(lab)
+        finally:
+            if sandbox:
+                sandbox.stop()
+
+
+def _quiet_lab(config: Path) -> str:
+    """JUPYTER_CONFIG_PATH with a folder before it in which JupyterLab's question about news is answered: no."""
+    (config / "labconfig").mkdir()
+    answer = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+    (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(answer))
+    return os.pathsep.join(filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")]))
 
 
 def _wait(process: "subprocess.Popen[Any]") -> int:

@@ -5,9 +5,10 @@ a notebook's cell, a card's button and the command line all call `Walk.run`. An 
 unfinished is finished or undone by the two steps of `RECOVERY`.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 from pydantic import SecretStr
 
@@ -25,7 +26,7 @@ from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import Progress, last_apply
 from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.router.storage_router import GenesysStorageRouter
-from opslib.samples import Recorder
+from opslib.samples import Recorder, current_step
 from opslib.settings import Settings
 from opslib.state_machine import JSON, Result, State, StateMachine, Step, hash_of
 from opslib.validator.bucket import check_bucket, wanted_of
@@ -68,8 +69,8 @@ class Walk(StateMachine):
         super().__init__(STEPS | RECOVERY, earlier.go_on() if earlier else ledger.start_run(command, **about))
         self.recorder = Recorder(self.journal.append)
         self.applier: Applier | None = None
-        # How far the running step is: how many parts are done, of how many, and what is under way.
-        self.progress: tuple[int, int, str] | None = None
+        # How far each running step is: how many parts are done, of how many, and what is under way.
+        self.progress: dict[str, tuple[int, int, str]] = {}
         self._last_apply = last_apply(self.journal.ledger)
         self._router: GenesysStorageRouter | None = None
         # Both, on the router's connection; the onboarding chooses.
@@ -180,11 +181,11 @@ class Walk(StateMachine):
 
     async def open_router(self) -> GenesysStorageRouter:
         """A router for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
+        self._connected_with = self._settings.client_secret
         router = self._new_router()
         if self._router:
             await self._router.aclose()
         self._use(router)
-        self._connected_with = self._settings.client_secret
         return router
 
     def _new_router(self) -> GenesysStorageRouter:
@@ -231,17 +232,26 @@ class Walk(StateMachine):
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Applier]:
         """What makes and undoes changes, with its progress in `progress`."""
-        self.applier = Applier(self.backend, self.journal, tell=self.tell)
+        self.applier = Applier(self.backend, self.journal, tell=self.teller())
         try:
             yield self.applier
         finally:
-            self.applier = self.progress = None
+            self.applier = None
             self._last_apply = last_apply(self.journal.ledger)
 
-    def tell(self, done: int, total: int, words: str) -> None:
-        """How far the running step is."""
-        self.progress = (done, total, words)
-        self.changed()
+    def teller(self) -> Callable[[int, int, str], None]:
+        """What the running step, which asks for it, says how far it is with."""
+        step = current_step()
+
+        def tell(done: int, total: int, words: str) -> None:
+            self.progress[step] = (done, total, words)
+            self.changed()
+
+        return tell
+
+    def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
+        self.progress.pop(name, None)
+        super()._ended(name, task)
 
 
 # What `probe` counts.
@@ -270,7 +280,7 @@ async def _validate_bucket(walk: Walk) -> Result:
     credentials = walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
     found = await check_bucket(
-        wanted_of(walk.onboarding, credentials), load_profile(walk.onboarding.profile), keys, walk.tell
+        wanted_of(walk.onboarding, credentials), load_profile(walk.onboarding.profile), keys, walk.teller()
     )
     if found.trouble:  # what is not there has no findings, but a cause and a fix
         raise found.trouble

@@ -182,7 +182,7 @@ class StepCard:
         notice = self._notice if state != "running" else None
         reasons = self._reasons()
         summary, error, changes = "", None, list[str]()
-        progress = self._walk.progress if state == "running" else None
+        progress = self._walk.progress.get(self._step.name)
         if progress:
             done, total, words = progress
             summary = f"{done} of {total} done; {words}"

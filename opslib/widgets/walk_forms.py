@@ -122,7 +122,10 @@ def connection_form(walk: Walk) -> Form[Settings]:
     def build(raw: dict[str, Any]) -> Settings:
         known = {name: getattr(walk.settings, name) for name in Settings.model_fields}
         empty = {name: None for name in _MAY_BE_ABSENT if not raw[name]}
-        return Settings(**{**known, **raw, **empty})
+        given = {**known, **raw, **empty}
+        if not raw["client_secret"]:  # what was typed is forgotten; what the environment has counts again
+            del given["client_secret"]
+        return Settings(**given)
 
     def commit(value: Settings) -> None:
         walk.settings = value

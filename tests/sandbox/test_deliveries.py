@@ -20,7 +20,7 @@ POLICY = "routing.recording.policy.updated"
 def outcomes(sandbox, correlation_id):
     """What became of the deliveries of one change, once none is pending."""
     all_of_them = sandbox.control("GET", "/deliveries").json()
-    ours = [one for one in all_of_them if one["event"]["correlationId"] == correlation_id]
+    ours = [one for one in all_of_them if one["event"].get("correlationId") == correlation_id]
     return ours if ours and all(one["outcome"] != "pending" for one in ours) else None
 
 
