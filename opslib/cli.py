@@ -192,7 +192,10 @@ def init(file: Path, backend: Any) -> None:
 @click.option("--webhook", "webhook_id", help="The webhook's id; by default the only one of the org.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default stdout.")
 def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: Path | None) -> None:
-    """Write the onboarding file of a target that exists, so that it can be kept from here on."""
+    """Write the onboarding file of a target that exists, so that it can be kept from here on.
+
+    On platform TARGET_ID, and the ids of policy and webhook, may be names.
+    """
     from opslib.commands import export_target
 
     export_target(target_id, policy_id, webhook_id, out)

@@ -159,7 +159,10 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
     async def run() -> Onboarding:
         async with Walk(command="export") as walk:
             await walk.run("connect")
-            return await walk.backend.adopt(target_id, policy_id, webhook_id)
+            found = await walk.backend.adopt(target_id, policy_id, webhook_id)
+            for note in walk.backend.notes(found):  # what Genesys does not know stands in the file as an example
+                click.echo(f"i {note}", err=True)
+            return found
 
     text = as_yaml(asyncio.run(run()))
     if out is None:

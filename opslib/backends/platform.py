@@ -366,7 +366,7 @@ class PlatformBackend:
 
     async def _target_values(self, target: JSON, retention_days: int) -> JSON:
         type_id = target["integrationType"]["id"]
-        names = names_of(await self.integrations.schema(type_id), type_id)
+        names = self._carried = names_of(await self.integrations.schema(type_id), type_id)
         properties = target.get("properties") or {}
         said = {ours: properties[theirs] for ours, theirs in names.items() if theirs in properties}
         org = (await self._client.request("GET", "/api/v2/tokens/me")).get("organization") or {}

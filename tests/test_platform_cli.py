@@ -1,0 +1,91 @@
+"""The command line on the platform API, as a user runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from opslib.onboarding_file import load_onboarding
+
+from .world import INTEGRATIONS, Api, Sandbox, environment, without_settings
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    sandbox.control("PUT", "/settings", {"backend": "platform", "stage_s": 0.0})
+    return without_settings() | environment(sandbox, tmp_path / "home")
+
+
+def opslib(env: dict[str, str], *words: str | Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=90)
+
+
+def example(env: dict[str, str], sandbox: Sandbox, file: Path) -> Path:
+    """What `init` writes, with the sandbox's bucket and role."""
+    assert opslib(env, "init", "--backend", "platform", file).returncode == 0
+    values = yaml.safe_load(file.read_text())
+    values["target"]["bucket"] = sandbox["bucket"]
+    values["target"]["credentials"] = {"role_arn": sandbox["role_arn"], "external_id": sandbox["external_id"]}
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def test_the_example_is_commented_and_valid(env: dict[str, str], tmp_path: Path) -> None:
+    """It loads as it is; OPSLIB_BACKEND chooses it, too."""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    assert opslib(env, "init", "--backend", "platform", first).returncode == 0
+    assert opslib(env | {"OPSLIB_BACKEND": "platform"}, "init", second).returncode == 0
+    assert first.read_text() == second.read_text()
+    assert load_onboarding(first).backend == "platform"
+    assert first.read_text().count("#") > 10
+
+
+def test_plan_apply_export_offboard(env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
+    """The same commands, exit codes and JSON; what is exported is what is there; then all of it is taken away."""
+    file, exported = example(env, sandbox, tmp_path / "p.yaml"), tmp_path / "exported.yaml"
+    planned = opslib(env, "plan", file, "--json")
+    plan = json.loads(planned.stdout)
+    assert planned.returncode == 2
+    assert [(one["action"], one["kind"]) for one in plan["changes"]] == [
+        ("create", "target"),
+        ("create", "policy"),
+        ("create", "webhook"),
+    ]
+    assert any("retention_days" in note for note in plan["notes"])
+    assert opslib(env, "apply", file, "--yes", "--checksum", plan["checksum"]).returncode == 0
+    assert opslib(env, "plan", file).returncode == 0
+    said = opslib(env | {"OPSLIB_BACKEND": "platform"}, "export", "ProdVoiceArchive", "--out", exported)
+    assert (said.returncode, "webhook.url" in said.stderr) == (0, True), said.stderr
+    assert opslib(env, "plan", exported).returncode == 0
+    drift = opslib(env, "drift", tmp_path)
+    assert (drift.returncode, drift.stdout.count("as wanted")) == (0, 2)
+    assert opslib(env, "offboard", file, "--yes").returncode == 1
+    assert opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
+    assert api("GET", INTEGRATIONS).json()["total"] == 0
+
+
+def test_a_file_for_the_other_backend_is_answered_in_words(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Exit code 1, one JSON document, and the command that writes the right file."""
+    file = tmp_path / "s.yaml"
+    assert opslib(env, "init", file).returncode == 0
+    refused = opslib(env, "plan", file, "--json")
+    answer = json.loads(refused.stdout)
+    assert (refused.returncode, answer["title"]) == (1, "This org does not serve the storage-targets API")
+    assert "it serves the platform API instead" in answer["cause"]
+    assert "opslib init --backend platform" in answer["fix"]
+
+
+def test_secrets_that_a_role_does_not_have_are_not_rotated(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Said before anything is sent."""
+    file = example(env, sandbox, tmp_path / "p.yaml")
+    refused = opslib(env, "apply", file, "--rotate-credentials", "--yes")
+    assert refused.returncode == 1
+    assert "There is no secret to write again" in refused.stderr
