@@ -123,7 +123,11 @@ cards["report"]
 walk.run_id  # this walk, in the ledger and in its audit
 
 # %%
-samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'").sort_values("started_at")
+samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'")
+# By step; within one by operation, for a plan's reads are sent all at once.
+order = {name: place for place, name in enumerate(walk.steps)}
+samples = samples.sort_values(["operation", "started_at"])
+samples = samples.sort_values("step", key=lambda step: step.map(order), kind="stable")
 samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
 
 # %% tags=["volatile"]
