@@ -260,7 +260,6 @@ _COUNTED: dict[BackendName, str] = {"storage-targets": "targets", "platform": "r
 
 async def _connect(walk: Walk) -> Result:
     router, wanted = await walk.open_router(), walk.onboarding.backend
-    await router.client.auth.get_access_token()
     found = await walk.backend.probe()
     if found is None:
         raise await not_served(router.client, walk.backends, wanted)
