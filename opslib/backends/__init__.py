@@ -43,9 +43,13 @@ class Meaning:
 
 
 class Backend(Protocol):
-    """What the rest of the house needs of an API. Each call is one operation; errors are ApiErrors."""
+    """What the rest of the house needs of an API. Each call is one operation; errors are ApiErrors.
+
+    `ids_are_ours`: an object that is made anew has the id it had.
+    """
 
     name: str
+    ids_are_ours: bool
 
     async def probe(self) -> int | None:
         """How many objects that could be targets the org has, or None when it does not serve this API."""

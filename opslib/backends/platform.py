@@ -65,6 +65,7 @@ class PlatformBackend:
     """Reads and writes S3 integrations, retention policies and EventBridge integrations through one client."""
 
     name = "platform"
+    ids_are_ours = False
 
     def __init__(self, client: GenesysClient) -> None:
         self._client = client

@@ -34,6 +34,7 @@ class StorageTargetsBackend:
     """Reads and writes targets, policies and webhooks through one client."""
 
     name = "storage-targets"
+    ids_are_ours = True
 
     def __init__(self, client: GenesysClient) -> None:
         self._client = client

@@ -168,7 +168,12 @@ class Applier:
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
     async def _undo(self, progress: Progress, change: Change) -> bool:
-        """Bring the object back; returns whether new credentials stay, since the old secret is known to nobody."""
+        """Bring the object back; returns whether something of it is new and stays so: credentials, since the old secret
+        is known to nobody, or an id."""
+        gone = change.after is None and not self.backend.ids_are_ours
+        if gone and await self.backend.read(change.kind, change.id) is None:
+            await self._write(progress, change, change.undo)
+            return True
         if change.rotates and change.before == change.after:
             return True
         if change.undo != change.before and await self._stays(change, change.before):

@@ -17,8 +17,10 @@ KINDS = (STARTED, *_MOVES)
 
 @dataclass
 class Progress:
-    """One apply. `intended`, `done`, `undone` and `replaced` (undone, but its new credentials stay) are places in the
-    plan; `ended` is empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its last."""
+    """One apply. `intended`, `done`, `undone` and `replaced` (undone, but for new credentials or a new id) are places
+    in the plan; `ended` is empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its
+    last.
+    """
 
     id: str
     plan: Plan
@@ -41,7 +43,9 @@ class Progress:
         """What a rollback cannot bring back, in words to go after “as it was before”; empty when it is everything."""
         changes = [self.plan.changes[place] for place in sorted(self.replaced)]
         return "".join(
-            f", but for the AWS credentials of {change.kind} {change.name}: the old secret is known to nobody here"
+            f", but for the id of {change.kind} {change.name}: made anew, it has a new one"
+            if change.action == "delete"
+            else f", but for the AWS credentials of {change.kind} {change.name}: the old secret is known to nobody here"
             for change in changes
         )
 

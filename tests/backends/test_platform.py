@@ -209,6 +209,24 @@ async def test_what_opslib_does_not_know_of_stays(ops: Operator, sandbox: Sandbo
     assert api("GET", config).json()["advanced"] == before["advanced"]
 
 
+async def test_a_deleted_object_that_comes_back_is_said_to_have_a_new_id(
+    ops: Operator, sandbox: Sandbox, api: Api
+) -> None:
+    """Everything else is as it was; what was never deleted keeps its id, and nothing is said of it."""
+    wanted = org.onboarding(sandbox)
+    await ops.apply(wanted)
+    before, (policy,) = org.state(api), api("GET", RETENTION_POLICIES).json()["entities"]
+    target = next(one for one in api("GET", INTEGRATIONS).json()["entities"] if one["name"] == "T")
+    inject(sandbox, "DELETE", target["selfUri"], status=403, times=1)
+    with pytest.raises(errors.RolledBack) as caught:
+        await ops.apply(wanted, removal=True)
+    assert "but for the id of policy P: made anew" in caught.value.title
+    assert "webhook W" in caught.value.title
+    assert "target T: made anew" not in caught.value.title
+    assert org.state(api) == before
+    assert api("GET", RETENTION_POLICIES).json()["entities"][0]["id"] != policy["id"]
+
+
 async def test_keys_never_reach_this_backend(ops: Operator, sandbox: Sandbox) -> None:
     """Neither in a plan nor on the wire; and there is no secret to write again."""
     from opslib.models import KeyReference

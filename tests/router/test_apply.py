@@ -83,6 +83,7 @@ async def test_reads_that_fail_for_good_are_half_done(ops: Operator, sandbox: Sa
 async def test_read_lag_does_not_fool_the_read_back(ops: Operator, sandbox: Sandbox, api: Api) -> None:
     """Each change is seen before the next: A, B and A again, quickly, ends as A at the third version."""
     sandbox.control("PUT", "/settings", {"read_lag_s": 0.5})
+    await asyncio.sleep(0.5)  # what was there before this test is out of sight
     first, second = onboarding(sandbox), changed(sandbox)
     for wanted in (first, second, first):
         await ops.apply(wanted, settles_within_s=5)

@@ -1,5 +1,6 @@
 """The promises of plan and apply that hold for both APIs: whatever fails, and however often."""
 
+import asyncio
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
@@ -135,6 +136,7 @@ async def test_there_and_back(org: ModuleType, ops: Operator, sandbox: Sandbox, 
 async def test_read_lag_does_not_fool_the_read_back(org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api) -> None:
     """Each change is seen before the next, and nothing is made twice."""
     sandbox.control("PUT", "/settings", {"read_lag_s": 0.3})
+    await asyncio.sleep(0.3)  # what was there before this test is out of sight
     for wanted in (org.onboarding(sandbox), org.changed(sandbox), org.onboarding(sandbox)):
         await ops.apply(wanted, settles_within_s=8)
         assert (await ops.plan(wanted)).changes == ()
