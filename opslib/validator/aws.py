@@ -121,7 +121,8 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
     from botocore.config import Config
 
     endpoint = _endpoint(service)
-    client = boto3.client(
+    # boto3's default session keeps the credentials that it once found, also when the environment has changed since.
+    client = (boto3 if keys else boto3.Session()).client(
         service,
         region_name=region,
         endpoint_url=endpoint,

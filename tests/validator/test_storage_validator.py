@@ -101,6 +101,20 @@ async def test_no_credentials_at_all(sandbox: Sandbox) -> None:
     assert sandbox.requests("s3") == []
 
 
+async def test_credentials_of_before_are_not_used_again(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found in the environment once, and gone since."""
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", sandbox["aws_access_key_id"]),
+        ("AWS_SECRET_ACCESS_KEY", sandbox["aws_secret_access_key"]),
+    ):
+        monkeypatch.setenv(name, value)
+    await _validator(sandbox, key="", secret="").validate_bucket_and_encryption(sandbox["bucket"])
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(ValueError, match="No AWS credentials"):
+        await _validator(sandbox, key="", secret="").validate_bucket_and_encryption(sandbox["bucket"])
+
+
 async def test_no_default_encryption(sandbox: Sandbox) -> None:
     """ValueError naming both algorithms."""
     with _bucket(sandbox, "plain-bucket"), pytest.raises(ValueError, match=r"AES256 or aws:kms"):
