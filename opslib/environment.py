@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from packaging.requirements import Requirement
-
 from opslib.errors import OpslibError
 from opslib.html import Html, table, verdict
 from opslib.ledger import Ledger
@@ -48,6 +46,8 @@ def _packages() -> Readiness:
 
 
 def _wrong_packages(wanted: list[str]) -> Iterator[str]:
+    from packaging.requirements import Requirement
+
     for requirement in map(Requirement, wanted):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
