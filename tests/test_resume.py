@@ -15,7 +15,7 @@ from opslib.models import Consent
 from opslib.settings import Settings
 from opslib.steps import Walk
 
-from .test_steps import ORDER, onboarding, puts, until, up_to
+from .test_steps import ORDER, cancel_in_the_policy, onboarding, puts, up_to
 from .world import Sandbox, environment
 
 
@@ -76,14 +76,7 @@ async def test_an_approved_plan_is_applied_after_the_restart(sandbox: Sandbox, w
 async def test_an_unfinished_apply_is_finished_or_undone(sandbox: Sandbox, how: str) -> None:
     """It is neither done nor run again by itself."""
     async with Walk(onboarding(sandbox)) as walk:
-        await up_to(walk, "apply")
-        sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 20, "times": 1})
-        task = asyncio.create_task(walk.run("apply"))
-        await until(lambda: puts(sandbox) == 2)
-        walk.cancel("apply")
-        walk.cancel("apply")
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await cancel_in_the_policy(walk, sandbox)
     async with Walk(onboarding(sandbox), resume=True) as walk:
         assert states(walk)[:5] == ["done"] * 4 + ["ready"]
         assert walk.unfinished

@@ -167,8 +167,8 @@ async def test_the_first_cancel_of_an_apply_finishes_the_change_in_flight(walk: 
     assert (await walk.run("plan")).summary == "Nothing to do: the org is as wanted"
 
 
-async def test_the_second_cancel_ends_the_change_in_flight(walk: Walk, sandbox: Sandbox, api: Api) -> None:
-    """Whether it took effect is not known, so nothing is claimed; rollback restores."""
+async def cancel_in_the_policy(walk: Walk, sandbox: Sandbox) -> None:
+    """Apply, and cancel it twice while the policy, its second change, is being written."""
     await up_to(walk, "apply")
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 20, "times": 1})
     task = asyncio.create_task(walk.run("apply"))
@@ -177,6 +177,11 @@ async def test_the_second_cancel_ends_the_change_in_flight(walk: Walk, sandbox: 
     walk.cancel("apply")
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_the_second_cancel_ends_the_change_in_flight(walk: Walk, sandbox: Sandbox, api: Api) -> None:
+    """Whether it took effect is not known, so nothing is claimed; rollback restores."""
+    await cancel_in_the_policy(walk, sandbox)
     assert walk.unfinished
     assert (await walk.run("rollback")).summary == "Rolled back: the org is as it was before the apply"
     assert [api("GET", f"{path}/{id}").status_code for path, id in OBJECTS] == [404] * 3
