@@ -107,8 +107,9 @@ def test_filters_and_interval_narrow(api):
 
 def test_newest_first_over_pages(api):
     """Without a sort the newest comes first; the cursors lead through all pages, the last has none."""
+    from_now = interval(0)  # what other tests did would be hundreds of pages, beyond the rate limit
     made = [create(api, EVENTBRIDGE)["id"] for _ in range(5)]
-    query = api("POST", QUERY, {"interval": interval(), "serviceName": "Integrations"}).json()
+    query = api("POST", QUERY, {"interval": from_now, "serviceName": "Integrations"}).json()
     results(api, query["id"])
     seen, cursor = [], ""
     while True:
@@ -118,7 +119,7 @@ def test_newest_first_over_pages(api):
             break
         assert len(page["entities"]) == page["pageSize"] == 2
         cursor = f"&cursor={page['cursor']}"
-    assert seen[:5] == made[::-1]
+    assert seen == made[::-1]
 
 
 def test_an_answer_is_fixed_when_it_is_asked(api):
