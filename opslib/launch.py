@@ -135,7 +135,7 @@ def open_lab(notebook: Path, *, browser: bool = True) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often no other user
     with tempfile.TemporaryDirectory() as config:
-        environment = os.environ | {"JUPYTER_CONFIG_PATH": _quiet_lab(Path(config))}
+        environment = os.environ | {"JUPYTER_CONFIG_PATH": _our_lab(Path(config))}
         lab = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
         try:
             return _wait(lab)
@@ -144,11 +144,15 @@ def open_lab(notebook: Path, *, browser: bool = True) -> int:
                 sandbox.stop()
 
 
-def _quiet_lab(config: Path) -> str:
-    """JUPYTER_CONFIG_PATH with a folder before it in which JupyterLab's question about news is answered: no."""
+def _our_lab(config: Path) -> str:
+    """JUPYTER_CONFIG_PATH with a folder of settings before it: no news is fetched, and a notebook is saved only when it
+    is asked for, since the notebooks stand under version control and the ledger keeps what was done."""
     (config / "labconfig").mkdir()
-    answer = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
-    (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(answer))
+    settings = {
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+    }
+    (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(settings))
     return os.pathsep.join(filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")]))
 
 
