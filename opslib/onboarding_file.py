@@ -1,6 +1,7 @@
 """The onboarding file: YAML to `Onboarding`, with errors that name file, line and field."""
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ backend: storage-targets
 target:
   id: {target_id}      # yours to choose; the same id is the same target
   name: ProdVoiceArchive
-  bucket: your-recordings-bucket
+  bucket: {bucket}
   region: us-east-1
   path_prefix: recordings/voice
   encryption: AES256                            # or aws:kms
@@ -72,7 +73,7 @@ policy:
 webhook:
   id: {webhook_id}
   name: DataLakeCatalogSync
-  url: https://datalake.example.com/ingest
+  url: {url}
   events: [routing.recording.storage.updated, routing.recording.policy.updated]
   authentication: {{type: none}}
 profile: baseline
@@ -83,14 +84,14 @@ version: 1
 backend: platform
 target:                                         # an S3 integration; found again by its name
   name: ProdVoiceArchive
-  bucket: your-recordings-bucket
+  bucket: {bucket}
   region: us-east-1
   path_prefix: recordings/voice                 # this and encryption go as far as the integration has them
   encryption: AES256                            # or aws:kms
   retention_days: 365                           # what the bucket is held to; Genesys has no such field here
   credentials:                                  # a role that Genesys assumes; AWS keys are refused
-    role_arn: arn:aws:iam::123456789012:role/GenesysRecordings
-    external_id: your-genesys-organization-id
+    role_arn: {role_arn}
+    external_id: {external_id}
 policy:                                         # a media retention policy; found again by its name
   name: ComplianceVoicePolicy
   recording_types: [voice]                      # voice, chat, email, message; and screen
@@ -104,18 +105,18 @@ webhook:                                        # an EventBridge integration; op
   account: "123456789012"                       # the AWS account and region that Genesys sends its events to
   region: us-east-1
   suffix: opslib                                # the end of the event source's name
-  url: https://datalake.example.com/ingest      # where a rule in your account sends them on to
+  url: {url}      # where a rule in your account sends them on to
 profile: baseline
 """,
 }
 
 
-def write_example(path: Path, backend: BackendName) -> None:
+def write_example(path: Path, backend: BackendName, settings: Settings) -> None:
     """Write a commented example with ids of its own. Raises InvalidInput when the file exists or cannot be written."""
-    ids = {name: str(uuid.uuid4()) for name in ("target_id", "policy_id", "webhook_id")}
+    ids = {name: str(uuid.uuid4()) for name in _NOTEBOOK_IDS}
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(_EXAMPLES[backend].format(**ids))
+            file.write(_example(backend, settings, ids))
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written", cause=str(error), fix="name another file") from None
 
@@ -126,23 +127,21 @@ def as_yaml(onboarding: Onboarding) -> str:
 
 
 def wanted_onboarding(settings: Settings) -> Onboarding:
-    """What a notebook starts from: the file that OPSLIB_ONBOARDING names, else an example to fill in.
-
-    On the sandbox the example is complete: it names the sandbox's bucket and data lake.
-    """
+    """What a notebook starts from: the file that OPSLIB_ONBOARDING names, else an example to fill in."""
     if settings.onboarding:
         return load_onboarding(settings.onboarding)
-    example = yaml.safe_load(_EXAMPLES[settings.backend].format_map(_NOTEBOOK_IDS))
-    if settings.sandbox_bucket:
-        example["target"]["bucket"] = settings.sandbox_bucket
-    if settings.backend == "platform" and settings.sandbox_role_arn:
-        example["target"]["credentials"] = {
-            "role_arn": settings.sandbox_role_arn,
-            "external_id": settings.sandbox_external_id,
-        }
-    if settings.catalogue_url:
-        example["webhook"]["url"] = f"{settings.catalogue_url}/ingest"
-    return checked(Onboarding, **example)
+    return checked(Onboarding, **yaml.safe_load(_example(settings.backend, settings, _NOTEBOOK_IDS)))
+
+
+def _example(backend: BackendName, settings: Settings, ids: Mapping[str, str]) -> str:
+    """On a sandbox it is complete: it names the sandbox's bucket, role and data lake."""
+    return _EXAMPLES[backend].format(
+        bucket=settings.sandbox_bucket or "your-recordings-bucket",
+        role_arn=settings.sandbox_role_arn or "arn:aws:iam::123456789012:role/GenesysRecordings",
+        external_id=settings.sandbox_external_id or "your-genesys-organization-id",
+        url=f"{settings.catalogue_url or 'https://datalake.example.com'}/ingest",
+        **ids,
+    )
 
 
 # The same in every run, so that a notebook that is run again finds what it made.

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from opslib.onboarding_file import load_onboarding
 
@@ -24,13 +23,9 @@ def opslib(env: dict[str, str], *words: str | Path) -> "subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, env=env, timeout=90)
 
 
-def example(env: dict[str, str], sandbox: Sandbox, file: Path) -> Path:
-    """What `init` writes, with the sandbox's bucket and role."""
+def example(env: dict[str, str], file: Path) -> Path:
+    """What `init` writes: it names the sandbox's bucket and role."""
     assert opslib(env, "init", "--backend", "platform", file).returncode == 0
-    values = yaml.safe_load(file.read_text())
-    values["target"]["bucket"] = sandbox["bucket"]
-    values["target"]["credentials"] = {"role_arn": sandbox["role_arn"], "external_id": sandbox["external_id"]}
-    file.write_text(yaml.safe_dump(values))
     return file
 
 
@@ -46,7 +41,7 @@ def test_the_example_is_commented_and_valid(env: dict[str, str], tmp_path: Path)
 
 def test_plan_apply_export_offboard(env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
     """The same commands, exit codes and JSON; what is exported is what is there; then all of it is taken away."""
-    file, exported = example(env, sandbox, tmp_path / "p.yaml"), tmp_path / "exported.yaml"
+    file, exported = example(env, tmp_path / "p.yaml"), tmp_path / "exported.yaml"
     planned = opslib(env, "plan", file, "--json")
     plan = json.loads(planned.stdout)
     assert planned.returncode == 2
@@ -85,7 +80,7 @@ def test_secrets_that_a_role_does_not_have_are_not_rotated(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Said before anything is sent."""
-    file = example(env, sandbox, tmp_path / "p.yaml")
+    file = example(env, tmp_path / "p.yaml")
     refused = opslib(env, "apply", file, "--rotate-credentials", "--yes")
     assert refused.returncode == 1
     assert "There is no secret to write again" in refused.stderr

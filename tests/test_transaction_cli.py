@@ -246,13 +246,14 @@ def test_export_drift_and_offboard(env: dict[str, str], file: Path, api: Api, tm
 
 
 def test_init_writes_a_file_that_loads_and_never_overwrites(env: dict[str, str], tmp_path: Path) -> None:
-    """The example is complete, with ids of its own."""
+    """The example is complete, with ids of its own; on a sandbox it is for that, and the walk can go to its end."""
     example = tmp_path / "new.yaml"
     assert _opslib(env, "init", example).returncode == 0
     text = example.read_text()
     assert _opslib(env, "init", example).returncode == 1
     assert example.read_text() == text
     assert _opslib(env, "plan", example).returncode == 2
+    assert _opslib(env, "onboard", example).returncode == 0
 
 
 def test_no_secret_in_plan_output_or_ledger(env: dict[str, str], file: Path, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -51,15 +51,21 @@ The sandbox is running; stop it with Ctrl+C.
   data lake      {datalake_url}
   control        {control_url}
 
-Point opslib at it:
+To point opslib at it, paste these lines into another terminal:
 
 export OPSLIB_API_URL={api_url}
 export OPSLIB_LOGIN_URL={login_url}
 export OPSLIB_CLIENT_ID={client_id}
 export OPSLIB_CLIENT_SECRET={client_secret}
+export OPSLIB_ORG_ID={org_id}
+export OPSLIB_CATALOGUE_URL={datalake_url}
+export OPSLIB_SANDBOX_BUCKET={bucket}
+export OPSLIB_SANDBOX_ROLE_ARN={role_arn}
+export OPSLIB_SANDBOX_EXTERNAL_ID={external_id}
 export AWS_ENDPOINT_URL_S3={s3_url}
 export AWS_ACCESS_KEY_ID={aws_access_key_id}
 export AWS_SECRET_ACCESS_KEY={aws_secret_access_key}
+export AWS_DEFAULT_REGION={region}
 """
 
 
