@@ -155,7 +155,7 @@ async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answ
         outcome = await check.run(look)
     except Unanswered as error:
         outcome, refused = unknown(error.why), error.action
-        fix, cli, terraform = _filled(_ask_again(refused), wanted), "", ""
+        fix, cli, terraform = _filled(_ask_again(error), wanted), "", ""
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         outcome = unknown(f"the answer is not as AWS documents it ({type(error).__name__}: {error})")
     progress.step(f"{wanted.bucket}: {check.title}")
@@ -177,12 +177,13 @@ async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answ
     )
 
 
-def _ask_again(action: str) -> str:
-    if not action:
+def _ask_again(error: Unanswered) -> str:
+    if error.code == "NoSuchBucket":
+        return "Correct the bucket's name, or make the bucket; then ask again."
+    if not error.action:
         return ASK_AGAIN
-    return (
-        f"Allow {action} to the key that asks, and ask again; `opslib check-bucket BUCKET --print checks` prints all."
-    )
+    allow = f"Allow {error.action} to the key that asks, and ask again"
+    return f"{allow}; `opslib check-bucket BUCKET --print checks` prints all."
 
 
 def _weighed(outcome: Outcome, level: str) -> Word:

@@ -58,8 +58,7 @@ resource "aws_s3_bucket_policy" "recordings" {
     why="Genesys writes to the region that the target names. Elsewhere it gets nothing, or breaks residency rules.",
     calls=("HeadBucket",),
     fix="Correct the bucket's name or region in the target, or make the bucket.",
-    cli="aws s3api create-bucket --bucket BUCKET --region REGION "
-    "--create-bucket-configuration LocationConstraint=REGION  # without the last option in us-east-1",
+    cli="aws s3 mb s3://BUCKET --region REGION",
     terraform='resource "aws_s3_bucket" "recordings" {\n  bucket = "BUCKET"\n}',
     source="Amazon S3 API, HeadBucket",
 )
