@@ -74,7 +74,8 @@ def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | No
         shares.ecdf(values, weights, color=_BLUE)
         shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
         for percent, value in marks.items():
-            shares.axvline(value or 0.0, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
+            for axes in (histogram, shares):
+                axes.axvline(value or 0.0, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
         shares.legend(loc="lower right")
 
     return Chart(title, alt, _png(draw, columns=2))
@@ -92,7 +93,7 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
 
 def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
     """The same picture, of operation, attempts that succeeded, attempts."""
-    title = "Success rate of HTTP attempts"
+    title = "Success rate of HTTP attempts, without answers that there is no such object"
     if not rows:
         return _empty(title)
     alt = "; ".join(f"{name}: {good} of {total} succeeded" for name, good, total in rows)
