@@ -16,8 +16,8 @@
 # This notebook routes Genesys Cloud call recordings into an S3 bucket, one card at a time. Each card says what it
 # needs, what it did and what it found; everything is kept in a ledger.
 #
-# **How to**: choose *Run > Run All Cells* once. Then go from card to card, check the form, and press **Run**. With the
-# keyboard: Tab to the button, then Enter.
+# **How to**: choose *Run > Run All Cells* once, and come back up. Then go from card to card, check the form, and press
+# **Run**. With the keyboard: Tab to the button, then Enter.
 #
 # Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
 

@@ -246,7 +246,8 @@ def _refused(response: httpx.Response) -> ApiError:
         return AuthenticationFailed(
             "Genesys did not accept the client id and secret",
             cause=said or "wrong id or secret, or the OAuth client was disabled or deleted",
-            fix="compare OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET with Admin > Integrations > OAuth, and the region",
+            fix="compare the client id and secret, typed or from OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET, with "
+            "Admin > Integrations > OAuth, and the region with the org's own",
             **about,
         )
     if status >= 500:

@@ -109,7 +109,7 @@ async def _asked(client: GenesysClient, name: str, until: float) -> Permission:
 
 def _told(name: str, granted: Sequence[JSON]) -> Permission:
     if not granted:
-        return Permission(name, "not known", "not until a write is tried: the org does not tell this client its roles")
+        return Permission(name, "not known", "not before it is used: the org does not tell this client its roles")
     if any(_covers(policy, name) for policy in granted):
         return Permission(name, "present", "by the client's roles")
     return Permission(name, "missing", "none of the client's roles has it")

@@ -133,7 +133,7 @@ class Applier:
                 await self._give_up(progress, place, error)
             progress.note(self.run, "change.done", place=place)
         progress.note(self.run, FINISHED, how="done")
-        self._tell(len(changes), len(changes), "done")
+        self._tell(len(changes), len(changes), "all read back")
 
     def _tell(self, done: int, total: int, words: str) -> None:
         self._under_way = (done, total, words)

@@ -191,7 +191,7 @@ class StepCard:
         if result and state in ("done", "failed", "unknown", "stale"):
             summary, error = said(result), result.error
         if state == "stale":
-            summary, error = "an input has changed since; this is what was found before", None
+            summary, error = f"an input has changed since. Before: {summary}", None
         if isinstance(notice, StepCancelled):
             state, summary, error = "cancelled", "stopped before it finished; what had been sent stays sent", None
             changes = what_changed(self._walk.journal, self._step.name)

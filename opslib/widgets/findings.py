@@ -23,9 +23,8 @@ class FindingsView:
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._report: Mapping[str, Any] = {}
-        self._filter = w.ToggleButtons(
-            options=list(_FILTERS.items()), description="Show", style={"button_width": "auto"}
-        )
+        # Radio buttons, whose choice a screen reader hears; that of ToggleButtons it does not.
+        self._filter = w.RadioButtons(options=list(_FILTERS.items()), description="Show", orientation="horizontal")
         self._table, self._documents = w.HTML(), w.HTML()
         self._filter.observe(lambda _: self._draw(), "value")
         self._found = w.VBox([self._filter, self._table])

@@ -117,7 +117,10 @@ def table(caption: str, rows: Rows) -> str:
 
 def overview(caption: str, header: Sequence[str], rows: Sequence[tuple[str, CardState, str]]) -> str:
     """Every step with its state and summary."""
-    lines = [(title, html.Html(state_words(state)), summary) for title, state, summary in rows]
+    lines = [
+        (title, html.Html(f'<span style="white-space:nowrap">{state_words(state)}</span>'), summary)
+        for title, state, summary in rows
+    ]
     return _LOCAL_PORT.sub(r"\1:…", html.table(caption, header, lines).html)
 
 
