@@ -174,7 +174,7 @@ webhook: {{id: w-1, url: "{sandbox["datalake_url"]}"}}
     return path
 
 
-def eventually(read: Callable[[], Any], timeout_s: float = 5.0) -> Any:
+def eventually(read: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """The first truthy answer of `read`."""
     deadline = time.monotonic() + timeout_s
     while not (answer := read()):
