@@ -47,8 +47,12 @@ def apply_file(
     """Plan, approve and apply; without `yes` only the plan is shown (exit code as `plan_file`)."""
 
     async def run() -> tuple[Plan, bool]:
-        async with Walk(load_onboarding(file), command="walk" if yes else "plan") as walk:
-            walk.removal, walk.rotate_credentials = removal, rotate_credentials
+        async with Walk(
+            load_onboarding(file),
+            command="walk" if yes else "plan",
+            removal=removal,
+            rotate_credentials=rotate_credentials,
+        ) as walk:
             await walk.run("connect")
             await walk.run("plan")
             plan = walk.reviewed_plan()
@@ -261,7 +265,8 @@ async def _half_done_if_cancelled(work: Any) -> Any:
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-    if unfinished_apply(Ledger(Settings.load().home)) is None:
+    settings = Settings.load()
+    if unfinished_apply(Ledger(settings.home), settings.api_base) is None:
         click.echo("interrupted; no change was under way", err=True)
         raise click.Abort
     raise HalfDone(

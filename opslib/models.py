@@ -406,7 +406,7 @@ class Consent(_Model):
     """What a user agrees to, beyond what is safe. `confirm` is the target's name, typed: it agrees to all."""
 
     confirm: Annotated[str, Field(title="Target's name", description="Only for an unsafe plan: type it to agree.")] = ""
-    reason: Annotated[str, Field(description="Why; needed when the bucket failed its validation.")] = ""
+    reason: Annotated[str, Field(description="Why; needed when the bucket did not pass its validation.")] = ""
     allow: tuple[str, ...] = ()
 
     def covers(self, unsafe: str, target_name: str) -> bool:

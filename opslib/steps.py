@@ -18,12 +18,13 @@ from opslib.backends.platform import PlatformBackend
 from opslib.datalake import Catalogue
 from opslib.doctor import API_NAMES, examine, not_served
 from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
-from opslib.errors import BucketUnfit, ConsentMissing
+from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.ledger import Ledger
 from opslib.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
 from opslib.onboarding_file import wanted_onboarding
 from opslib.router.apply import Applier, refuse_unfinished
-from opslib.router.journal import Progress, last_apply
+from opslib.router.journal import Progress, last_applies
+from opslib.router.lock import apply_lock
 from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.router.storage_router import GenesysStorageRouter
 from opslib.samples import Recorder, current_step
@@ -33,7 +34,7 @@ from opslib.validator.bucket import check_bucket, wanted_of
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import counts
 
-__all__ = ["RECOVERY", "STEPS", "Result", "State", "Step", "Walk"]
+__all__ = ["CHANGING", "RECOVERY", "STEPS", "Result", "State", "Step", "Walk"]
 
 # How long an event may take to reach the data lake.
 _EVENT_WITHIN_S = 15.0
@@ -46,6 +47,8 @@ class Walk(StateMachine):
     Usable as `async with`; `aclose` ends the connections and notes a checkpoint. `command` is what the ledger calls
     this run; an audit shows the newest "walk". With `resume`, this goes on with the newest walk of the workspace that
     began with the same onboarding and org: what was chosen and done comes back from the ledger, but for secrets.
+
+    With `removal` it plans to remove the onboarding; with `rotate_credentials`, to write the target's secret again.
     """
 
     def __init__(
@@ -55,12 +58,13 @@ class Walk(StateMachine):
         *,
         command: str = "walk",
         resume: bool = False,
+        removal: bool = False,
+        rotate_credentials: bool = False,
     ) -> None:
         self._settings = settings or Settings.load()
         self._onboarding = onboarding or wanted_onboarding(self._settings)
         self._consent = Consent()
-        self.removal = False
-        self.rotate_credentials = False
+        self.removal, self.rotate_credentials = removal, rotate_credentials
         self.plan: Plan | None = None
         began_with = hash_of(self.given())
         ledger = Ledger(self._settings.home, self._settings.signing_key)
@@ -71,7 +75,7 @@ class Walk(StateMachine):
         self.applier: Applier | None = None
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
-        self._last_apply = last_apply(self.journal.ledger)
+        self._last_applies = last_applies(self.journal.ledger)
         self._router: GenesysStorageRouter | None = None
         # Both, on the router's connection; the onboarding chooses.
         self.backends: dict[BackendName, Backend] = {}
@@ -128,10 +132,9 @@ class Walk(StateMachine):
 
     async def make_plan(self) -> Plan:
         """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
-        backend, where = self.backend, self.router.client.auth.base_url
         if self.removal:
-            return await make_removal(backend, where, self._onboarding)
-        return await make_plan(backend, where, self._onboarding, self.credentials(), rotate=self.rotate_credentials)
+            return await make_removal(self.backend, self._onboarding)
+        return await make_plan(self.backend, self._onboarding, self.credentials(), rotate=self.rotate_credentials)
 
     def wanted(self) -> JSON:
         """All that the plan depends on, but for the org itself."""
@@ -214,30 +217,48 @@ class Walk(StateMachine):
 
         Changes are not torn apart: the one in flight is finished first. A second call ends it at once.
         """
-        if self.applier and not self.applier.stopping and self.state(name) == "running" and name in _CHANGING:
+        if self.applier and not self.applier.stopping and self.state(name) == "running" and name in CHANGING:
             self.applier.stop()
         else:
             super().cancel(name)
 
+    def blockers(self, name: str) -> list[str]:
+        """Why a step cannot run yet. While changes are made or undone, nothing takes away what they rest on."""
+        busy = [one for one in CHANGING if one in self._tasks] if name in ("connect", "plan", *CHANGING) else ()
+        return [*(f"“{self.steps[one].title}” is running" for one in busy), *super().blockers(name)]
+
+    @property
+    def last_apply(self) -> Progress | None:
+        """The newest apply to the org that the settings name, as the ledger told it last."""
+        configured = self._settings.api_url or self._settings.region
+        return self._last_applies.get(self._settings.api_base) if configured else None
+
     @property
     def unfinished(self) -> Progress | None:
-        """The apply that a crash or a stop left unfinished, as the ledger told it last."""
-        return self._last_apply if self._last_apply and not self._last_apply.ended else None
+        """The same, if a crash or a stop left it unfinished."""
+        return self.last_apply if self.last_apply and not self.last_apply.ended else None
 
     def look_for_unfinished(self) -> None:
         """Ask the ledger again: another process may have been at work. Raises Busy when there is one."""
-        self._last_apply = last_apply(self.journal.ledger)
+        self._last_applies = last_applies(self.journal.ledger)
         refuse_unfinished(self.unfinished)
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[Applier]:
-        """What makes and undoes changes, with its progress in `progress`."""
-        self.applier = Applier(self.backend, self.journal, tell=self.teller())
+    async def changing(self, backend: Backend) -> AsyncIterator[Applier]:
+        """What makes and undoes changes through the backend, with its progress in `progress`."""
+        self.applier = Applier(backend, self.journal, tell=self.teller())
         try:
             yield self.applier
         finally:
             self.applier = None
-            self._last_apply = last_apply(self.journal.ledger)
+            self._last_applies = last_applies(self.journal.ledger)
+
+    @asynccontextmanager
+    async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
+        """The same for an apply that was left unfinished: on its own API, whatever the onboarding is for."""
+        await self.open_router()
+        async with self.changing(self.backends[progress.plan.backend]) as applier:
+            yield applier
 
     def teller(self) -> Callable[[int, int, str], None]:
         """What the running step, which asks for it, says how far it is with."""
@@ -319,7 +340,7 @@ async def _approve(walk: Walk) -> Result:
     if missing:
         raise ConsentMissing(
             "The plan needs consent",
-            cause="; ".join(f"{name}: {UNSAFE[name]}" for name in missing),
+            cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
             fix="on the command line: "
             + " ".join(f"--allow {name}" for name in missing)
             + (" --reason “…”" if "failed-validation" in missing else "")
@@ -334,8 +355,14 @@ async def _approve(walk: Walk) -> Result:
     return Result("approve", "done", f"Approved: {words}{said}", data)
 
 
+def _what_is_unsafe(walk: Walk, name: str) -> str:
+    found = walk.result("validate_bucket") if name == "failed-validation" else None
+    said = [found.summary, found.error.cause if found.error else ""] if found else []
+    return ": ".join(filter(None, [UNSAFE[name], *said]))
+
+
 async def _apply(walk: Walk) -> Result:
-    async with walk.changing() as applier:
+    async with walk.changing(walk.backend) as applier:
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, walk.make_plan)
     if not written:
         return Result("apply", "done", "Nothing to do: no write was sent", {"changes": 0})
@@ -346,28 +373,37 @@ async def _apply(walk: Walk) -> Result:
 async def _resume(walk: Walk) -> Result:
     if not walk.unfinished:
         return Result("resume", "done", "Nothing to resume: no apply is unfinished")
-    async with walk.changing() as applier:
+    async with walk.recovering(walk.unfinished) as applier:
         return Result("resume", "done", _sentence(await applier.resume()))
 
 
 async def _rollback(walk: Walk) -> Result:
     if not walk.unfinished:
         return Result("rollback", "done", "Nothing to roll back: no apply is unfinished")
-    async with walk.changing() as applier:
+    async with walk.recovering(walk.unfinished) as applier:
         return Result("rollback", "done", _sentence(await applier.rollback()))
 
 
 async def _see_event(walk: Walk) -> Result:
-    """An event needs a change: the policy is written once more, as it is."""
+    """An event needs a change: the policy is written once more, as it is. One that is not as it was applied is left
+    alone. Raises StalePlan."""
     if not walk.settings.catalogue_url:
         summary = "Not checked: OPSLIB_CATALOGUE_URL is not set, so we cannot look into the data lake"
         return Result("see_event", "unknown", summary)
     catalogue = Catalogue(walk.settings.catalogue_url, walk.recorder)
-    _, policy, _ = await walk.backend.items(walk.onboarding, walk.credentials())
-    there = await walk.backend.read("policy", policy.id)
-    id = str(there["id"]) if there else policy.id  # events name the server's id
-    known = await catalogue.event_ids(id)
-    await walk.backend.write("policy", policy.id, policy.body)
+    backend = walk.backend
+    _, policy, _ = await backend.items(walk.onboarding, walk.credentials())
+    with apply_lock(walk.journal):
+        there = await backend.read("policy", policy.id)
+        if there is None or backend.comparable(there) != backend.comparable(policy.body):
+            raise StalePlan(
+                f"Policy {policy.name} is not as it was applied",
+                cause="somebody has changed or deleted it since",
+                fix="plan again to see what differs; nothing was written",
+            )
+        id = str(there["id"])  # events name the server's
+        known = await catalogue.event_ids(id)
+        await backend.write("policy", policy.id, policy.body)
     event = await catalogue.wait_for_new(id, known, deadline_s=_EVENT_WITHIN_S)
     if event is None:
         summary = f"No event reached the data lake within {_EVENT_WITHIN_S:.0f} s"
@@ -408,7 +444,7 @@ def _bucket(walk: Walk) -> JSON:
 
 
 def _recovery(walk: Walk) -> JSON:
-    return {"apply": walk._last_apply.id if walk._last_apply else None}
+    return {"apply": walk.last_apply.id if walk.last_apply else None}
 
 
 def _nothing(walk: Walk) -> JSON:
@@ -435,4 +471,4 @@ RECOVERY = _by_name(
     Step("rollback", "Undo the unfinished apply", (), _recovery, _rollback),
 )
 
-_CHANGING = ("apply", *RECOVERY)
+CHANGING = ("apply", *RECOVERY)

@@ -9,7 +9,7 @@ import pytest
 
 from opslib.onboarding_file import load_onboarding
 
-from .world import INTEGRATIONS, Api, Sandbox, environment, without_settings
+from .world import INTEGRATIONS, Api, Sandbox, environment, eventually, without_settings
 
 
 @pytest.fixture
@@ -84,3 +84,21 @@ def test_secrets_that_a_role_does_not_have_are_not_rotated(
     refused = opslib(env, "apply", file, "--rotate-credentials", "--yes")
     assert refused.returncode == 1
     assert "There is no secret to write again" in refused.stderr
+
+
+@pytest.mark.parametrize("recovery", ["resume", "rollback"])
+def test_an_apply_is_recovered_on_its_own_api(
+    env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path, recovery: str
+) -> None:
+    """Whatever the environment names: without OPSLIB_BACKEND, too, an apply of the platform is finished or undone."""
+    file = example(env, tmp_path / "p.yaml")
+    sandbox.control("POST", "/faults", {"method": "POST", "path_regex": "mediaretention", "delay_s": 30})
+    command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    eventually(lambda: any("mediaretention" in r["path"] and r["method"] == "POST" for r in sandbox.requests()))
+    process.kill()
+    process.wait()
+    sandbox.control("DELETE", "/faults")
+    recovered = opslib(env, recovery)
+    assert (recovered.returncode, recovered.stderr) == (0, "")
+    assert opslib(env, "plan", file).returncode == (0 if recovery == "resume" else 2)

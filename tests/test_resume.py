@@ -108,6 +108,17 @@ async def test_the_steps_of_another_walk_do_not_come_back(
         assert walk.plan is None
 
 
+async def test_a_removal_does_not_come_back_as_an_onboarding(sandbox: Sandbox) -> None:
+    """Its plan and consent are for the opposite."""
+    await first_session(sandbox, "see_event")
+    async with Walk(onboarding(sandbox), removal=True) as removal:
+        await removal.run("connect")
+        await removal.run("plan")
+    async with Walk(onboarding(sandbox), resume=True) as walk:
+        assert walk.run_id != removal.run_id
+        assert (walk.removal, walk.state("apply")) == (False, "done")
+
+
 async def test_another_workspace_or_a_walk_begun_anew_knows_nothing(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

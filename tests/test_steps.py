@@ -14,7 +14,7 @@ from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Walk
 from opslib.verify import verify
 
-from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment
+from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
 
 ORDER = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event", "report"]
 
@@ -105,6 +105,29 @@ async def test_changed_inputs_make_what_depends_on_them_stale(
     if stale != set(ORDER):
         walk.onboarding = change_back
         assert {walk.state(name) for name in ORDER} == {"done"}
+
+
+async def test_an_event_is_not_made_over_a_foreign_change(walk: Walk, sandbox: Sandbox, api: Api) -> None:
+    """The policy is written as it is, or not at all."""
+    await up_to(walk, "see_event")
+    assert api("PUT", f"{POLICIES}/p-1", policy(storageTargetId="t-1", enabled=False)).is_success
+    before = api("GET", f"{POLICIES}/p-1").json()
+    with pytest.raises(errors.StalePlan, match="Policy P is not as it was applied"):
+        await walk.run("see_event")
+    assert api("GET", f"{POLICIES}/p-1").json() == before
+
+
+async def test_nothing_else_is_begun_while_changes_are_made(walk: Walk, sandbox: Sandbox) -> None:
+    """A plan would see half of them, a new connection would cut them off, and a recovery would undo them."""
+    await up_to(walk, "apply")
+    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3, "times": 1})
+    apply = asyncio.create_task(walk.run("apply"))
+    await until(lambda: puts(sandbox) == 1)
+    for name in ("connect", "plan", *RECOVERY):
+        with pytest.raises(errors.StepBlocked, match="“Apply” is running"):
+            await walk.run(name)
+    assert (await apply).state == "done"
+    assert walk.state("apply") == "done"
 
 
 async def test_a_failed_step_says_why_and_can_be_run_again(walk: Walk, sandbox: Sandbox) -> None:

@@ -115,6 +115,7 @@ def test_a_failed_validation_needs_a_reason(env: dict[str, str], file: Path, api
         refused = _opslib(env, "apply", file, "--yes", *consent)
         assert refused.returncode == 1
         assert "failed-validation" in refused.stderr
+        assert "There is no bucket no-such-bucket-anywhere" in refused.stderr
     assert _state(api) == [None, None, None]
     with_reason = ["--allow", "failed-validation", "--reason", "the bucket is made tomorrow"]
     assert _opslib(env, "apply", file, "--yes", *with_reason).returncode == 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from opslib.errors import InvalidInput
-from opslib.models import AwsKeys, Onboarding, RoleReference
+from opslib.models import AwsKeys, BackendName, Onboarding, RoleReference
 
 Kind = Literal["target", "policy", "webhook"]
 JSON = dict[str, Any]
@@ -45,10 +45,11 @@ class Meaning:
 class Backend(Protocol):
     """What the rest of the house needs of an API. Each call is one operation; errors are ApiErrors.
 
-    `ids_are_ours`: an object that is made anew has the id it had.
+    `where`: the org, as the address of its API. `ids_are_ours`: an object that is made anew has the id it had.
     """
 
-    name: str
+    name: BackendName
+    where: str
     ids_are_ours: bool
 
     async def probe(self) -> int | None:

@@ -33,7 +33,7 @@ from opslib.backends.policies import (
 )
 from opslib.client import GenesysClient
 from opslib.errors import Conflict, InvalidInput, NotFound
-from opslib.models import AwsKeys, DataLakeWebhook, Onboarding, RoleReference, StorageTarget, checked
+from opslib.models import AwsKeys, BackendName, DataLakeWebhook, Onboarding, RoleReference, StorageTarget, checked
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 _POLICY = POLICIES + "/{id}"
@@ -64,11 +64,11 @@ _OTHERWISE = {
 class PlatformBackend:
     """Reads and writes S3 integrations, retention policies and EventBridge integrations through one client."""
 
-    name = "platform"
+    name: BackendName = "platform"
     ids_are_ours = False
 
     def __init__(self, client: GenesysClient) -> None:
-        self._client = client
+        self._client, self.where = client, client.auth.base_url
         self.integrations = Integrations(client)
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}

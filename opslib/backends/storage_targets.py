@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from opslib.backends import JSON, Item, Kind, Meaning, only
 from opslib.client import GenesysClient
 from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
-from opslib.models import AwsKeys, DataLakeWebhook, Onboarding, RecordingPolicy, RoleReference, StorageTarget, checked
+from opslib.models import (
+    AwsKeys,
+    BackendName,
+    DataLakeWebhook,
+    Onboarding,
+    RecordingPolicy,
+    RoleReference,
+    StorageTarget,
+    checked,
+)
 
 _COLLECTIONS: dict[Kind, str] = {
     "target": "/api/v2/recording/storage/targets",
@@ -33,11 +42,11 @@ _OPERATIONS: dict[Kind, str] = {
 class StorageTargetsBackend:
     """Reads and writes targets, policies and webhooks through one client."""
 
-    name = "storage-targets"
+    name: BackendName = "storage-targets"
     ids_are_ours = True
 
     def __init__(self, client: GenesysClient) -> None:
-        self._client = client
+        self._client, self.where = client, client.auth.base_url
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):

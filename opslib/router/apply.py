@@ -63,53 +63,63 @@ class Applier:
     settles_within_s: float = SETTLES_WITHIN_S
     tell: Callable[[int, int, str], object] = lambda done, total, words: None
     stopping: bool = False
-    _under_way: tuple[int, int, str] = (0, 0, "")
+    _under_way: tuple[int, int, str] | None = None
 
     def stop(self) -> None:
         """Finish the change in flight, then stop."""
         if not self.stopping:
             self.stopping = True
-            done, total, words = self._under_way
-            self.tell(done, total, f"stopping after this: {words}; a second time cancels it")
+            if self._under_way:
+                done, total, words = self._under_way
+                self.tell(done, total, f"stopping after this: {words}; a second time cancels it")
 
     async def apply(self, plan: Plan, credentials: KeyReference | RoleReference, replan: Callable[[], Any]) -> int:
         """Carry out the plan; returns how many changes were made. `replan` makes it anew: the org must still be as it
         was when the plan was reviewed, or as it is wanted already.
 
-        Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored) or HalfDone.
+        Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored) or HalfDone; and
+        CancelledError when it was stopped before it began.
         """
         with apply_lock(self.run):
-            refuse_unfinished(unfinished_apply(self.run.ledger))
+            refuse_unfinished(self._unfinished())
             now = await replan()
             if not now.changes:
                 return 0
             if now.checksum != plan.checksum:
-                raise _stale("the org, or the onboarding, has changed since the plan was made")
+                raise _stale(
+                    "the org, or the onboarding, has changed since the plan was made",
+                    fix="plan again and review it; nothing was written",
+                )
+            if self.stopping:
+                raise asyncio.CancelledError
             await self._carry_out(started(self.run, plan, credentials))
             return len(plan.changes)
 
     async def resume(self) -> str:
         """Finish what a crash or a stop left behind; says what was done. Raises as `apply` does."""
         with apply_lock(self.run):
-            progress = unfinished_apply(self.run.ledger)
+            progress = self._unfinished()
             if progress is None:
                 return "nothing to resume: the last apply has ended"
             if not progress.rolling_back:
-                await self._refuse_foreign(progress)
+                await self._refuse_any_foreign(progress)
             await self._carry_out(progress)
             return "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
 
     async def rollback(self) -> str:
         """Undo what a crash or a stop left behind; says what was done. Raises StalePlan or HalfDone."""
         with apply_lock(self.run):
-            progress = unfinished_apply(self.run.ledger)
+            progress = self._unfinished()
             if progress is None:
                 return "nothing to roll back: the last apply has ended"
             if not progress.rolling_back:
-                await self._refuse_foreign(progress)
+                await self._refuse_any_foreign(progress)
                 progress.note(self.run, "rollback.started", reason="asked for")
             await self._carry_out(progress)
             return f"rolled back: the org is as it was before the apply{progress.kept}"
+
+    def _unfinished(self) -> Progress | None:
+        return unfinished_apply(self.run.ledger, self.backend.where)
 
     async def _carry_out(self, progress: Progress) -> None:
         """Go on in the direction that the ledger names."""
@@ -161,6 +171,7 @@ class Applier:
             change = progress.plan.changes[place]
             self._tell(place, len(progress.plan.changes), f"undo {change.action} {change.kind} {change.name}")
             try:
+                await self._refuse_foreign(progress, place)
                 replaced = await self._undo(progress, change)
             except OpslibError as error:
                 raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
@@ -235,21 +246,32 @@ class Applier:
         await asyncio.sleep(self.settles_within_s / 10)
         return await self._is(change, wanted)
 
-    async def _refuse_foreign(self, progress: Progress) -> None:
+    async def _refuse_any_foreign(self, progress: Progress) -> None:
         """Before going on after a crash: each object is as it was before, or as we meant it. Raises StalePlan."""
-        for place, change in enumerate(progress.plan.changes):
-            if not await self._comes_true(functools.partial(self._is_ours, progress, place)):
-                raise _stale(f"{change.kind} {change.name} was changed by somebody else since the crash")
+        for place in range(len(progress.plan.changes)):
+            await self._refuse_foreign(progress, place)
+
+    async def _refuse_foreign(self, progress: Progress, place: int) -> None:
+        change = progress.plan.changes[place]
+        if not await self._comes_true(functools.partial(self._is_ours, progress, place)):
+            raise _stale(
+                f"{change.kind} {change.name} was changed by somebody else after the apply began",
+                fix="bring it to what it was before the apply, or to what the plan says, as `opslib audit` shows both; "
+                "then finish or undo the apply",
+            )
 
     async def _is_ours(self, progress: Progress, place: int) -> bool:
+        """Whether the object is as an apply that came so far may have left it."""
         change = progress.plan.changes[place]
         answer = await self.backend.read(change.kind, change.id)
-        if place in progress.done:
-            return self._same(answer, change.after)
-        if place not in progress.intended or self._same(answer, change.before):
+        if place not in progress.intended:
             return self._same(answer, change.before)
-        cut_off = answer is not None and self.backend.may_be_cut_off(answer, change.before, change.after)
-        return cut_off or self._same(answer, change.after)
+        if place in progress.done and not progress.rolling_back:
+            return self._same(answer, change.after)
+        if any(self._same(answer, state) for state in (change.before, change.after, change.undo)):
+            return True
+        ways = ((change.before, change.after), (change.after, change.undo))
+        return answer is not None and any(self.backend.may_be_cut_off(answer, *way) for way in ways)
 
     def _half_done(self, progress: Progress, why: str, error: OpslibError | None = None) -> HalfDone:
         return HalfDone(
@@ -289,5 +311,5 @@ def _words(verb: str, change: Change) -> str:
     return f"{verb} {change.action} {change.kind} {change.name} ({change.id})".strip()
 
 
-def _stale(why: str) -> StalePlan:
-    return StalePlan("The plan is out of date", cause=why, fix="plan again and review it; nothing was written")
+def _stale(why: str, *, fix: str) -> StalePlan:
+    return StalePlan("The plan is out of date", cause=why, fix=fix)

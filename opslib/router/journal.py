@@ -87,28 +87,31 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
 
 def applies(entries: Iterable[Entry]) -> list[Progress]:
     """Every apply among a ledger's entries, with how far it came; a later run may have finished it."""
-    found: list[Progress] = []
+    found: dict[str, Progress] = {}
     for entry in entries:
         if entry.kind == STARTED:
             data, plan = entry.data, Plan.model_validate(entry.data["plan"])
             reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
             credentials = reference.model_validate(data["credentials"])
-            found.append(Progress(str(entry.seq), plan, credentials, data["user"], entry.at, data["checksum"]))
-        elif found and entry.kind in _MOVES and entry.data["apply"] == found[-1].id:
-            found[-1].follow(entry)
-    return found
+            id = str(entry.seq)
+            found[id] = Progress(id, plan, credentials, data["user"], entry.at, data["checksum"])
+        elif entry.kind in _MOVES and entry.data["apply"] in found:
+            found[entry.data["apply"]].follow(entry)
+    return list(found.values())
 
 
-def last_apply(ledger: Ledger) -> Progress | None:
-    """The newest apply in the ledger, with how far it came."""
-    *_, first = (None, *ledger.entries(STARTED))
-    if first is None:
-        return None
-    moves = [entry for kind in _MOVES for entry in ledger.entries(kind) if entry.seq > first.seq]
-    return applies([first, *sorted(moves, key=lambda entry: entry.seq)])[-1]
+def all_applies(ledger: Ledger) -> list[Progress]:
+    """Every apply in the ledger, oldest first."""
+    entries = [entry for kind in KINDS for entry in ledger.entries(kind)]
+    return applies(sorted(entries, key=lambda entry: entry.seq))
 
 
-def unfinished_apply(ledger: Ledger) -> Progress | None:
-    """The newest apply, if it has not ended."""
-    found = last_apply(ledger)
+def last_applies(ledger: Ledger) -> dict[str, Progress]:
+    """The newest apply to each org, by its API's address."""
+    return {apply.plan.where: apply for apply in all_applies(ledger)}
+
+
+def unfinished_apply(ledger: Ledger, where: str) -> Progress | None:
+    """The newest apply to that org, if it has not ended."""
+    found = last_applies(ledger).get(where)
     return found if found and not found.ended else None

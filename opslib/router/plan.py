@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from opslib.backends import JSON, Backend, Item, Kind, Meaning, leaves
 from opslib.backends.storage_targets import CREDENTIALS
 from opslib.errors import InvalidInput
-from opslib.models import AwsKeys, Onboarding, RoleReference
+from opslib.models import AwsKeys, BackendName, Onboarding, RoleReference
 
 Action = Literal["create", "update", "delete"]
 
@@ -38,7 +38,7 @@ UNSAFE = {
     "all-interactions": "the policy will match every interaction in the org, those of other teams, too",
     "credential-change": "Genesys will write with other credentials, and a rollback cannot bring the old secret back",
     "many": f"more than {MANY} objects would change at once",
-    "failed-validation": "the bucket failed its validation",
+    "failed-validation": "the bucket did not pass its validation",
 }
 
 
@@ -94,12 +94,13 @@ class Change(_Data):
 
 
 class Plan(_Data):
-    """The ordered changes to one org. `where` is the API's address; a plan is good for that org only.
+    """The ordered changes to one org. `where` is the API's address, `backend` which API; a plan is good for these only.
 
     `notes` say what the API does not carry of the onboarding, or does otherwise; they are no part of the changes.
     """
 
     where: str
+    backend: BackendName = "storage-targets"  # the only one when older ledgers were written
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
 
@@ -132,7 +133,7 @@ class Plan(_Data):
 
 
 async def make_plan(
-    backend: Backend, where: str, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
+    backend: Backend, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
 ) -> Plan:
     """What it takes to bring the org to the onboarding. `rotate` writes the target's secret again on purpose."""
     if rotate and isinstance(credentials, RoleReference):
@@ -149,10 +150,10 @@ async def make_plan(
         or before is None
         or backend.comparable(before) != backend.comparable(item.body)
     ]
-    return Plan(where=where, changes=tuple(_in_order(backend, changes)), notes=tuple(backend.notes(onboarding)))
+    return _plan(backend, _in_order(backend, changes), backend.notes(onboarding))
 
 
-async def make_removal(backend: Backend, where: str, onboarding: Onboarding) -> Plan:
+async def make_removal(backend: Backend, onboarding: Onboarding) -> Plan:
     """What it takes to remove the onboarding's objects: webhook, policy, target."""
     # The items' bodies are not used, so any credentials do.
     items = await backend.items(onboarding, RoleReference(role_arn=_NO_ROLE, external_id="none"))
@@ -169,7 +170,11 @@ async def make_removal(backend: Backend, where: str, onboarding: Onboarding) -> 
         for item, before in zip(items, await _read_all(backend, items), strict=True)
         if before is not None
     ]
-    return Plan(where=where, changes=tuple(reversed(changes)))
+    return _plan(backend, changes[::-1])
+
+
+def _plan(backend: Backend, changes: Sequence[Change], notes: Sequence[str] = ()) -> Plan:
+    return Plan(where=backend.where, backend=backend.name, changes=tuple(changes), notes=tuple(notes))
 
 
 _NO_ROLE = "arn:aws:iam::000000000000:role/none"

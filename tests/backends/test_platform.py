@@ -14,7 +14,7 @@ from opslib.router.plan import make_plan
 from opslib.sandbox.platform.integration_types import S3_NAMES
 
 from ..router import platform_org as org
-from ..router.org import Operator, inject, operator
+from ..router.org import NO_CLIENT, Operator, inject, operator
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Json, Sandbox
 
 CONFIG = f"{INTEGRATIONS}/{{id}}/config/current"
@@ -232,13 +232,12 @@ async def test_keys_never_reach_this_backend(ops: Operator, sandbox: Sandbox) ->
     from opslib.models import KeyReference
 
     keys = KeyReference().resolve()
-    backend, where = ops.backend, ops.router.client.auth.base_url
     with pytest.raises(errors.InvalidInput, match="Genesys takes a role"):
-        await make_plan(backend, where, org.onboarding(sandbox), keys)
+        await make_plan(ops.backend, org.onboarding(sandbox), keys)
     role = org.onboarding(sandbox).target.credentials
     assert isinstance(role, RoleReference)
     with pytest.raises(errors.InvalidInput, match="no secret to write again"):
-        await make_plan(backend, where, org.onboarding(sandbox), role, rotate=True)
+        await make_plan(ops.backend, org.onboarding(sandbox), role, rotate=True)
 
 
 BEFORE: Json = {"name": "T", "intendedState": "ENABLED", "properties": {"a": 1, "b": 2}}
@@ -260,6 +259,6 @@ AFTER: Json = {"name": "T", "intendedState": "ENABLED", "properties": {"a": 9, "
 )
 def test_what_a_cut_off_write_may_have_left(found: Json, before: Json | None, cut_off: bool) -> None:
     """Each field as it was or as it should be, or not switched on yet; anything else is somebody else's."""
-    backend = PlatformBackend(client=None)  # type: ignore[arg-type]
+    backend = PlatformBackend(client=NO_CLIENT)
     assert backend.may_be_cut_off(found, before, AFTER) == cut_off
     assert not backend.may_be_cut_off(found, BEFORE, None)

@@ -12,8 +12,9 @@ from opslib.errors import InvalidInput
 from opslib.models import Onboarding, RecordingPolicy
 
 from ..conformance.oracle import problems
+from ..router.org import NO_CLIENT
 
-BACKEND = PlatformBackend(client=None)  # type: ignore[arg-type]
+BACKEND = PlatformBackend(client=NO_CLIENT)
 IDS = st.lists(st.uuids().map(str), max_size=3, unique=True).map(tuple)
 DATES = ("2026-01-01T00:00:00.000Z/2026-02-01T00:00:00.000Z", "2026-03-01T00:00:00Z/2027-01-01T00:00:00+01:00")
 

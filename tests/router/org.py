@@ -5,16 +5,18 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding
+from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding, errors
 from opslib.backends import Backend
 from opslib.backends.platform import PlatformBackend
 from opslib.ledger import Ledger, Run
 from opslib.models import KeyReference
 from opslib.router.apply import Applier
+from opslib.router.journal import Progress, unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal
 
 from ..world import POLICIES, TARGETS, WEBHOOKS, Api, Json, Sandbox, environment
@@ -97,6 +99,10 @@ def state(api: Api) -> bytes:
     return json.dumps(found).encode()
 
 
+# A client that asks nobody.
+NO_CLIENT: Any = SimpleNamespace(auth=SimpleNamespace(base_url="https://api.example.com"))
+
+
 def api_requests(sandbox: Sandbox) -> list[tuple[str, str]]:
     """What the API received, in order."""
     return [(r["method"], r["path"]) for r in sandbox.requests("api")]
@@ -141,11 +147,14 @@ class Operator:
         return Applier(self.backend, self.run, settles_within_s=settles_within_s)
 
     async def plan(self, wanted: Onboarding, *, removal: bool = False) -> Plan:
-        where, credentials = self.router.client.auth.base_url, wanted.target.credentials
         if removal:
-            return await make_removal(self.backend, where, wanted)
+            return await make_removal(self.backend, wanted)
+        credentials = wanted.target.credentials
         known = credentials.resolve() if isinstance(credentials, KeyReference) else credentials
-        return await make_plan(self.backend, where, wanted, known)
+        return await make_plan(self.backend, wanted, known)
+
+    def unfinished(self) -> Progress | None:
+        return unfinished_apply(self.run.ledger, self.backend.where)
 
     async def apply(
         self, wanted: Onboarding, plan: Plan | None = None, *, removal: bool = False, settles_within_s: float = 0.6
@@ -153,6 +162,14 @@ class Operator:
         plan = plan or await self.plan(wanted, removal=removal)
         applier = self.applier(settles_within_s)
         await applier.apply(plan, wanted.target.credentials, lambda: self.plan(wanted, removal=removal))
+
+
+async def stop_after_the_first(ops: Operator, wanted: Onboarding) -> None:
+    """An apply that is left unfinished after its first change."""
+    applier = ops.applier()
+    applier.tell = lambda done, total, words: applier.stop() if done == 1 else None
+    with pytest.raises(errors.HalfDone, match=r"stopped|half-done"):
+        await applier.apply(await ops.plan(wanted), wanted.target.credentials, lambda: ops.plan(wanted))
 
 
 @asynccontextmanager

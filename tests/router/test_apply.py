@@ -10,13 +10,25 @@ import pytest
 
 from opslib import errors
 from opslib.models import KeyReference
-from opslib.router.journal import unfinished_apply
 from opslib.router.plan import make_plan
 from opslib.router.render import as_html
 from opslib.verify import verify
 
-from ..world import POLICIES, TARGETS, Api, Sandbox, eventually
-from .org import NAME, PATHS, Operator, api_requests, changed, inject, onboarding, operator, seed, state, writes
+from ..world import POLICIES, TARGETS, Api, Sandbox, environment, eventually, running
+from .org import (
+    NAME,
+    PATHS,
+    Operator,
+    api_requests,
+    changed,
+    inject,
+    onboarding,
+    operator,
+    seed,
+    state,
+    stop_after_the_first,
+    writes,
+)
 
 
 @pytest.fixture
@@ -42,7 +54,7 @@ async def test_the_undo_of_a_refused_write_does_not_need_that_write(
         await ops.apply(wanted, plan)
     sandbox.control("DELETE", "/faults")
     assert state(api) == before
-    assert unfinished_apply(ops.run.ledger) is None
+    assert ops.unfinished() is None
 
 
 async def test_a_rollback_that_fails_is_half_done_and_resumed(ops: Operator, sandbox: Sandbox, api: Api) -> None:
@@ -115,15 +127,56 @@ async def test_read_lag_does_not_fool_the_rollback(
     assert state(api) == before
 
 
-async def test_two_operators_at_once(ops: Operator, sandbox: Sandbox, api: Api) -> None:
-    """The second is told who is at work and since when, and writes nothing; the first finishes."""
-    from opslib.ledger import Ledger
+async def test_another_org_is_left_alone(
+    ops: Operator, sandbox: Sandbox, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left unfinished in one org is neither undone in another nor in its way, and stays to be undone."""
+    seed(sandbox, api)
+    before = state(api)
+    await stop_after_the_first(ops, changed(sandbox))
+    with running() as other:
+        elsewhere = other.api()
+        seed(other, elsewhere)
+        untouched = state(elsewhere)
+        async with operator(other, tmp_path / "home", monkeypatch) as second:
+            for recover in (second.applier().rollback, second.applier().resume):
+                assert (await recover()).startswith("nothing to")
+            assert state(elsewhere) == untouched
+            await second.apply(changed(other))
+            assert state(elsewhere) != untouched
+    for name, value in environment(sandbox, tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    assert await ops.applier().rollback() == "rolled back: the org is as it was before the apply"
+    assert state(api) == before
+
+
+async def test_stopped_before_the_first_write_is_no_apply(ops: Operator, sandbox: Sandbox) -> None:
+    """Nothing is half-done, so nothing needs to be finished or undone."""
+    wanted, applier = onboarding(sandbox), ops.applier()
+    plan = await ops.plan(wanted)
+
+    async def replan() -> Any:
+        applier.stop()
+        return await ops.plan(wanted)
+
+    with pytest.raises(asyncio.CancelledError):
+        await applier.apply(plan, wanted.target.credentials, replan)
+    assert ops.unfinished() is None
+    assert writes(sandbox) == []
+
+
+@pytest.mark.parametrize("same_run", [False, True])
+async def test_two_operators_at_once(ops: Operator, sandbox: Sandbox, api: Api, same_run: bool) -> None:
+    """The second is told who is at work and since when, and writes nothing; the first finishes. Also when both go on
+    with one run, such as two kernels."""
+    from opslib.ledger import Ledger, Run
 
     inject(sandbox, "PUT", PATHS[0], times=1, delay_s=0.2)
     first = asyncio.create_task(ops.apply(onboarding(sandbox)))
     while ("PUT", PATHS[0]) not in api_requests(sandbox):  # noqa: ASYNC110 (the sandbox is another process)
         await asyncio.sleep(0.01)
-    second = Operator(ops.router, NAME, Ledger(ops.run.ledger.path.parent).start_run("test"))
+    ledger = Ledger(ops.run.ledger.path.parent)
+    second = Operator(ops.router, NAME, Run(ledger, ops.run.id) if same_run else ledger.start_run("test"))
     about = next(iter(ops.run.entries("run.started")))
     with pytest.raises(errors.Busy) as caught:
         await second.apply(onboarding(sandbox))
@@ -171,7 +224,7 @@ async def test_a_replaced_access_key_is_said_to_stay(ops: Operator, sandbox: San
         one.pop("version"), one.pop("dateModified", None)
     assert after == before
     assert ("but for the AWS credentials of target T" in caught.value.title) == replaced
-    assert unfinished_apply(ops.run.ledger) is None
+    assert ops.unfinished() is None
 
 
 async def test_a_rotated_secret_is_said_to_stay(ops: Operator, sandbox: Sandbox, api: Api) -> None:
@@ -183,7 +236,7 @@ async def test_a_rotated_secret_is_said_to_stay(ops: Operator, sandbox: Sandbox,
     keys = KeyReference().resolve()
 
     async def replan() -> Any:
-        return await make_plan(ops.router.backend, ops.router.client.auth.base_url, new, keys, rotate=True)
+        return await make_plan(ops.router.backend, new, keys, rotate=True)
 
     inject(sandbox, "PUT", PATHS[2], times=1, status=403)
     with pytest.raises(errors.RolledBack, match="but for the AWS credentials of target T"):

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.router.journal import unfinished_apply
 
 from ..world import Api, Sandbox
 from . import org as storage_targets
 from . import platform_org as platform
-from .org import WRITES, Operator, api_requests, inject, numbered, writes
+from .org import WRITES, Operator, api_requests, inject, numbered, stop_after_the_first, writes
 
 FAULTS: dict[str, dict[str, Any]] = {
     "400": {"status": 400},
@@ -83,7 +82,7 @@ async def test_a_failure_at_any_request_leaves_the_org_as_it_was(
         assert caught is None or caught.value.cause
         assert not isinstance(caught and caught.value, errors.HalfDone)
         assert not (while_reading and writes(sandbox))
-        assert unfinished_apply(ops.run.ledger) is None
+        assert ops.unfinished() is None
 
 
 async def test_a_foreign_change_is_refused(org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api) -> None:
@@ -98,23 +97,27 @@ async def test_a_foreign_change_is_refused(org: ModuleType, ops: Operator, sandb
     assert org.state(api) == before
 
 
+@pytest.mark.parametrize("undoing", [False, True])
 @pytest.mark.parametrize("how", ["resume", "rollback"])
 async def test_a_foreign_change_after_a_stop_is_refused(
-    org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api, how: str
+    org: ModuleType, ops: Operator, sandbox: Sandbox, api: Api, how: str, undoing: bool
 ) -> None:
-    """An object that somebody else changed since the crash is left alone."""
-    wanted = org.onboarding(sandbox)
-    applier = ops.applier()
-    applier.tell = lambda done, total, words: applier.stop() if done == 1 else None
-    plan = await ops.plan(wanted)
-    with pytest.raises(errors.HalfDone, match=r"stopped|half-done"):
-        await applier.apply(plan, wanted.target.credentials, lambda: ops.plan(wanted))
+    """An object that somebody else changed since the crash is left alone, also by a rollback that had begun."""
+    await stop_after_the_first(ops, org.onboarding(sandbox))
+    if undoing:
+        for method in WRITES:
+            sandbox.control("POST", "/faults", {"method": method, "path_regex": "/api/", "status": 403})
+        with pytest.raises(errors.HalfDone, match="half-done"):
+            await ops.applier().rollback()
+        sandbox.control("DELETE", "/faults")
     org.clear(api)
     org.seed(sandbox, api)
     before = org.state(api)
     sandbox.control("DELETE", "/requests")
-    with pytest.raises(errors.StalePlan, match="out of date"):
+    with pytest.raises(errors.OpslibError) as caught:
         await getattr(ops.applier(), how)()
+    assert type(caught.value) is (errors.HalfDone if undoing else errors.StalePlan)
+    assert "changed by somebody else" in caught.value.cause
     assert org.state(api) == before
     assert writes(sandbox) == []
 

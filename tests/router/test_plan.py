@@ -11,9 +11,9 @@ from opslib.router.plan import UNSAFE, Change, Plan, _change, make_plan, make_re
 from opslib.router.render import as_html, as_text
 
 from ..world import Sandbox
-from .org import onboarding
+from .org import NO_CLIENT, onboarding
 
-BACKEND = StorageTargetsBackend(client=None)  # type: ignore[arg-type]
+BACKEND = StorageTargetsBackend(client=NO_CLIENT)
 KEY = {"bucket": "b", "region": "us-east-1", "accessKeyId": "AKIAOLD"}
 ROLE = {"bucket": "b", "region": "us-east-1", "roleArn": "arn:aws:iam::123456789012:role/R", "externalId": "e-1"}
 
@@ -36,6 +36,7 @@ class Org:
     def __init__(self, sandbox: Sandbox, **has: JSON) -> None:
         self.items, self.writable, self.comparable = BACKEND.items, BACKEND.writable, BACKEND.comparable
         self.meaning, self.notes = BACKEND.meaning, BACKEND.notes
+        self.name, self.where = BACKEND.name, BACKEND.where
         self._has = has
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
@@ -62,9 +63,9 @@ async def test_the_policy_never_keeps_longer_than_its_target(
     keys = KeyReference().resolve({"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "plan-canary-secret-0123"})
     org: Any = Org(sandbox)
     had = {item.kind: {**item.body, "id": item.id, "version": 3} for item in await org.items(old, keys)}
-    plan = await make_plan(Org(sandbox, **had), "https://api.example.com", new, keys)  # type: ignore[arg-type]
+    plan = await make_plan(Org(sandbox, **had), new, keys)  # type: ignore[arg-type]
     assert [change.kind for change in plan.changes] == order
-    same = await make_plan(Org(sandbox, **had), "https://api.example.com", old, keys)  # type: ignore[arg-type]
+    same = await make_plan(Org(sandbox, **had), old, keys)  # type: ignore[arg-type]
     assert same.changes == ()
     assert "plan-canary" not in repr(plan)
 
@@ -99,7 +100,7 @@ def test_what_is_unsafe_has_a_name(after: JSON, names: tuple[str, ...]) -> None:
 
 async def test_deleting_and_many_at_once_are_unsafe(sandbox: Sandbox) -> None:
     """Eleven objects are more than any onboarding has."""
-    removal = await make_removal(Org(sandbox, target=target()), "https://api.example.com", onboarding(sandbox))  # type: ignore[arg-type]
+    removal = await make_removal(Org(sandbox, target=target()), onboarding(sandbox))  # type: ignore[arg-type]
     assert removal.unsafe == ("delete",)
     ids = [f"t-{number}" for number in range(11)]
     new = [Change(action="create", kind="target", id=id, name="T", before=None, after=target()) for id in ids]
