@@ -152,7 +152,8 @@ async def test_the_first_cancel_of_an_apply_waits_for_the_change_in_flight(cards
     assert "stopping after this: create target ProdVoiceArchive" in lines(card)
     with pytest.raises(errors.HalfDone):
         await click
-    assert "Changed: upsert_storage_target (PUT) succeeded." in lines(card)
+    for said in ("Changed: create target", "Not changed: create policy", "Not changed: create webhook"):
+        assert said in lines(card)
     assert not resume.run_button.disabled
     assert not rollback.run_button.disabled
     for closed in (card, cards["plan"]):
@@ -162,6 +163,39 @@ async def test_the_first_cancel_of_an_apply_waits_for_the_change_in_flight(cards
     assert (await resume.click()).summary == "The apply is finished"
     assert rollback.run_button.disabled
     assert (await cards["plan"].click()).summary.startswith("Nothing to do")
+
+
+async def test_a_cancel_before_the_first_write_leaves_nothing_behind(
+    cards: WalkCards, walk: Walk, sandbox: Sandbox
+) -> None:
+    """The plan is made anew first: cancelled then, there is nothing to finish or undo."""
+    card = await done_up_to(cards, "apply")
+    reads = len(sandbox.requests())
+    sandbox.control("POST", "/faults", {"method": "GET", "delay_s": 0.4, "times": 1})
+    click = asyncio.create_task(card.click())
+    await until(lambda: len(sandbox.requests()) > reads)
+    card.cancel_button.click()
+    with pytest.raises(StepCancelled):
+        await click
+    assert "Nothing was changed: no write was sent." in lines(card)
+    assert walk.unfinished is None
+    assert (await card.click()).state == "done"
+
+
+async def test_what_could_not_be_undone_is_named(cards: WalkCards, sandbox: Sandbox) -> None:
+    """The target was made, the policy refused, and the target's removal refused, too."""
+    card = await done_up_to(cards, "apply")
+    for method, path in ("PUT", "policies"), ("DELETE", "targets"):
+        sandbox.control("POST", "/faults", {"method": method, "path_regex": path, "status": 403})
+    with pytest.raises(errors.HalfDone):
+        await card.click()
+    for page in (lines(card), card.receipt()):
+        assert "Changed: create target ProdVoiceArchive, and not undone yet." in page
+        assert "As before: create policy ComplianceVoicePolicy" in page
+        assert "Not changed: create webhook DataLakeCatalogSync" in page
+    sandbox.control("DELETE", "/faults")
+    await cards.recovery["rollback"].click()
+    assert "Undone: the org is as it was before." in card.receipt()
 
 
 async def test_a_failed_apply_says_that_all_was_undone(cards: WalkCards, sandbox: Sandbox, walk: Walk) -> None:
@@ -176,6 +210,13 @@ async def test_a_failed_apply_says_that_all_was_undone(cards: WalkCards, sandbox
         assert "HTTP status:</strong> 403" in page
     assert card.run_button.description == "Try again"
     assert cards.recovery["resume"].run_button.disabled
+    sandbox.control("POST", "/faults", {"method": "GET", "status": 403, "times": 9})
+    with pytest.raises(errors.PermissionMissing):
+        await cards["plan"].click()
+    assert "Nothing was changed: no write was sent." in lines(cards["plan"])  # what Apply did is not said of others
+    sandbox.control("DELETE", "/faults")
+    await cards["plan"].click()
+    await cards["approve"].click()
     assert (await card.click()).state == "done"
     assert walk.unfinished is None
 
