@@ -1,5 +1,6 @@
 """Small pieces of static HTML: no script, no network. Every value is redacted and escaped here."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -67,8 +68,11 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 # JupyterLab right-aligns cells that do not say otherwise.
 _LEFT = "text-align:left;padding-right:12px;vertical-align:top"
+# A moment is read as one word.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 def _cell(tag: str, value: object, label: str = "") -> str:
     more = ' scope="row"' if tag == "th" else f' data-label="{text(label)}"' if label else ""
-    return f'<{tag}{more} style="{_LEFT}">{value.html if isinstance(value, Html) else text(value)}</{tag}>'
+    style = f"{_LEFT};white-space:nowrap" if isinstance(value, str) and _MOMENT.fullmatch(value) else _LEFT
+    return f'<{tag}{more} style="{style}">{value.html if isinstance(value, Html) else text(value)}</{tag}>'
