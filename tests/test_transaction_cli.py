@@ -246,6 +246,28 @@ def test_export_drift_and_offboard(env: dict[str, str], file: Path, api: Api, tm
     assert _state(api) == [None, None, None]
 
 
+def test_an_audit_of_a_removal_says_that_nothing_is_routed(env: dict[str, str], file: Path, tmp_path: Path) -> None:
+    """What is gone is neither ACTIVE nor PASS; the same where it was gone before."""
+    assert _opslib(env, "apply", file, "--yes").returncode == 0
+    assert _audited(env, tmp_path) == ("ACTIVE", "PASS", "3 changes applied and read back", "")
+    removed = "this run was to remove them, so there is no routing to judge: "
+    for summary, outcome in (
+        ("3 changes applied and read back", "3 to remove: all gone, as read back"),
+        ("Nothing to do: no write was sent", ""),
+    ):
+        assert _opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
+        assert _audited(env, tmp_path) == ("UNKNOWN", "not checked", removed + summary, outcome)
+
+
+def _audited(env: dict[str, str], folder: Path) -> tuple[str, str, str, str]:
+    """The audit of the last walk: routing_state, what it says of the routing, and how a removal ended."""
+    assert _opslib(env, "audit", "--out", folder / "audit").returncode == 0
+    report = json.loads((folder / "audit" / "report.json").read_text())
+    (routing,) = [one for one in report["controls"] if one["control"].startswith("Routing:")]
+    outcomes = [plan["outcome"] for plan in report["plans"] if "remove" in plan["outcome"]]
+    return report["routing_state"], routing["word"], routing["why"], "".join(outcomes)
+
+
 def test_init_writes_a_file_that_loads_and_never_overwrites(env: dict[str, str], tmp_path: Path) -> None:
     """The example is complete, with ids of its own; on a sandbox it is for that, and the walk can go to its end."""
     example = tmp_path / "new.yaml"

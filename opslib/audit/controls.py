@@ -122,7 +122,8 @@ def _named(found: Sequence[Verdict], word: Word) -> str:
 def outcome(apply: Progress) -> str:
     """How an apply ended, in words."""
     if apply.ended == "done":
-        return f"{len(apply.plan.changes)} to change: all written and read back"
+        said = "remove: all gone, as read back" if _removes(apply) else "change: all written and read back"
+        return f"{len(apply.plan.changes)} to {said}"
     if apply.ended:
         return f"undone, and each object read back: the org is as it was before{apply.kept} ({apply.reason})"
     return f"left half-done. {remaining_steps(apply)}"
@@ -187,8 +188,16 @@ def _approval(facts: Facts) -> Verdict:
 
 
 def routing(facts: Facts) -> Verdict:
-    """Whether the org has what was planned, as the last apply left it."""
-    control = "Routing: target, policy and webhook are in the org as planned, written and read back"
+    """Whether the org has what was planned, as the last apply left it. A removal that succeeded leaves nothing that
+    could be routed to."""
+    found = _applied(facts, "Routing: target, policy and webhook are in the org as planned, written and read back")
+    if found.word == "PASS" and _removal(facts):
+        why = f"this run was to remove them, so there is no routing to judge: {found.why}"
+        return Verdict(found.control, "not checked", why, found.entries)
+    return found
+
+
+def _applied(facts: Facts, control: str) -> Verdict:
     end = facts.last_end("apply")
     if facts.applies and not (end and end.kind == "step.done"):
         last = facts.applies[-1]
@@ -196,6 +205,16 @@ def routing(facts: Facts) -> Verdict:
             control, "PASS" if last.ended == "done" else "FAIL", outcome(last), [int(last.id), last.last_seq]
         )
     return _step(facts, "apply", control)
+
+
+def _removal(facts: Facts) -> bool:
+    """Whether the last apply was to remove what the org has, also where it had nothing any more."""
+    begun = [entry.data.get("given", {}) for entry in facts.entries("step.started") if entry.data["step"] == "apply"]
+    return any(map(_removes, facts.applies[-1:])) or any(given.get("removal") for given in begun[-1:])
+
+
+def _removes(apply: Progress) -> bool:
+    return any(change.action == "delete" for change in apply.plan.changes)
 
 
 def _worst(words: Sequence[str]) -> Word:

@@ -159,6 +159,20 @@ def test_an_apply_that_was_killed_fails_until_another_run_finishes_it(run: Run, 
     assert (verdict.word, list(verdict.entries)) == ("PASS", [int(progress.id), progress.last_seq])
 
 
+def test_a_removal_that_was_undone_or_left_half_done_fails(run: Run, tmp_path: Path) -> None:
+    """What was planned is not so. Once another run has finished it, there is no routing to judge, as the plan says."""
+    delete = Change(action="delete", kind="target", id="t-1", name="T", before={"name": "T"}, after=None)
+    progress = started(run, PLAN.model_copy(update={"changes": (delete,)}), KeyReference())
+    assert _of(load(tmp_path), "Routing").word == "FAIL"
+    progress.note(run.ledger.start_run("resume"), FINISHED, how="done")
+    verdict = _of(load(tmp_path), "Routing")
+    assert verdict.word == "not checked"
+    assert verdict.why.endswith("1 to remove: all gone, as read back")
+    undone = started(run, progress.plan, KeyReference())
+    undone.note(run, FINISHED, how="rolled back", kept="")
+    assert _of(load(tmp_path), "Routing").word == "FAIL"
+
+
 @pytest.mark.parametrize("approved", [True, False])
 def test_an_apply_needs_an_approval_of_just_its_plan(run: Run, tmp_path: Path, approved: bool) -> None:
     """Also where the step `approve` ended well."""
