@@ -10,7 +10,6 @@ from opslib.backends import eventbridge
 from opslib.errors import InvalidInput
 from opslib.models import DataLakeWebhook, Onboarding
 from opslib.onboarding_file import load_onboarding
-from opslib.settings import Settings
 from opslib.steps import Walk
 from opslib.validator.change_feed import ChangeFeed
 
@@ -34,7 +33,7 @@ def print_document(kind: str, file: Path, org_id: str | None) -> None:
 
 
 def _feed(file: Path, org_id: str | None) -> tuple[DataLakeWebhook, str]:
-    """The feed in the file, and the organisation's id: as given, from the settings, or as the org says."""
+    """The feed in the file, and the organisation's id: as given, or as the org says."""
     onboarding = load_onboarding(file)
     if onboarding.backend != "platform":
         raise InvalidInput(
@@ -42,12 +41,12 @@ def _feed(file: Path, org_id: str | None) -> tuple[DataLakeWebhook, str]:
             cause=f"its backend is {onboarding.backend}, whose webhook goes to the data lake itself",
             fix="give an onboarding file for backend: platform",
         )
-    return onboarding.webhook, org_id or Settings.load().org_id or asyncio.run(_ask(onboarding))
+    return onboarding.webhook, org_id or asyncio.run(_ask(onboarding))
 
 
 async def _ask(onboarding: Onboarding) -> str:
     async with Walk(onboarding, command="check-feed") as walk:
-        found: str = (await walk.run("connect")).data["org_id"]
+        found = (await walk.run("connect")).data["doctor"]["organization"]
     if found:
-        return found
+        return str(found["id"])
     raise InvalidInput("The organisation's id is not known", cause="the org does not say it", fix="give --org-id")

@@ -76,6 +76,21 @@ def test_a_file_for_the_other_backend_is_answered_in_words(
     assert "opslib init --backend platform" in answer["fix"]
 
 
+@pytest.mark.parametrize("kind", ["aws-cli", "terraform"])
+def test_the_event_bus_has_the_id_that_the_org_says(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path, kind: str
+) -> None:
+    """OPSLIB_ORG_ID may be a short name, which is in no bus; where the org is silent, only --org-id helps."""
+    file, env = example(env, tmp_path / "p.yaml"), env | {"OPSLIB_ORG_ID": "acme"}
+    printed = opslib(env, "check-feed", file, "--print", kind)
+    assert printed.returncode == 0
+    assert f"aws.partner/genesys.com/cloud/{sandbox['org_id']}/" in printed.stdout
+    sandbox.control("POST", "/faults", {"path_regex": "tokens/me", "status": 403})
+    refused = opslib(env, "check-feed", file, "--print", kind)
+    assert (refused.returncode, refused.stdout, "give --org-id" in refused.stderr) == (1, "", True)
+    assert "/cloud/o-1/" in opslib(env, "check-feed", file, "--print", kind, "--org-id", "o-1").stdout
+
+
 def test_secrets_that_a_role_does_not_have_are_not_rotated(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
