@@ -49,6 +49,7 @@ class GenesysAuthManager(httpx.Auth):
         region: a Genesys region such as "us-east-1" (else OPSLIB_REGION).
         base_url, login_url: where the API and the token endpoint are (else OPSLIB_API_URL and OPSLIB_LOGIN_URL).
             With nothing given, both are https://{org_id}.mypurecloud.com.
+        settings: where the org is, and the times, instead of what the environment says.
 
     Raises InvalidInput for an empty id or secret, a hostile org id or a URL that must not see secrets.
     """
@@ -62,21 +63,22 @@ class GenesysAuthManager(httpx.Auth):
         region: str | None = None,
         base_url: str | None = None,
         login_url: str | None = None,
+        settings: Settings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.client_id = _required(client_id, "client id", "OPSLIB_CLIENT_ID")
-        self._secret = client_secret if isinstance(client_secret, SecretStr) else SecretStr(client_secret)
-        _required(self._secret.get_secret_value(), "client secret", "OPSLIB_CLIENT_SECRET")
-        remember_basic(client_id, self._secret)
         self.org_id = org_id
-        self.settings = Settings.load(
+        self.settings = settings or Settings.load(
             **{
                 key: value
                 for key, value in {"region": region, "api_url": base_url, "login_url": login_url}.items()
                 if value
             }
         )
-        self.base_url, self._login_url = self._addresses()
+        self.base_url, self._login_url = (settings.api_base, settings.login_base) if settings else self._addresses()
+        self.client_id = _required(client_id, "client id", "OPSLIB_CLIENT_ID")
+        self._secret = client_secret if isinstance(client_secret, SecretStr) else SecretStr(client_secret)
+        _required(self._secret.get_secret_value(), "client secret", "OPSLIB_CLIENT_SECRET")
+        remember_basic(client_id, self._secret)
         self._clock = clock
         self._token: SecretStr | None = None
         self._renew_at = 0.0
@@ -87,13 +89,7 @@ class GenesysAuthManager(httpx.Auth):
     @classmethod
     def from_settings(cls, settings: Settings) -> "GenesysAuthManager":
         """The OAuth client that the settings name."""
-        return cls(
-            settings.client_id,
-            settings.client_secret,
-            settings.org_id,
-            base_url=settings.api_base,
-            login_url=settings.login_base,
-        )
+        return cls(settings.client_id, settings.client_secret, settings.org_id, settings=settings)
 
     async def get_access_token(self) -> str:
         """A token that is valid now. However many callers wait, one request is made.

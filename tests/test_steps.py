@@ -313,6 +313,19 @@ async def test_an_event_that_never_comes_is_unknown(
     assert (await walk.run("see_event")).state == "unknown"
 
 
+async def test_the_settings_of_the_walk_count_not_those_of_the_environment(sandbox: Sandbox, walk: Walk) -> None:
+    """Its deadline, the time for one try, and the consent to a host that is no region's."""
+    walk.settings = Settings.load(deadline_s=3, timeout_s=0.5)
+    sandbox.control("POST", "/faults", {"path_regex": "/targets", "delay_s": 10})
+    with pytest.raises(errors.DeadlineExceeded) as caught:
+        await walk.run("connect")
+    assert "within 3 s and " in caught.value.cause
+    asked = [entry.data for entry in walk.journal.entries("sample") if "targets" in entry.data["endpoint"]]
+    assert asked[0]["outcome"] == "timeout"
+    walk.settings = Settings.load(api_url="https://gateway.example", login_url="", allow_any_host=True)
+    assert (await walk.open_router()).client.auth.base_url == "https://gateway.example"
+
+
 async def test_an_org_without_this_api_is_said_in_words(walk: Walk, sandbox: Sandbox) -> None:
     """Never a bare 404."""
     sandbox.control("POST", "/faults", {"path_regex": "^/api/v2/recording", "status": 404})
