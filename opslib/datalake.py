@@ -7,7 +7,7 @@ import httpx
 from opslib.auth import unreachable
 from opslib.client import JSON
 from opslib.errors import UnexpectedAnswer
-from opslib.samples import Recorder, operation
+from opslib.samples import CATALOGUE_OPERATION, Recorder, operation
 from opslib.transport import http_client, retry_for
 
 # How often a waiting reader looks (seconds).
@@ -39,7 +39,7 @@ class Catalogue:
 
     async def _events(self, entity_id: str) -> list[JSON]:
         try:
-            with operation("read_catalogue", deadline_s=10.0):
+            with operation(CATALOGUE_OPERATION, deadline_s=10.0):
                 async with http_client(self._recorder.sample) as http:
                     answer = await http.get(
                         f"{self._url}/events",

@@ -38,8 +38,8 @@ async def first_session(sandbox: Sandbox, name: str, prepare: Callable[[Walk], o
         return walk.run_id
 
 
-async def test_what_was_done_comes_back_and_nothing_is_sent(sandbox: Sandbox) -> None:
-    """Every step with its words and data; the run goes on, so its report counts all of it."""
+async def test_what_was_done_comes_back_and_nothing_is_sent(sandbox: Sandbox, workspace: Path) -> None:
+    """Every step with its words and data; the run goes on, so its report counts all of it, as the audit does."""
     async with Walk(onboarding(sandbox)) as before:
         results = await before.run_all()
     sandbox.control("DELETE", "/requests")
@@ -55,6 +55,9 @@ async def test_what_was_done_comes_back_and_nothing_is_sent(sandbox: Sandbox) ->
         assert walk.run_id == before.run_id
         report = (await walk.run("report")).data
     assert report["metrics"] == results[-1].data["metrics"]
+    audited = load(workspace).calls
+    assert report["metrics"]["average_latency_ms"] == round(audited.average_ms() or 0, 2)
+    assert report["metrics"]["p95_latency_ms"] == round(audited.percentiles_ms()[95] or 0, 2)
     assert report["routing_state"] == "ACTIVE"
     assert sandbox.requests() == []
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from opslib.ledger_file import select
-from opslib.samples import TOKEN_OPERATION
+from opslib.samples import NOT_OF_THE_API
 
 PERCENTS = (50, 95, 99)
 
-_OTHERS = (TOKEN_OPERATION, "read_catalogue")
 _ATTEMPTS = (
     "FROM entries WHERE kind = 'sample' AND run_id = ? AND seq <= ? AND json_extract(body, '$.operation') NOT IN (?, ?)"
 )
@@ -76,4 +75,4 @@ class Figures:
 
     def _rows(self, columns: str, then: str = "", *more: object) -> Iterator[tuple[Any, ...]]:
         query = f"{columns} {_ATTEMPTS} {then}"
-        return select(self.ledger, query, (self.run_id, self.last_seq, *_OTHERS, *more))
+        return select(self.ledger, query, (self.run_id, self.last_seq, *NOT_OF_THE_API, *more))
