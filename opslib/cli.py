@@ -339,10 +339,20 @@ def main(arguments: list[str] | None = None) -> None:
         cli.main(words, standalone_mode=False)
     except click.ClickException as error:
         _fail(InvalidInput("Usage error", cause=error.format_message(), fix="see opslib --help"), words)
-    except click.Abort:
-        sys.exit(130)
-    except OpslibError as error:
+    except click.Abort as error:
+        _fail(OpslibError("Interrupted", cause=str(error) or "Ctrl-C", fix="run it again"), words)
+    except OpslibError as error:  # before OSError: some of ours are both
         _fail(error, words)
+    except OSError as error:
+        _fail(_refused_by_the_system(error), words)
+
+
+def _refused_by_the_system(error: OSError) -> OpslibError:
+    return OpslibError(
+        f"{error.filename} cannot be used" if error.filename else "The operating system refused",
+        cause=error.strerror or str(error),
+        fix="check the path, its permissions and the free space, then run it again",
+    )
 
 
 def _fail(error: OpslibError, words: list[str]) -> None:

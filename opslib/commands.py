@@ -130,7 +130,13 @@ def recover(how: Literal["resume", "rollback"], *, as_json: bool) -> int:
             except OpslibError as error:
                 if isinstance(error, HalfDone) or walk.unfinished is None:
                     raise
-                raise HalfDone(error.title, cause=error.cause, fix=error.fix, status=error.status) from None
+                raise HalfDone(
+                    error.title,
+                    cause=error.cause,
+                    fix=error.fix,
+                    status=error.status,
+                    correlation_id=error.correlation_id,
+                ) from None
 
     said = asyncio.run(_half_done_if_cancelled(run()))
     click.echo(json.dumps({"said": said}) if as_json else said)
@@ -267,8 +273,7 @@ async def _half_done_if_cancelled(work: Any) -> Any:
             task.uncancel()
     settings = Settings.load()
     if unfinished_apply(Ledger(settings.home), settings.api_base) is None:
-        click.echo("interrupted; no change was under way", err=True)
-        raise click.Abort
+        raise click.Abort("Ctrl-C; no change was under way")
     raise HalfDone(
         "Cancelled in the middle of a change",
         cause="whether the change in flight took effect is not known",

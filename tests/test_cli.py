@@ -88,6 +88,22 @@ def test_usage_errors_exit_1(words: list[str]) -> None:
     assert json.loads(document.stdout)["error"] == "InvalidInput"
 
 
+def test_a_file_that_cannot_be_written_is_an_error_in_words(env: dict[str, str], file: Path, tmp_path: Path) -> None:
+    """In a folder that is not there, or below a plain file; with --json as one document."""
+    assert _opslib("onboard", file, env=env).returncode == 0
+    out = tmp_path / "nodir" / "x.yaml"
+    text = _opslib("export", "t-1", "--out", out, env=env)
+    assert (text.returncode, text.stdout) == (1, "")
+    assert text.stderr.startswith(f"{out} cannot be used\n  Cause: No such file or directory\n  Fix: check the path")
+    below = file / "audit"
+    for words in ("audit", "export-ledger"):
+        document = _opslib(words, "--out", below, "--json", env=env)
+        assert (document.returncode, document.stderr) == (1, ""), words
+        answer = json.loads(document.stdout)
+        assert answer["title"].startswith(str(file)), words
+        assert answer["cause"] in ("Not a directory", "File exists")  # mkdir says it of either, the path or its parent
+
+
 def test_bad_file_sends_nothing(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
     """A mistake in the file is named with its line before anything is sent."""
     file.write_text(file.read_text().replace("retention_days: 365}\nwebhook", "retention_days: 500}\nwebhook"))

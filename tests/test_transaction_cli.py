@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from opslib.ledger import Ledger
+
 from .world import (
     POLICIES,
     TARGETS,
@@ -133,8 +135,11 @@ def test_a_failure_rolls_back_and_exits_1(env: dict[str, str], file: Path, api: 
 
 
 @pytest.mark.parametrize("recovery", ["resume", "rollback"])
-def test_kill_9_in_the_middle(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox, recovery: str) -> None:
-    """Killed while the policy's PUT is under way: planning is refused, then resume completes or rollback restores."""
+def test_kill_9_in_the_middle(
+    env: dict[str, str], file: Path, api: Api, sandbox: Sandbox, tmp_path: Path, recovery: str
+) -> None:
+    """Killed while the policy's PUT is under way: planning is refused, then resume completes or rollback restores.
+    What fails is half-done still, with the correlation id that support asks for."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
@@ -145,6 +150,13 @@ def test_kill_9_in_the_middle(env: dict[str, str], file: Path, api: Api, sandbox
     refused = _opslib(env, "apply", file, "--yes")
     assert refused.returncode == 1
     assert "opslib resume" in refused.stderr
+    sandbox.control("POST", "/faults", {"method": "GET", "path_regex": "targets", "status": 403})
+    failed = _opslib(env, recovery, "--json")
+    answer = json.loads(failed.stdout)
+    assert (failed.returncode, answer["error"], answer["status"]) == (3, "HalfDone", 403)
+    asked = {sample.data["correlation_id"] for sample in Ledger(tmp_path / "home").entries("sample")}
+    assert answer["correlation_id"] in asked - {None}
+    sandbox.control("DELETE", "/faults")
     assert _opslib(env, recovery).returncode == 0
     assert [one is not None for one in _state(api)] == [recovery == "resume"] * 3
     assert _opslib(env, "plan", file).returncode == (0 if recovery == "resume" else 2)
@@ -190,15 +202,24 @@ def test_the_second_interrupt_cancels(env: dict[str, str], file: Path, api: Api,
 def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
     env: dict[str, str], file: Path, sandbox: Sandbox
 ) -> None:
-    """It says that nothing was changed, and is no exit code 3."""
+    """It says that nothing was changed, and is no exit code 3; with --json, as one document."""
     sandbox.control("POST", "/faults", {"path_regex": "token", "delay_s": 30})
-    command = [sys.executable, "-m", "opslib.cli", "onboard", str(file)]
-    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: any("token" in r["path"] for r in sandbox.requests()))
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "no change was under way" in said
+    for command in ("onboard", "plan"):  # the second does nothing of its own about Ctrl-C
+        sandbox.control("DELETE", "/requests")
+        words = [sys.executable, "-m", "opslib.cli", command, str(file), "--json"]
+        process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        eventually(lambda: any("token" in r["path"] for r in sandbox.requests()))
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=10)
+        answer = json.loads(out)
+        assert (process.returncode, said.strip(), answer["title"], answer["fix"]) == (
+            1,
+            "",
+            "Interrupted",
+            "run it again",
+        )
+        assert "Ctrl-C" in answer["cause"]
+        assert ("no change was under way" in answer["cause"]) == (command == "onboard")
 
 
 def test_onboard_takes_the_same_consent(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
