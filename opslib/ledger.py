@@ -78,14 +78,15 @@ class Ledger:
         return point
 
     def entries(self, kind: str | None = None, run_id: str | None = None) -> Iterator[Entry]:
-        """Entries in order, all or those of one kind and one run."""
-        rows = self._db.execute(
-            "SELECT seq, run_id, kind, at, body, hash FROM entries"
-            " WHERE kind = coalesce(?, kind) AND run_id = coalesce(?, run_id) ORDER BY seq",
-            (kind, run_id),
-        )
-        for row in rows:  # a generator of this ledger, which so stays open until it is read
-            yield Entry(*row)
+        """Entries in order, all or those of one kind and one run. Raises LedgerError when they cannot be read."""
+        with self._explained("read"):
+            rows = self._db.execute(
+                "SELECT seq, run_id, kind, at, body, hash FROM entries"
+                " WHERE kind = coalesce(?, kind) AND run_id = coalesce(?, run_id) ORDER BY seq",
+                (kind, run_id),
+            )
+            for row in rows:  # a generator of this ledger, which so stays open until it is read
+                yield Entry(*row)
 
     def start_run(self, command: str, **about: Any) -> "Run":
         """Begin a run: who, when, with which versions and key. `about` says what it is aimed at."""

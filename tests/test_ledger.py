@@ -178,6 +178,20 @@ def test_no_folder_to_write_to(tmp_path: Path) -> None:
         Ledger(tmp_path / "file" / "below-a-file")
 
 
+@pytest.mark.parametrize("trouble", ["closed", "no table", "damaged"])
+def test_a_ledger_that_cannot_be_read_is_a_ledger_error(tmp_path: Path, trouble: str) -> None:
+    """Also in the middle of reading."""
+    ledger = _filled(tmp_path, entries=600)
+    if trouble == "closed":
+        ledger.close()
+    elif trouble == "no table":
+        _run_sql(tmp_path, "DROP TABLE entries")
+    else:
+        _run_sql(tmp_path, "UPDATE entries SET body = CAST(x'ff' AS TEXT) WHERE seq = 300")
+    with pytest.raises(LedgerError, match="cannot be read"):
+        list(ledger.entries())
+
+
 def test_samples_frame_reads_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`opslib.samples_frame()` has one row per sample in the workspace's ledger."""
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path))
