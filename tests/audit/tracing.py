@@ -352,7 +352,8 @@ class Ledger:
             " GROUP BY json_extract(body, '$.operation') ORDER BY 1",
             self.run,
         )
-        yield from ("; ".join(counts), f"Success rate of HTTP attempts. {'; '.join(counts)}")
+        title = "Success rate of HTTP attempts, without answers that there is no such object"
+        yield from ("; ".join(counts), f"{title}. {'; '.join(counts)}")
         report = self._report()
         yield f"{report['title']} (sources as of {report['as_of']}). {report['note']}"
         clocks = report["clocks"]
