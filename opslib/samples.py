@@ -54,6 +54,9 @@ CATALOGUE_OPERATION = "read_catalogue"
 # Samples of these are kept, but say nothing of the org's API: no figure counts them.
 NOT_OF_THE_API = (TOKEN_OPERATION, CATALOGUE_OPERATION)
 
+# A 404 to one of these is an answer: there is no such object, or it is gone already. To a write it is a failure.
+MAY_BE_GONE = ("GET", "DELETE")
+
 _step: ContextVar[str] = ContextVar("step", default="")
 _operation: ContextVar["Operation | None"] = ContextVar("operation", default=None)
 

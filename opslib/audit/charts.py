@@ -14,7 +14,7 @@ from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from opslib.samples import percentile
+from opslib.samples import MAY_BE_GONE, percentile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,9 +84,9 @@ def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | No
 def success_chart(samples: "pd.DataFrame") -> Chart:
     """The success rate of attempts, by operation, with its 95 % interval (Wilson 1927).
 
-    A 404 to the question whether an object exists is an answer, so `not_found` counts neither way.
+    The answer that there is no such object counts neither way.
     """
-    counted = samples[samples["outcome"] != "not_found"]
+    counted = samples[~_not_there(samples)]
     by_operation = counted.groupby("operation")["outcome"]
     return draw_success([(str(name), int((ends == "success").sum()), len(ends)) for name, ends in by_operation])
 
@@ -123,6 +123,10 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
     return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
 
 
+def _not_there(samples: "pd.DataFrame") -> "pd.Series[bool]":
+    return (samples["outcome"] == "not_found") & samples["method"].isin(MAY_BE_GONE)
+
+
 def timeline_chart(samples: "pd.DataFrame") -> Chart:
     """When each attempt was made (s after the first) and how long it took (ms); rate limits, failures and retries are
     marked by shape and ring, and said in words."""
@@ -133,7 +137,7 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
     seconds = (in_order["started_at"] - in_order["started_at"].iloc[0]).dt.total_seconds()
     latencies_ms = in_order["latency_s"] * 1000
     limited = in_order["outcome"] == "rate_limited"
-    answered = in_order["outcome"].isin(["success", "not_found"])
+    answered = (in_order["outcome"] == "success") | _not_there(in_order)
     retried = in_order["attempt"] > 1
     kinds = [
         (answered, "answered", "o", _BLUE),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.audit.figures import Figures
+from opslib.audit.figures import NOT_THERE, Figures
 from opslib.chain import Entry, Verification
 from opslib.errors import LedgerError
 from opslib.ledger_file import FILE_NAME, select
@@ -20,7 +20,7 @@ _COLUMNS = "SELECT seq, run_id, kind, at, body, hash FROM entries"
 _STEP_KINDS = ("step.started", "step.done", "step.failed", "step.unknown", "step.cancelled", "step.crashed")
 _FAILED = (
     "run_id = ? AND seq <= ? AND (kind = 'step.failed' OR kind = 'sample'"
-    " AND json_extract(body, '$.outcome') NOT IN ('success', 'not_found'))"
+    f" AND json_extract(body, '$.outcome') <> 'success' AND NOT {NOT_THERE})"
 )
 
 
@@ -108,8 +108,8 @@ class Facts:
         return given[-1] if given else None
 
     def problems(self) -> list[Problem]:
-        """The first PROBLEMS_SHOWN attempts that failed, retried or not, and errors of steps. A 404 to a question is
-        none."""
+        """The first PROBLEMS_SHOWN attempts that failed, retried or not, and errors of steps. The answer that
+        there is no such object is none; that a write met none is one."""
         query = f"{_COLUMNS} WHERE {_FAILED} ORDER BY seq LIMIT ?"
         rows = select(self.path, query, (self.run_id, self.last_seq, PROBLEMS_SHOWN))
         return [_problem(Entry(*row)) for row in rows]

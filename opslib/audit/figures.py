@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from opslib.ledger_file import select
-from opslib.samples import NOT_OF_THE_API
+from opslib.samples import MAY_BE_GONE, NOT_OF_THE_API
 
 PERCENTS = (50, 95, 99)
+
+# In SQL: an attempt whose answer is that there is no such object.
+NOT_THERE = f"(json_extract(body, '$.outcome') = 'not_found' AND json_extract(body, '$.method') IN {MAY_BE_GONE})"
 
 _ATTEMPTS = (
     "FROM entries WHERE kind = 'sample' AND run_id = ? AND seq <= ? AND json_extract(body, '$.operation') NOT IN (?, ?)"
@@ -58,12 +61,11 @@ class Figures:
         return Counter(float(f"{seconds * 1000:.3g}") for (seconds,) in rows)
 
     def by_operation(self) -> list[tuple[str, int, int]]:
-        """Name, attempts that succeeded, attempts. A 404 to the question whether an object exists counts neither
-        way."""
+        """Name, attempts that succeeded, attempts. The answer that there is no such object counts neither way."""
         return list(
             self._rows(
                 "SELECT json_extract(body, '$.operation'), sum(json_extract(body, '$.outcome') = 'success'), count(*)",
-                "AND json_extract(body, '$.outcome') <> 'not_found' GROUP BY 1 ORDER BY 1",
+                f"AND NOT {NOT_THERE} GROUP BY 1 ORDER BY 1",
             )
         )
 

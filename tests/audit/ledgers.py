@@ -57,13 +57,13 @@ def walk(run: Run, **ends: str) -> None:
         step(run, name, ends.get(name, "done"))
 
 
-def call(run: Run, number: int, outcome: str = "success", operation: str = "read_target") -> None:
+def call(run: Run, number: int, outcome: str = "success", operation: str = "read_target", method: str = "GET") -> None:
     """One operation of one attempt that took `number` ms."""
     status = {"success": 200, "not_found": 404, "server_error": 500}[outcome]
     run.append(
         "sample",
         {
-            "operation": operation, "step": "plan", "method": "GET", "endpoint": "/x", "attempt": 1, "status": status,
+            "operation": operation, "step": "plan", "method": method, "endpoint": "/x", "attempt": 1, "status": status,
             "outcome": outcome, "latency_s": number / 1000, "started_at": "2026-11-24T08:00:00.000Z",
             "correlation_id": f"c-{number}",
         },

@@ -16,10 +16,10 @@ from opslib.audit.charts import (
 from opslib.samples import frame
 
 
-def _rows(*outcomes: str) -> list[dict[str, object]]:
+def _rows(*outcomes: str, method: str = "PUT") -> list[dict[str, object]]:
     return [
         {
-            "run_id": "r", "operation": "upsert <b>", "step": "s", "method": "PUT", "endpoint": "/x", "attempt": 1,
+            "run_id": "r", "operation": "upsert <b>", "step": "s", "method": method, "endpoint": "/x", "attempt": 1,
             "status": 200, "outcome": outcome, "latency_s": 0.01 * (number + 1),
             "started_at": "2026-11-23T08:00:00.000Z", "correlation_id": None,
         }
@@ -45,8 +45,10 @@ def test_latency_chart_says_its_figures() -> None:
 
 def test_success_chart_counts_per_operation_and_escapes() -> None:
     """Failures are shown, a 404 to a question counts neither way, and names are escaped."""
-    chart = success_chart(frame(_rows("success", "server_error", "not_found", "success")))
+    rows = _rows("success", "server_error", "success")
+    chart = success_chart(frame([*rows, *_rows("not_found", method="GET")]))
     assert chart.alt == "upsert <b>: 2 of 3 succeeded"
+    assert success_chart(frame([*rows, *_rows("not_found")])).alt == "upsert <b>: 2 of 4 succeeded"
     html = chart._repr_mimebundle_()["text/html"]
     assert "upsert &lt;b&gt;: 2 of 3" in html
     assert "<b>" not in html
@@ -57,6 +59,7 @@ def test_success_chart_counts_per_operation_and_escapes() -> None:
 def test_timeline_says_rate_limits_failures_and_retries() -> None:
     """Each is counted once; a 404 to a question is an answer; the span and the slowest are the DataFrame's."""
     rows = _rows("success", "rate_limited", "server_error", "not_found", "timeout")
+    rows[3]["method"] = "GET"
     for number, row in enumerate(rows):
         row["started_at"] = f"2026-11-23T08:00:0{number}.500Z"
     rows[2]["attempt"] = rows[4]["attempt"] = 2
@@ -66,6 +69,8 @@ def test_timeline_says_rate_limits_failures_and_retries() -> None:
         "tries. The slowest took 50.0 ms"
     )
     assert _is_a_picture(chart)
+    rows[3]["method"] = "PUT"
+    assert "1 answered, 1 rate limited (429), 3 failed otherwise" in timeline_chart(frame(rows)).alt
 
 
 def test_steps_stand_in_the_order_in_which_they_ran() -> None:

@@ -73,6 +73,18 @@ def test_problems_are_counted_and_the_first_are_shown(run: Run, tmp_path: Path) 
     assert [problem.entry for problem in shown[1:]] == [seq for (seq,) in failed][: PROBLEMS_SHOWN - 1]
 
 
+def test_a_404_is_an_answer_to_a_question_and_a_failure_of_a_write(run: Run, tmp_path: Path) -> None:
+    """Not there, or gone already, is what GET and DELETE ask; a PUT that meets no object did not succeed."""
+    for method in ("GET", "DELETE", "PUT", "POST", "PATCH"):
+        call(run, 1, "not_found", operation=method.lower(), method=method)
+    facts = load(tmp_path)
+    assert [(one.where, one.cause) for one in facts.problems()] == [
+        (name, "HTTP 404") for name in ("put", "post", "patch")
+    ]
+    assert facts.problem_count() == 3
+    assert facts.calls.by_operation() == [(name, 0, 1) for name in ("patch", "post", "put")]
+
+
 def test_reading_the_record_changes_nothing() -> None:
     """Neither the file nor its folder is touched."""
     before = {path.name: path.read_bytes() for path in RECORDED.parent.iterdir()}
