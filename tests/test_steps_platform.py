@@ -94,13 +94,16 @@ async def test_an_org_that_serves_neither_is_said(walk: Walk, sandbox: Sandbox) 
 
 
 async def test_what_is_not_carried_is_said_by_every_renderer(walk: Walk) -> None:
-    """The target's retention, Genesys's own copy, and what the integration has no property for; none is a change."""
+    """The target's retention, Genesys's own copy, and what the integration has no property for, with what
+    holds instead; none is a change."""
     await up_to(walk, "approve")
     plan = walk.reviewed_plan()
     shown = plan.as_json()
     for words in (
         "target.retention_days: Genesys has no such setting here; 365 days",
         "deletes its own copy after 365",
+        "target.external_id: this type of integration has no property for it, so it is not sent; "
+        "Genesys uses its organisation",
     ):
         assert any(words in note for note in shown["notes"])
         assert words in as_text(shown)

@@ -105,15 +105,13 @@ class PlatformBackend:
 
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
         target, policy = onboarding.target, onboarding.policy
-        not_sent = [
-            name for name in ("region", "path_prefix", "encryption", "external_id") if name not in self._carried
-        ]
         return [
             "target.retention_days: Genesys has no such setting here; "
             f"{target.retention_days} days are held against the bucket's lifecycle rules and Object Lock only",
             *(
-                f"target.{name}: this type of integration has no property for it, so it is not sent"
-                for name in not_sent
+                f"target.{name}: this type of integration has no property for it, so it is not sent; {instead}"
+                for name, instead in _OTHERWISE.items()
+                if name not in self._carried
             ),
             f"policy.retention_days: Genesys deletes its own copy after {policy.retention_days} days; what is in the "
             "bucket stays",
