@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 from opslib.audit.report import RECORDED
+from opslib.chain import Entry
 from opslib.ledger import Ledger
-from opslib.ledger_file import read_entries
+from opslib.ledger_file import reading, record
 
 SIZES = (10_000, 100_000)
 
@@ -31,8 +32,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def write(home: Path, size: int) -> None:
     ledger = Ledger(home)
-    for entry in read_entries(RECORDED):
-        last = ledger.append(entry.run_id, entry.kind, entry.data)
+    with reading(RECORDED) as db:
+        for entry in map(Entry._make, record(db).entries):
+            last = ledger.append(entry.run_id, entry.kind, entry.data)
     for number in range(last.seq + 1, size + 1, 2):
         failed = number % 80 == 1
         sample = {

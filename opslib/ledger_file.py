@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from opslib.chain import Checkpoint, Entry, Head, Record, Row
+from opslib.chain import Checkpoint, Head, Record, Row
 from opslib.errors import LedgerError
 
 FILE_NAME = "ledger.sqlite3"
@@ -97,13 +97,6 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise LedgerError(
             f"{file} cannot be read as a ledger", cause=str(error), fix="restore the file from a copy"
         ) from None
-
-
-def read_entries(path: Path) -> Iterator[Entry]:
-    """The entries of a ledger file, or of the one in a workspace folder, without changing it. Raises LedgerError."""
-    with reading(path) as db:
-        for row in db.execute(_ENTRIES):
-            yield Entry(*row)
 
 
 def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:

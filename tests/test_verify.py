@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from opslib.audit.folder import write_audit
+from opslib.chain import Entry
 from opslib.errors import LedgerError
 from opslib.ledger import Ledger
 from opslib.ledger_export import write_export
-from opslib.ledger_file import FILE_NAME, SCHEMA_VERSION, read_entries
+from opslib.ledger_file import FILE_NAME, SCHEMA_VERSION, reading, record
 from opslib.signing import Signer
 from opslib.verify import verify
 
@@ -33,6 +34,11 @@ def _filled(home: Path, entries: int = 6) -> Path:
     ledger.checkpoint()
     ledger.close()
     return home / FILE_NAME
+
+
+def _entries(path: Path) -> list[Entry]:
+    with reading(path) as db:
+        return [Entry(*row) for row in record(db).entries]
 
 
 def _run_sql(path: Path, statements: str) -> None:
@@ -168,13 +174,13 @@ def test_tampering_with_version_1_is_found(tmp_path: Path) -> None:
 def test_writing_brings_a_file_forward_and_leaves_its_entries(tmp_path: Path) -> None:
     """The first signature covers what is there; entries stay as they are, also their bytes."""
     path = Path(shutil.copy(V1, tmp_path / FILE_NAME))
-    before = list(read_entries(V1))
+    before = _entries(V1)
     ledger = Ledger(tmp_path)
     ledger.start_run("walk")
     ledger.checkpoint()
     ledger.close()
     assert _version(path) == SCHEMA_VERSION
-    assert list(read_entries(path))[:90] == before
+    assert _entries(path)[:90] == before
     assert (verify(path).state, verify(path).entries) == ("intact", 91)
 
 
@@ -197,7 +203,7 @@ def test_an_export_has_what_was_hashed(tmp_path: Path) -> None:
     write_export(tmp_path / "home", second)
     assert first.read_bytes() == second.read_bytes()
     rows = [json.loads(line) for line in first.read_bytes().splitlines()]
-    assert [row["body"] for row in rows if row["table"] == "entries"] == [entry.body for entry in read_entries(path)]
+    assert [row["body"] for row in rows if row["table"] == "entries"] == [entry.body for entry in _entries(path)]
     assert verify(first) == verify(path)
 
 
