@@ -43,7 +43,11 @@ class _Retry(Retry):
     """Retry-After as whole or decimal seconds or as a date, spread a little."""
 
     def parse_retry_after(self, retry_after: str) -> float:
-        return retry_after_s(retry_after) + random.uniform(0, _RETRY_AFTER_SPREAD_S)  # noqa: S311 (no secret)
+        return _spread(retry_after_s(retry_after))
+
+
+def _spread(wait_s: float) -> float:
+    return wait_s + random.uniform(0, _RETRY_AFTER_SPREAD_S)  # noqa: S311 (no secret)
 
 
 def retry_after_s(value: str) -> float:
@@ -71,39 +75,51 @@ def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:
 
 
 class RateGate(httpx.AsyncBaseTransport):
-    """Where requests wait for the server's limit. Today: refuses waits that cannot end well.
+    """Where every request of a token waits, once one was told to by a 429: the others would run into the same limit.
 
     A Retry-After beyond the cap or beyond the operation's deadline is an error at once, not a long sleep that ends
-    in one.
+    in one; it does not shut the gate, since nobody here waits for its end.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
+        # In the event loop's time, and the answer that said so.
+        self._shut_until = 0.0
+        self._shut_by: httpx.Response | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        now = asyncio.get_running_loop().time
+        while self._shut_by and (left_s := self._shut_until - now()) > 0:
+            _refuse_long_wait(left_s, self._shut_by)
+            await asyncio.sleep(_spread(left_s))
         response = await self._inner.handle_async_request(request)
-        if wait := response.headers.get("Retry-After"):
-            _refuse_long_wait(wait, response)
+        if wait_s := _asked_to_wait_s(response):
+            _refuse_long_wait(wait_s, response)
+            if response.status_code == 429 and now() + wait_s > self._shut_until:
+                self._shut_until, self._shut_by = now() + wait_s, response
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-def _refuse_long_wait(header: str, response: httpx.Response) -> None:
+def _asked_to_wait_s(response: httpx.Response) -> float:
     try:
-        wait_s = retry_after_s(header)
+        return retry_after_s(response.headers.get("Retry-After", "0"))
     except ValueError:
-        return  # not understood: the usual backoff applies
+        return 0.0  # not understood: the usual backoff applies
+
+
+def _refuse_long_wait(wait_s: float, asked_by: httpx.Response) -> None:
     operation = current_operation()
     left_s = min(MAX_RETRY_AFTER_S, operation.seconds_left() if operation else MAX_RETRY_AFTER_S)
     if wait_s > left_s:
         raise RateLimited(
             "Genesys asks us to wait longer than this operation may take",
-            cause=f"the server said Retry-After: {header}; {left_s:.0f} s are left",
+            cause=f"the server said Retry-After: {asked_by.headers['Retry-After']}; {left_s:.0f} s are left",
             fix="try again later; if it happens often, other programs share this OAuth client: give each its own",
-            status=response.status_code,
-            correlation_id=response.headers.get(CORRELATION_HEADER),
+            status=asked_by.status_code,
+            correlation_id=asked_by.headers.get(CORRELATION_HEADER),
         )
 
 

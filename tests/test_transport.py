@@ -2,14 +2,20 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
 from httpx_retries import RetryTransport
 
+from opslib.auth import GenesysAuthManager
+from opslib.client import GenesysClient
 from opslib.errors import RateLimited
-from opslib.samples import Sample, operation
+from opslib.samples import Recorder, Sample, operation
+from opslib.settings import Settings
 from opslib.transport import ByHost, Meter, PerLoop, RateGate, retry_after_s, retry_for, tls_context
+
+from .world import TARGETS, Sandbox
 
 Answer = httpx.Response | Exception
 
@@ -38,14 +44,17 @@ class Broken(httpx.AsyncByteStream):
 
 
 @pytest.fixture
-def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits that were asked for; none is really waited."""
+async def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that were asked for; none is really waited, but the event loop's clock goes on as if."""
     asked: list[float] = []
+    loop = asyncio.get_running_loop()
+    time = loop.time
 
     async def sleep(seconds: float) -> None:
         asked.append(seconds)
 
-    monkeypatch.setattr("httpx_retries.retry.asyncio.sleep", sleep)
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    monkeypatch.setattr(loop, "time", lambda: time() + sum(asked))
     return asked
 
 
@@ -138,6 +147,44 @@ async def test_a_wait_beyond_cap_or_deadline_fails_at_once(sleeps: list[float], 
     with pytest.raises(RateLimited, match=header) as caught:
         await _send(script)
     assert (script.calls, sleeps, caught.value.correlation_id) == (1, [], "c-1")
+
+
+async def test_one_429_stops_all_requests_of_the_token(sandbox: Sandbox) -> None:
+    """Those that come while one waits for the next window wait with it, and are not refused as well."""
+    sandbox.control("PUT", "/settings", {"rate_limit": 4, "rate_window_s": 4.0})
+    settings = Settings.load(**{name: sandbox[name] for name in ("api_url", "login_url", "client_id", "client_secret")})
+    refusals, refused = list[str](), asyncio.Event()
+
+    def keep(_: str, data: dict[str, Any]) -> None:
+        if data["outcome"] == "rate_limited":
+            refusals.append(data["operation"])
+            refused.set()
+
+    client = GenesysClient(GenesysAuthManager.from_settings(settings), Recorder(keep))
+    for _ in range(4):
+        await client.request("GET", TARGETS)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(client.request("GET", TARGETS))
+        await refused.wait()
+        for _ in range(3):
+            tasks.create_task(client.request("GET", TARGETS))
+    await client.aclose()
+    assert len(refusals) == 1
+
+
+async def test_who_cannot_wait_at_the_gate_is_refused_without_asking(sleeps: list[float]) -> None:
+    """With the correlation id of the answer that shut it; who can wait, waits until it opens."""
+    limited = httpx.Response(429, headers={"Retry-After": "30", "ININ-Correlation-Id": "c-1"})
+    script = Script(limited, httpx.Response(200))
+    gate, request = RateGate(script), httpx.Request("GET", "https://x/y")
+    assert (await gate.handle_async_request(request)).status_code == 429
+    with operation("op", 20.0), pytest.raises(RateLimited, match="Retry-After: 30") as caught:
+        await gate.handle_async_request(request)
+    assert (script.calls, sleeps, caught.value.correlation_id) == (1, [], "c-1")
+    with operation("op", 60.0):
+        assert (await gate.handle_async_request(request)).status_code == 200
+    (wait,) = sleeps
+    assert 29 < wait <= 31
 
 
 async def test_a_body_that_breaks_off_is_a_failed_attempt_and_retried(sleeps: list[float]) -> None:
