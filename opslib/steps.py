@@ -287,7 +287,7 @@ async def _connect(walk: Walk) -> Result:
     about = await examine(router.client, walk.backends, wanted)
     data: JSON = {
         "api_url": router.client.auth.base_url,
-        "org_id": about.organization.id if about.organization else walk.settings.org_id,
+        "org_id": about.organization.id if about.organization else "",  # as the org says; a setting proves nothing
         "backend": wanted,
         _COUNTED[wanted].replace(" ", "_"): found,
         "doctor": about.as_json(),
@@ -367,7 +367,8 @@ async def _apply(walk: Walk) -> Result:
     if not written:
         return Result("apply", "done", "Nothing to do: no write was sent", {"changes": 0})
     words = "change" if written == 1 else "changes"
-    return Result("apply", "done", f"{written} {words} applied and read back", {"changes": written})
+    done = "removed, and read back as gone" if walk.removal else f"{words} applied and read back"
+    return Result("apply", "done", f"{written} {done}", {"changes": written})
 
 
 async def _resume(walk: Walk) -> Result:

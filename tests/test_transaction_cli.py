@@ -273,7 +273,7 @@ def test_an_audit_of_a_removal_says_that_nothing_is_routed(env: dict[str, str], 
     assert _audited(env, tmp_path) == ("ACTIVE", "PASS", "3 changes applied and read back", "")
     removed = "this run was to remove them, so there is no routing to judge: "
     for summary, outcome in (
-        ("3 changes applied and read back", "3 to remove: all gone, as read back"),
+        ("3 removed, and read back as gone", "3 to remove: all gone, as read back"),
         ("Nothing to do: no write was sent", ""),
     ):
         assert _opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0

@@ -75,7 +75,7 @@ class GenesysStorageRouter:
 
     @property
     def latency_samples(self) -> list[float]:
-        """Seconds, one per HTTP attempt; token calls are left out."""
+        """Seconds, one per HTTP attempt; calls for a token and looks into the data lake are left out."""
         return self._recorder.latency_samples
 
     async def upsert_storage_target(
