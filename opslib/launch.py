@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ class Sandbox:
     It ends with this process, however that ends: it watches its standard input.
     """
 
-    info: dict[str, str]
+    info: dict[str, str] = field(repr=False)  # it has secrets
     process: "subprocess.Popen[str]"
 
     def __enter__(self) -> Self:

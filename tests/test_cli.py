@@ -133,10 +133,12 @@ def test_the_sandbox_ends_with_its_starter() -> None:
 
 
 def test_start_and_stop_from_python() -> None:
-    """`start_sandbox` gives the environment that opslib needs, and stops cleanly."""
+    """`start_sandbox` gives the environment that opslib needs, and stops cleanly. Shown, it hides the secrets."""
     with start_sandbox(seed=5) as sandbox:
         environment = sandbox.environment()
         assert environment["OPSLIB_API_URL"].startswith("http://127.0.0.1:")
+        for name in ("client_secret", "aws_secret_access_key"):
+            assert sandbox.info[name] not in repr(sandbox)
         process = sandbox.process
     assert process.returncode == 0
 
