@@ -17,7 +17,7 @@
 
 # %% tags=["parameters", "remove-cell"]
 RUN_ID = None  # None: the last walk
-HOME = None  # None: the workspace (OPSLIB_HOME); without a ledger there, the recorded example
+HOME = None  # None: the workspace (OPSLIB_HOME); without a walk there, the recorded example
 COMPARE_WITH = None  # None: the walk before that one
 
 # %% tags=["remove-cell"]

@@ -4,11 +4,14 @@ import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from opslib.errors import OpslibError
 from opslib.html import Html, table, verdict
 from opslib.ledger import Ledger
+from opslib.ledger_file import FILE_NAME
 from opslib.settings import Settings
 
 
@@ -66,13 +69,26 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Readiness]:
     except OpslibError as error:
         yield Readiness("Settings are valid", "FAIL", f"{error.title}: {error.cause}", error.fix)
         return
-    try:
-        Ledger(settings.home).close()
-        yield Readiness("The workspace can be written", "PASS", "the ledger opens")
-    except OpslibError as error:
-        yield Readiness("The workspace can be written", "FAIL", error.cause, error.fix)
+    yield _workspace(settings.home)
     yield _org(settings)
     yield _aws_key(environ)
+
+
+def _workspace(home: Path) -> Readiness:
+    question = "The workspace can be written"
+    try:
+        if (home / FILE_NAME).exists():
+            Ledger(home).close()
+            return Readiness(question, "PASS", "the ledger opens")
+        # To look must not begin a record: a ledger is tried next to where it will be, and is gone again.
+        there = next(folder for folder in (home, *home.parents) if folder.exists())
+        with TemporaryDirectory(dir=there) as folder:
+            Ledger(Path(folder)).close()
+    except OpslibError as error:
+        return Readiness(question, "FAIL", error.cause, error.fix)
+    except OSError as error:
+        return Readiness(question, "FAIL", str(error), "set OPSLIB_HOME to a folder that you may write to")
+    return Readiness(question, "PASS", "a ledger can be made")
 
 
 def _org(settings: Settings) -> Readiness:

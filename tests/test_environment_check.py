@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from opslib.environment import _wrong_packages, check_environment, environment_table
+from opslib.ledger import Ledger
+from opslib.ledger_file import FILE_NAME
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +20,13 @@ def _words() -> dict[str, str]:
     return {row.question: row.word for row in check_environment({})}
 
 
-def test_a_fresh_machine_is_ready_for_the_sandbox() -> None:
-    """Nothing fails; what is missing for a live org is a warning with its fix."""
+def test_a_fresh_machine_is_ready_for_the_sandbox(tmp_path: Path) -> None:
+    """Nothing fails; what is missing for a live org is a warning with its fix. To look leaves nothing behind."""
     rows = check_environment({})
     assert [row.word for row in rows] == ["PASS", "PASS", "WARN", "WARN"]
     assert all(row.fix for row in rows if row.word != "PASS")
     assert "OPSLIB_REGION" in environment_table({}).html
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_configured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +39,11 @@ def test_a_configured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bad_settings_and_an_unwritable_workspace_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Cause and fix instead of a traceback."""
+    """Cause and fix instead of a traceback; a ledger that is there is opened."""
+    Ledger(tmp_path / "home").close()
+    assert _words()["The workspace can be written"] == "PASS"
+    (tmp_path / "home" / FILE_NAME).write_text("no database")
+    assert _words()["The workspace can be written"] == "FAIL"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "file" / "below"))
     assert _words()["The workspace can be written"] == "FAIL"

@@ -1,5 +1,6 @@
 """The sections of the audit, as data for a reader who runs nothing. Each is made from the ledger alone."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from opslib.audit import bucket, compare, controls
 from opslib.audit.as_html import section_html
 from opslib.audit.charts import draw_latencies, draw_success, wilson_interval
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
-from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load
+from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
 from opslib.audit.notebook import source_hash
 from opslib.audit.words import WORDS
 from opslib.html import Html
@@ -42,10 +43,10 @@ class AuditReport:
         """The audit of a run in the workspace, by default its last walk, compared with the walk before or the one
         named.
 
-        Only where neither run nor workspace is named and there is no ledger yet, the recorded example is shown.
+        Only where neither run nor workspace is named and there is no walk yet, the recorded example is shown.
         """
         workspace = home or Settings.load().home
-        recorded = not (home or run_id or (workspace / FILE_NAME).exists())
+        recorded = not (home or run_id or _has_walk(workspace / FILE_NAME))
         facts = load(RECORDED if recorded else workspace, run_id)
         return cls(facts, compare.earlier(facts, compare_with), recorded)
 
@@ -283,6 +284,10 @@ _CALLS = (
     "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
     " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's."
 )
+
+
+def _has_walk(ledger: Path) -> bool:
+    return ledger.exists() and bool(walks_before(ledger, sys.maxsize))
 
 
 def _rests_on(verdict: controls.Verdict) -> str:

@@ -1,5 +1,6 @@
 """The sections: each is made from the ledger alone, and stays readable whatever is in it."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.facts import PROBLEMS_SHOWN, load
+from opslib.audit.notebook import source_hash
 from opslib.audit.report import SECTIONS, TITLE, AuditReport
+from opslib.errors import LedgerError
 from opslib.ledger import Ledger, Run
+from opslib.ledger_file import FILE_NAME
 from opslib.models import KeyReference
 from opslib.router.journal import FINISHED, started
 from opslib.router.plan import Change, Plan
@@ -135,8 +139,20 @@ def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> N
 
 
 def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Shown only where neither run nor workspace is named and there is no ledger."""
+    """Shown only where neither run nor workspace is named and no walk was begun; a damaged ledger is an error."""
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path))
+    assert "recorded example" in AuditReport.open().show("about").plain
+    Ledger(tmp_path).start_run("doctor")
     assert "recorded example" in AuditReport.open().show("about").plain
     Ledger(tmp_path).start_run("walk", backend="storage-targets")
     assert "recorded example" not in AuditReport.open().show("about").plain
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / FILE_NAME).write_text("no database")
+    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "damaged"))
+    with pytest.raises(LedgerError, match="cannot be read"):
+        AuditReport.open()
+
+
+def test_the_report_names_the_notebooks_source() -> None:
+    """By the hash that `sha256sum notebooks/02_audit_report.py` gives."""
+    assert source_hash() == hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()

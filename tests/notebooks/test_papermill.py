@@ -1,4 +1,4 @@
-"""Notebooks with parameters, without a screen. The whole walk of notebook 01 is run so in tests/test_canary.py."""
+"""Notebooks with parameters, and one after the other. The whole walk of notebook 01 is in tests/test_canary.py."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import build
 import nbformat
+from execute import execute
 
 from opslib.audit.report import RECORDED
 from opslib.ledger import Ledger
@@ -38,3 +39,11 @@ def test_the_audit_of_a_run_that_is_named(tmp_path: Path) -> None:
     failed = papermill(tmp_path, RUN_ID="no-such-run", HOME=str(RECORDED.parent))
     assert failed.returncode == 1
     assert "There is no such run" in failed.stderr
+
+
+def test_the_audit_after_the_first_notebook_shows_the_recorded_example(tmp_path: Path) -> None:
+    """In one workspace: to look whether the machine is ready begins no record."""
+    for name in ("00_start_here", "02_audit_report"):
+        notebook = build.read(AUDIT.with_name(f"{name}.py"))
+        execute(notebook, folder=AUDIT.parent, environment=build.kernel_environment(tmp_path))
+    assert "recorded example that comes with the kit" in json.dumps(notebook.cells)
