@@ -85,6 +85,7 @@ async def test_out_of_order_is_refused_with_reasons(walk: Walk, sandbox: Sandbox
 
 
 CHANGES: list[tuple[Callable[[Walk, Sandbox], None], set[str]]] = [
+    (lambda walk, s: setattr(walk, "onboarding", onboarding(s, target={"bucket": "other"})), set(ORDER[1:])),
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s, target={"retention_days": 400})), set(ORDER[1:])),
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"retention_days": 30})), set(ORDER[1:])),
     (lambda walk, s: setattr(walk, "onboarding", onboarding(s, policy={"name": "Q"})), set(ORDER[2:])),

@@ -418,13 +418,15 @@ async def test_a_card_that_cannot_be_drawn_does_not_stop_the_step(
 
 
 async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
-    """By the form; nothing is reset, the receipts say so, and Run again works in order."""
+    """By the form; the receipts say so and keep what was found, and Run again works in order."""
     for name in ORDER:
         await cards[name].click()
     fill(cards["validate_bucket"].form.controls["retention_days"], 400)
     assert [cards[name].state for name in ORDER] == ["done"] + ["stale"] * 6
     assert "↻</span> <strong>stale</strong> — an input has changed since" in cards["apply"].receipt()
     assert "400" in cards["validate_bucket"].receipt()
+    assert "the default is AES256" in cards["validate_bucket"].receipt()  # a finding of before
+    assert "+ create target ProdVoiceArchive" in cards["plan"].receipt()
     assert cards["apply"].run_button.disabled
     for name in ORDER[1:5]:
         assert (await cards[name].click()).state == "done"
