@@ -1,5 +1,6 @@
 """Forms: what is valid reaches the walk at once; what is not is explained beside its field and changes nothing."""
 
+import html
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,7 +110,10 @@ async def test_what_does_not_fit_together_is_said_where_it_was_typed(cards: Walk
     """A policy above the target's retention; a longer target makes it fit, without typing it again."""
     policy, target = form(cards, POLICY), form(cards, "validate_bucket")
     fill(policy.controls["retention_days"], 400)
-    assert "policy retention (400 days) is above the target's (365 days)" in policy.problems[0]
+    said = "policy retention (400 days) is above the target's (365 days)"
+    assert said in policy.problems[0]
+    (shown,) = (one.value for one in everything(policy.widget) if isinstance(one, w.HTML) and "above" in one.value)
+    assert html.unescape(shown).count(said) == shown.count('role="alert"') == 1
     assert walk.onboarding.policy.retention_days == 365
     assert target.problems == []
     fill(target.controls["retention_days"], 500)
@@ -217,14 +221,16 @@ class _Sample(BaseModel):
     only: Literal["x"] = "x"
     on: bool = False
     wait_s: int = Field(default=3, description="Help with <b>.")
+    keep_days: int = 2
     bare: float | None = None
 
 
 def test_a_form_of_any_model() -> None:
     """Labels with units, help that is escaped, constants left out; an annotation without a control is refused."""
     kept: list[_Sample] = []
-    made = Form(_Sample, _Sample, kept.append, include=("kind", "only", "on", "wait_s"))
-    assert made.rows() == [("Kind", "b"), ("On", "no"), ("Wait (seconds)", "3")]
+    made = Form(_Sample, _Sample, kept.append, include=("kind", "only", "on", "wait_s", "keep_days"))
+    assert made.rows() == [("Kind", "b"), ("On", "no"), ("Wait (seconds)", "3"), ("Keep (days)", "2")]
+    assert made.controls["keep_days"]._input.description == "Keep (days)"
     assert "Help with &lt;b&gt;." in beside(made.controls["wait_s"])
     fill(made.controls["on"], True)
     fill(made.controls["kind"], "a")
