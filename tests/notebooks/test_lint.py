@@ -1,7 +1,7 @@
 """Rules that notebooks and widgets keep, because what they forbid is lost, leaks or cannot be compared.
 
 A callback's `print`, `with Output()`, `clear_output` and display updates show nothing, or break the stored outputs; an
-exception in a task that nobody watches is shown nowhere.
+exception in a task that nobody watches is shown nowhere. Some widgets tell a screen reader no name, state or role.
 """
 
 import ast
@@ -15,6 +15,8 @@ import pytest
 NOTEBOOKS = Path(build.__file__).parent
 WIDGETS = NOTEBOOKS.parent / "opslib" / "widgets"
 MAX_LINES = 6  # of code in a cell; comments and empty lines are free
+# Sliders have no accessible name, progress bars no role; ToggleButtons do not say what is pressed, Valid is an icon.
+UNHEARD = {"ToggleButtons", "Valid", "IntSlider", "FloatSlider", "IntProgress", "FloatProgress"}
 
 
 def broken(code: str, *, prints: bool) -> list[str]:
@@ -31,6 +33,10 @@ def _broken(node: ast.AST, prints: bool) -> Iterator[str]:
         for item in node.items:
             if "output" in ast.unparse(item.context_expr).lower():
                 yield "with Output"
+    if isinstance(node, ast.Attribute | ast.alias):
+        name = node.attr if isinstance(node, ast.Attribute) else node.name
+        if name in UNHEARD:
+            yield "unheard widget"
     if not isinstance(node, ast.Call):
         return
     name = ast.unparse(node.func).rpartition(".")[2]
@@ -93,7 +99,7 @@ def test_notebooks_keep_the_rules() -> None:
 
 
 def test_widgets_keep_the_rules() -> None:
-    """Feedback goes through traits; the one task is supervised."""
+    """Feedback goes through traits, which everybody hears; the one task is supervised."""
     files = sorted(WIDGETS.glob("*.py"))
     assert any("create_task" in file.read_text() for file in files)
     found = {file.name: broken(file.read_text(), prints=False) for file in files}
@@ -121,6 +127,9 @@ class Card:
         ("display(1, display_id='x')", "display_id"),
         ("button.on_click(lambda _: print('x'))", "print in a callback"),
         ("def handler(_):\n    print('x')", "print in a callback"),
+        ("w.ToggleButtons(options=['a'])", "unheard widget"),
+        ("import ipywidgets\nipywidgets.IntProgress", "unheard widget"),
+        ("from ipywidgets import Valid as Icon", "unheard widget"),
         ("task = asyncio.create_task(work())", "unsupervised task"),
         (SUPERVISED.format("ValueError"), "unsupervised task"),
     ],
