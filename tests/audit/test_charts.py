@@ -1,7 +1,11 @@
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from matplotlib.artist import Artist
+from matplotlib.colors import to_hex, to_rgba_array
+from matplotlib.figure import Figure
 from PIL import Image
 
 from opslib.audit.charts import (
@@ -14,6 +18,38 @@ from opslib.audit.charts import (
     wilson_interval,
 )
 from opslib.samples import frame
+
+# Okabe and Ito 2008; greys have no hue to be mistaken.
+OKABE_ITO = {"#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"}
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """What was drawn, beside the pictures that were made of it."""
+    drawn: list[Figure] = []
+    save = Figure.savefig
+
+    def savefig(figure: Figure, *args: Any, **options: Any) -> None:
+        drawn.append(figure)
+        save(figure, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return drawn
+
+
+def _points(marks: Any) -> list[list[float]]:
+    """Where the marks of a scatter stand."""
+    return marks.get_offsets().round(6).tolist()
+
+
+def _shapes(*marks: Any) -> set[str]:
+    return {str(one.get_paths()[0].vertices.tolist()) for one in marks}
+
+
+def _colours(artist: Artist) -> Iterator[str]:
+    for name in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+        if get := getattr(artist, f"get_{name}", None):
+            yield from (to_hex(one) for one in to_rgba_array(get()) if one[3])
 
 
 def _rows(*outcomes: str, method: str = "PUT") -> list[dict[str, object]]:
@@ -32,8 +68,8 @@ def _is_a_picture(chart: Chart) -> bool:
     return len(image.getcolors(maxcolors=image.width * image.height) or []) > 10
 
 
-def test_latency_chart_says_its_figures() -> None:
-    """The alternative text has count and percentiles as the DataFrame gives them."""
+def test_latency_chart_says_its_figures(figures: list[Figure]) -> None:
+    """The alternative text has count and percentiles as the DataFrame gives them; both halves show them."""
     samples = frame(_rows(*["success"] * 40))
     chart = latency_chart(samples)
     quantiles = samples["latency_s"].quantile([0.5, 0.95, 0.99]) * 1000
@@ -41,6 +77,15 @@ def test_latency_chart_says_its_figures() -> None:
         assert f"p{percent} {value:.1f} ms" in chart.alt
     assert chart.alt.startswith("40 attempts")
     assert _is_a_picture(chart)
+    histogram, shares = figures[-1].axes
+    assert sum(bar.get_height() for bar in histogram.patches) == 40
+    (curve,) = (line for line in shares.lines if line.get_drawstyle() == "steps-post")
+    assert list(curve.get_xdata())[1:] == pytest.approx(list(samples["latency_s"] * 1000))
+    assert list(curve.get_ydata()) == pytest.approx([number / 40 for number in range(41)])
+    for axes in (histogram, shares):
+        marks = [line for line in axes.lines if line is not curve]
+        assert [line.get_xdata() for line in marks] == [pytest.approx([value, value]) for value in quantiles]
+        assert len({line.get_linestyle() for line in marks}) == 3
 
 
 def test_success_chart_counts_per_operation_and_escapes() -> None:
@@ -56,8 +101,25 @@ def test_success_chart_counts_per_operation_and_escapes() -> None:
     assert _is_a_picture(chart)
 
 
-def test_timeline_says_rate_limits_failures_and_retries() -> None:
-    """Each is counted once; a 404 to a question is an answer; the span and the slowest are the DataFrame's."""
+def test_success_chart_shows_rate_and_interval_of_each_operation(figures: list[Figure]) -> None:
+    """What failed at times has another mark, not only another colour."""
+    rows = _rows("success", "server_error", "success")
+    rows[2]["operation"] = "read"
+    success_chart(frame(rows))
+    (axes,) = figures[-1].axes
+    lines = [(list(line.get_xdata()), list(line.get_ydata()), line.get_marker()) for line in axes.lines]
+    intervals = [[100 * end for end in wilson_interval(good, total)] for good, total in ((1, 1), (1, 2))]
+    assert lines == [
+        (pytest.approx(intervals[0]), [0, 0], "None"),
+        ([100], [0], "o"),
+        (pytest.approx(intervals[1]), [1, 1], "None"),
+        ([50], [1], "X"),
+    ]
+
+
+def test_timeline_says_rate_limits_failures_and_retries(figures: list[Figure]) -> None:
+    """Each is counted once; a 404 to a question is an answer; the span and the slowest are the DataFrame's. Each kind
+    has its shape, and a retry a ring around it."""
     rows = _rows("success", "rate_limited", "server_error", "not_found", "timeout")
     rows[3]["method"] = "GET"
     for number, row in enumerate(rows):
@@ -69,12 +131,18 @@ def test_timeline_says_rate_limits_failures_and_retries() -> None:
         "tries. The slowest took 50.0 ms"
     )
     assert _is_a_picture(chart)
+    answered, limited, failed, rings = figures[-1].axes[0].collections
+    assert (_points(answered), _points(limited), _points(failed)) == ([[0, 10], [3, 40]], [[1, 20]], [[2, 30], [4, 50]])
+    assert len(_shapes(answered, limited, failed)) == 3
+    assert _points(rings) == _points(failed)
+    assert not len(rings.get_facecolor())
+    assert min(rings.get_sizes()) > max(failed.get_sizes())
     rows[3]["method"] = "PUT"
     assert "1 answered, 1 rate limited (429), 3 failed otherwise" in timeline_chart(frame(rows)).alt
 
 
-def test_steps_stand_in_the_order_in_which_they_ran() -> None:
-    """With count and percentiles of each; attempts outside a step are not left out."""
+def test_steps_stand_in_the_order_in_which_they_ran(figures: list[Figure]) -> None:
+    """With count and percentiles of each, which differ in shape; attempts outside a step are not left out."""
     rows = _rows(*["success"] * 4)
     for row, step, second in zip(rows, ("plan", "connect", "plan", ""), (2, 1, 3, 4), strict=True):
         row |= {"step": step, "started_at": f"2026-11-23T08:00:0{second}.000Z"}
@@ -84,6 +152,9 @@ def test_steps_stand_in_the_order_in_which_they_ran() -> None:
         "outside a step: 1 attempts, p50 40.0 ms, p95 40.0 ms"
     )
     assert _is_a_picture(chart)
+    p50, p95 = figures[-1].axes[0].collections
+    assert (_points(p50), _points(p95)) == ([[20, 0], [20, 1], [40, 2]], [[20, 0], [29, 1], [40, 2]])
+    assert len(_shapes(p50, p95)) == 2
 
 
 CHARTS = [latency_chart, success_chart, timeline_chart, steps_chart]
@@ -104,6 +175,30 @@ def test_pictures_are_reproducible(draw: Callable[..., Chart]) -> None:
         other(samples)
     assert draw(samples) == first
     assert draw(samples.head(3)) != first
+
+
+def _retention(_: Any) -> Chart:
+    early = {"kind": "hidden", "day": 30, "rule": "r", "part": "", "on": None, "prefix": ""}
+    late = early | {"kind": "archived", "day": 99}
+    lock = {"mode": "GOVERNANCE", "days": 17}
+    clocks = {"policy_days": 90, "target_days": 365, "lock": lock, "removed": 100}
+    return retention_chart(clocks | {"losses": [late, early], "early": [early]})
+
+
+@pytest.mark.parametrize("draw", [*CHARTS, _retention])
+def test_pictures_are_white_and_their_colours_can_be_told_apart(
+    draw: Callable[..., Chart], figures: list[Figure]
+) -> None:
+    """Also on a dark page, where a transparent one could not be read."""
+    chart = draw(frame(_rows("success", "rate_limited", "server_error")))
+    image = Image.open(io.BytesIO(chart.png)).convert("RGBA")
+    assert image.getpixel((0, 0)) == (255, 255, 255, 255)
+    assert image.getextrema()[3] == (255, 255)
+    (figure,) = figures
+    used = {colour for artist in figure.findobj() for colour in _colours(artist)}
+    hues = {colour for colour in used if len({colour[1:3], colour[3:5], colour[5:]}) > 1}
+    assert hues
+    assert hues <= OKABE_ITO
 
 
 @pytest.mark.parametrize(
