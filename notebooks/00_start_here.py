@@ -33,7 +33,9 @@
 
 # %%
 from opslib import launch
+from opslib.environment import environment_table
 
+# %%
 sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())
 
@@ -43,8 +45,6 @@ print(launch.where_we_work())
 # Whatever is wrong is named here with its fix, before it gets in your way.
 
 # %% tags=["volatile"]
-from opslib.environment import environment_table
-
 environment_table()
 
 # %% [markdown]

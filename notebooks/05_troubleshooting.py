@@ -37,6 +37,7 @@ import opslib
 from opslib.lessons import Lessons
 from opslib.widgets import WalkCards
 
+# %%
 lessons = Lessons()
 cards = WalkCards(lessons.walk)
 

@@ -5,6 +5,8 @@ exception in a task that nobody watches is shown nowhere. Some widgets tell a sc
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +98,28 @@ def test_notebooks_keep_the_rules() -> None:
         for cell in cells(source)
     }
     assert not {where: words for where, words in found.items() if words}
+
+
+FRESH = """\
+import sys
+sys.addaudithook(lambda event, _: sys.exit("starts a process") if event == "subprocess.Popen" else None)
+{0}
+sys.exit(", ".join({{"pandas", "matplotlib", "boto3"}} & sys.modules.keys()))
+"""
+
+
+def first_cell(code: str) -> str:
+    """What is slow in it, run in a process of its own."""
+    command = [sys.executable, "-c", FRESH.format(code)]
+    return subprocess.run(command, capture_output=True, text=True).stderr.strip()
+
+
+def test_the_first_cell_is_quick() -> None:
+    """Nobody waits for libraries that are needed later, or for the sandbox, before something is seen."""
+    found = {source.name: first_cell(cells(source)[0]) for source in sorted(NOTEBOOKS.glob("[0-9]*.py"))}
+    assert not {name: words for name, words in found.items() if words}
+    assert first_cell("import boto3") == "boto3"
+    assert first_cell("from opslib import launch\nlaunch.start_sandbox()") == "starts a process"
 
 
 def test_widgets_keep_the_rules() -> None:
