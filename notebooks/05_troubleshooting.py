@@ -42,6 +42,17 @@ lessons = Lessons()
 cards = WalkCards(lessons.walk)
 
 # %% [markdown]
+# ## A step out of order
+# A card that is clicked too early sends nothing, and says what is to be done first.
+
+# %%
+from contextlib import suppress
+
+with suppress(opslib.errors.StepBlocked):
+    await cards["apply"].click()
+cards["apply"].snapshot()
+
+# %% [markdown]
 # ## 401 · wrong client secret
 # Genesys does not know the id, the secret does not belong to it, or the OAuth client was disabled or deleted.
 # Nothing that needs a token can work; nothing was sent but the question for one.
