@@ -202,6 +202,9 @@ cards["validate_bucket"].snapshot()
 # Every attempt of these lessons. Rate limits are diamonds, other failures crosses; a ring is a second try.
 
 # %% tags=["volatile"]
+lessons.walk.run_id  # these lessons, in their ledger
+
+# %% tags=["volatile"]
 from opslib.audit import charts
 
 charts.timeline_chart(opslib.samples_frame(lessons.walk.run_id))

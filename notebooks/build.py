@@ -4,8 +4,9 @@
     python notebooks/build.py --check [NAME…]    build in memory and compare with what is committed
 
 A build is byte-identical to the last one, but for the outputs of cells tagged `volatile`: there only
-the types of the outputs must stay. The metadata hold a stamp: the hash of the source and the versions it
-was built with; a check refuses a notebook without it, or of another source. Three tags matter here:
+the types of the outputs must stay. The metadata hold a stamp: the hash of the source, the versions it was
+built with, and the run that its cells show, another in each build; a check refuses a notebook without it,
+or of another source. Three tags matter here:
 `volatile`, `stderr` (this cell may write to stderr) and `raises-exception` (this cell shows an error).
 """
 
@@ -38,6 +39,7 @@ METADATA = {
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STAMPED = ("opslib", "ipykernel", "ipywidgets", "matplotlib", "nbclient", "pandas")
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}\b")
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 
 
@@ -71,7 +73,7 @@ def build(source: Path) -> str:
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise BuildError(str(error)) from None
     normalise(notebook)
-    notebook.metadata["opslib"] = stamp(source)
+    notebook.metadata["opslib"] = stamp(source, notebook)
     if found := list(problems(notebook)):
         raise BuildError("\n".join(found))
     return text(notebook)
@@ -98,13 +100,21 @@ def normalise(notebook: NotebookNode) -> None:
     notebook.cells = nbformat.from_dict(json.loads(cells))
 
 
-def stamp(source: Path) -> dict[str, Any]:
-    """Where a notebook comes from. The run's id, different in each build, stands in a volatile cell."""
+def stamp(source: Path, notebook: NotebookNode) -> dict[str, Any]:
+    """Where a notebook comes from, and the run that it shows, if any."""
+    run = run_shown(notebook)
     return {
         "source": source.name,
         "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in STAMPED}},
+        **({"run": run} if run else {}),
     }
+
+
+def run_shown(notebook: NotebookNode) -> str | None:
+    """The first run's id in the outputs."""
+    found = RUN_ID.search(json.dumps([cell.get("outputs", ()) for cell in notebook.cells]))
+    return found[0] if found else None
 
 
 def problems(notebook: NotebookNode) -> Iterator[str]:
@@ -129,10 +139,12 @@ def difference(committed: str, built: str) -> str:
     for before, after in zip(old["cells"], new["cells"], strict=False):
         if "nbval-ignore-output" in tags(after) and types(before) == types(after):
             after["outputs"] = before.get("outputs", [])
-    # Other versions may build the same; that they were named is what counts.
-    versions = [notebook["metadata"].get("opslib", {}).get("versions", {}) for notebook in (old, new)]
-    if versions[0].keys() == versions[1].keys():
-        new["metadata"]["opslib"]["versions"] = versions[0]
+    # Other versions may build the same, and each build has a run of its own; that they were named is what counts.
+    given, ours = (notebook["metadata"].get("opslib", {}) for notebook in (old, new))
+    if given.get("versions", {}).keys() == ours["versions"].keys():
+        ours["versions"] = given["versions"]
+    if "run" in ours and RUN_ID.fullmatch(given.get("run", "")):
+        ours["run"] = given["run"]
     if committed == text(nbformat.from_dict(new)):
         return ""
     none: dict[str, Any] = {}

@@ -113,10 +113,27 @@ def test_the_stamp_names_source_and_versions_and_a_check_holds_it(
     source.write_text("# %%\n6 * 7\n# the same, said longer\n".replace("\n# the", "  # the"))
     assert build.main(["--check"], tmp_path) == 1
     write(tmp_path, "# %%\n6 * 7\n")
+    notebook["metadata"]["opslib"] = {"run": "20261124T224738Z-95204a", **stamp}  # but none was shown
+    target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    assert build.main(["--check"], tmp_path) == 1
     del notebook["metadata"]["opslib"]
     target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     assert build.main(["--check"], tmp_path) == 1
     assert "source_sha256" in capsys.readouterr().out
+
+
+def test_the_stamp_names_the_run_that_the_cells_show(tmp_path: Path) -> None:
+    """Each build has another; a check refuses a stamp without it, and one that does not look like a run's id."""
+    source = write(tmp_path, "# %%\nfrom opslib import Walk\n\n# %% tags=['volatile']\nprint(f'\\n{Walk().run_id}')\n")
+    first, second = build.build(source), build.build(source)
+    run = json.loads(first)["metadata"]["opslib"]["run"]
+    assert json.loads(first)["cells"][1]["outputs"][0]["text"] == ["\n", f"{run}\n"]
+    assert run not in second
+    assert build.difference(first, second) == ""
+    entry = f'"run": "{run}",\n   '
+    assert entry in first
+    for wrong in ("", entry.replace(run, "some run")):
+        assert '"run": "20' in build.difference(first.replace(entry, wrong), second)
 
 
 def test_a_missing_cell_other_metadata_and_another_layout_are_differences(built: tuple[str, str]) -> None:

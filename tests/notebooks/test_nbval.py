@@ -1,16 +1,25 @@
 """nbval, as `make test` calls it, sees a changed output; and the committed notebooks are fit to be read."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
 import build
 import nbformat
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 NOTEBOOKS = Path(build.__file__).parent
 PYPROJECT = NOTEBOOKS.parent / "pyproject.toml"
+PROJECT = tomllib.loads(PYPROJECT.read_text())["project"]
+PINS = dict(re.findall(r"(?m)^(\S+)==(\S+)$", PYPROJECT.with_name("constraints.txt").read_text()))
+VERSIONS = {name: {**PINS, "opslib": PROJECT["version"]}[name] for name in build.STAMPED}
+LESSONS = "05_troubleshooting.ipynb"
 COMMITTED = sorted(NOTEBOOKS.glob("*.ipynb"))
 HOME_PATH = ("/home/", "/Users/", "C:\\Users", str(Path.home()) + "/")
 
@@ -41,8 +50,19 @@ def test_an_untouched_notebook_passes_and_a_changed_output_fails(tmp_path: Path)
     assert "1 failed, 1 passed" in failed.stdout
 
 
+def other_versions(versions: dict[str, str]) -> set[str]:
+    """What is not opslib's version, a pinned package, or a Python that is supported and exists.
+
+    Tests may run on another Python than the build did. Since 3.11, of 2022, there is one minor version a year.
+    """
+    python = Version(versions.get("python", "0"))
+    known = python in SpecifierSet(PROJECT["requires-python"]) and python.minor <= date.today().year - 2011
+    return {name for name in VERSIONS if versions.get(name) != VERSIONS[name]} | (set() if known else {"python"})
+
+
 def unfit(notebook: nbformat.NotebookNode, source_hash: str) -> list[str]:
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    stamp = notebook.metadata.get("opslib", {})
     rules = {
         "not run in order": [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)),
         "an error shown": any(
@@ -53,7 +73,9 @@ def unfit(notebook: nbformat.NotebookNode, source_hash: str) -> list[str]:
         ),
         "widget state stored": "widgets" in notebook.metadata,
         "a home path shown": any(path in nbformat.writes(notebook) for path in HOME_PATH),
-        "another source": notebook.metadata.get("opslib", {}).get("source_sha256") != source_hash,
+        "another source": stamp.get("source_sha256") != source_hash,
+        "other versions": bool(other_versions(stamp.get("versions", {}))),
+        "another run": stamp.get("run") != build.run_shown(notebook),
     }
     return [rule for rule, broken in rules.items() if broken]
 
@@ -61,14 +83,28 @@ def unfit(notebook: nbformat.NotebookNode, source_hash: str) -> list[str]:
 def test_every_rule_can_break() -> None:
     cell = nbformat.v4.new_code_cell("1", execution_count=2)
     cell.outputs = [nbformat.v4.new_output("error", ename="E", evalue="/home/someone/x", traceback=[])]
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}})
-    assert len(unfit(notebook, "a hash")) == 5
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}, "opslib": {"run": "none shown"}})
+    assert len(unfit(notebook, "a hash")) == 7
+
+
+def test_wrong_versions_are_named() -> None:
+    """Of Python, another one that there is passes."""
+    versions = VERSIONS | {"python": "3.12.0"}
+    assert other_versions(versions) == set()
+    for name in versions:
+        assert other_versions(versions | {name: "3.99.0"}) == {name}
+        assert other_versions({one: versions[one] for one in versions if one != name}) == {name}
+    assert other_versions(versions | {"python": "3.10.9"}) == {"python"}
 
 
 # One test, not one per file: an empty parametrisation would be a skipped test.
 def test_the_committed_notebooks_are_fit() -> None:
+    """Those that show a run have it in their stamp; and the last lesson's chart has its rate limits."""
+    notebooks = {path.name: nbformat.read(path, as_version=4) for path in COMMITTED}
     found = {
-        path.name: unfit(nbformat.read(path, as_version=4), sha256(path.with_suffix(".py").read_bytes()).hexdigest())
+        path.name: unfit(notebooks[path.name], sha256(path.with_suffix(".py").read_bytes()).hexdigest())
         for path in COMMITTED
     }
     assert not {name: broken for name, broken in found.items() if broken}
+    assert [name for name, one in notebooks.items() if "run" not in one.metadata.opslib] == ["00_start_here.ipynb"]
+    assert re.search(r'alt=\\"\d+ attempts [^"]* [1-9]\d* rate limited \(429\)', nbformat.writes(notebooks[LESSONS]))
