@@ -29,7 +29,8 @@ class Meaning:
     """What a body says, whatever its API calls it; None where it says nothing.
 
     `access` is what the bucket is written with, `target` the identity of the target that a policy sends to.
-    `everything`: a policy that matches every interaction of the org. `ours`: made or adopted by opslib.
+    `everything`: a policy that matches every interaction of the org. `ours`: made or adopted by opslib. `foreign`: the
+    paths of what no onboarding can say.
     """
 
     bucket: str | None = None
@@ -40,6 +41,7 @@ class Meaning:
     enabled: bool = True
     everything: bool = False
     ours: bool = True
+    foreign: frozenset[str] = frozenset()
 
 
 class Backend(Protocol):
@@ -59,7 +61,8 @@ class Backend(Protocol):
         """The objects of an onboarding, each after those it refers to."""
 
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
-        """What this API does not carry of the onboarding, or does otherwise, in words. Ask after `items`."""
+        """What this API does not carry of the onboarding, or does otherwise, in words. Ask after `items`
+        or `adopt`."""
 
     def meaning(self, kind: Kind, body: JSON) -> Meaning:
         """What a body of `items` or `writable` says."""

@@ -26,7 +26,9 @@ from opslib.backends.policies import (
     by_reference,
     delete_days,
     exported_to,
+    foreign,
     matches_everything,
+    over,
     parts,
     policy_body,
     policy_values,
@@ -73,6 +75,8 @@ class PlatformBackend:
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}
         self._policy_errors: list[str] = []
+        # What of the policy no onboarding can say, in words; known after `items` or `adopt`.
+        self._foreign: list[str] = []
         # What was made a moment ago, by kind and name: its id and until when a list may not show it.
         self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
 
@@ -92,6 +96,7 @@ class PlatformBackend:
                 cause="target.credentials names an AWS key pair",
                 fix="give role_arn and external_id; nothing was sent",
             )
+        self._foreign, self._policy_errors = [], []
         async with self._client.operation("read_what_is_there"):
             bodies: list[tuple[Kind, StorageTarget | Any, JSON]] = [
                 ("target", target, await self._target_body(target, credentials)),
@@ -117,6 +122,7 @@ class PlatformBackend:
             "bucket stays",
             "policy: it works for new interactions only; earlier recordings need a bulk job",
             "webhook.url: Genesys sends to EventBridge; from there to the URL is yours to make: opslib check-feed",
+            *(f"policy {policy.name}: {words}" for words in self._foreign),
             *(f"policy {policy.name} reports an error: {error}" for error in self._policy_errors),
         ]
 
@@ -129,6 +135,7 @@ class PlatformBackend:
                 enabled=body.get("enabled", False),
                 everything=matches_everything(body),
                 ours=MARK in (body.get("description") or ""),
+                foreign=foreign(body),
             )
         enabled, ours = body.get("intendedState") == "ENABLED", MARK in (body.get("notes") or "")
         if kind == "webhook":
@@ -209,6 +216,10 @@ class PlatformBackend:
             policies = [one for one in await self.list("policy") if reference in exported_to(one)]
             of_policy = only(policies, "policy", policy)
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
+            self._foreign = [
+                f"{path} cannot be said in this file; applying the file leaves it as it is"
+                for path in sorted(foreign(of_policy))
+            ]
             values = policy_values(self.writable(of_policy))
             return checked(
                 Onboarding,
@@ -272,6 +283,13 @@ class PlatformBackend:
                 cause=f"an integration of type {there['integrationType']['id']} has it; a type cannot be changed",
                 fix=f"choose another {kind}.name",
             )
+        if kind == "policy":
+            body = over(there, body)
+            self._foreign = [
+                f"{path} is none of the onboarding's, and "
+                + ("stays as it is" if path in foreign(body) else "goes with the medium that is left out")
+                for path in sorted(foreign(there))
+            ]
         return {**{key: value for key, value in there.items() if key not in _OURS}, **body}
 
     async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:

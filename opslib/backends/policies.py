@@ -15,6 +15,16 @@ _MEDIA = {"voice": "callPolicy", "chat": "chatPolicy", "email": "emailPolicy", "
 # Our conditions under Genesys's names; the first four are lists of ids.
 _REFERENCES = {"queues": "forQueues", "users": "forUsers", "teams": "teams", "wrapup_codes": "wrapupCodes"}
 _VALUES = {"directions": "directions", "date_ranges": "dateRanges"}
+_OUR_CONDITIONS = frozenset({*_REFERENCES.values(), *_VALUES.values()})
+
+# Our actions; None where all of it is ours, else the parts of it that are.
+_OUR_ACTIONS: dict[str, frozenset[str] | None] = {
+    "retainRecording": None,
+    "deleteRecording": None,
+    "alwaysDelete": None,
+    "retentionDuration": frozenset({"deleteRetention"}),
+    "integrationExport": frozenset({"integration", "shouldExportScreenRecordings"}),
+}
 
 
 def policy_body(policy: RecordingPolicy, target: str) -> JSON:
@@ -40,6 +50,30 @@ def policy_body(policy: RecordingPolicy, target: str) -> JSON:
     }
 
 
+def over(there: JSON, body: JSON) -> JSON:
+    """Our policy with what is somebody else's in the one that is there: conditions, actions and media that no
+    onboarding can say. A condition that was dropped would widen the policy, and more recordings would be deleted."""
+    media, old = body["mediaPolicies"], there.get("mediaPolicies") or {}
+    kept = {name: there[name] for name in ("conditions", "actions") if there.get(name)}
+    others = {name: part for name, part in old.items() if part and name not in _MEDIA.values()}
+    ours = {name: _part_over(old.get(name) or {}, part) for name, part in media.items()}
+    return {**kept, **body, "mediaPolicies": others | ours}
+
+
+def foreign(body: JSON) -> frozenset[str]:
+    """The paths of what no onboarding can say."""
+    found = {name for name in ("conditions", "actions") if body.get(name)}
+    for medium, part in (body.get("mediaPolicies") or {}).items():
+        if part and medium not in _MEDIA.values():
+            found.add(medium)
+        elif part:
+            found |= {f"{medium}.conditions.{name}" for name in _foreign_conditions(part)}
+            for name, kept in _foreign_actions(part).items():
+                inside = [f".{key}" for key in kept] if name in _OUR_ACTIONS else [""]
+                found |= {f"{medium}.actions.{name}{key}" for key in inside}
+    return frozenset(found)
+
+
 def parts(body: JSON) -> list[JSON]:
     """What the policy says for each medium."""
     return [part for part in (body.get("mediaPolicies") or {}).values() if part]
@@ -59,7 +93,7 @@ def delete_days(body: JSON) -> int | None:
 
 def matches_everything(body: JSON) -> bool:
     """Whether a medium is matched without any condition."""
-    return any(not part.get("conditions") for part in parts(body)) and not body.get("conditions")
+    return any(not _said(part.get("conditions")) for part in parts(body)) and not _said(body.get("conditions"))
 
 
 def policy_values(body: JSON) -> JSON:
@@ -82,7 +116,7 @@ def policy_values(body: JSON) -> JSON:
         "recording_types": (*media, *screen),
         "retention_days": days,
         "enabled": body.get("enabled", False),
-        **({"conditions": ids | values} if conditions else {"all_interactions": True}),
+        **({"conditions": ids | values} if any((ids | values).values()) else {"all_interactions": True}),
     }
 
 
@@ -102,6 +136,38 @@ def _conditions(conditions: PolicyConditions) -> JSON:
     }
     named |= {theirs: list(getattr(conditions, ours)) for ours, theirs in _VALUES.items()}
     return {name: value for name, value in named.items() if value}
+
+
+def _part_over(there: JSON, part: JSON) -> JSON:
+    """One medium."""
+    actions, conditions = dict(part["actions"]), _foreign_conditions(there) | part.get("conditions", {})
+    for name, kept in _foreign_actions(there).items():
+        actions[name] = {**kept, **actions[name]} if name in _OUR_ACTIONS else kept
+    return {"actions": actions, **({"conditions": conditions} if conditions else {})}
+
+
+def _foreign_conditions(part: JSON) -> JSON:
+    return {name: one for name, one in (part.get("conditions") or {}).items() if one and name not in _OUR_CONDITIONS}
+
+
+def _foreign_actions(part: JSON) -> JSON:
+    found: JSON = {}
+    for name, one in (part.get("actions") or {}).items():
+        if (ours := _OUR_ACTIONS.get(name, frozenset())) is None:
+            continue
+        kept = {key: value for key, value in one.items() if key not in ours and value} if ours and one else one
+        if kept:
+            found[name] = kept
+    return found
+
+
+def _said(conditions: JSON | None) -> JSON:
+    """Those that hold for some interactions only; a time without slots is any time."""
+    return {
+        name: one
+        for name, one in (conditions or {}).items()
+        if one and not (name == "timeAllowed" and not one.get("timeSlots"))
+    }
 
 
 def _delete_days(part: JSON) -> int | None:

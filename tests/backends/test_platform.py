@@ -209,6 +209,74 @@ async def test_what_opslib_does_not_know_of_stays(ops: Operator, sandbox: Sandbo
     assert api("GET", config).json()["advanced"] == before["advanced"]
 
 
+SLOTS: Json = {
+    "timeZoneId": "Europe/Paris",
+    "timeSlots": [{"startTime": "08:00:00.000", "stopTime": "18:00:00.000", "day": 1}],
+}
+
+
+async def test_what_colleagues_added_to_a_policy_stays(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """A condition that was dropped would widen the policy: neither seen as a change, nor changed by one."""
+    await ops.apply(org.onboarding(sandbox))
+    (policy,) = api("GET", RETENTION_POLICIES).json()["entities"]
+    call = policy["mediaPolicies"]["callPolicy"]
+    call["conditions"]["timeAllowed"] = SLOTS
+    call["actions"]["assignEvaluations"] = [{"evaluationForm": {"id": "form"}}]
+    call["actions"]["retentionDuration"]["archiveRetention"] = {"days": 30, "storageMedium": "CLOUDARCHIVE"}
+    policy["conditions"] = {"mediaTypes": ["CALL"]}
+    assert api("PUT", policy["selfUri"], policy).is_success
+
+    plan = await ops.plan(org.onboarding(sandbox))
+    assert plan.changes == ()
+    for path in ("conditions.timeAllowed", "actions.assignEvaluations", "actions.retentionDuration.archiveRetention"):
+        assert any(f"callPolicy.{path} " in note and "stays as it is" in note for note in plan.notes)
+
+    narrower = {"policy": {"conditions": {"queues": [org.QUEUE]}, "retention_days": 300}}
+    (change,) = (await ops.plan(org.onboarding(sandbox, **narrower))).changes
+    assert {field.path.rpartition(".")[2] for field in change.fields} == {"description", "forQueues", "days"}
+    await ops.apply(org.onboarding(sandbox, **narrower))
+    after = api("GET", policy["selfUri"]).json()
+    now = after["mediaPolicies"]["callPolicy"]
+    assert (now["conditions"]["timeAllowed"]["timeSlots"], now["actions"]["assignEvaluations"]) == (
+        SLOTS["timeSlots"],
+        call["actions"]["assignEvaluations"],
+    )
+    assert now["actions"]["retentionDuration"] == {
+        "archiveRetention": {"days": 30, "storageMedium": "CLOUDARCHIVE"},
+        "deleteRetention": {"days": 300},
+    }
+    assert [one["id"] for one in now["conditions"]["forQueues"]] == [org.QUEUE]
+    assert after["conditions"]["mediaTypes"] == ["CALL"]
+
+
+async def test_an_export_says_what_its_file_cannot(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """A condition that no onboarding has is named, also when it is the only one."""
+    await ops.apply(org.onboarding(sandbox))
+    (policy,) = api("GET", RETENTION_POLICIES).json()["entities"]
+    for ours in (policy["mediaPolicies"]["callPolicy"]["conditions"], {}):
+        policy["mediaPolicies"]["callPolicy"]["conditions"] = {**ours, "timeAllowed": SLOTS}
+        assert api("PUT", policy["selfUri"], policy).is_success
+        exported = await ops.backend.adopt("T", None, None)
+        assert exported.policy.all_interactions == (not ours)
+        assert any("callPolicy.conditions.timeAllowed cannot be said" in one for one in ops.backend.notes(exported))
+        assert (await ops.plan(exported)).changes == ()
+
+
+async def test_a_medium_that_is_left_out_goes_with_all_in_it(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """What somebody else added to it is named before."""
+    await ops.apply(org.onboarding(sandbox, policy={"recording_types": ["voice", "chat"]}))
+    (policy,) = api("GET", RETENTION_POLICIES).json()["entities"]
+    policy["mediaPolicies"]["chatPolicy"]["actions"]["assignSurveys"] = [{"surveyForm": {"id": "form"}}]
+    assert api("PUT", policy["selfUri"], policy).is_success
+    plan = await ops.plan(org.onboarding(sandbox))
+    (change,) = plan.changes
+    assert change.before
+    assert change.after
+    before, after = (ops.backend.meaning("policy", one) for one in (change.before, change.after))
+    assert before.foreign - after.foreign == {"chatPolicy.actions.assignSurveys"}
+    assert any("assignSurveys is none of the onboarding's, and goes with the medium" in note for note in plan.notes)
+
+
 async def test_a_deleted_object_that_comes_back_is_said_to_have_a_new_id(
     ops: Operator, sandbox: Sandbox, api: Api
 ) -> None:

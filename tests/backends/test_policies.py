@@ -83,3 +83,17 @@ def test_what_one_onboarding_cannot_say_is_refused(media: dict[str, Any]) -> Non
     """No retention, or media that differ: an export would say something else than what is there."""
     with pytest.raises(InvalidInput, match="cannot be said"):
         policy_values({"name": "P", "mediaPolicies": media})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "everything"),
+    [
+        ({"timeAllowed": {"timeZoneId": "Europe/Paris", "timeSlots": []}}, True),
+        ({"forQueues": [], "languages": None}, True),
+        ({"timeAllowed": {"timeSlots": [{"day": 1}]}}, False),
+        ({"languages": [{"id": "en"}]}, False),
+    ],
+)
+def test_what_matches_everything_is_known_to(conditions: dict[str, Any], everything: bool) -> None:
+    """Conditions that hold for every interaction are none."""
+    assert matches_everything({"mediaPolicies": {"callPolicy": {"conditions": conditions}}}) == everything
