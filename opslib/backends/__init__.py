@@ -10,6 +10,9 @@ from opslib.models import AwsKeys, BackendName, Onboarding, RoleReference
 Kind = Literal["target", "policy", "webhook"]
 JSON = dict[str, Any]
 
+# How long the API may take until a read or a list shows what was written (seconds): it is eventually consistent.
+SETTLES_WITHIN_S = 30.0
+
 
 @dataclass(frozen=True)
 class Item:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from opslib.backends import JSON
+from opslib.backends import JSON, SETTLES_WITHIN_S
 from opslib.client import GenesysClient
 from opslib.errors import (
     Conflict,
@@ -18,6 +18,7 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
+from opslib.samples import current_operation
 
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"
@@ -27,13 +28,9 @@ _SCHEMA = _TYPES + "/{id}/configschemas/properties"
 
 # How often an object is sent to be made.
 _TRIES = 3
-# How long an object that was made may take to appear in a list, when its answer was lost (seconds).
-APPEARS_WITHIN_S = 5.0
-# How long reads may show what was before a write (seconds): the API is eventually consistent.
-SETTLES_WITHIN_S = 30.0
 # How long an integration may take to be switched on (seconds).
 _ACTIVE_WITHIN_S = 60.0
-_POLL_S = 0.25
+_POLL_S, _POLL_AT_MOST_S = 0.25, 2.0
 
 # By what words the property for each of our fields is known. The more telling fields choose first: a property
 # "bucketRegion" is the region.
@@ -166,20 +163,31 @@ class Integrations:
 
 
 async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-    """POST, once. Where its answer is lost, the object is looked for before it is sent again."""
+    """POST, once. Where its answer is lost, the object is looked for before it is sent again: as long as a list may not
+    show it, or there would be two. It is not sent again when the operation's deadline leaves no time to look anew."""
     for _ in range(_TRIES):
         try:
             return await client.request("POST", endpoint, json=body)
         except (ServerFailure, ConnectionFailed) as error:
             failure: ServerFailure | ConnectionFailed = error
-        until = _now() + APPEARS_WITHIN_S
-        while _now() < until:
-            if found := await find():
-                return found
-            await asyncio.sleep(_POLL_S)
+        if found := await _appeared(find):
+            return found
         if failure.status == 500:  # not a failure that passes (Genesys's resiliency guide)
             break
+        if (operation := current_operation()) and operation.seconds_left() < SETTLES_WITHIN_S:
+            break
     raise failure
+
+
+async def _appeared(find: Callable[[], Awaitable[JSON | None]]) -> JSON | None:
+    """What `find` finds before the API must have shown it; asked ever less often, since each look counts as a call."""
+    until, wait_s = _now() + SETTLES_WITHIN_S, _POLL_S
+    while not (found := await find()):
+        if _now() > until:
+            return None
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, _POLL_AT_MOST_S)
+    return found
 
 
 def names_of(schema: JSON, type_id: str) -> dict[str, str]:

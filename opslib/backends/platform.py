@@ -11,9 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.backends import JSON, Item, Kind, Meaning, leaves, only
+from opslib.backends import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
 from opslib.backends.integrations import (
-    SETTLES_WITHIN_S,
     Integrations,
     checked_properties,
     create,

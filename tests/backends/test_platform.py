@@ -136,6 +136,40 @@ async def test_a_lost_answer_makes_nothing_twice(
     assert (count(api, INTEGRATIONS), count(api, RETENTION_POLICIES)) == (2, 1)
 
 
+@pytest.mark.parametrize("path", [INTEGRATIONS, RETENTION_POLICIES])
+async def test_a_lost_answer_is_looked_for_as_long_as_the_list_may_be_late(
+    ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Also one that shows up after more than the five seconds of before: sent once, so there is one."""
+    monkeypatch.setattr("opslib.backends.integrations.SETTLES_WITHIN_S", 30.0)
+    # Names that no earlier test had: with the lag, what these removed is seen again.
+    wanted = org.onboarding(sandbox, target={"name": f"T {path}"}, policy={"name": "Late policy"})
+    target, policy, _ = await ops.backend.items(wanted, wanted.target.credentials)
+    if path == RETENTION_POLICIES:
+        await ops.backend.write("target", target.id, target.body)
+    late = policy if path == RETENTION_POLICIES else target
+    before = posts(sandbox, path)
+    sandbox.control("PUT", "/settings", {"read_lag_s": 7.0})
+    inject(sandbox, "POST", path, drop=True, when="after", times=1)
+    await ops.backend.write(late.kind, late.id, late.body)
+    assert posts(sandbox, path) - before == 1
+    sandbox.control("PUT", "/settings", {"read_lag_s": 0.0})
+    assert [one["name"] for one in api("GET", path).json()["entities"]].count(late.name) == 1
+
+
+async def test_nothing_is_sent_again_without_time_to_look_for_it(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """Near the operation's deadline the failure itself is said, and the org is as it was."""
+    wanted = org.onboarding(sandbox)
+    plan = await ops.plan(wanted)
+    before = posts(sandbox, INTEGRATIONS)
+    inject(sandbox, "POST", INTEGRATIONS, drop=True)
+    ops.router.client.deadline_s = 1.1
+    with pytest.raises(errors.RolledBack, match="create target T failed"):
+        await ops.apply(wanted, plan)
+    assert posts(sandbox, INTEGRATIONS) - before == 1
+    assert count(api, INTEGRATIONS) == 0
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [(409, "Version does not match current version."), (400, "does not match the current version")],

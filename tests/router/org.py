@@ -179,7 +179,7 @@ async def operator(
     """An operator who does not wait between tries, and tries twice."""
     for name, value in environment(sandbox, home).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("opslib.backends.integrations.APPEARS_WITHIN_S", 0.05)
+    monkeypatch.setattr("opslib.backends.integrations.SETTLES_WITHIN_S", 0.6)
     monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 1)
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda *_: 0.0)
     run = Ledger(home).start_run("test")
