@@ -191,16 +191,38 @@ def _dotenv() -> dict[str, str]:
 
 def _profile_keys(profile: str) -> AwsKeys | None:
     """A profile's long-lived key pair. Temporary keys expire, so they are none that Genesys could write with."""
-    import botocore.exceptions
     import botocore.session
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         found = botocore.session.Session(profile=profile).get_credentials()
-    except botocore.exceptions.BotoCoreError:
-        return None
-    if not found or found.token or not found.access_key or not found.secret_key:
-        return None
-    return AwsKeys(access_key_id=found.access_key, secret_access_key=SecretStr(found.secret_key))
+        # Each of these may ask SSO or STS.
+        if not found or found.token or not found.access_key or not found.secret_key:
+            return None
+        return AwsKeys(access_key_id=found.access_key, secret_access_key=SecretStr(found.secret_key))
+    except (BotoCoreError, ClientError) as error:
+        refused = credentials_refused(error, profile)
+    refused.fix += "; Genesys itself cannot write with temporary keys: give it a key pair or a role"
+    raise refused
+
+
+def credentials_refused(error: Exception, profile: str = "") -> AwsCredentialsInvalid:
+    """botocore's error as one of ours, when a profile or the environment names credentials that cannot be had."""
+    profile = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or ""
+    cause = f"{type(error).__name__}: {error}"
+    if (role := os.environ.get("AWS_ROLE_ARN")) and not profile:
+        return AwsCredentialsInvalid(
+            f"The role {role} of AWS_ROLE_ARN gives no credentials",
+            cause=cause,
+            fix="check AWS_WEB_IDENTITY_TOKEN_FILE and the role's trust policy, or set AWS_PROFILE",
+        )
+    profile = profile or "default"
+    return AwsCredentialsInvalid(
+        f"The AWS profile {profile} gives no credentials",
+        cause=cause,
+        fix=f"run `aws sso login --profile {profile}` if it signs in so; else correct the role or key that it names. "
+        f"`aws sts get-caller-identity --profile {profile}` says when it works",
+    )
 
 
 def usual_keys() -> AwsKeys | None:

@@ -17,7 +17,11 @@ from opslib.models import (
     StorageTarget,
     checked,
     checked_value,
+    usual_keys,
 )
+
+from .aws_profiles import REFUSED, SIGN_ON, use_profile
+from .world import Sandbox
 
 TARGET: dict[str, Any] = {
     "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
@@ -154,6 +158,22 @@ def test_keys_are_found_in_dotenv_and_in_a_profile(tmp_path: Path, monkeypatch: 
     assert KeyReference().find({"AWS_PROFILE": "long"})[1] == ".env"
     given = {"AWS_ACCESS_KEY_ID": "AKIAENV", "AWS_SECRET_ACCESS_KEY": "models-canary-env"}
     assert KeyReference().find(given)[1] == "the environment"
+
+
+@pytest.mark.parametrize(
+    ("profile", "why"), [(SIGN_ON, "SSOTokenLoadError"), (REFUSED, "AssumeRole")], ids=["not signed in", "refused"]
+)
+def test_a_profile_that_gives_nothing_is_named(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, why: str
+) -> None:
+    """With what to do; its keys are asked for late, and may be asked of SSO or STS."""
+    monkeypatch.chdir(tmp_path)
+    use_profile(profile, sandbox, tmp_path, monkeypatch)
+    with pytest.raises(AwsCredentialsInvalid, match="The AWS profile corp gives no credentials") as caught:
+        KeyReference().find()
+    assert why in caught.value.cause
+    assert "aws sso login --profile corp" in caught.value.fix
+    assert usual_keys() is None
 
 
 def test_key_reference_names_the_missing_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from opslib.models import AwsKeys
+from opslib.models import AwsKeys, credentials_refused
 from opslib.samples import utc_now
 from opslib.validator.calls import CALLS, Call, Service
 from opslib.validator.finding import Evidence
@@ -52,11 +52,15 @@ class Unanswered(Exception):
         code: AWS's error code; empty when nothing came.
         region: where the bucket is, when the refusal says it.
         error: botocore's exception.
+        unsigned: whether there were no credentials to ask with, so that this call was never sent.
     """
 
-    def __init__(self, call: str, why: str, evidence: Evidence, error: Exception, *, action: str = "") -> None:
+    def __init__(
+        self, call: str, why: str, evidence: Evidence, error: Exception, *, action: str = "", unsigned: bool = False
+    ) -> None:
         super().__init__(f"{call}: {why}")
         self.why, self.evidence, self.action, self.error = f"{call}: {why}", evidence, action, error
+        self.unsigned = unsigned
         response: dict[str, Any] = getattr(error, "response", None) or {}
         self.code = str(response.get("Error", {}).get("Code", ""))
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -90,6 +94,7 @@ class Aws:
 
     def call(self, region: str, name: str, params: Mapping[str, Any]) -> Answer:
         """One call, in the calling thread. Raises Unanswered."""
+        from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
@@ -97,8 +102,12 @@ class Aws:
         try:
             answer = getattr(self._client(call.service, region), call.method)(**params)
         except ClientError as error:
+            if xform_name(error.operation_name) != call.method:  # such as AssumeRole, on the way to credentials
+                raise _unsigned(name, at, error) from error
             return _refused(name, call, at, error, params.get("ExpectedBucketOwner"))
         except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an endpoint that is no URL
+            if isinstance(error, _credential_errors()):
+                raise _unsigned(name, at, error) from error
             why = f"no answer ({type(error).__name__}: {error})"
             raise Unanswered(name, why, Evidence(name, at, None, None, None), error) from error
         meta = answer.pop("ResponseMetadata", {})
@@ -156,6 +165,30 @@ def _is_ip(host: str | None) -> bool:
 def _host_without_account(request: Any, **_: Any) -> None:
     """boto3 puts the account before the host, and before an IP address that is no name; it is in a header too."""
     request.url = request.url.replace(f"//{request.headers['x-amz-account-id']}.", "//", 1)
+
+
+def _credential_errors() -> tuple[type[Exception], ...]:
+    """What botocore raises when credentials are named but cannot be had."""
+    from botocore import exceptions
+
+    return (
+        exceptions.ConfigParseError,
+        exceptions.CredentialRetrievalError,
+        exceptions.InvalidConfigError,
+        exceptions.LoginError,
+        exceptions.MetadataRetrievalError,
+        exceptions.ProfileNotFound,
+        exceptions.RefreshWithMFAUnsupportedError,
+        exceptions.SSOError,
+        exceptions.TokenRetrievalError,
+        exceptions.UnknownCredentialError,
+    )
+
+
+def _unsigned(name: str, at: str, error: Exception) -> Unanswered:
+    refused = credentials_refused(error)
+    why = f"not sent: {refused.title} ({refused.cause}). {refused.fix}"
+    return Unanswered(name, why, Evidence(name, at, None, None, None), error, unsigned=True)
 
 
 def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> Answer:

@@ -13,7 +13,7 @@ from opslib.errors import (
     BucketUnreachable,
     BucketWrongRegion,
 )
-from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value
+from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value, credentials_refused
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.calls import CALLS
 from opslib.validator.checks.encryption import default_encryption
@@ -105,6 +105,8 @@ def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     error = refused.error
+    if refused.unsigned:
+        return credentials_refused(error)
     if refused.code == "NoSuchBucket":
         return not_found(bucket, region, refused.evidence)
     if isinstance(error, ClientError):

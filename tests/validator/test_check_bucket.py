@@ -1,6 +1,7 @@
 """`opslib check-bucket` as a process: exit codes, one JSON document, progress, documents, and no traceback."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from opslib.models import usual_keys
 
+from ..aws_profiles import REFUSED, SIGN_ON, use_profile
 from ..world import Sandbox, environment, without_settings
 from .buckets import ACCOUNT, keys_of, planted
 
@@ -149,3 +151,20 @@ def test_a_reader_sees_what_it_may_not_do(env: dict[str, str], sandbox: Sandbox)
     done = opslib(env, sandbox["bucket"])
     assert done.returncode == 1
     assert "Fix: Allow s3:GetBucketPolicy to the key that asks" in done.stdout
+
+
+@pytest.mark.parametrize("profile", [SIGN_ON, REFUSED], ids=["not signed in", "refused"])
+def test_a_profile_that_gives_nothing_is_one_json_document(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """Every check is UNKNOWN, names the profile, and no permission."""
+    use_profile(profile, sandbox, tmp_path, monkeypatch)
+    kept = {name: value for name, value in env.items() if not name.startswith("AWS_")}
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_") or name == "HOME"}
+    done = opslib(kept | aws, sandbox["bucket"], "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {one["verdict"] for one in report["findings"]} <= {"UNKNOWN", "not_checked"}
+    unknown = [one for one in report["findings"] if one["verdict"] == "UNKNOWN"]
+    assert unknown
+    assert all("profile corp gives no credentials" in one["cause"] for one in unknown)

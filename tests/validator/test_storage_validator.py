@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.stub import Stubber
 from opslib import StorageValidator, errors
 from opslib.validator.look import Aws
 
+from ..aws_profiles import REFUSED, SIGN_ON, use_profile
 from ..world import Sandbox
 
 
@@ -99,6 +101,32 @@ async def test_no_credentials_at_all(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="No AWS credentials"):
         await _validator(sandbox, key="", secret="").validate_bucket_and_encryption(sandbox["bucket"])
     assert sandbox.requests("s3") == []
+
+
+@pytest.mark.parametrize("profile", [SIGN_ON, REFUSED], ids=["not signed in", "refused"])
+async def test_a_profile_that_gives_nothing(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """No permission of S3 is missing: the profile is named with what to do, and S3 is not asked."""
+    use_profile(profile, sandbox, tmp_path, monkeypatch)
+    with pytest.raises(errors.AwsCredentialsInvalid, match="The AWS profile corp gives no credentials") as caught:
+        await _validator(sandbox, key="", secret="").validate_bucket_and_encryption(sandbox["bucket"])
+    assert "aws sso login --profile corp" in caught.value.fix
+    assert "profiles-canary" not in str(caught.value)
+
+
+async def test_a_role_of_the_environment_that_gives_nothing(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a pod: the role is named."""
+    (tmp_path / "token").write_text("no token of anybody")
+    role = "arn:aws:iam::123456789012:role/x"
+    monkeypatch.setenv("AWS_ROLE_ARN", role)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sandbox["s3_url"])
+    with pytest.raises(errors.AwsCredentialsInvalid, match=f"The role {role} of AWS_ROLE_ARN") as caught:
+        await _validator(sandbox, key="", secret="").validate_bucket_and_encryption(sandbox["bucket"])
+    assert "AssumeRoleWithWebIdentity" in caught.value.cause
 
 
 async def test_credentials_of_before_are_not_used_again(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
