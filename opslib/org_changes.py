@@ -22,6 +22,8 @@ _KINDS: tuple[Kind, ...] = ("target", "policy", "webhook")
 
 # How far back a first look goes.
 _FIRST_LOOK = timedelta(days=7)
+# How far a look goes back behind the end of the one before: how late an entry may come is not published.
+_OVERLAP = timedelta(hours=1)
 
 
 @dataclass
@@ -36,9 +38,12 @@ class Look:
 
 
 async def look(client: GenesysClient, backend: Backend, run: Run, since: datetime | None) -> Look:
-    """Compare, ask the audit, and note both in the ledger. `since` is by default the last look."""
+    """Compare, ask the audit, and note both in the ledger. `since` is by default a while before the end of what the
+    audit was read for."""
     last = _last(run.ledger, backend, client)
-    found = Look(since or (datetime.fromisoformat(last["at"]) if last else datetime.now(UTC) - _FIRST_LOOK))
+    # A ledger of before does not say it.
+    audited = datetime.fromisoformat(last.get("audited_until") or last["at"]) if last else None
+    found = Look(since or (audited - _OVERLAP if audited else datetime.now(UTC) - _FIRST_LOOK))
     at, objects = utc_now(), await _objects(backend)
     if last:
         found.changes += [
@@ -57,7 +62,12 @@ async def look(client: GenesysClient, backend: Backend, run: Run, since: datetim
     for one in found.changes:
         run.append(CHANGE, one)
     run.append(LOOKED, {"since": found.since.isoformat(), "until": at, "unaudited": found.unaudited})
-    run.append(SNAPSHOT, {"at": at, "where": client.auth.base_url, "backend": backend.name, "objects": objects})
+    if found.failed:
+        audited_until = (audited or found.since).isoformat()
+    else:  # a --since that leaves a gap does not close it
+        audited_until = at if audited is None or found.since <= audited else audited.isoformat()
+    where = {"where": client.auth.base_url, "backend": backend.name}
+    run.append(SNAPSHOT, {"at": at, "audited_until": audited_until, **where, "objects": objects})
     return found
 
 

@@ -39,6 +39,12 @@ def of(found: Look, source: str) -> list[tuple[str, str]]:
     return [(one["action"], one["name"]) for one in found.changes if one["source"] == source]
 
 
+def made_and_gone(api: Api, name: str) -> None:
+    """A policy that no comparison shows."""
+    made = api("POST", RETENTION_POLICIES, {"name": name}).json()
+    assert api("DELETE", made["selfUri"]).is_success
+
+
 async def test_a_change_of_somebody_else_is_seen_twice_over(sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
     """By the audit with its author and old and new values, by the comparison field by field; the second look adds
     nothing, and the report names both, with us under our own name."""
@@ -82,6 +88,36 @@ async def test_an_audit_that_cannot_be_read_is_said(sandbox: Sandbox, monkeypatc
     assert "audits:audit:view" in found.unaudited
     ledger = Ledger(Settings.load().home)
     assert next(ledger.entries(LOOKED)).data["unaudited"] == found.unaudited
+
+
+async def test_what_happened_before_a_refused_look_is_still_found(
+    sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look without the audit does not count: the next one asks for its time, too; nor does one that leaves a gap."""
+    wanted = org.onboarding(sandbox)
+    await looked(wanted)
+    monkeypatch.setattr("opslib.org_changes._OVERLAP", timedelta(0))
+    made_and_gone(api, "Refused")
+    scopes = ["recording:retentionPolicy:view", "integrations:integration:view"]
+    client = sandbox.control("POST", "/clients", {"scopes": scopes}).json()
+    with monkeypatch.context() as patch:
+        for name in ("client_id", "client_secret"):
+            patch.setenv(f"OPSLIB_{name.upper()}", client[name])
+        assert (await looked(wanted)).failed
+    assert of(await looked(wanted, datetime.now(UTC)), "audit") == []
+    assert of(await looked(wanted), "audit") == [("Create", "Refused"), ("Delete", "Refused")]
+    assert (await looked(wanted)).changes == []
+
+
+async def test_what_the_audit_says_late_is_still_found(sandbox: Sandbox, api: Api) -> None:
+    """A policy that somebody made and deleted just before a look, and that the audit did not show then."""
+    wanted = org.onboarding(sandbox)
+    await looked(wanted)
+    sandbox.control("PUT", "/settings", {"read_lag_s": 4.0})
+    made_and_gone(api, "Late")
+    assert of(await looked(wanted), "audit") == []
+    sandbox.control("PUT", "/settings", {"read_lag_s": 0.0})
+    assert of(await looked(wanted), "audit") == [("Create", "Late"), ("Delete", "Late")]
 
 
 async def test_storage_targets_are_compared(sandbox: Sandbox, api: Api) -> None:
