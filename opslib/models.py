@@ -106,6 +106,11 @@ def _webhook_url(value: str) -> str:
         raise ValueError("a webhook URL uses https (plain http is for loopback only)")
     if parts.fragment:
         raise ValueError("a webhook URL has no fragment (#…)")
+    if "?" in value:
+        raise ValueError(
+            "a webhook URL has no query (?…): a key in it would be shown in plans, ledger and reports. Leave it out, "
+            "and let the receiver know the caller otherwise; on platform, by the EventBridge connection's own key"
+        )
     return value
 
 
@@ -311,7 +316,7 @@ class DataLakeWebhook(_Model):
     name: Name = "DataLakeCatalogSync"
     url: Annotated[
         str,
-        Field(max_length=2048, description="The data lake's address, https only; no password in it."),
+        Field(max_length=2048, description="The data lake's address, https only; no password and no query in it."),
         AfterValidator(_webhook_url),
     ]
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = (TARGET_EVENT, POLICY_EVENT)

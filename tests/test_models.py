@@ -69,6 +69,8 @@ def test_accepted_ids_need_no_quoting(text: str) -> None:
         "http://datalake.example.com/ingest",
         "https://user:secret@datalake.example.com",
         "https://datalake.example.com/#part",
+        "https://datalake.example.com/in?sig=models-canary-query",
+        "https://datalake.example.com/in?",
         "ftp://datalake.example.com",
         "//datalake.example.com",
         "https://",
@@ -82,12 +84,11 @@ def test_hostile_webhook_urls_are_refused(bad: str) -> None:
     """Only https without credentials; the address itself is not repeated in the error."""
     error = _reject(DataLakeWebhook, id="w", url=bad)
     assert "url" in error.cause
+    assert "models-canary" not in str(error)
     assert "secret" not in str(error)
 
 
-@pytest.mark.parametrize(
-    "good", ["https://datalake.example.com/ingest?x=1", "http://127.0.0.1:9/in", "http://localhost:1"]
-)
+@pytest.mark.parametrize("good", ["https://datalake.example.com/ingest", "http://127.0.0.1:9/in", "http://localhost:1"])
 def test_usable_webhook_urls(good: str) -> None:
     """https anywhere, http on loopback."""
     assert DataLakeWebhook(id="w", url=good).url == good

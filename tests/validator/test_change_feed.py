@@ -21,7 +21,7 @@ from opslib.models import DataLakeWebhook
 from opslib.validator.calls import CALLS
 from opslib.validator.change_feed import ChangeFeed
 
-URL = "https://datalake.example.com/ingest?a=1&b=$(id)'${x}"
+URL = "https://datalake.example.com/ingest/a=1&b=$(id)'${x}"
 ORG = "6513270e-269e-4d37-b2a7-4de452e6b438"
 FEED = DataLakeWebhook(url=URL, account="123456789012", region="eu-central-1", suffix="prod")
 BUS = f"aws.partner/genesys.com/cloud/{ORG}/prod"
