@@ -14,6 +14,8 @@ from opslib.settings import Settings
 
 # An onboarding has some 30 lines; anything much larger is another file.
 _MAX_BYTES = 64 * 1024
+# It has three levels; PyYAML runs out of stack at some hundred.
+_MAX_DEPTH = 20
 
 Path_ = tuple[str | int, ...]
 
@@ -164,8 +166,7 @@ def _problem(item: Any, lines: dict[Path_, int]) -> str:
 def _read(text: str, name: str) -> tuple[Any, dict[Path_, int]]:
     """The text's values, and the line (from 1) on which each field stands."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise _unreadable(name, "it uses YAML aliases (*name); write the values out")
+        _check_shape(text, name)
         node = yaml.compose(text, yaml.SafeLoader)
         values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
@@ -176,6 +177,16 @@ def _read(text: str, name: str) -> tuple[Any, dict[Path_, int]]:
     if node is not None:
         _collect(name, node, (), lines)
     return values, lines
+
+
+def _check_shape(text: str, name: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _unreadable(name, "it uses YAML aliases (*name); write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise _unreadable(name, f"it has more than {_MAX_DEPTH} levels of nesting")
 
 
 def _collect(name: str, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:

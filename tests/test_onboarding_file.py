@@ -67,3 +67,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
         _load(tmp_path, text)
     with pytest.raises(InvalidInput, match="No such file"):
         load_onboarding(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("nested", ["[" * 10_000, "- " * 5_000, "{a: " * 5_000, "[" * 5_000 + "]" * 5_000])
+def test_deep_nesting_is_refused(tmp_path: Path, nested: str) -> None:
+    """In words, not when Python runs out of stack."""
+    with pytest.raises(InvalidInput, match="more than 20 levels of nesting"):
+        _load(tmp_path, nested)
