@@ -1,4 +1,4 @@
-"""Is this machine ready? Each answer names its cause and fix; nothing is sent anywhere."""
+"""Is this machine ready? Each answer names its cause and fix; nothing is sent to the org."""
 
 import importlib.metadata
 import os
@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from opslib.errors import OpslibError
+from opslib.errors import AwsCredentialsInvalid, OpslibError
 from opslib.html import Html, table, verdict
 from opslib.ledger import Ledger
 from opslib.ledger_file import FILE_NAME
+from opslib.models import KeyReference
 from opslib.settings import Settings
 
 
@@ -104,8 +105,9 @@ def _org(settings: Settings) -> Readiness:
 
 def _aws_key(environ: Mapping[str, str]) -> Readiness:
     question = "An AWS key is there"
-    for source in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
-        if environ.get(source):
-            return Readiness(question, "PASS", f"{source} is set")
-    fix = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; the sandbox brings its own"
-    return Readiness(question, "WARN", "neither AWS_ACCESS_KEY_ID nor AWS_PROFILE is set", fix)
+    try:
+        _, source = KeyReference().find(environ)
+    except AwsCredentialsInvalid as error:
+        fix = f"{error.fix}. The sandbox brings its own; temporary keys, as of SSO, check buckets and do no more"
+        return Readiness(question, "WARN", f"{error.title}: {error.cause}", fix)
+    return Readiness(question, "PASS", f"from {source}")

@@ -7,6 +7,8 @@ from opslib.environment import _wrong_packages, check_environment, environment_t
 from opslib.ledger import Ledger
 from opslib.ledger_file import FILE_NAME
 
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "env-check-canary-aws"}
+
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -33,9 +35,27 @@ def test_a_configured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """With org, client and key all answers are PASS."""
     for name, value in {"REGION": "eu-west-1", "CLIENT_ID": "c", "CLIENT_SECRET": "env-check-canary"}.items():
         monkeypatch.setenv(f"OPSLIB_{name}", value)
-    rows = check_environment({"AWS_PROFILE": "p"})
+    rows = check_environment(KEYS)
     assert {row.word for row in rows} == {"PASS"}
     assert "env-check-canary" not in repr(rows)
+
+
+@pytest.mark.parametrize("environ", [{"AWS_ACCESS_KEY_ID": "AKIA"}, {"AWS_PROFILE": "none-such"}])
+def test_half_a_key_is_none(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id without its secret, and a profile that does not exist: said with what is missing."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    row = check_environment(environ)[-1]
+    assert row.word == "WARN"
+    assert ("AWS_SECRET_ACCESS_KEY" if "AWS_ACCESS_KEY_ID" in environ else "none-such") in row.found
+    assert row.fix
+
+
+def test_a_key_in_dotenv_counts(tmp_path: Path) -> None:
+    """It is what a walk takes, too; where it was found is said, and never what it is."""
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in KEYS.items()))
+    row = check_environment({})[-1]
+    assert (row.word, row.found) == ("PASS", "from .env")
 
 
 def test_bad_settings_and_an_unwritable_workspace_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
