@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.backends import JSON, Backend
+from opslib.backends import JSON, SETTLES_WITHIN_S, Backend
 from opslib.errors import (
     AuthenticationFailed,
     Busy,
@@ -42,8 +42,6 @@ from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
 
-# How long the API may take until a read shows what was written.
-SETTLES_WITHIN_S = 30.0
 _POLL_S, _POLL_AT_MOST_S = 0.1, 2.0
 
 # After these answers nothing was changed: the server refused the request itself.
