@@ -40,8 +40,11 @@ def verdict(word: str) -> Html:
 
 
 def code(value: object) -> Html:
-    """A long value without spaces, such as a hash, that may break anywhere."""
-    return Html(f'<code style="overflow-wrap:anywhere">{text(value)}</code>', redact(str(value)))
+    """A long value without spaces, such as a hash, that may break anywhere.
+
+    Of `overflow-wrap`, JupyterLab takes no notice in a notebook that is not trusted.
+    """
+    return Html(f'<code style="word-break:break-all">{text(value)}</code>', redact(str(value)))
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
