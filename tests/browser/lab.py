@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -47,6 +47,12 @@ del set_up
 """
 
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+SCROLLER = f"document.querySelector('{PANEL} .jp-WindowedPanel-outer')"
+# Not ours: pandas leaves the corner above a table's index empty, and JupyterLab scrolls a wide table by mouse only.
+PANDAS = {
+    "empty-table-header": "table.dataframe th",
+    "scrollable-region-focusable": ".jp-OutputArea-output:has(> div > table.dataframe)",
+}
 # Errors are counted in the model: on the page one looks like any other text on stderr.
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
     .flatMap(cell => cell.outputs ?? []).filter(output => output.output_type === 'error')
@@ -332,18 +338,39 @@ class Lab:
         )
         return "\n".join([await self.page.content(), *values])
 
-    async def axe(self, include: str = f"{PANEL} .jp-OutputArea", *, disable: tuple[str, ...] = ()) -> list[Violation]:
+    async def axe(self, include: str = f"{PANEL} .jp-OutputArea") -> list[Violation]:
         """Violations in the notebook's outputs: JupyterLab's own are not ours to mend.
 
         To an image in HTML that lacks alternative text JupyterLab adds the word "Image", which axe accepts; we do not.
         """
-        found = await pages.axe(self.page, include, disable=disable)
+        async with self._all_in_view():
+            found = await pages.axe(self.page, include, ignore=PANDAS)
         nameless = self.page.locator(include).locator('img[alt="Image"]')
-        if "image-alt" not in disable and (
-            images := await nameless.evaluate_all("all => all.map(one => one.outerHTML)")
-        ):
+        if images := await nameless.evaluate_all("all => all.map(one => one.outerHTML)"):
             found.append(Violation("image-alt", "critical", "Images must have alternative text", tuple(images)))
         return found
+
+    @asynccontextmanager
+    async def _all_in_view(self) -> AsyncIterator[None]:
+        """The window so high that the notebook need not scroll, and a <body> that clips nothing.
+
+        Else axe would call each text hidden, for JupyterLab's <body> is 0 high, and would not check its contrast.
+        """
+        top, height = await self.page.evaluate(
+            f"() => {{ const it = {SCROLLER}; return [it.scrollTop, it.scrollHeight]; }}"
+        )
+        await self._grow(height)
+        await self.page.evaluate(f"() => {{ document.body.style.overflow = 'visible'; {SCROLLER}.scrollTop = 0; }}")
+        yield
+        await self._grow(-height)
+        await self.page.evaluate(f"top => {{ document.body.style.overflow = ''; {SCROLLER}.scrollTop = top; }}", top)
+
+    async def _grow(self, pixels: int) -> None:
+        """Make the window higher, and wait until JupyterLab has laid out the notebook anew."""
+        size = self.page.viewport_size
+        wanted = pixels + await self.page.evaluate(f"{SCROLLER}.clientHeight")
+        await self.page.set_viewport_size({**size, "height": size["height"] + pixels})
+        await self.page.wait_for_function(f"wanted => {SCROLLER}.clientHeight === wanted", arg=wanted)
 
     async def screenshot(self, name: str, *, of: str | None = None) -> Path:
         return await pages.screenshot(self.page, name, of=of)

@@ -1,7 +1,7 @@
 """What every browser test may rely on, JupyterLab or not: a guarded page, its focus, and axe."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -114,34 +114,24 @@ class Violation:
     nodes: tuple[str, ...]
 
 
-async def axe(page: Page, include: str | None = None, *, disable: Sequence[str] = ()) -> list[Violation]:
+async def axe(page: Page, include: str | None = None, *, ignore: Mapping[str, str] | None = None) -> list[Violation]:
     """Accessibility violations of the page, or of what the selector `include` matches.
 
-    An `include` that matches nothing is an error. `disable` names rules to leave out.
+    An `include` that matches nothing is an error. `ignore` is, for a rule, the selector of elements that may break it.
     """
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
     violations = await page.evaluate(
-        """async ([include, disable]) => (await axe.run(include ? {include: [[include]]} : document, {
+        """async ([include, ignore]) => (await axe.run(include ? {include: [[include]]} : document, {
             resultTypes: ['violations'],
             preload: false,
-            rules: Object.fromEntries(disable.map(rule => [rule, {enabled: false}])),
-        })).violations""",
-        [include, list(disable)],
+            elementRef: true,
+        })).violations.map(({id, impact, help, nodes}) => ({id, impact, help, nodes: nodes
+            .filter(node => !(ignore[id] && node.element.matches(ignore[id]))).map(node => node.target.join(' '))
+        })).filter(found => found.nodes.length)""",
+        [include, ignore or {}],
     )
-    return [
-        Violation(
-            found["id"],
-            found["impact"] or "",
-            found["help"],
-            tuple(" ".join(map(str, n["target"])) for n in found["nodes"]),
-        )
-        for found in violations
-    ]
-
-
-def _selector(node: dict[str, Any]) -> str:
-    return " ".join(map(str, node["target"]))  # more than one where it lies in a frame
+    return [Violation(one["id"], one["impact"] or "", one["help"], tuple(one["nodes"])) for one in violations]
 
 
 async def screenshot(page: Page, name: str, *, of: str | None = None) -> Path:

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from .lab import DARK, LIGHT, Lab, write_notebook
+from .lab import DARK, LIGHT, SCROLLER, Lab, write_notebook
 from .page import Guard, axe, tab_to
 
 CARD = """\
@@ -92,6 +92,23 @@ async def test_a_card_works_by_keyboard_alone_in_both_themes_and_is_saved(lab: L
     assert cells[1]["outputs"][0]["data"]["text/plain"] == [repr(str(lab.home))]
     assert "PASS: 3 of 3" in await lab.dom()
     assert "recordings" in await lab.dom()  # in a field, so not in the HTML
+
+
+async def test_axe_checks_the_contrast_of_every_text_of_a_long_notebook_in_both_themes(lab: Lab) -> None:
+    """Also of what is scrolled out; and the notebook stands afterwards where it stood."""
+    texts = "".join(f'<p style="color:{colour}">{colour}</p><br><br><br>' for colour in ["#ddd", "#222"] * 20)
+    await lab.open(write_notebook(lab.folder / "contrast.ipynb", *[SHOW_HTML.format(f"HTML({texts!r})")] * 2))
+    await lab.run_all()
+    place = f"[innerHeight, {SCROLLER}.scrollTop, getComputedStyle(document.body).overflow]"
+    await lab.page.evaluate(f"{SCROLLER}.scrollTop = 700")
+    before = await lab.page.evaluate(place)
+    for theme, bad in ((LIGHT, "#ddd"), (DARK, "#222")):
+        await lab.set_theme(theme)
+        (violation,) = await lab.axe()
+        assert violation.id == "color-contrast"
+        said = [await lab.page.locator(node).inner_text() for node in violation.nodes]
+        assert said == [bad] * 40
+        assert await lab.page.evaluate(place) == before
 
 
 async def test_a_restart_forgets_variables_and_a_theme_does_not_outlive_its_test(lab: Lab) -> None:
@@ -179,7 +196,7 @@ async def test_axe_finds_a_planted_violation_and_none_in_a_clean_page(page: Page
     (violation,) = await axe(page)
     assert (violation.id, violation.impact, violation.nodes) == ("image-alt", "critical", ("img",))
     assert await axe(page, "h1") == []
-    assert await axe(page, disable=["image-alt"]) == []
+    assert await axe(page, ignore={"image-alt": "main > img"}) == []
     with pytest.raises(PlaywrightError, match="No elements found for include"):
         await axe(page, "#missing")
 

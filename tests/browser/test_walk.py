@@ -26,8 +26,6 @@ WRITES = "see_event"  # a step that sends one PUT
 RUN = re.compile("^(Run|Run again|Try again)$")
 STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
 OUTPUT = ".jp-OutputArea-output"
-# Not ours: pandas leaves the corner above a table's index empty, and JupyterLab scrolls a wide table by mouse only.
-PANDAS = ("empty-table-header", "scrollable-region-focusable")
 # Each card's states in the order in which the page showed them.
 WATCH = """([root, status]) => {
     const seen = window.opslibSeen = {};
@@ -106,7 +104,7 @@ async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_
         if step.needs:
             assert re.search("must be (done|run) first", await said(lab, name, "waiting"))
             assert await card(lab, name).get_by_role("button", name="Run", exact=True).is_disabled()
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
 
 
 async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
@@ -129,7 +127,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
         if number == 5:
             await lab.set_theme(DARK)
             await lab.screenshot("walk-dark", of=".jp-NotebookPanel")
-            assert await lab.axe(disable=PANDAS) == []
+            assert await lab.axe() == []
     seen = await lab.page.evaluate("opslibSeen")
     assert seen.pop("Connect") == ["ready", "running", "done"]
     assert {seen.pop(step.title)[0] for step in RECOVERY.values()} == {"waiting"}
@@ -157,7 +155,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     assert [steps.count(step) for step in ("plan", "apply", "see_event")] == [3, 9, 2]
     assert steps[0] == "connect"
     assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
 
 
 class Frames:
@@ -227,10 +225,10 @@ async def test_a_wrong_secret_then_the_right_one_and_neither_is_left(configured:
     assert "Traceback" not in await lab.notebook.inner_text()
     assert await lab.errors() == 0
     assert await card(lab, "validate_bucket").get_by_role("button", name="Run", exact=True).is_disabled()
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await lab.screenshot("walk-error-light")
     await lab.set_theme(DARK)
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await lab.screenshot("walk-error-dark")
 
     await lab.tab_to("OAuth client id", back=True)
@@ -280,7 +278,7 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_each_receipt(la
     for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget"):
         assert broken not in text
     assert await lab.notebook.locator(".jupyter-widgets").count() == 0
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await card(lab, "validate_bucket").scroll_into_view_if_needed()
     await lab.screenshot("walk-untrusted")
 
@@ -347,7 +345,7 @@ async def test_after_a_restart_finished_cards_come_back_and_nothing_is_written_a
     assert await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").is_visible()
     assert sandbox.requests() == []
     await lab.screenshot("walk-resumed", of=".jp-NotebookPanel")
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await lab.tab_to("Run")
     await lab.press("Enter")
     await said(lab, WRITES, "done")
@@ -405,9 +403,9 @@ async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> Non
     headings = await lab.notebook.locator("h2").evaluate_all("all => all.map(one => one.id || one.dataset.jupyterId)")
     assert len(targets) == 9
     assert set(targets) <= set(headings)
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await lab.set_theme(DARK)
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await lab.notebook.get_by_role("alert").nth(1).scroll_into_view_if_needed()
     await lab.screenshot("lessons-dark")
 
@@ -443,7 +441,7 @@ async def test_a_fault_during_apply_then_rollback_seen_then_applied(configured: 
     ):
         assert words in shown
     await lab.screenshot("walk-rolled-back")
-    assert await lab.axe(disable=PANDAS) == []
+    assert await lab.axe() == []
     await lab.tab_to("Try again", back=True)
     await lab.press("Enter")
     assert "3 changes applied and read back" in await said(lab, "apply", "done")
