@@ -160,7 +160,9 @@ class Several(_Explained):
     def __init__(self, label: str, about: str, options: Sequence[str], edited: Edited) -> None:
         super().__init__(about)
         self._label = label
-        self._boxes = {option: w.Checkbox(description=option, indent=False, layout=WIDE) for option in options}
+        self._boxes = {
+            option: w.Checkbox(description=option, indent=False, layout={"width": "auto"}) for option in options
+        }
         for box in self._boxes.values():
             box.observe(lambda _: edited(), "value")
         name = w.HTML(f'<div style="text-align:right">{text(label)}</div>', layout=_LABEL)
