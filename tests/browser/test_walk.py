@@ -12,13 +12,13 @@ from typing import Any
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
-from playwright.async_api import Locator, Page, WebSocket
+from playwright.async_api import Locator, Page, WebSocket, expect
 
 from opslib.launch import Sandbox as Launched
 from opslib.steps import RECOVERY, STEPS
 
 from ..world import Sandbox
-from .lab import DARK, PANEL, Lab
+from .lab import DARK, LIGHT, PANEL, Lab
 from .page import DEADLINE_S
 
 NOTEBOOK = "01_onboard_storage.ipynb"
@@ -26,6 +26,25 @@ WRITES = "see_event"  # a step that sends one PUT
 RUN = re.compile("^(Run|Run again|Try again)$")
 STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
 OUTPUT = ".jp-OutputArea-output"
+# In each theme, the steps after which the walk is pictured.
+PICTURED = {LIGHT: {"connect": "walk-light", "plan": "walk-plan"}, DARK: {"apply": "walk-dark"}}
+# For each notebook as it is committed: how many outputs are HTML, how many pictures are in them, and texts with how
+# often they stand there.
+COMMITTED = {
+    "00_start_here.ipynb": (1, 0, {"✔ PASS": 4}),
+    NOTEBOOK: (
+        16,
+        5,
+        {
+            "✔ done — ": len(STEPS),  # JupyterLab strips the role here, not the words
+            "… waiting — no apply is unfinished": len(RECOVERY),
+            "The onboarding as a file": 1,
+            "retention_days: 365": 2,
+        },
+    ),
+    "02_audit_report.ipynb": (13, 3, {"Two separate verdicts": 1}),
+    "05_troubleshooting.ipynb": (10, 4, {"Error: ": 9, "Changes: ": 9}),
+}
 # Each card's states in the order in which the page showed them.
 WATCH = """([root, status]) => {
     const seen = window.opslibSeen = {};
@@ -107,27 +126,31 @@ async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_
     assert await lab.axe() == []
 
 
-async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
-    """From the first cell through every card to the charts; no mouse. In both themes nothing breaks axe's rules."""
+async def test_02_runs_right_after_00_in_the_same_workspace(lab: Lab) -> None:
+    """As somebody does who only looks around: 00 asks whether the workspace can be written, 02 finds no walk in it."""
+    for notebook in ("00_start_here.ipynb", "02_audit_report.ipynb"):
+        await lab.open(notebook)
+        await lab.run_all()
+        assert await lab.errors() == 0
+
+
+@pytest.mark.parametrize("theme", PICTURED)
+async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
+    """From the first cell through every card to the charts; no mouse. In either theme nothing breaks axe's rules."""
     lab = configured
     await lab.page.set_viewport_size({"width": 1280, "height": 1600})
     await lab.open(NOTEBOOK)
+    await lab.set_theme(theme)
     await lab.press(*["Shift+Enter"] * len(cells(lab)))
     await said(lab, "connect", "ready")
     await lab.wait_idle()
     await lab.page.evaluate(WATCH, [OUTPUT, STATE])
-    for number, name in enumerate(STEPS, 1):
+    for name in STEPS:
         await run_by_keyboard(lab)
         assert " — " in await said(lab, name, "done")
-        if number == 1:
-            await lab.screenshot("walk-light", of=".jp-NotebookPanel")
-        if number == 3:
-            assert await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").is_visible()
-            await lab.screenshot("walk-plan", of=".jp-NotebookPanel")
-        if number == 5:
-            await lab.set_theme(DARK)
-            await lab.screenshot("walk-dark", of=".jp-NotebookPanel")
-            assert await lab.axe() == []
+        if picture := PICTURED[theme].get(name):
+            await lab.screenshot(picture, of=".jp-NotebookPanel")
+    assert await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").is_visible()
     seen = await lab.page.evaluate("opslibSeen")
     assert seen.pop("Connect") == ["ready", "running", "done"]
     assert {seen.pop(step.title)[0] for step in RECOVERY.values()} == {"waiting"}
@@ -146,7 +169,13 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     pictures = await lab.notebook.locator("figure img").evaluate_all(
         "all => all.map(one => [one.alt, one.naturalWidth])"
     )
-    for words in ("attempts: p50", "upsert_storage_target: 1 of 1 succeeded", "keeps 365 days"):
+    for words in (
+        "attempts: p50",
+        "upsert_storage_target: 1 of 1 succeeded",
+        "attempts within",
+        "connect: ",
+        "keeps 365 days",
+    ):
         assert [words in alt for alt, _ in pictures].count(True) == 1
     assert all(width > 0 for _, width in pictures)
     rows = await lab.notebook.locator("table.dataframe tbody tr").all_inner_texts()
@@ -155,6 +184,8 @@ async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     assert [steps.count(step) for step in ("plan", "apply", "see_event")] == [3, 9, 2]
     assert steps[0] == "connect"
     assert await lab.notebook.locator(OUTPUT).last.inner_text() == "True"  # the record is intact
+    forms = lab.notebook.locator(".widget-box")
+    assert await forms.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
     assert await lab.axe() == []
 
 
@@ -260,27 +291,34 @@ async def test_a_wrong_secret_then_the_right_one_and_neither_is_left(configured:
     assert files_with(folder, wrong) == [str((lab.home / "planted").relative_to(folder))]
 
 
-async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_each_receipt(lab: Lab, page: Page) -> None:
+@pytest.mark.parametrize("notebook", COMMITTED)
+async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, page: Page, notebook: str) -> None:
     """As after a clone, on a machine that has no kernel at all."""
     none = json.dumps({"default": "", "kernelspecs": {}})
     await page.route("**/api/kernelspecs*", lambda route: route.fulfill(body=none, content_type="application/json"))
-    url = f"{lab.server.url}lab/workspaces/{lab.folder.name}/tree/{lab.folder.name}/{NOTEBOOK}"
+    url = f"{lab.server.url}lab/workspaces/{lab.folder.name}/tree/{lab.folder.name}/{notebook}"
     await page.goto(f"{url}?reset&token={lab.server.token}", wait_until="domcontentloaded")
     await page.locator(".jp-Dialog").get_by_role("button", name="No Kernel").click()
-    for name in STEPS:
-        shown = card(lab, name)
-        await shown.wait_for()
-        assert "✔ done — " in await shown.inner_text()  # JupyterLab strips the role here, not the words
+    html, pictures, words = COMMITTED[notebook]
+    await expect(lab.notebook.locator(f"{OUTPUT}[data-mime-type='text/html']")).to_have_count(
+        html, timeout=DEADLINE_S * 1000
+    )
     assert not await page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session")
     cells = "[...jupyterapp.shell.currentWidget.content.model.cells]"
     assert await page.evaluate(f"{cells}.some(cell => cell.type === 'code' && cell.trusted)") is False
+
     text = await lab.notebook.inner_text()
-    for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget"):
+    assert {word: text.count(word) for word in words} == words
+    for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget", " object at 0x"):
         assert broken not in text
     assert await lab.notebook.locator(".jupyter-widgets").count() == 0
+    await page.wait_for_function("[...document.images].every(image => image.complete)")
+    widths = await lab.notebook.locator("img").evaluate_all("all => all.map(image => image.naturalWidth)")
+    assert len(widths) == pictures
+    assert 0 not in widths
+    await lab.notebook.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     assert await lab.axe() == []
-    await card(lab, "validate_bucket").scroll_into_view_if_needed()
-    await lab.screenshot("walk-untrusted")
+    await lab.screenshot(f"untrusted-{notebook[:2]}", of=".jp-NotebookPanel")
 
 
 async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
