@@ -111,6 +111,8 @@ async def _report(wanted: Wanted, profile: Profile, answers: Answers, progress: 
     bounds, at = profile.retention, utc_now()
     wanted = replace(
         wanted,
+        # A rule's own minimum counts also for whoever says no number.
+        retention_days=wanted.retention_days or bounds.min_days,
         min_days=bounds.min_days,
         max_days=bounds.max_days,
         playable_days=wanted.playable_days or bounds.playable_days,

@@ -156,6 +156,23 @@ async def test_without_a_lock_a_worm_profile_is_unknown(
     assert (lock.verdict, "audit trail" in lock.cause) == (word, word == "UNKNOWN")
 
 
+@pytest.mark.parametrize("name", ["sec-17a-4", "mifid-ii", "cftc"])
+async def test_a_rule_without_a_stated_retention_has_its_own(sandbox: Sandbox, name: str) -> None:
+    """A lock of one day and a rule that deletes after a week fail every rule of years, whoever states no number."""
+    profile, keys = load_profile(name), keys_of(sandbox)
+    with planted(sandbox, lock=True) as bucket:
+        bucket.lock("COMPLIANCE", 1)
+        bucket.lifecycle({"Expiration": {"Days": 7}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}})
+        report = await check_bucket(Wanted(bucket.name, sandbox["region"], writer=keys), profile, keys)
+    words = {one.check: one.verdict for one in report.findings}
+    assert (words["retention"], words["retention-bounds"], words["object-lock"]) == (
+        "FAIL",
+        "PASS",
+        "FAIL" if profile.worm else "WARN",
+    )
+    assert report.as_json()["retention_days"] == profile.retention.min_days
+
+
 OURS = "name: ours\ntitle: Ours\nas_of: 2026-01-01\nnote: n\nretention: {max_days: 90, source: our rule}\n"
 
 

@@ -230,6 +230,7 @@ MORE: list[tuple[str, Spoil, dict[str, Any], Word, str]] = [
     ("policy-within-target", nothing, {"retention_days": 365}, "not_checked", "no policy"),
     ("retention-bounds", nothing, {"retention_days": 365}, "not_checked", "no bounds"),
     ("retention-bounds", nothing, {"retention_days": 365, "most": 364}, "FAIL", "more than"),
+    ("retention-bounds", nothing, {"most": 100}, "FAIL", "never"),
     ("retention-bounds", nothing, {"retention_days": 90, "most": 100}, "FAIL", "never"),
     ("playable", nothing, {}, "not_checked", "states no time"),
     ("playable", lambda b: b.lifecycle(COLD), {"playable_days": 30}, "PASS", "within 30 days"),

@@ -111,13 +111,13 @@ async def policy_within_target(look: Look) -> Outcome:
 async def retention_bounds(look: Look) -> Outcome:
     """At least the profile's minimum. With a maximum, the bucket must be able to let go by then."""
     days, least, most = look.wanted.retention_days, look.wanted.min_days, look.wanted.max_days
-    if days is None or (least is None and most is None):
-        return not_checked("no retention was given" if days is None else "the profile sets no bounds")
-    if least is not None and days < least:
+    if least is None and most is None:
+        return not_checked("the profile sets no bounds")
+    if least is not None and days is not None and days < least:
         return failed(f"{days} days are fewer than the profile's {least}")
     if most is None:
         return passed(f"{days} days are at least the profile's {least}")
-    if days > most:
+    if days is not None and days > most:
         return failed(f"{days} days are more than the profile's {most}")
     lock = await default_lock(look)
     if lock and lock.days > most:
@@ -126,7 +126,7 @@ async def retention_bounds(look: Look) -> Outcome:
     if removed is None or removed > most:
         gone = "never" if removed is None else f"on day {removed}"
         return failed(f"lifecycle rules remove recordings {gone}, and they may stay for {most} days")
-    return passed(f"{days} days are within the profile's bounds, and recordings are gone on day {removed}")
+    return passed(f"recordings are gone on day {removed}, within the profile's {most} days")
 
 
 @check(
