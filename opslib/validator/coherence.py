@@ -75,7 +75,6 @@ class Loss:
     rule: str
     part: str = ""
     on: str | None = None
-    prefix: str = ""
 
     def words(self) -> str:
         """One sentence."""
@@ -153,7 +152,7 @@ def _of_rule(rule: Rule, folder: str, versioning: Versioning, today: date) -> li
     def loss(kind: Kind, day: int, when: When | None = None, more: str = "") -> Loss:
         part = " and ".join(words for words in (narrower, rule.part, more) if words)
         on = when.on.isoformat() if when and when.on and when.on > today else None
-        return Loss(kind, day, rule.id, part, on, rule.prefix)
+        return Loss(kind, day, rule.id, part, on)
 
     found: list[Loss] = []
     if rule.expires:
@@ -207,8 +206,8 @@ def parse_lock(configuration: Mapping[str, Any] | None) -> Lock | None:
 class Clocks:
     """All four, in days; None where one does not run, or is not known.
 
-    `early` are the losses that come before the target's retention has ended. `removed` is the first day on which the
-    bytes of a recording that nobody touches are gone.
+    `early` are the losses that come before the target's retention has ended. `removed` is the day by which the bytes
+    of every recording that nobody touches are gone.
     """
 
     policy_days: int | None
@@ -220,12 +219,16 @@ class Clocks:
 
 
 def removal_day(found: Sequence[Loss], lock: Lock | None) -> int | None:
-    """The first day on which the bytes of some recording are gone when nobody touches it; None: never."""
-    gone = [loss.day for loss in found if loss.kind == "deleted"]
+    """The day by which the bytes of every recording are gone when nobody touches it; None: never.
+
+    A rule for a part of the recordings leaves the others, so it does not count; nor does one that keeps some versions.
+    """
+    whole = [loss for loss in found if not loss.part]
+    gone = [loss.day for loss in whole if loss.kind == "deleted"]
     gone += [
         first.day + after.day
-        for first in found
-        for after in found
-        if (first.kind, after.kind) == ("hidden", "noncurrent deleted") and overlap(first.prefix, after.prefix)
+        for first in whole
+        for after in whole
+        if (first.kind, after.kind) == ("hidden", "noncurrent deleted")
     ]
-    return max(min(gone), lock.days if lock else 0) if gone else None
+    return max(min(gone), lock.most_days if lock else 0) if gone else None

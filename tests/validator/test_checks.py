@@ -281,6 +281,56 @@ async def test_a_lock_can_stand_against_a_maximum(sandbox: Sandbox, days: int, w
     assert (found.verdict, says in found.cause) == (word, True)
 
 
+# What S3 says of versions and of rules at once; moto forgets NewerNoncurrentVersions.
+KEEPS_SOME = (
+    "<Both><Status>Enabled</Status><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>"
+    "<Expiration><Days>60</Days></Expiration><NoncurrentVersionExpiration><NoncurrentDays>10</NoncurrentDays>"
+    "{}</NoncurrentVersionExpiration></Rule></Both>"
+)
+NEWER = "<NewerNoncurrentVersions>5</NewerNoncurrentVersions>"
+
+
+@pytest.mark.parametrize(("newer", "word"), [(NEWER, "FAIL"), ("", "PASS")])
+async def test_versions_that_are_kept_keep_no_maximum(sandbox: Sandbox, newer: str, word: str) -> None:
+    """The newest five stay for ever, and there are seldom more."""
+    with planted(sandbox) as bucket:
+        bucket.answers(KEEPS_SOME.format(newer))
+        found = await finding(sandbox, "retention-bounds", bucket.name, retention_days=30, most=90)
+    assert found.verdict == word, found.cause
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"Filter": {"Tag": {"Key": "erase", "Value": "yes"}}, "Expiration": {"Days": 80}},
+        {"Filter": {"Prefix": "recordings/tests/"}, "Expiration": {"Days": 80}},
+    ],
+)
+async def test_a_rule_for_a_part_keeps_no_maximum(sandbox: Sandbox, rule: dict[str, Any]) -> None:
+    """What it leaves stays for ever; the same rule for all of them is enough."""
+    wanted: dict[str, Any] = {"retention_days": 30, "most": 90, "prefix": "recordings"}
+    with planted(sandbox) as bucket:
+        bucket.lifecycle(rule)
+        found = await finding(sandbox, "retention-bounds", bucket.name, **wanted)
+        assert (found.verdict, "never" in found.cause) == ("FAIL", True)
+        bucket.lifecycle(rule, {"Expiration": {"Days": 85}})
+        found = await finding(sandbox, "retention-bounds", bucket.name, **wanted)
+    assert found.verdict == "PASS", found.cause
+
+
+@pytest.mark.parametrize(("most", "word"), [(364, "FAIL"), (365, "UNKNOWN"), (366, "PASS")])
+async def test_a_year_of_lock_may_be_a_day_longer(sandbox: Sandbox, most: int, word: str) -> None:
+    """AWS does not say how many days its years have."""
+    with planted(sandbox, lock=True) as bucket:
+        rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 1}}
+        bucket.s3.put_object_lock_configuration(
+            Bucket=bucket.name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        )
+        bucket.lifecycle({"Expiration": {"Days": 60}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}})
+        found = await finding(sandbox, "retention-bounds", bucket.name, retention_days=30, most=most)
+    assert found.verdict == word, found.cause
+
+
 NONCURRENT = {"NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
 
 

@@ -222,6 +222,9 @@ def test_the_default_lock(answer: Any, lock: Lock | None) -> None:
 
 NONCURRENT = {"NoncurrentVersionExpiration": {"NoncurrentDays": 10}}
 
+KEEPS_SOME = {"NoncurrentVersionExpiration": {"NoncurrentDays": 10, "NewerNoncurrentVersions": 5}}
+SMALL = {"ObjectSizeLessThan": 5}
+
 
 @pytest.mark.parametrize(
     ("rules", "versioning", "lock", "day"),
@@ -230,13 +233,23 @@ NONCURRENT = {"NoncurrentVersionExpiration": {"NoncurrentDays": 10}}
         ([rule(**EXPIRES)], "Off", None, 30),
         ([rule(**EXPIRES)], "Enabled", None, None),  # hidden, but its bytes stay
         ([rule(**EXPIRES, **NONCURRENT)], "Enabled", None, 40),
-        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", Lock("COMPLIANCE", 365), 365),
+        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", Lock("COMPLIANCE", 365, 366), 366),
         ([rule(**NONCURRENT)], "Enabled", None, None),  # nothing makes it noncurrent by itself
-        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", Lock("COMPLIANCE", 5), 40),
+        ([rule(**EXPIRES, **NONCURRENT)], "Enabled", Lock("COMPLIANCE", 5, 5), 40),
+        # A part, so the others stay; and some versions, which stay for ever.
+        ([rule(Filter={"Tag": {"Key": "erase", "Value": "yes"}}, **EXPIRES)], "Off", None, None),
+        ([rule(Filter={"Prefix": f"{FOLDER}tests/"}, **EXPIRES)], "Off", None, None),
+        ([rule(**EXPIRES, **KEEPS_SOME)], "Enabled", None, None),
+        (
+            [rule(Filter={"Prefix": "recordings/"}, Expiration={"Days": 90}), rule(Filter=SMALL, **EXPIRES)],
+            "Off",
+            None,
+            90,
+        ),
     ],
 )
 def test_when_the_bytes_are_gone(rules: Any, versioning: Versioning, lock: Lock | None, day: int | None) -> None:
-    """Of a recording that nobody touches."""
+    """Of every recording that nobody touches."""
     seen = losses(parse_rules({"Rules": rules}), FOLDER, versioning, TODAY)
     assert removal_day(seen, lock) == day
 

@@ -120,12 +120,17 @@ async def retention_bounds(look: Look) -> Outcome:
     if days is not None and days > most:
         return failed(f"{days} days are more than the profile's {most}")
     lock = await default_lock(look)
-    if lock and lock.days > most:
-        return failed(f"Object Lock holds for {lock.days} days, so nothing can be erased on day {most}")
+    if lock and lock.most_days > most:
+        said = f"Object Lock holds for {lock.most_days} days, so nothing can be erased on day {most}"
+        return (
+            failed(said)
+            if lock.days > most
+            else unknown(f"the lock is set in years; counted as calendar years, {said}")
+        )
     removed = removal_day(await lifecycle_losses(look), lock)
     if removed is None or removed > most:
         gone = "never" if removed is None else f"on day {removed}"
-        return failed(f"lifecycle rules remove recordings {gone}, and they may stay for {most} days")
+        return failed(f"lifecycle rules have removed every recording {gone}, and they may stay for {most} days")
     return passed(f"recordings are gone on day {removed}, within the profile's {most} days")
 
 
