@@ -377,6 +377,45 @@ async def test_a_role_that_is_not_there_or_not_ours(sandbox: Sandbox) -> None:
         assert (await finding(sandbox, "writer-role-trust", sandbox["bucket"], writer=writer)).verdict == word
 
 
+@pytest.mark.parametrize(
+    ("name", "silent"),
+    [
+        ("writer-role-trust", "IAM"),
+        ("writer-role-trust", "STS"),
+        ("writer-role-permissions", "IAM"),
+        ("own-permissions", "IAM"),
+    ],
+)
+async def test_iam_without_an_answer_is_unknown(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str, silent: str
+) -> None:
+    """Only who is denied the question has not checked it: a dead endpoint says nothing of the role."""
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{silent}", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    wanted = {"beside": ["reachable"]} if name == "own-permissions" else {"writer": role_of(sandbox)}
+    found = await finding(sandbox, name, sandbox["bucket"], **wanted)
+    assert (found.verdict, "no answer" in found.cause) == ("UNKNOWN", True), found
+
+
+async def test_a_simulation_without_results_is_unknown(sandbox: Sandbox) -> None:
+    """IAM answered, and not to the question."""
+    body = "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult/></SimulatePrincipalPolicyResponse>"
+    fault = {"method": "POST", "path_regex": "^/$", "body": body}
+    sandbox.control("POST", "/faults", fault).raise_for_status()
+    found = await finding(sandbox, "writer-role-permissions", sandbox["bucket"], writer=role_of(sandbox))
+    sandbox.control("DELETE", "/faults")
+    assert found.verdict == "UNKNOWN", found
+
+
+async def test_whether_a_key_is_needed_must_be_known(sandbox: Sandbox) -> None:
+    """Without the bucket's encryption, nobody can say that the role may write."""
+    keys = keys_of(sandbox, [one for one in ACTIONS if one != "s3:GetEncryptionConfiguration"])
+    found = await finding(
+        sandbox, "writer-role-permissions", sandbox["bucket"], keys=keys, writer=role_of(sandbox)
+    )
+    assert (found.verdict, found.action) == ("UNKNOWN", "s3:GetEncryptionConfiguration")
+
+
 async def test_a_role_needs_the_buckets_key_too(sandbox: Sandbox) -> None:
     """With KMS, a role that may write objects but not use the key writes nothing."""
     with planted(sandbox) as bucket:

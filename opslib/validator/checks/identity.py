@@ -8,7 +8,7 @@ from opslib.models import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import Statement, allowed_parties, statements
 from opslib.validator.checks.encryption import default_encryption
-from opslib.validator.finding import Outcome, check, failed, not_checked, passed
+from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
 from opslib.validator.look import Look
 from opslib.validator.permissions import GENESYS_ACCOUNT, GENESYS_FEDRAMP_ACCOUNT, for_checks
 from opslib.validator.wildcards import matches
@@ -39,13 +39,15 @@ async def writer_role_trust(look: Look) -> Outcome:
     role = look.wanted.writer
     if not isinstance(role, RoleReference):
         return not_checked("Genesys does not write with a role")
+    own = (await look.ask("GetCallerIdentity") or {}).get("Account")
+    if own != role.role_arn.split(":")[4]:
+        return not_checked(f"the role is in another account than {own}, which asks")
     try:
-        own = (await look.ask("GetCallerIdentity") or {}).get("Account")
-        if own != role.role_arn.split(":")[4]:
-            return not_checked(f"the role is in another account than {own}, which asks")
         found = await look.ask("GetRole", RoleName=role.role_arn.rsplit("/", 1)[-1])
     except Unanswered as refused:
-        return not_checked(f"the role could not be read: {refused.why}")
+        if not refused.action:
+            raise
+        return not_checked(f"the role may not be read: {refused.why}")
     if found is None:
         return failed("there is no such role")
     document = found["Role"]["AssumeRolePolicyDocument"]
@@ -102,10 +104,7 @@ async def writer_role_permissions(look: Look) -> Outcome:
     if not isinstance(role, RoleReference):
         return not_checked("Genesys does not write with a role")
     needs = [(["s3:PutObject"], f"{look.wanted.arn}/{look.wanted.folder}opslib-canary")]
-    try:
-        _, key = await default_encryption(look)
-    except Unanswered as refused:
-        return not_checked(f"whether it needs a KMS key is not known: {refused.why}")
+    _, key = await default_encryption(look)
     if key and key.startswith("arn:"):
         needs.append((["kms:GenerateDataKey"], key))
     return await _simulated(look, role.role_arn, needs)
@@ -147,7 +146,10 @@ def _principal(arn: str) -> str:
 
 
 async def _simulated(look: Look, principal: str, needs: Sequence[tuple[list[str], str]]) -> Outcome:
-    """Whether the principal may do these actions on these resources, each resource with a question of its own."""
+    """Whether the principal may do these actions on these resources, each resource with a question of its own.
+
+    Who may not ask IAM has not checked it; any other silence is UNKNOWN.
+    """
     denied: list[str] = []
     for actions, resource in needs:
         try:
@@ -158,9 +160,13 @@ async def _simulated(look: Look, principal: str, needs: Sequence[tuple[list[str]
                 ResourceArns=[resource],
             )
         except Unanswered as refused:
-            return not_checked(f"IAM did not simulate it: {refused.why}")
-        results = (found or {}).get("EvaluationResults", [])
+            if not refused.action:
+                raise
+            return not_checked(f"IAM may not be asked to simulate it: {refused.why}")
+        if found is None:
+            return not_checked(f"IAM knows no {principal}")
+        results = found.get("EvaluationResults", [])
         if not results:
-            return not_checked("IAM's simulation answered nothing")
+            return unknown("IAM's simulation answered nothing")
         denied += [str(one["EvalActionName"]) for one in results if one["EvalDecision"] != "allowed"]
     return failed(f"not allowed: {', '.join(denied)}") if denied else passed("IAM's simulation allows it all")
