@@ -19,6 +19,7 @@ from opslib.models import (
     checked_value,
     usual_keys,
 )
+from opslib.settings import Settings
 from opslib.validator import permissions
 from opslib.validator.bucket import check_buckets
 from opslib.validator.look import Wanted
@@ -33,7 +34,8 @@ _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:k
 def check_bucket(buckets: Sequence[str], *, profile: str, as_json: bool, **options: Any) -> int:
     """Check the buckets; 0 when none has a FAIL or UNKNOWN, else 1. One bucket is one JSON object, more are a list."""
     chosen, keys = load_profile(profile), usual_keys()
-    many = [wanted(bucket, keys=keys, **options) for bucket in buckets]
+    domain = Settings.load().region
+    many = [wanted(bucket, keys=keys, domain=domain, **options) for bucket in buckets]
     reports = asyncio.run(check_buckets(many, chosen, keys, _quiet if as_json else _tell))
     found = [report.as_json() for report in reports]
     if as_json:
@@ -48,7 +50,7 @@ def check_bucket(buckets: Sequence[str], *, profile: str, as_json: bool, **optio
 def print_document(kind: str, bucket: str, *, profile: str, as_json: bool, **options: Any) -> None:
     """Print what a bucket needs: the IAM policy for the `checks` or for the `writer`, the `trust` of Genesys's role, or
     `terraform`; as JSON, Terraform is one text. Asks nothing."""
-    want, chosen = wanted(bucket, keys=None, **options), load_profile(profile)
+    want, chosen = wanted(bucket, keys=None, domain=Settings.load().region, **options), load_profile(profile)
     if kind == "terraform":
         text = template(want, chosen)
         click.echo(json.dumps({"terraform": text}) + "\n" if as_json else text, nl=False)
@@ -59,7 +61,8 @@ def print_document(kind: str, bucket: str, *, profile: str, as_json: bool, **opt
                 cause="Genesys proves itself with your external id, which stands in the document",
                 fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
             )
-        click.echo(json.dumps(permissions.trust(want.writer.external_id, want.partition), indent=2))
+        document = permissions.trust(want.writer.external_id, want.partition, want.genesys_domain)
+        click.echo(json.dumps(document, indent=2))
     else:
         checks = kind == "checks"
         document = (
@@ -74,6 +77,7 @@ def wanted(
     bucket: str,
     *,
     keys: AwsKeys | None,
+    domain: str | None,
     region: str,
     prefix: str = "",
     encryption: str | None = None,
@@ -83,7 +87,10 @@ def wanted(
     role_arn: str | None = None,
     external_id: str | None = None,
 ) -> Wanted:
-    """What the options say of one bucket. With a role, it writes; else the key that checks. Raises InvalidInput."""
+    """What the options say of one bucket of the org with this domain. With a role, it writes; else the key that checks.
+
+    Raises InvalidInput.
+    """
     role = checked(RoleReference, role_arn=role_arn, external_id=external_id) if role_arn or external_id else None
     return Wanted(
         checked_value(BucketName, bucket, "bucket"),
@@ -94,6 +101,7 @@ def wanted(
         owner=checked_value(_Account, owner, "owner") if owner else None,
         kms_key=checked_value(_KeyArn, kms_key, "kms_key") if kms_key else None,
         writer=role or keys,
+        genesys_domain=domain,
     )
 
 

@@ -300,7 +300,10 @@ async def _validate_bucket(walk: Walk) -> Result:
     credentials = walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
     found = await check_bucket(
-        wanted_of(walk.onboarding, credentials), load_profile(walk.onboarding.profile), keys, walk.teller()
+        wanted_of(walk.onboarding, credentials, walk.settings.region),
+        load_profile(walk.onboarding.profile),
+        keys,
+        walk.teller(),
     )
     if found.trouble:  # what is not there has no findings, but a cause and a fix
         raise found.trouble

@@ -73,8 +73,8 @@ class Report:
         }
 
 
-def wanted_of(onboarding: Onboarding, writer: AwsKeys | RoleReference | None) -> Wanted:
-    """What an onboarding wants of its bucket."""
+def wanted_of(onboarding: Onboarding, writer: AwsKeys | RoleReference | None, domain: str | None) -> Wanted:
+    """What an onboarding wants of its bucket, in the org with this domain."""
     target = onboarding.target
     return Wanted(
         target.bucket,
@@ -84,6 +84,7 @@ def wanted_of(onboarding: Onboarding, writer: AwsKeys | RoleReference | None) ->
         retention_days=target.retention_days,
         policy_days=onboarding.policy.retention_days,
         writer=writer,
+        genesys_domain=domain,
     )
 
 

@@ -83,8 +83,8 @@ def plain_http(policy: str | None, arn: str) -> Transport:
 
 def _not_covered(deny: Sequence[Statement], arn: str) -> str | None:
     """A request that none of the statements covers, in words; None when there is none. Raises TooManyWays."""
-    actions = ways((one.lower() for each in deny for one in _patterns(each, "Action")), "s3:")
-    inside = [one for each in deny for one in _patterns(each, "Resource")]
+    actions = ways((one.lower() for each in deny for one in patterns_of(each, "Action")), "s3:")
+    inside = [one for each in deny for one in patterns_of(each, "Resource")]
     places = {frozenset(one for one in inside if matches(one, arn)): arn} | ways(inside, f"{arn}/")
     for action in sorted(actions, key=lambda one: len(one)):
         for place, example in places.items():
@@ -95,27 +95,27 @@ def _not_covered(deny: Sequence[Statement], arn: str) -> str | None:
 
 def _applies(statement: Statement, actions: frozenset[str], places: frozenset[str]) -> bool:
     """Whether a statement covers a request, told by the patterns that its action and its resource match."""
-    action = any(one.lower() in actions for one in _patterns(statement, "Action"))
-    place = any(one in places for one in _patterns(statement, "Resource"))
+    action = any(one.lower() in actions for one in patterns_of(statement, "Action"))
+    place = any(one in places for one in patterns_of(statement, "Resource"))
     return action is ("Action" in statement) and place is ("Resource" in statement)
 
 
 def _well_known(matched: frozenset[str], deny: Sequence[Statement]) -> str | None:
     """An action with a name, of those that match just these patterns."""
-    patterns = {one.lower() for each in deny for one in _patterns(each, "Action")}
+    patterns = {one.lower() for each in deny for one in patterns_of(each, "Action")}
     known = (one for one in _WELL_KNOWN if {each for each in patterns if matches(each, one.lower())} == matched)
     return next(known, None)
 
 
-def _patterns(statement: Statement, element: str) -> list[str]:
+def patterns_of(statement: Statement, element: str) -> list[str]:
     """The patterns of the element, or of its negation."""
-    return [str(one) for one in _list(statement.get(element, statement.get(f"Not{element}", [])))]
+    return [str(one) for one in listed(statement.get(element, statement.get(f"Not{element}", [])))]
 
 
 def _guards_transport(statement: Statement) -> _Guard:
     """Whether a Deny holds for every request without TLS: no condition, or only `aws:SecureTransport` is false."""
     parts = [
-        (operator.lower(), key.lower(), [str(one).lower() for one in _list(values)])
+        (operator.lower(), key.lower(), [str(one).lower() for one in listed(values)])
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     ]
@@ -134,7 +134,7 @@ def _guard(operator: str, key: str, values: list[str]) -> _Guard:
 def _everybody(statement: Statement) -> bool:
     """NotPrincipal exempts somebody, so it is never everybody."""
     principal = statement.get("Principal")
-    return principal == "*" or (isinstance(principal, Mapping) and "*" in _list(principal.get("AWS", [])))
+    return principal == "*" or (isinstance(principal, Mapping) and "*" in listed(principal.get("AWS", [])))
 
 
 def public_grants(policy: str | None) -> list[str]:
@@ -153,8 +153,8 @@ def _known_by(statement: Statement) -> list[tuple[str, str]]:
         for operator, keys in (statement.get("Condition") or {}).items()
         if operator.lower().removeprefix("foranyvalue:") in _POSITIVE
         for key, values in keys.items()
-        if key.lower() in _RESTRICTING and all(_is_fixed(key.lower(), str(one)) for one in _list(values))
-        for value in _list(values)
+        if key.lower() in _RESTRICTING and all(_is_fixed(key.lower(), str(one)) for one in listed(values))
+        for value in listed(values)
     ]
 
 
@@ -198,12 +198,13 @@ def _known_parties(statement: Statement) -> Iterator[str]:
 def _named(principal: Any) -> Iterator[str]:
     named = principal if isinstance(principal, Mapping) else {"AWS": principal}
     for kind, names in named.items():
-        for name in _list(names):
+        for name in listed(names):
             if kind == "AWS":
                 yield name.split(":")[4] if name.startswith("arn:") else name
             elif kind != "Service":
                 yield name
 
 
-def _list(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """A policy may leave out the brackets of a list of one."""
     return list(value) if isinstance(value, list | tuple) else [value]

@@ -28,6 +28,7 @@ class Wanted:
         min_days, max_days: what the profile says about retention.
         owner: the id of the account that the bucket must belong to.
         writer: what Genesys writes with: the key pair that is checked with, a role, or None when it is not known.
+        genesys_domain: the domain of the Genesys org that writes, as in the settings; it says from which account.
         kms_key: the ARN of the KMS key that the bucket is to use; only documents need it.
         wants_worm: whether the profile asks for storage that nobody can rewrite.
         calls: the calls that the profile's checks may make, by name.
@@ -44,6 +45,7 @@ class Wanted:
     max_days: int | None = None
     owner: str | None = None
     writer: AwsKeys | RoleReference | None = None
+    genesys_domain: str | None = None
     kms_key: str | None = None
     wants_worm: bool = False
     calls: frozenset[str] = frozenset()

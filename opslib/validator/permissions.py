@@ -5,20 +5,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from opslib.models import RoleReference
+from opslib.settings import REGIONS
 from opslib.validator.calls import actions_of
 from opslib.validator.look import Wanted
 
 Document = dict[str, Any]
 
 # The account from which Genesys Cloud assumes its customers' roles (AWS S3 recording integration guide).
-GENESYS_ACCOUNT = "765628985471"
-GENESYS_FEDRAMP_ACCOUNT = "325654371633"
+_GENESYS_ACCOUNT = "765628985471"
+_GENESYS_FEDRAMP_ACCOUNT = "325654371633"
+_FEDRAMP_DOMAIN = REGIONS["us-east-2"]
 
 # Actions whose resource is an object or the account (Service Authorization Reference); other s3 ones take the bucket.
 _ON_OBJECTS = frozenset({"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 _ON_ACCOUNT = frozenset({"s3:GetAccountPublicAccessBlock"})
 # What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide).
 _KMS_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+
+
+def genesys_accounts(domain: str | None) -> frozenset[str]:
+    """The account that an org's Genesys is; where the org's domain is not known, those that it can be."""
+    if domain is None:
+        return frozenset({_GENESYS_ACCOUNT, _GENESYS_FEDRAMP_ACCOUNT})
+    return frozenset({_GENESYS_FEDRAMP_ACCOUNT if domain == _FEDRAMP_DOMAIN else _GENESYS_ACCOUNT})
 
 
 def for_checks(wanted: Wanted, calls: Iterable[str]) -> Document:
@@ -52,13 +61,15 @@ def for_writer(wanted: Wanted) -> Document:
     )
 
 
-def trust(external_id: str, partition: str = "aws") -> Document:
-    """Who may assume the writer's role: Genesys's account, with your external id only."""
+def trust(external_id: str, partition: str = "aws", domain: str | None = None) -> Document:
+    """Who may assume the writer's role: Genesys's account, with your external id only. Where the org's `domain` is not
+    known, the account of all orgs but FedRAMP's."""
+    account = _GENESYS_FEDRAMP_ACCOUNT if domain == _FEDRAMP_DOMAIN else _GENESYS_ACCOUNT
     return _document(
         {
             "Sid": "GenesysCloud",
             "Effect": "Allow",
-            "Principal": {"AWS": f"arn:{partition}:iam::{GENESYS_ACCOUNT}:root"},
+            "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
             "Action": "sts:AssumeRole",
             "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
         }

@@ -78,7 +78,7 @@ def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]
     """Title, name of the file, and content of each document."""
     credentials = walk.onboarding.target.credentials
     role = credentials if isinstance(credentials, RoleReference) else None
-    wanted = replace(wanted_of(walk.onboarding, role), kms_key=_key(report))
+    wanted = replace(wanted_of(walk.onboarding, role, walk.settings.region), kms_key=_key(report))
     profile = load_profile(walk.onboarding.profile)
     yield (
         "For the key that checks",
@@ -87,7 +87,7 @@ def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]
     )
     yield "For what Genesys writes with", "genesys-writer.json", _json(permissions.for_writer(wanted))
     if role:
-        document = permissions.trust(role.external_id, wanted.partition)
+        document = permissions.trust(role.external_id, wanted.partition, wanted.genesys_domain)
         yield "Who may assume the role", "genesys-trust.json", _json(document)
     yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
 

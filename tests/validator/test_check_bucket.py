@@ -132,6 +132,16 @@ def test_documents_are_printed_without_asking(env: dict[str, str], sandbox: Sand
     assert sandbox.requests() == []
 
 
+@pytest.mark.parametrize(
+    ("region", "account"), [("", "765628985471"), ("eu-central-1", "765628985471"), ("us-east-2", "325654371633")]
+)
+def test_the_trust_names_the_account_of_the_orgs_region(env: dict[str, str], region: str, account: str) -> None:
+    """OPSLIB_REGION says which; FedRAMP has its own."""
+    done = opslib(env | {"OPSLIB_REGION": region}, "our-recordings", "--print", "trust", *ROLE)
+    (statement,) = json.loads(done.stdout)["Statement"]
+    assert statement["Principal"] == {"AWS": f"arn:aws:iam::{account}:root"}
+
+
 def test_a_role_is_held_against_the_bucket(env: dict[str, str], sandbox: Sandbox) -> None:
     """With --role-arn, the canary is not the question; the role's trust and permissions are."""
     role = ["--role-arn", sandbox["role_arn"], "--external-id", sandbox["external_id"]]

@@ -347,6 +347,20 @@ async def test_a_lock_saves_earlier_versions(sandbox: Sandbox, lock: int | None,
 
 GENESYS = trust("org-1")["Statement"][0]
 ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+COMMERCIAL, FEDRAMP = "765628985471", "325654371633"
+NOBODY = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
+NOT_ACTION = {"Effect": "Allow", "Principal": {"AWS": "*"}, "NotAction": "sts:TagSession"}
+ON_A_NET = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+SAML = {
+    "Effect": "Allow",
+    "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/idp"},
+    "Action": "sts:AssumeRoleWithSAML",
+}
+
+
+def but(statement: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    """The statement without its Principal, and with these parts."""
+    return {name: value for name, value in statement.items() if name != "Principal"} | parts
 
 
 @pytest.mark.parametrize(
@@ -361,6 +375,23 @@ ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
         ([GENESYS | {"Action": "sts:TagSession"}], "FAIL", "does not let Genesys"),
         ([GENESYS | {"Principal": {"AWS": "arn:aws:iam::210987654321:root"}}], "FAIL", "does not let Genesys"),
         ([GENESYS | {"Effect": "Deny"}], "FAIL", "does not let Genesys"),
+        ([GENESYS, NOBODY], "FAIL", "denies it to Genesys"),
+        ([GENESYS, NOBODY | {"Principal": GENESYS["Principal"]}], "FAIL", "denies it to Genesys"),
+        ([GENESYS, NOBODY | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}], "UNKNOWN", "may mean Genesys"),
+        ([GENESYS, NOT_ACTION | {"Effect": "Deny"}], "FAIL", "denies it to Genesys"),
+        ([GENESYS, NOBODY | {"Action": "sts:TagSession"}], "PASS", "external id org-1"),
+        ([GENESYS, NOBODY | {"Principal": {"AWS": "210987654321"}}], "PASS", "external id org-1"),
+        ([GENESYS, but(NOBODY, NotPrincipal={"AWS": "210987654321"})], "UNKNOWN", "may mean Genesys"),
+        ([GENESYS, NOT_ACTION], "FAIL", "also be assumed by: *"),
+        ([GENESYS, GENESYS | {"Principal": {"AWS": "*"}}], "FAIL", "also be assumed by: *"),
+        ([GENESYS, but(GENESYS, NotPrincipal={"AWS": "210987654321"})], "FAIL", "also be assumed by: *"),
+        ([GENESYS, GENESYS | {"Principal": {"AWS": "210987654321"}}], "FAIL", "also be assumed by: 210987654321"),
+        ([GENESYS | {"Principal": {"AWS": [COMMERCIAL, "210987654321"]}}], "FAIL", "also be assumed by: 210987654321"),
+        ([GENESYS, SAML], "FAIL", "also be assumed by: arn:aws:iam::123456789012:saml-provider/idp"),
+        ([GENESYS, ROOT | {"Condition": GENESYS["Condition"]}], "PASS", "external id org-1"),
+        ([GENESYS | {"Principal": {"AWS": COMMERCIAL}}], "PASS", "external id org-1"),
+        ([GENESYS | {"Principal": {"AWS": f"arn:aws:iam::{COMMERCIAL}:user/one"}}], "UNKNOWN", "somebody"),
+        ([GENESYS | {"Condition": GENESYS["Condition"] | ON_A_NET}], "UNKNOWN", "further conditions"),
     ],
 )
 async def test_whom_a_role_trusts(sandbox: Sandbox, statements: list[Any], word: str, says: str) -> None:
@@ -368,6 +399,28 @@ async def test_whom_a_role_trusts(sandbox: Sandbox, statements: list[Any], word:
     with role(sandbox, {"Version": "2012-10-17", "Statement": statements}) as writer:
         found = await finding(sandbox, "writer-role-trust", sandbox["bucket"], writer=writer)
     assert (found.verdict, says in found.cause) == (word, True), found.cause
+
+
+@pytest.mark.parametrize(
+    ("domain", "account", "word"),
+    [
+        (None, COMMERCIAL, "PASS"),
+        (None, FEDRAMP, "PASS"),
+        ("mypurecloud.de", COMMERCIAL, "PASS"),
+        ("mypurecloud.de", FEDRAMP, "FAIL"),
+        ("use2.us-gov-pure.cloud", COMMERCIAL, "FAIL"),
+        ("use2.us-gov-pure.cloud", FEDRAMP, "PASS"),
+    ],
+)
+async def test_genesys_is_the_account_of_the_orgs_region(
+    sandbox: Sandbox, domain: str | None, account: str, word: str
+) -> None:
+    """FedRAMP's orgs come from an account of their own."""
+    statement = GENESYS | {"Principal": {"AWS": f"arn:aws:iam::{account}:root"}}
+    with role(sandbox, {"Version": "2012-10-17", "Statement": [statement]}) as writer:
+        bucket = sandbox["bucket"]
+        found = await finding(sandbox, "writer-role-trust", bucket, writer=writer, genesys_domain=domain)
+    assert found.verdict == word, found.cause
 
 
 async def test_a_role_that_is_not_there_or_not_ours(sandbox: Sandbox) -> None:
@@ -410,9 +463,7 @@ async def test_a_simulation_without_results_is_unknown(sandbox: Sandbox) -> None
 async def test_whether_a_key_is_needed_must_be_known(sandbox: Sandbox) -> None:
     """Without the bucket's encryption, nobody can say that the role may write."""
     keys = keys_of(sandbox, [one for one in ACTIONS if one != "s3:GetEncryptionConfiguration"])
-    found = await finding(
-        sandbox, "writer-role-permissions", sandbox["bucket"], keys=keys, writer=role_of(sandbox)
-    )
+    found = await finding(sandbox, "writer-role-permissions", sandbox["bucket"], keys=keys, writer=role_of(sandbox))
     assert (found.verdict, found.action) == ("UNKNOWN", "s3:GetEncryptionConfiguration")
 
 

@@ -1,17 +1,21 @@
 """What IAM says about the role that only Genesys can assume, and about ourselves."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.models import RoleReference
 from opslib.validator.aws import Unanswered
-from opslib.validator.bucket_policy import Statement, allowed_parties, statements
+from opslib.validator.bucket_policy import Statement, allowed_parties, listed, patterns_of, statements
 from opslib.validator.checks.encryption import default_encryption
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
 from opslib.validator.look import Look
-from opslib.validator.permissions import GENESYS_ACCOUNT, GENESYS_FEDRAMP_ACCOUNT, for_checks
+from opslib.validator.permissions import for_checks, genesys_accounts
 from opslib.validator.wildcards import matches
+
+# Ways to assume a role; Genesys takes the first.
+_ASSUMING = ("sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity")
 
 # Of what the checks need, the statements whose resources are known: a simulation takes no wildcards.
 _SIMULATED = ("Bucket", "Canary", "Account")
@@ -51,24 +55,58 @@ async def writer_role_trust(look: Look) -> Outcome:
     if found is None:
         return failed("there is no such role")
     document = found["Role"]["AssumeRolePolicyDocument"]
-    return _trusts(statements(document if isinstance(document, str) else json.dumps(document)), role.external_id)
+    said = statements(document if isinstance(document, str) else json.dumps(document))
+    return _trusts(said, role.external_id, genesys_accounts(look.wanted.genesys_domain), own)
 
 
-def _trusts(document: Sequence[Statement], external_id: str) -> Outcome:
-    allow = [one for one in document if one.get("Effect") == "Allow" and _assumes(one)]
-    trusted = {party for one in allow for party in allowed_parties(json.dumps({"Statement": [one]}))}
-    if not trusted & {GENESYS_ACCOUNT, GENESYS_FEDRAMP_ACCOUNT}:
-        return failed(f"the role does not let Genesys's account {GENESYS_ACCOUNT} assume it")
+def _trusts(document: Sequence[Statement], external_id: str, genesys: frozenset[str], own: str) -> Outcome:
+    """Genesys, and besides at most the role's own account; whoever it is, only with the external id."""
+    allow = [one for one in document if one.get("Effect") == "Allow" and _covers(one, *_ASSUMING)]
+    lets_in = [one for one in allow if _covers(one, _ASSUMING[0]) and _parties(one) & genesys]
+    if not lets_in:
+        return failed(f"the role does not let Genesys's account {' or '.join(sorted(genesys))} assume it")
+    if others := {party for one in allow for party in _parties(one)} - genesys - {own}:
+        return failed(f"the role can also be assumed by: {', '.join(sorted(others))}")
     if not all(_asks_for(one, external_id) for one in allow):
         return failed("the role can be assumed without your external id")
+    deny = [one for one in document if one.get("Effect") == "Deny" and _covers(one, _ASSUMING[0])]
+    if any(_is_plain(one, genesys, conditions=0) for one in deny):
+        return failed("a statement denies it to Genesys")
+    if any({_account(name) for name in _names(one)} & (genesys | {""}) for one in deny):
+        return unknown("a statement denies it to somebody, and may mean Genesys")
+    if not any(_is_plain(one, genesys, conditions=1) for one in lets_in):
+        return unknown("Genesys may assume it only as somebody in its account, or only on further conditions")
     return passed(f"Genesys may assume it, with external id {external_id} only")
 
 
-def _assumes(statement: Statement) -> bool:
-    actions = statement.get("Action", [])
-    return any(
-        matches(one.lower(), "sts:assumerole") for one in ([actions] if isinstance(actions, str) else list(actions))
-    )
+def _covers(statement: Statement, *actions: str) -> bool:
+    """Whether the statement is about one of the actions, also by leaving it out of NotAction."""
+    named = [one.lower() for one in patterns_of(statement, "Action")]
+    return any(any(matches(one, action) for one in named) is ("Action" in statement) for action in actions)
+
+
+def _parties(statement: Statement) -> set[str]:
+    return allowed_parties(json.dumps({"Statement": [statement]}))
+
+
+def _names(statement: Statement) -> list[str]:
+    """The AWS principals; everybody for NotPrincipal."""
+    principal = statement.get("Principal", "*")
+    return [str(one) for one in listed(principal.get("AWS", []) if isinstance(principal, Mapping) else principal)]
+
+
+def _account(name: str) -> str:
+    """Whose principal it is; empty when the name does not say, as that of everybody."""
+    found = re.fullmatch(r"(?:arn:[^:]+:(?:iam|sts)::)?(\d{12})(?::.+)?", name)
+    return found[1] if found else ""
+
+
+def _is_plain(statement: Statement, genesys: frozenset[str], *, conditions: int) -> bool:
+    """Whether it means all of Genesys's account, on just so many conditions."""
+    whole = {"*", *genesys}
+    named = {re.sub(r"arn:[^:]+:iam::(\d{12}):root", r"\1", name) for name in _names(statement)}
+    asked = sum(len(keys) for keys in (statement.get("Condition") or {}).values())
+    return "Principal" in statement and bool(named & whole) and asked == conditions
 
 
 def _asks_for(statement: Any, external_id: str) -> bool:
