@@ -19,8 +19,8 @@ _FEDRAMP_DOMAIN = REGIONS["us-east-2"]
 # Actions whose resource is an object or the account (Service Authorization Reference); other s3 ones take the bucket.
 _ON_OBJECTS = frozenset({"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 _ON_ACCOUNT = frozenset({"s3:GetAccountPublicAccessBlock"})
-# What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide).
-_KMS_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+KMS_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+"""What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide)."""
 
 
 def genesys_accounts(domain: str | None) -> frozenset[str]:
@@ -36,7 +36,7 @@ def for_checks(wanted: Wanted, calls: Iterable[str]) -> Document:
     actions = actions_of(calls)
     s3 = [action for action in actions if action.startswith("s3:")]
     kms = [action for action in actions if action.startswith("kms:")]
-    writes = [*_KMS_WRITE] if wanted.kms_key and "CreateMultipartUpload" in calls else []
+    writes = [*KMS_WRITE] if wanted.kms_key and "CreateMultipartUpload" in calls else []
     return _document(
         _allow("Bucket", [one for one in s3 if one not in _ON_OBJECTS | _ON_ACCOUNT], wanted.arn),
         _allow("Canary", [one for one in s3 if one in _ON_OBJECTS], f"{_objects(wanted)}opslib-canary-*"),
@@ -57,7 +57,7 @@ def for_writer(wanted: Wanted) -> Document:
             f"{_objects(wanted)}*",
         ),
         _allow("SeeTheBucket", ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"], wanted.arn),
-        _allow("UseTheKey", [*_KMS_WRITE] if wanted.kms_key else [], wanted.kms_key or ""),
+        _allow("UseTheKey", [*KMS_WRITE] if wanted.kms_key else [], wanted.kms_key or ""),
     )
 
 

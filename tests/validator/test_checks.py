@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
-from opslib.models import RoleReference
-from opslib.validator.calls import CALLS, actions_of
+from opslib.models import AwsKeys, RoleReference
+from opslib.validator.aws import _make_client
+from opslib.validator.calls import CALLS, Service, actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding, Word
 from opslib.validator.permissions import trust
@@ -467,13 +469,86 @@ async def test_whether_a_key_is_needed_must_be_known(sandbox: Sandbox) -> None:
     assert (found.verdict, found.action) == ("UNKNOWN", "s3:GetEncryptionConfiguration")
 
 
-async def test_a_role_needs_the_buckets_key_too(sandbox: Sandbox) -> None:
-    """With KMS, a role that may write objects but not use the key writes nothing."""
+@pytest.mark.parametrize("named", ["Arn", "KeyId", "alias/recordings", "alias ARN"])
+async def test_a_role_needs_the_buckets_key_too(sandbox: Sandbox, named: str) -> None:
+    """With KMS, a role that may write objects but not use the key writes nothing, however the bucket names its key."""
+    kms, alias = sandbox.s3(service="kms"), "alias/recordings"
     with planted(sandbox) as bucket:
-        key = bucket.kms()
+        key = kms.create_key()["KeyMetadata"]
+        kms.create_alias(AliasName=alias, TargetKeyId=key["KeyId"])
+        bucket.undo.append(lambda: kms.delete_alias(AliasName=alias))
+        bucket.encryption(
+            "aws:kms", {"alias ARN": f"arn:aws:kms:us-east-1:{ACCOUNT}:{alias}"}.get(named) or key.get(named, named)
+        )
         write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"{bucket.arn}/*"}
-        use = {"Effect": "Allow", "Action": "kms:GenerateDataKey", "Resource": key}
-        for allowed, word in (([write], "FAIL"), ([write, use], "PASS")):
+        use, both = (
+            {"Effect": "Allow", "Action": actions, "Resource": key["Arn"]}
+            for actions in ("kms:GenerateDataKey", ["kms:GenerateDataKey", "kms:Decrypt"])
+        )
+        for allowed, says in (
+            ([write], "not allowed: kms:Decrypt, kms:GenerateDataKey"),
+            ([write, use], "not allowed: kms:Decrypt"),
+            ([write, both], "allows it all"),
+        ):
             with role(sandbox, trust("org-1"), *allowed) as writer:
                 found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer)
-            assert found.verdict == word, found.cause
+            assert (found.verdict == "PASS", found.cause.endswith(says)) == (allowed == [write, both], True), (
+                found.cause
+            )
+
+
+def kms_says(monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, Any, dict[str, Any]]) -> None:
+    """KMS's answers where moto has none such: method, answer or error's code, and what must be asked."""
+
+    def client(service: Service, region: str, keys: AwsKeys | None) -> Any:
+        made = _make_client(service, region, keys)
+        if service == "kms":
+            stubber = Stubber(made)
+            for method, answer, asked in answers:
+                if isinstance(answer, str):
+                    stubber.add_client_error(method, answer, expected_params=asked)
+                else:
+                    stubber.add_response(method, answer, asked)
+            stubber.activate()
+        return made
+
+    monkeypatch.setattr("opslib.validator.aws._make_client", client)
+
+
+async def test_a_role_needs_no_leave_for_awss_own_key(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its policy lets in whoever writes through S3; a key that is not there lets in nobody."""
+    write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    with planted(sandbox) as bucket, role(sandbox, trust("org-1"), write) as writer:
+        bucket.encryption("aws:kms", NO_KEY)
+        found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer)
+        assert (found.verdict, "not there" in found.cause) == ("FAIL", True)
+        own = {"KeyMetadata": {"KeyId": NO_KEY[-36:], "Arn": NO_KEY, "KeyManager": "AWS"}}
+        kms_says(monkeypatch, ("describe_key", own, {"KeyId": NO_KEY}))
+        found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer)
+    assert found.verdict == "PASS", found.cause
+
+
+OTHERS = f"arn:aws:kms:us-east-1:210987654321:key/{NO_KEY[-36:]}"
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "says"),
+    [
+        ({"KeyRotationEnabled": True, "RotationPeriodInDays": 365}, "PASS", "is on"),
+        ({"KeyRotationEnabled": True}, "PASS", "is on"),
+        ({"KeyRotationEnabled": True, "RotationPeriodInDays": 2560}, "FAIL", "every 2560 days"),
+        ({"KeyRotationEnabled": False}, "FAIL", "is off"),
+        ("NotFoundException", "UNKNOWN", "says nothing"),
+    ],
+)
+async def test_how_a_key_is_rotated(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, status: Any, word: str, says: str
+) -> None:
+    """As KMS says of the key by its ARN, here one of another account."""
+    others = {"KeyMetadata": {"KeyId": OTHERS[-36:], "Arn": OTHERS}}
+    asked = {"KeyId": OTHERS}
+    kms_says(monkeypatch, ("describe_key", others, asked), ("get_key_rotation_status", status, asked))
+    with planted(sandbox) as bucket:
+        bucket.encryption("aws:kms", OTHERS)
+        found = await finding(sandbox, "kms-rotation", bucket.name)
+    assert (found.verdict, says in found.cause) == (word, True), found.cause

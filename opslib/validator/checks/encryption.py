@@ -7,6 +7,7 @@ from opslib.validator.finding import Outcome, check, failed, not_checked, passed
 from opslib.validator.look import Look
 
 _ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
+_YEAR = 366  # days at most; KMS's own period is 365
 _CLI = "aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration "
 _CLI_KMS = _CLI + (
     "'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=aws:kms,KMSMasterKeyID=KEY},BucketKeyEnabled=true}]'"
@@ -82,7 +83,7 @@ async def kms_key(look: Look) -> Outcome:
         return warned("no key is named, so S3 uses the AWS managed key aws/s3, which no other account can be given")
     if key.startswith("arn:") and (region := key.split(":")[3]) != look.wanted.region:
         return failed(f"the key is in {region}, and the bucket in {look.wanted.region}")
-    found = await _described(look, key)
+    found = await described(look, key)
     if found is None:
         return failed("there is no such key")
     state = found.get("KeyState")
@@ -105,13 +106,19 @@ async def kms_rotation(look: Look) -> Outcome:
     algorithm, key = await default_encryption(look)
     if algorithm in (None, "AES256") or key is None:
         return not_checked("no key of yours is used")
-    found = await _described(look, key)
+    found = await described(look, key)
     if found is None:
         return unknown("there is no such key")
     if found.get("KeyManager") == "AWS":
         return passed("AWS rotates its own keys")
-    status = await look.ask("GetKeyRotationStatus", KeyId=found["KeyId"]) or {}
-    return passed("rotation is on") if status.get("KeyRotationEnabled") else failed("rotation is off")
+    # By ARN: a bare id means a key of the account that asks.
+    status = await look.ask("GetKeyRotationStatus", KeyId=found["Arn"])
+    if status is None:
+        return unknown("KMS says nothing of the key's rotation")
+    if not status.get("KeyRotationEnabled"):
+        return failed("rotation is off")
+    days = status.get("RotationPeriodInDays", _YEAR)
+    return passed("rotation is on") if days <= _YEAR else failed(f"the key is rotated every {days} days only")
 
 
 @check(
@@ -146,6 +153,7 @@ async def _rule(look: Look) -> Mapping[str, Any]:
     return next((rule for rule in rules if rule.get("ApplyServerSideEncryptionByDefault")), {})
 
 
-async def _described(look: Look, key: str) -> Mapping[str, Any] | None:
+async def described(look: Look, key: str) -> Mapping[str, Any] | None:
+    """What KMS says of a key, which a bucket may name by ARN, id or alias; None when there is none."""
     found = await look.ask("DescribeKey", KeyId=key)
     return found["KeyMetadata"] if found else None

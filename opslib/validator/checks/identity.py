@@ -8,10 +8,10 @@ from typing import Any
 from opslib.models import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import Statement, allowed_parties, listed, patterns_of, statements
-from opslib.validator.checks.encryption import default_encryption
+from opslib.validator.checks.encryption import default_encryption, described
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
 from opslib.validator.look import Look
-from opslib.validator.permissions import for_checks, genesys_accounts
+from opslib.validator.permissions import KMS_WRITE, for_checks, genesys_accounts
 from opslib.validator.wildcards import matches
 
 # Ways to assume a role; Genesys takes the first.
@@ -124,7 +124,7 @@ def _asks_for(statement: Any, external_id: str) -> bool:
     "The role may write recordings",
     "critical",
     why="A target with a role that may not write loses every recording, and nobody hears of it.",
-    calls=("GetBucketEncryption", "SimulatePrincipalPolicy"),
+    calls=("GetBucketEncryption", "DescribeKey", "SimulatePrincipalPolicy"),
     fix="Allow the role what is named; `opslib check-bucket BUCKET --print writer` prints the policy.",
     cli="aws iam put-role-policy --role-name ROLE --policy-name write-recordings --policy-document file://writer.json"
     "  # from: opslib check-bucket BUCKET --print writer > writer.json",
@@ -143,8 +143,12 @@ async def writer_role_permissions(look: Look) -> Outcome:
         return not_checked("Genesys does not write with a role")
     needs = [(["s3:PutObject"], f"{look.wanted.arn}/{look.wanted.folder}opslib-canary")]
     _, key = await default_encryption(look)
-    if key and key.startswith("arn:"):
-        needs.append((["kms:GenerateDataKey"], key))
+    if key:
+        found = await described(look, key)
+        if found is None:
+            return failed("the bucket's KMS key is not there")
+        if found.get("KeyManager") != "AWS":  # AWS's own key lets in whoever writes through S3
+            needs.append(([*KMS_WRITE], found["Arn"]))
     return await _simulated(look, role.role_arn, needs)
 
 
