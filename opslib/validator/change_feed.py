@@ -1,11 +1,12 @@
 """Do Genesys's events reach the data lake? Each link of the chain in AWS, asked for and never changed.
 
 event source → bus of the same name → a rule that takes the events → an API destination with the data lake's address →
-its connection. A link that AWS does not tell is UNKNOWN; behind one that is missing, nothing is asked.
+its connection. Every topic must get through, by one rule or another. A link that AWS does not tell is UNKNOWN; behind
+one that is missing, nothing is asked.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from opslib.backends.eventbridge import name, source
@@ -46,24 +47,35 @@ class ChangeFeed:
         bus = self._ask("DescribeEventBus", Name=self._bus)
         yield self._link("Its event bus is there", "" if bus else "there is none", self._bus)
         rules = list(self._all("ListRules", "Rules", EventBusName=self._bus))
-        taking = [rule["Name"] for rule in rules if self._takes_our_events(rule)]
+        # From here on, what each rule leads to, with the topics that it takes: each topic must have a way to the end.
+        ways = [(rule["Name"], taken) for rule in rules if (taken := self._topics_taken(rule))]
+        found = ", ".join(rule for rule, _ in ways)
         yield self._link(
-            "An enabled rule takes the events",
-            "" if taking else f"none of {len(rules)} rules does",
-            ", ".join(taking),
+            "An enabled rule takes the events", self._lost(ways, f"none of {len(rules)} rules takes"), found
         )
-        arns = [arn for rule in taking for arn in self._destinations(rule)]
-        yield self._link("The rule sends them to an API destination", "" if arns else "it has none", ", ".join(arns))
-        described = [self._ask("DescribeApiDestination", Name=arn.split("/")[1]) or {} for arn in arns]
-        ours = [one for one in described if one.get("InvocationEndpoint") == self._webhook.url]
-        said = ", ".join(str(one.get("InvocationEndpoint")) for one in described)
-        yield self._link("The destination is the data lake", "" if ours else f"they go to {said}", self._webhook.url)
-        active = [one for one in ours if one.get("ApiDestinationState") == "ACTIVE"]
-        yield self._link("The destination is active", "" if active else "it is inactive", name(self._webhook))
-        connections = [self._ask("DescribeConnection", Name=one["ConnectionArn"].split("/")[1]) or {} for one in active]
-        states = {str(one.get("ConnectionState")) for one in connections}
-        trouble = "" if states == {"AUTHORIZED"} else f"its state is {', '.join(sorted(states))}"
-        yield self._link("Its connection is authorised", trouble, "AUTHORIZED")
+        sent = [(arn, taken) for rule, taken in ways for arn in self._destinations(rule)]
+        found = ", ".join(dict.fromkeys(arn for arn, _ in sent))
+        yield self._link("The rule sends them to an API destination", self._lost(sent, "it has none for"), found)
+        told = {arn: self._ask("DescribeApiDestination", Name=arn.split("/")[1]) or {} for arn, _ in sent}
+        ours = [(told[arn], taken) for arn, taken in sent if told[arn].get("InvocationEndpoint") == self._webhook.url]
+        others = ", ".join(sorted({str(one.get("InvocationEndpoint")) for one in told.values()} - {self._webhook.url}))
+        yield self._link(
+            "The destination is the data lake", self._lost(ours, f"they go to {others}:"), self._webhook.url
+        )
+        active = [(one, taken) for one, taken in ours if one.get("ApiDestinationState") == "ACTIVE"]
+        yield self._link("The destination is active", self._lost(active, "it is inactive for"), name(self._webhook))
+        states = {
+            arn: str((self._ask("DescribeConnection", Name=arn.split("/")[1]) or {}).get("ConnectionState"))
+            for arn in dict.fromkeys(one["ConnectionArn"] for one, _ in active)
+        }
+        good = [(one, taken) for one, taken in active if states[one["ConnectionArn"]] == "AUTHORIZED"]
+        said = f"its state is {', '.join(sorted(set(states.values())))} for"
+        yield self._link("Its connection is authorised", self._lost(good, said), "AUTHORIZED")
+
+    def _lost(self, ways: Sequence[tuple[Any, Collection[str]]], why: str) -> str:
+        """What is wrong when a topic has none of these ways; empty when each has one."""
+        lost = [topic for topic in self._webhook.topics if not any(topic in taken for _, taken in ways)]
+        return f"{why} {', '.join(lost)}" if lost else ""
 
     def _link(self, question: str, trouble: str, found: str, fix: str = _FIX) -> Readiness:
         return Readiness(question, "FAIL", trouble, fix) if trouble else Readiness(question, "PASS", found)
@@ -74,13 +86,16 @@ class ChangeFeed:
         state = there.get("State")
         return "" if state == "ACTIVE" else f"its state is {state}; PENDING waits for its event bus"
 
-    def _takes_our_events(self, rule: Mapping[str, Any]) -> bool:
-        """By AWS's own word: would the rule's pattern take an event of this source?"""
+    def _topics_taken(self, rule: Mapping[str, Any]) -> list[str]:
+        """By AWS's own word: the topics of which the rule's pattern would take an event of this source."""
         if rule.get("State") != "ENABLED" or not rule.get("EventPattern"):
-            return False
+            return []
+        return [topic for topic in self._webhook.topics if self._takes(rule["EventPattern"], topic)]
+
+    def _takes(self, pattern: str, topic: str) -> bool:
         event = {
             "id": "0",
-            "detail-type": self._webhook.topics[0],
+            "detail-type": topic,
             "source": self._bus,
             "account": self._webhook.account,
             "time": utc_now(),
@@ -88,7 +103,7 @@ class ChangeFeed:
             "resources": [],
             "detail": {},
         }
-        told = self._ask("TestEventPattern", EventPattern=rule["EventPattern"], Event=json.dumps(event))
+        told = self._ask("TestEventPattern", EventPattern=pattern, Event=json.dumps(event))
         return bool((told or {}).get("Result"))
 
     def _destinations(self, rule: str) -> list[str]:

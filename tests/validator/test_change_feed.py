@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from moto.events.models import EventPattern
 
 from opslib.backends import eventbridge
 from opslib.check_feed import check_feed
@@ -37,17 +38,27 @@ LINKS = (
 )
 
 
+def rule_of(pattern: dict[str, Any], name: str = "r") -> dict[str, Any]:
+    """An enabled rule with this pattern."""
+    return {"Name": name, "State": "ENABLED", "EventPattern": json.dumps(pattern)}
+
+
+def targets_of(*destinations: str) -> dict[str, Any]:
+    """A rule's targets: these API destinations."""
+    return {"Targets": [{"Id": one, "Arn": f"{ARN}:api-destination/{one}/x"} for one in destinations]}
+
+
 class Events:
-    """AWS's EventBridge with a whole chain, of which answers can be replaced by others or by an error's code."""
+    """AWS's EventBridge with a whole chain, of which answers can be replaced by others, by a list of others one after
+    another, or by an error's code. What a pattern takes is not told but decided, by moto."""
 
     def __init__(self, **answers: Any) -> None:
-        rule = {"Name": "r", "State": "ENABLED", "EventPattern": json.dumps({"source": [BUS]})}
+        rule = rule_of({"source": [BUS]})
         whole: dict[str, Any] = {
             "describe_event_source": {"Name": BUS, "State": "ACTIVE"},
             "describe_event_bus": {"Name": BUS},
             "list_rules": {"Rules": [rule]},
-            "test_event_pattern": {"Result": True},
-            "list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": f"{ARN}:api-destination/genesys-prod/x"}]},
+            "list_targets_by_rule": targets_of("genesys-prod"),
             "describe_api_destination": {
                 "InvocationEndpoint": URL,
                 "ApiDestinationState": "ACTIVE",
@@ -55,21 +66,34 @@ class Events:
             },
             "describe_connection": {"ConnectionState": "AUTHORIZED"},
         }
-        self.client = boto3.client(
-            "events", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b"
-        )
+        self.client = _client()
+        self.client.test_event_pattern = _decided
         stubber = Stubber(self.client)
         for method, answer in {**whole, **answers}.items():
             if isinstance(answer, str):
                 stubber.add_client_error(method, answer)
                 break
-            stubber.add_response(method, answer)
+            for one in answer if isinstance(answer, list) else [answer]:
+                stubber.add_response(method, one)
         stubber.activate()
 
 
-def checked(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> dict[str, str]:
+def _client() -> Any:
+    return boto3.client("events", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+
+
+def _decided(**asked: str) -> dict[str, Any]:
+    """The answer to TestEventPattern, held against the service's model as the other answers are."""
+    client, pattern = _client(), EventPattern.load(asked["EventPattern"])
+    with Stubber(client) as stubber:
+        stubber.add_response("test_event_pattern", {"Result": pattern.matches_event(json.loads(asked["Event"]))})
+        answer: dict[str, Any] = client.test_event_pattern(**asked)
+    return answer
+
+
+def checked(monkeypatch: pytest.MonkeyPatch, feed: DataLakeWebhook = FEED, **answers: Any) -> dict[str, str]:
     monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: Events(**answers).client)
-    return {row.question: row.word for row in ChangeFeed(FEED, ORG).check()}
+    return {row.question: row.word for row in ChangeFeed(feed, ORG).check()}
 
 
 def test_a_whole_chain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +109,8 @@ def test_a_whole_chain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         (1, {"describe_event_bus": "ResourceNotFoundException"}),
         (2, {"list_rules": {"Rules": []}}),
         (2, {"list_rules": {"Rules": [{"Name": "r", "State": "DISABLED", "EventPattern": "{}"}]}}),
-        (2, {"test_event_pattern": {"Result": False}}),
+        (2, {"list_rules": {"Rules": [rule_of({"source": ["aws.partner/genesys.com/cloud/other/prod"]})]}}),
+        (2, {"list_rules": {"Rules": [rule_of({"detail-type": ["v2.another.topic"]})]}}),
         (3, {"list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": "arn:aws:lambda:eu-central-1:1:function:f"}]}}),
         (4, {"describe_api_destination": {"InvocationEndpoint": "https://elsewhere.example.com"}}),
         (5, {"describe_api_destination": {"InvocationEndpoint": URL, "ApiDestinationState": "INACTIVE"}}),
@@ -96,6 +121,41 @@ def test_the_first_broken_link_is_named(monkeypatch: pytest.MonkeyPatch, link: i
     """It fails, those before it pass, and nothing is said of those behind it."""
     found = checked(monkeypatch, **answers)
     assert found == {**dict.fromkeys(LINKS[:link], "PASS"), LINKS[link]: "FAIL"}
+
+
+ONE, TWO = "v2.audits.entitytype.{id}.entityid.{id}", "v2.detail.events.conversation.{id}.acd.start"
+TAKES_ONE, TAKES_TWO = (rule_of({"source": [BUS], "detail-type": [topic]}, topic) for topic in (ONE, TWO))
+BOTH = {"Rules": [TAKES_ONE, TAKES_TWO]}
+OURS, ELSEWHERE, IDLE = (
+    {"InvocationEndpoint": url, "ApiDestinationState": state, "ConnectionArn": f"{ARN}:connection/{state}/y"}
+    for url, state in ((URL, "ACTIVE"), ("https://elsewhere.example.com", "ACTIVE"), (URL, "INACTIVE"))
+)
+OURS_TOO = OURS | {"ConnectionArn": f"{ARN}:connection/too/y"}
+BY_BOTH = {"list_rules": BOTH, "list_targets_by_rule": [targets_of("a"), targets_of("b")]}
+AUTHORIZED, NOT = {"ConnectionState": "AUTHORIZED"}, {"ConnectionState": "DEAUTHORIZED"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "answers"),
+    [
+        (None, {}),
+        (None, {"list_rules": {"Rules": [rule_of({"source": [BUS], "detail-type": [ONE, TWO]})]}}),
+        (None, BY_BOTH | {"describe_api_destination": [OURS, OURS]}),
+        (2, {"list_rules": {"Rules": [TAKES_ONE]}}),
+        (2, {"list_rules": {"Rules": [TAKES_TWO]}}),
+        (3, {"list_rules": BOTH, "list_targets_by_rule": [targets_of("a"), {}]}),
+        (4, BY_BOTH | {"describe_api_destination": [OURS, ELSEWHERE]}),
+        (5, BY_BOTH | {"describe_api_destination": [OURS, IDLE]}),
+        (6, BY_BOTH | {"describe_api_destination": [OURS, OURS_TOO], "describe_connection": [AUTHORIZED, NOT]}),
+    ],
+)
+def test_every_topic_must_get_through(
+    monkeypatch: pytest.MonkeyPatch, broken: int | None, answers: dict[str, Any]
+) -> None:
+    """By one rule or by several: the first link at which a topic is lost fails."""
+    found = checked(monkeypatch, FEED.model_copy(update={"topics": (ONE, TWO)}), **answers)
+    whole = dict.fromkeys(LINKS[:broken], "PASS")
+    assert found == (whole if broken is None else whole | {LINKS[broken]: "FAIL"})
 
 
 @pytest.mark.parametrize("call", ["describe_event_source", "list_rules", "describe_connection"])
