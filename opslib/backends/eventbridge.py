@@ -9,6 +9,7 @@ import shlex
 from typing import Any
 
 from opslib.models import DataLakeWebhook
+from opslib.partitions import partition_of
 
 # Where the key for the data lake belongs; opslib never sees it.
 KEY = "YOUR-DATA-LAKE-KEY"
@@ -153,16 +154,13 @@ def _trust(webhook: DataLakeWebhook) -> dict[str, Any]:
 
 
 def _send(webhook: DataLakeWebhook) -> dict[str, Any]:
-    where = f"arn:{_partition(webhook)}:events:{webhook.region}:{webhook.account}:api-destination/{name(webhook)}/*"
+    events = f"arn:{partition_of(webhook.region)}:events:{webhook.region}:{webhook.account}"
+    where = f"{events}:api-destination/{name(webhook)}/*"
     return _document({"Effect": "Allow", "Action": "events:InvokeApiDestination", "Resource": where})
 
 
 def _role_arn(webhook: DataLakeWebhook) -> str:
-    return f"arn:{_partition(webhook)}:iam::{webhook.account}:role/{name(webhook)}"
-
-
-def _partition(webhook: DataLakeWebhook) -> str:
-    return "aws-us-gov" if "-gov-" in webhook.region else "aws-cn" if webhook.region.startswith("cn-") else "aws"
+    return f"arn:{partition_of(webhook.region)}:iam::{webhook.account}:role/{name(webhook)}"
 
 
 def _document(statement: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from opslib.models import AwsKeys, RoleReference
+from opslib.partitions import partition_of
 from opslib.validator.aws import GLOBAL, Answer, Aws, Unanswered
 from opslib.validator.calls import CALLS
 from opslib.validator.finding import Evidence
@@ -53,7 +54,7 @@ class Wanted:
     @property
     def partition(self) -> str:
         """The part of AWS that the region is in, as ARNs name it."""
-        return "aws-cn" if self.region.startswith("cn-") else "aws-us-gov" if "-gov-" in self.region else "aws"
+        return partition_of(self.region)
 
     @property
     def arn(self) -> str:

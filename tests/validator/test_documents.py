@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from opslib.models import RoleReference
+from opslib.backends.eventbridge import commands
+from opslib.models import DataLakeWebhook, RoleReference
 from opslib.validator.bucket import check_bucket
 from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS
@@ -87,6 +88,26 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
     china = for_checks(Wanted("b", "cn-north-1"), load_profile("baseline").calls(role=False))["Statement"]
     assert china[0]["Resource"] == "arn:aws-cn:s3:::b"
     assert {one["Resource"] for one in china if one["Sid"] == "Key"} == {"arn:aws-cn:kms:cn-north-1:*:key/*"}
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("eu-central-1", "aws"),
+        ("mx-central-1", "aws"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+    ],
+)
+def test_arns_name_the_regions_part_of_aws(region: str, partition: str) -> None:
+    """For the bucket, and for the feed; Genesys has a region in the European sovereign cloud."""
+    assert Wanted("b", region).arn == f"arn:{partition}:s3:::b"
+    feed = DataLakeWebhook(url="https://datalake.example.com/", account=ACCOUNT, region=region)
+    assert f"arn:{partition}:events:{region}:{ACCOUNT}:api-destination/" in commands(feed, "org-1")
+    assert f"arn:{partition}:iam::{ACCOUNT}:role/" in commands(feed, "org-1")
 
 
 def test_a_prefix_is_no_pattern() -> None:
