@@ -93,8 +93,26 @@ def _built_in(name: str) -> Profile:
 
 def _parsed(name: str, text: str) -> Profile:
     try:
+        if twice := _said_twice(yaml.compose(text, yaml.SafeLoader)):
+            raise InvalidInput(
+                f"Profile {name} contradicts itself", cause=twice, fix="keep one of them; nothing was sent"
+            )
         return Profile.model_validate(yaml.safe_load(text))
     except ValidationError as error:
         raise invalid_input(f"Profile {name}", error) from None
     except yaml.YAMLError as error:
         raise InvalidInput(f"Profile {name} is no YAML", cause=str(error), fix="correct the file") from None
+
+
+def _said_twice(root: yaml.Node | None) -> str:
+    """A field that stands twice in one place, of which YAML silently takes the last; empty when none does."""
+    places = [root]
+    for place in places:
+        seen = set[str]()
+        for key, value in place.value if isinstance(place, yaml.MappingNode) else ():
+            if str(key.value) in seen:
+                return f"line {key.start_mark.line + 1}: {key.value} stands there twice"
+            seen.add(str(key.value))
+            if value not in places:  # an alias may lead back
+                places.append(value)
+    return ""

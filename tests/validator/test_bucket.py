@@ -194,6 +194,13 @@ async def test_a_profile_of_ones_own(sandbox: Sandbox, tmp_path: Path) -> None:
         (OURS + "checks: {tls-onyl: {level: WARN, source: s}}", "checks"),
         (OURS + "checks: {tls-only: {level: MAYBE, source: s}}", "checks"),
         (OURS + "checks: {tls-only: {level: WARN}}", "source"),
+        (
+            OURS + "checks:\n  tls-only: {level: FAIL, source: s}\n  tls-only: {level: WARN, source: s}",
+            "line 8: tls-only",
+        ),
+        (OURS + "checks: {tls-only: {level: FAIL, level: WARN, source: s}}", "line 6: level"),
+        (OURS + "title: Theirs\nchecks: {}", "line 6: title"),
+        (OURS + "checks: &a {tls-only: *a}", "checks"),
         (OURS + "colour: red\nchecks: {}", "colour"),
         ("name: [", "no YAML"),
         ("just a text", "Profile"),
