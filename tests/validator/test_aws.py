@@ -79,7 +79,8 @@ async def test_only_not_configured_is_an_answer(sandbox: Sandbox, name: str, cal
     """A bucket without a policy or rules passes; one of which S3 says nothing does not, nor does it fail."""
     found = await answered(name, call, code, status, sandbox)
     assert (found.verdict, code in found.cause, found.action) == ("UNKNOWN", True, "")
-    assert found.fix == "Ask again; until then nothing is known."
+    gone = "Correct the bucket's name, or make the bucket; then ask again."
+    assert found.fix == (gone if code == "NoSuchBucket" else "Ask again; until then nothing is known.")
 
 
 def stuck(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
