@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from opslib.partitions import partition_of
+
 # Names and numbers of the schema: compliance.status_id, severity_id.
 _STATUS: dict[str, tuple[int, str]] = {
     "PASS": (1, "Pass"),
@@ -164,7 +166,7 @@ def compliance_finding(run_id: str, opslib: str, report: dict[str, Any], finding
             status_detail=finding["cause"],
         ),
         cloud=Cloud(region=region),
-        resources=(Resource(uid=f"arn:aws:s3:::{bucket}", name=bucket, region=region),),
+        resources=(Resource(uid=f"arn:{partition_of(region)}:s3:::{bucket}", name=bucket, region=region),),
         remediation=Remediation(desc=finding["fix"]),
         evidences=tuple(Evidence(api=_api(call)) for call in finding["evidence"]),
     )
