@@ -1,7 +1,4 @@
-"""Prove an opslib ledger (SQLite) or its export (JSON lines) without opslib: python verify_ledger.py PATH [PUBLIC_KEY]
-
-Exit code 0 only if every entry is as it was signed. What is signed, and what this cannot prove: docs/evidence.md.
-"""
+"""Prove a ledger or its export: python verify_ledger.py PATH [KEY]. Exit code 0: intact. See docs/evidence.md."""
 
 import hashlib
 import json
@@ -17,6 +14,7 @@ TABLES = {  # columns in the order in which they are hashed and signed
     "checkpoints": ["id", "seq", "hash", "at", "before", "key", "signature"],
     "entries": ["seq", "run_id", "kind", "at", "body", "hash"],
 }
+SCHEMA = {*(("table", name) for name in TABLES), ("index", "entries_by_kind")}
 
 
 def need(true, otherwise):
@@ -30,6 +28,8 @@ def text(*fields):
 def read(path):
     if path.read_bytes().startswith(b"SQLite"):
         with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)) as db:
+            need({*db.execute("SELECT type, name FROM sqlite_schema")} == SCHEMA, "it has other tables or indexes")
+            need([*db.execute("PRAGMA integrity_check")] == [("ok",)], "an index does not name the rows there are")
             return [list(db.execute(f"SELECT {','.join(TABLES[name])} FROM {name} ORDER BY 1")) for name in TABLES]
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     return [[[row[column] for column in TABLES[name]] for row in rows if row["table"] == name] for name in TABLES]

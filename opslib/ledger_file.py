@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,13 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             version = _version(db, file)
             if version == SCHEMA_VERSION:
                 db.execute("BEGIN")
+                _refuse_other_schema(db)
                 yield db
             elif version == 0:
                 raise sqlite3.DatabaseError("it has no schema version, so opslib did not make it")
             else:
                 with _copy(db, file) as copy:
+                    _refuse_other_schema(copy)
                     yield copy
     except sqlite3.Error as error:
         raise LedgerError(
@@ -103,6 +106,15 @@ def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterato
     """The rows of an SQL query over a ledger, one at a time, without changing it. Raises LedgerError."""
     with reading(path) as db:
         yield from db.execute(query, parameters)
+
+
+def flaw(db: sqlite3.Connection) -> str:
+    """What is wrong with the file, whatever its rows say; empty when nothing is.
+
+    A query may be answered from an index alone, and find what the index names: it must name just the rows there are.
+    """
+    found: str = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return "" if found == "ok" else found
 
 
 def record(db: sqlite3.Connection) -> Record:
@@ -127,6 +139,23 @@ def read_checkpoints(db: sqlite3.Connection) -> list[Checkpoint]:
     """All checkpoints, in order."""
     rows = db.execute("SELECT id, seq, hash, at, before, key, signature FROM checkpoints ORDER BY id")
     return [Checkpoint(*row) for row in rows]
+
+
+def _refuse_other_schema(db: sqlite3.Connection) -> None:
+    """A view in a table's place, a trigger or an index of somebody else can answer what no row says."""
+    if others := sorted({str(name) for _, name, *_ in _schema(db) ^ _expected_schema()}):
+        raise sqlite3.DatabaseError(f"its tables and indexes are not as opslib makes them: {', '.join(others)}")
+
+
+def _schema(db: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
+    return frozenset(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema"))
+
+
+@cache
+def _expected_schema() -> frozenset[tuple[Any, ...]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        migrate(db, Path(FILE_NAME))
+        return _schema(db)
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:

@@ -1,11 +1,12 @@
 """Prove a ledger, or what was made from it: `verify` takes whatever PATH is and checks it without changing it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from opslib.chain import Checkpoint, Verification, check
 from opslib.ledger_export import is_export, open_export
-from opslib.ledger_file import reading, record
+from opslib.ledger_file import flaw, reading, record
 from opslib.manifest import check_audit, is_audit
 
 
@@ -21,4 +22,8 @@ def verify(path: Path, pinned: str | None = None, anchors: Sequence[Checkpoint] 
         with open_export(path) as exported:
             return check(exported, pinned, anchors)
     with reading(path) as db:
-        return check(record(db), pinned, anchors)
+        found = check(record(db), pinned, anchors)
+        if found.state != "broken" and (wrong := flaw(db)):
+            why = f"every entry is as it was written, but the file that holds them is damaged or was changed: {wrong}"
+            return replace(found, state="broken", reason=why, not_proved=())
+        return found

@@ -294,6 +294,20 @@ def signatures_stripped(tables: Tables, rng: random.Random) -> int | None:
     return None
 
 
+# Ways that leave every row as it is: SQLite then answers from something else than the rows, or changes those to come.
+_INDEX = "CREATE INDEX entries_by_kind ON entries(kind, run_id)"
+FILE_WAYS = {
+    "an index that leaves entries out, under the text of the right one": f"""
+        DROP INDEX entries_by_kind; {_INDEX} WHERE seq <> 3; PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = '{_INDEX}' WHERE name = 'entries_by_kind'""",
+    "an index too many": "CREATE INDEX whole ON entries(seq, run_id, kind, at, body, hash)",
+    "no index": "DROP INDEX entries_by_kind",
+    "a view in place of the table": "ALTER TABLE entries RENAME TO old; CREATE VIEW entries AS SELECT * FROM old",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM checkpoints; END",
+    "a table too many": "CREATE TABLE more(seq)",
+}
+
+
 def the_key_exchanged(tables: Tables, rng: random.Random) -> int | None:
     """Everything signed anew by a stranger, also after an edit: only who knows the owner's key sees it."""
     first = rng.randrange(1, len(tables.entries))

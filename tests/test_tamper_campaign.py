@@ -4,7 +4,9 @@ import copy
 import importlib.util
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +18,17 @@ from opslib.ledger_file import FILE_NAME
 from opslib.verify import verify
 
 from . import tampering
-from .tampering import WAYS, Tables, Way, bytes_of_an_export, load, the_key_exchanged, write_export, write_ledger
+from .tampering import (
+    FILE_WAYS,
+    WAYS,
+    Tables,
+    Way,
+    bytes_of_an_export,
+    load,
+    the_key_exchanged,
+    write_export,
+    write_ledger,
+)
 
 ROOT = Path(__file__).parents[1]
 V1 = Path(__file__).parent / "data" / "ledger_v1.sqlite3"
@@ -122,6 +134,15 @@ def test_every_way_is_found(campaign: Campaign, way: Way) -> None:
             intact, bad = campaign.judge(path)
             assert not intact, f"{way.__name__} {seed} in {path.name}"
             assert expected in (None, bad), f"{way.__name__} {seed} in {path.name}"
+
+
+@pytest.mark.parametrize("way", FILE_WAYS)
+def test_a_file_that_answers_other_than_its_rows_is_found(campaign: Campaign, way: str) -> None:
+    """Every row is as it was signed, so only the file tells: an audit asks SQLite, and gets its answers from there."""
+    campaign.write(campaign.tables)
+    with closing(sqlite3.connect(campaign.ledger)) as db:
+        db.executescript(FILE_WAYS[way])
+    assert campaign.judge(campaign.ledger) == campaign.judge(campaign.ledger, campaign.key) == (False, None)
 
 
 def test_another_key_is_found_by_who_knows_the_right_one(campaign: Campaign) -> None:

@@ -98,3 +98,20 @@ def test_a_ledger_that_was_tampered_with_is_audited_as_such(tmp_path: Path) -> N
     found = check_audit(tmp_path / "out")
     assert found.intact
     assert any("its check found it broken" in point for point in found.not_proved)
+
+
+def test_an_index_that_hides_failures_gives_no_clean_audit(tmp_path: Path) -> None:
+    """Every row is as it was signed, but the index that the queries use names only what went well."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(RECORDED, home)
+    index = "CREATE INDEX entries_by_kind ON entries(kind, run_id)"
+    with closing(sqlite3.connect(home / FILE_NAME)) as db:
+        db.executescript(
+            f"DROP INDEX entries_by_kind; {index} WHERE kind <> 'sample' OR body LIKE '%\"success\"%';"
+            f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{index}' WHERE name = 'entries_by_kind'"
+        )
+    write_audit(tmp_path / "out", home=home, signing_key=own_key())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["verdicts"]["compliance"]["word"], report["ledger"]["state"]) == ("FAIL", "broken")
+    assert "entries_by_kind" in report["controls"][0]["why"]
