@@ -42,7 +42,7 @@ def write(home: Path) -> Path:
 
 
 def read_and_hash(path: Path) -> None:
-    with closing(connect(path, read_only=True)) as db:
+    with closing(connect(path, "mode=ro")) as db:
         for *_, body, _ in db.execute("SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"):
             hashlib.sha256(body.encode()).digest()
 

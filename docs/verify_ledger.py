@@ -27,7 +27,8 @@ def text(*fields):
 
 def read(path):
     if path.read_bytes().startswith(b"SQLite"):
-        with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)) as db:
+        how = "?mode=ro" if Path(f"{path.resolve()}-wal").exists() else "?immutable=1"  # which makes no file beside it
+        with closing(sqlite3.connect(path.resolve().as_uri() + how, uri=True)) as db:
             need({*db.execute("SELECT type, name FROM sqlite_schema")} == SCHEMA, "it has other tables or indexes")
             need([*db.execute("PRAGMA integrity_check")] == [("ok",)], "an index does not name the rows there are")
             return [list(db.execute(f"SELECT {','.join(TABLES[name])} FROM {name} ORDER BY 1")) for name in TABLES]

@@ -142,7 +142,7 @@ def check(record: Record, pinned: str | None = None, anchors: Sequence[Checkpoin
     head, checkpoints = record.head, record.checkpoints
     named = [*checkpoints, *(anchors or ())]
     walked = _Walked({1, *(one.seq for one in named), *([head.seq] if head else [])})
-    key = head.key if head else ""
+    key = str(head.key) if head else ""  # a file can hold bytes there
 
     def found(state: Literal["intact", "unsigned", "broken"], bad_seq: int | None, reason: str) -> Verification:
         first, open_points = walked.hashes.get(1, ""), _open_points(state, pinned, anchors, walked.last)
@@ -236,7 +236,7 @@ def _check_anchors(anchors: Sequence[Checkpoint], checkpoints: Sequence[Checkpoi
 
 def _contradicted(checkpoints: Sequence[Checkpoint], walked: _Walked, first: int) -> bool:
     """Whether the entries that are there are others than a checkpoint says; `first` is the first that is not proved."""
-    there = [one for one in checkpoints if one.seq <= walked.last]
+    there = [one for one in checkpoints if not (isinstance(one.seq, int) and one.seq > walked.last)]
     return any(walked.hashes.get(one.seq) != one.hash or (one.key and one.seq >= first) for one in there)
 
 

@@ -1,10 +1,11 @@
 """The file of the ledger: its tables, its schema versions, and reading it without changing it.
 
 Version 1 had entries and unsigned checkpoints; 2 signs checkpoints and keeps a signed head. A change of the schema only
-adds tables and columns: entries stay as they were hashed. Reading never changes the file: one of an older version is
-copied, and the copy is brought up to date.
+adds tables and columns: entries stay as they were hashed. Reading changes neither the file nor its folder: one of an
+older version is copied, and the copy is brought up to date.
 """
 
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -45,9 +46,12 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in which each transaction is begun by hand. Any thread may use it, one at a time."""
-    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+def connect(path: Path, options: str = "") -> sqlite3.Connection:
+    """A connection in which each transaction is begun by hand. Any thread may use it, one at a time.
+
+    `options` are SQLite's, such as `mode=ro`.
+    """
+    uri = f"{path.absolute().as_uri()}?{options}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
 
 
@@ -84,7 +88,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             f"No ledger at {path}", cause=f"{file} does not exist", fix="give a workspace folder or a ledger file"
         )
     try:
-        with closing(connect(file, read_only=True)) as db:
+        with _untouched(file.resolve()) as db:
             version = _version(db, file)
             if version == SCHEMA_VERSION:
                 db.execute("BEGIN")
@@ -100,6 +104,31 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise LedgerError(
             f"{file} cannot be read as a ledger", cause=str(error), fix="restore the file from a copy"
         ) from None
+
+
+@contextmanager
+def _untouched(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that makes no file beside this one, which may be in a folder where nobody may write.
+
+    In WAL mode a reader needs the log and its index, and makes both where they are missing.
+    """
+    log, index = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
+    if log.exists() and index.exists():  # in use, or left by a crash
+        with closing(connect(file, "mode=ro")) as db:
+            yield db
+    elif log.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            for part in (file, log):
+                shutil.copyfile(part, Path(folder, part.name))
+            with closing(connect(Path(folder, file.name))) as db:
+                yield db
+    else:
+        before = file.stat()
+        with closing(connect(file, "immutable=1")) as db:  # SQLite takes no lock then
+            yield db
+        after = file.stat()
+        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+            raise sqlite3.OperationalError("it was written to while it was read: do it again")
 
 
 def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:

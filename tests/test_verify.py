@@ -6,7 +6,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,13 @@ def _version(path: Path) -> int:
         ("UPDATE entries SET seq = -seq WHERE seq IN (2, 3); UPDATE entries SET seq = 5 + seq WHERE seq < 0", 2),
         ("DELETE FROM head", 7),
         ("DELETE FROM checkpoints", None),
+        ("UPDATE head SET key = CAST(key AS BLOB)", 7),
+        ("UPDATE head SET signature = CAST(signature AS BLOB)", 7),
+        ("UPDATE head SET seq = CAST(seq AS BLOB)", 7),
+        ("UPDATE head SET hash = CAST(hash AS BLOB)", 7),
+        ("UPDATE checkpoints SET key = CAST(key AS BLOB)", None),
+        ("UPDATE checkpoints SET seq = CAST(seq AS BLOB)", None),
+        ("UPDATE checkpoints SET seq = CAST(seq AS BLOB); DELETE FROM entries WHERE seq >= 5", 1),
         ("UPDATE checkpoints SET at = '2020-01-01T00:00:00.000Z'", None),
     ],
 )
@@ -79,6 +88,7 @@ def test_tampering_is_found_at_the_first_bad_entry(tmp_path: Path, tamper: str, 
     found = verify(tmp_path)
     assert (found.state, found.bad_seq) == ("broken", bad_seq)
     assert str(bad_seq or "every entry is as it was signed") in found.reason
+    assert json.loads(json.dumps(found.as_json()))["intact"] is False
 
 
 def test_the_state_says_who_signed_and_what_is_open(tmp_path: Path) -> None:
@@ -144,6 +154,55 @@ def test_verifying_makes_no_file(tmp_path: Path) -> None:
     _run_sql(tmp_path / FILE_NAME, "CREATE TABLE entries(seq)")
     with pytest.raises(LedgerError, match="opslib did not make it"):
         verify(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "left", [[""], ["", "-wal", "-shm"], ["", "-wal"]], ids=["closed", "in use or after a crash", "without the index"]
+)
+def test_evidence_that_nobody_may_write_is_verified_and_left_alone(tmp_path: Path, left: list[str]) -> None:
+    """By another user in a folder that is not theirs, and by root, too: nothing is made beside it, and no byte changes.
+    What stands in the log alone counts, also through a link."""
+    _filled(tmp_path / "home")
+    ledger = Ledger(tmp_path / "home")
+    ledger.append("run-1", "note", {"where": "in the log"})
+    if left == [""]:
+        ledger.close()
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        folder, link = Path(name), tmp_path / "link"
+        for ending in left:
+            shutil.copyfile(f"{ledger.path}{ending}", folder / (FILE_NAME + ending))
+        link.symlink_to(folder / FILE_NAME)
+        folder.chmod(0o555)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        found = [verify(folder), verify(link)]
+        with _as_nobody():
+            found.append(verify(folder))
+        assert {path.name for path in folder.iterdir()} == before.keys()
+        shown = _script(link)
+        assert {(one.state, one.entries) for one in found} == {("intact", 7)}
+        assert "all 7 entries" in shown.stdout
+        assert all((folder / one).read_bytes() == content for one, content in before.items() if one[-4:] != "-shm")
+        folder.chmod(0o755)
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Without root's right to write everywhere."""
+    if was_root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+
+
+def test_a_file_that_changes_while_it_is_read_is_said_so(tmp_path: Path) -> None:
+    """Without a log beside it, it is read without a lock."""
+    path = _filled(tmp_path)
+    with pytest.raises(LedgerError, match="while it was read"), reading(path):
+        _filled(tmp_path)
+    assert verify(path).entries == 12
 
 
 def test_a_file_of_version_1_is_read_as_a_copy(tmp_path: Path) -> None:
