@@ -44,7 +44,8 @@ def verify_path(path: Path, *, key: str | None, anchor: str | None, region: str,
 
 def export_ledger(out: Path, *, as_json: bool) -> int:
     """Export the workspace's ledger; the exit code is that of verifying the export."""
-    write_export(Settings.load().home, out)
+    settings = Settings.load()
+    write_export(settings.home, out, settings.signing_key, settings.signing_key.with_suffix(".pub"))
     found = verify(out)
     click.echo(
         json.dumps({"written": str(out), **found.as_json()}) if as_json else f"written: {out}\n{_as_text(found)}"

@@ -6,23 +6,28 @@ hashed. Only that spelling is accepted back, so that no changed byte goes unnoti
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from opslib.chain import Checkpoint, Entry, Head, Record, check
-from opslib.errors import LedgerError
-from opslib.ledger_file import reading, record
+from opslib.errors import InvalidInput, LedgerError
+from opslib.ledger_file import FILE_NAME, reading, record
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
 _NAMES = {kind: name for name, kind in _TABLES.items()}
 _START = b'{"'
 
 
-def write_export(ledger: Path, out: Path) -> None:
-    """Write a ledger file, or the one in a workspace folder, as JSON lines. Raises LedgerError for a broken one."""
+def write_export(ledger: Path, out: Path, *keep: Path) -> None:
+    """Write a ledger file, or the one in a workspace folder, as JSON lines. Raises LedgerError for a broken one.
+
+    Only an older export is replaced. Raises InvalidInput for another file, for what belongs to the ledger, and for a
+    place in `keep`, also where nothing is there yet.
+    """
+    _refuse_to_replace(out, ledger / FILE_NAME if ledger.is_dir() else ledger, keep)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".part")
     with reading(ledger) as db, partial.open("wb") as file:
@@ -35,6 +40,30 @@ def write_export(ledger: Path, out: Path) -> None:
         file.writelines(map(to_line, found.checkpoints))
         file.writelines(to_line(Entry(*row)) for row in found.entries)
     os.replace(partial, out)
+
+
+def _refuse_to_replace(out: Path, ledger: Path, keep: Sequence[Path]) -> None:
+    places = (*(ledger.with_name(ledger.name + ending) for ending in ("", "-wal", "-shm")), *keep)
+    if out.resolve() in [place.resolve() for place in places]:
+        cause = "the ledger or its signing key has its place there"
+    elif out.exists() and not _may_be_replaced(out):
+        cause = "something is there that is no export"
+    else:
+        return
+    raise InvalidInput(
+        f"The ledger cannot be exported to {out}", cause=cause, fix="name another file; nothing was written"
+    )
+
+
+def _may_be_replaced(out: Path) -> bool:
+    if not out.is_file():
+        return False
+    with out.open("rb") as file:
+        line = file.readline()
+    try:
+        return not line or bool(from_line(line))  # an export of an empty ledger is empty
+    except ValueError:
+        return False
 
 
 def is_export(path: Path) -> bool:

@@ -88,6 +88,23 @@ def test_unsigned_is_said_and_is_not_success(workspace: Workspace) -> None:
     assert workspace.opslib("verify", v1, code=1).startswith("UNSIGNED: the chain holds, but nobody signed it")
 
 
+def test_an_export_replaces_an_export_only(workspace: Workspace, tmp_path: Path) -> None:
+    """Not the ledger, its log or its key, not through a link, and no other file; all stays as it was."""
+    key, note, link = Path(os.environ[SIGNING_KEY]), tmp_path / "note.json", tmp_path / "link"
+    note.write_text('{"a":1}\n')
+    link.symlink_to(workspace.home / FILE_NAME)
+    kept = [workspace.home / FILE_NAME, key, key.with_suffix(".pub"), note]
+    before = [file.read_bytes() for file in kept]
+    moved = tmp_path / "no-key-yet.pem"
+    for out in (*kept, link, workspace.home / f"{FILE_NAME}-wal", workspace.home / f"{FILE_NAME}-shm"):
+        assert "name another file; nothing was written" in workspace.opslib("export-ledger", "--out", out, code=1)
+    workspace.opslib("export-ledger", "--out", moved, code=1, **{SIGNING_KEY: str(moved)})
+    assert [file.read_bytes() for file in kept] == before
+    assert not moved.exists()
+    assert verify(workspace.home).intact
+    workspace.work()
+
+
 def test_an_export_is_verified_as_it_is_written(workspace: Workspace) -> None:
     """It stands for the ledger where there is none."""
     out = workspace.folder / "evidence" / "ledger.jsonl"
