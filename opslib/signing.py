@@ -66,6 +66,14 @@ def verify_signature(public_key: str, data: bytes, signature: str) -> bool:
     return public_key.startswith(_PREFIX)
 
 
+def existing_public_key(file: Path) -> str:
+    """The public half of the signing key in a file; empty where there is none that can be used."""
+    try:
+        return Signer.load(file).public_key if file.exists() else ""
+    except SigningKeyError:
+        return ""
+
+
 def key_id(public_key: str) -> str:
     """The short name of a public key."""
     return hashlib.sha256(public_key.encode()).hexdigest()[:16]

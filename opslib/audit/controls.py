@@ -131,7 +131,13 @@ def outcome(apply: Progress) -> str:
 
 def _record(facts: Facts) -> Verdict:
     control = "Record: the ledger is as it was signed"
-    return Verdict(control, _RECORD[facts.ledger.state], facts.ledger.reason, entries=ALL)
+    ledger, own = facts.ledger, facts.own_key
+    if ledger.intact and own is not None and ledger.key != own:
+        # Anybody can sign a ledger that he made; only the owner can say that this key is his.
+        whose = f"another key than this report's, {own}" if own else "a key that this report cannot compare with one"
+        why = f"{ledger.reason}, but {ledger.key} is {whose}: be sure that it is the owner's (opslib verify --key)"
+        return Verdict(control, "WARN", why, entries=ALL)
+    return Verdict(control, _RECORD[ledger.state], ledger.reason, entries=ALL)
 
 
 def _step(facts: Facts, step: str, control: str) -> Verdict:

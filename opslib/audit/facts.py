@@ -40,8 +40,9 @@ class Problem:
 class Facts:
     """One run, up to the entry `last_seq` of the ledger in the file `path`.
 
-    `ledger` is what a check of the whole chain found. `applies` are those that this run began, to their end, also where
-    a later run finished or undid them.
+    `ledger` is what a check of the whole chain found. `own_key` is the public key of who makes the report, empty where
+    there is none, and None where it is not asked whose the ledger is. `applies` are those that this run began, to their
+    end, also where a later run finished or undid them.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Facts:
     last_seq: int
     ledger: Verification
     applies: Sequence[Progress] = ()
+    own_key: str | None = None
 
     def entries(self, *kinds: str) -> Iterator[Entry]:
         """The run's entries in order, one at a time: all, or those of some kinds."""
@@ -121,8 +123,11 @@ class Facts:
         return int(count)
 
 
-def load(ledger: Path, run_id: str | None = None) -> Facts:
-    """The facts of a run, by default the last walk. Reads only. Raises LedgerError when there is no such run."""
+def load(ledger: Path, run_id: str | None = None, own_key: str | None = None) -> Facts:
+    """The facts of a run, by default the last walk. Reads only. Raises LedgerError when there is no such run.
+
+    `own_key` as in Facts.
+    """
     path = ledger / FILE_NAME if ledger.is_dir() else ledger
     found = verify(path)
     ((last,),) = select(path, "SELECT coalesce(max(seq), 0) FROM entries")
@@ -133,16 +138,16 @@ def load(ledger: Path, run_id: str | None = None) -> Facts:
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    return _of_run(path, run_id or walks[-1], last_seq, found)
+    return _of_run(path, run_id or walks[-1], last_seq, found, own_key)
 
 
 def another(facts: Facts, run_id: str) -> Facts:
     """The facts of another run in the same ledger, as it was verified. Raises LedgerError when there is none."""
-    return _of_run(facts.path, run_id, facts.last_seq, facts.ledger)
+    return _of_run(facts.path, run_id, facts.last_seq, facts.ledger, facts.own_key)
 
 
-def _of_run(path: Path, run_id: str, last_seq: int, found: Verification) -> Facts:
-    facts = Facts(path, run_id, last_seq, found, _applies(path, run_id, last_seq))
+def _of_run(path: Path, run_id: str, last_seq: int, found: Verification, own_key: str | None) -> Facts:
+    facts = Facts(path, run_id, last_seq, found, _applies(path, run_id, last_seq), own_key)
     if not any(facts.entries("run.started")):
         known = ", ".join(walks_before(path, last_seq)[-3:]) or "none"
         raise LedgerError(

@@ -40,7 +40,7 @@ def write_audit(
     """
     _refuse_to_hand_over(out, home / FILE_NAME, signing_key)
     signer = Signer.load(signing_key)
-    report = AuditReport.open(run_id, home, compare_with=compare_with)
+    report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key)
     facts, sections = report.facts, report.sections()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".part-") as folder:

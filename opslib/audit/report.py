@@ -21,6 +21,7 @@ from opslib.router.journal import Progress
 from opslib.router.render import NOTHING, heading, show
 from opslib.samples import success_rate_percent
 from opslib.settings import Settings
+from opslib.signing import existing_public_key
 
 TITLE = "Audit of one storage onboarding"
 
@@ -38,16 +39,23 @@ class AuditReport:
 
     @classmethod
     def open(
-        cls, run_id: str | None = None, home: Path | None = None, *, compare_with: str | None = None
+        cls,
+        run_id: str | None = None,
+        home: Path | None = None,
+        *,
+        compare_with: str | None = None,
+        signing_key: Path | None = None,
     ) -> "AuditReport":
         """The audit of a run in the workspace, by default its last walk, compared with the walk before or the one
         named.
 
+        The ledger should be signed with `signing_key`, by default the setting's; the report says when it is not.
         Only where neither run nor workspace is named and there is no walk yet, the recorded example is shown.
         """
         workspace = home or Settings.load().home
         recorded = not (home or run_id or _has_walk(workspace / FILE_NAME))
-        facts = load(RECORDED if recorded else workspace, run_id)
+        own_key = None if recorded else existing_public_key(signing_key or Settings.load().signing_key)
+        facts = load(RECORDED if recorded else workspace, run_id, own_key)
         return cls(facts, compare.earlier(facts, compare_with), recorded)
 
     def sections(self) -> list[Section]:

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from opslib.audit import controls
 from opslib.audit.folder import FILES, write_audit
-from opslib.audit.report import RECORDED
+from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger import Ledger
 from opslib.ledger_file import FILE_NAME
 from opslib.manifest import check_audit
 
+from ..tampering import load, the_key_exchanged, write_ledger
 from ..world import own_key
+from .ledgers import step
 
 
 def test_two_builds_are_the_same_bytes(recorded: Path, tmp_path: Path) -> None:
@@ -98,6 +102,31 @@ def test_a_ledger_that_was_tampered_with_is_audited_as_such(tmp_path: Path) -> N
     found = check_audit(tmp_path / "out")
     assert found.intact
     assert any("its check found it broken" in point for point in found.not_proved)
+
+
+@pytest.mark.parametrize("who", ["a stranger", "the owner", "a colleague without a key"])
+def test_whose_the_ledger_is_must_be_known(tmp_path: Path, who: str) -> None:
+    """One that was edited and signed anew is well made: only a comparison of the keys tells, and the report asks for
+    it. The owner's own report needs none."""
+    home = tmp_path / "home"
+    step(Ledger(home).start_run("walk"), "connect", "done")
+    if who == "a stranger":
+        tables, empty = load(home / FILE_NAME), tmp_path / "empty"
+        the_key_exchanged(tables, random.Random(1))
+        Ledger(empty).close()
+        shutil.rmtree(home)
+        home.mkdir()
+        write_ledger(tables, empty / FILE_NAME, home / FILE_NAME)
+    key = tmp_path / "none.pem" if who == "a colleague without a key" else own_key()
+    report = AuditReport.open(home=home, signing_key=key)
+    record, *_ = controls.verdicts(report.facts)
+    assert report.facts.ledger.intact
+    assert record.word == ("PASS" if who == "the owner" else "WARN")
+    assert ("opslib verify --key" in record.why) == (who != "the owner")
+    assert (report.facts.ledger.key in record.why) == (who != "the owner")
+    write_audit(tmp_path / "out", home=home, signing_key=own_key())
+    written = json.loads((tmp_path / "out" / "report.json").read_text())["controls"][0]
+    assert written["word"] == ("WARN" if who == "a stranger" else "PASS")
 
 
 def test_an_index_that_hides_failures_gives_no_clean_audit(tmp_path: Path) -> None:

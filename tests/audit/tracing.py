@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..world import own_key
 from .ledgers import rows as select
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_audit_report.py"
@@ -188,12 +189,12 @@ class Ledger:
 
     def _controls(self) -> Iterator[tuple[str, ...]]:
         entries = self.ask("SELECT count(*) FROM entries")[0]
-        yield (
-            "Record: the ledger is as it was signed",
-            "✔ PASS",
-            f"all {entries} entries are as they were signed",
-            "all",
+        signed_with, own = self.ask("SELECT key FROM head")[0], own_key().with_suffix(".pub").read_text().strip()
+        said = (
+            f"all {entries} entries are as they were signed, but {signed_with} is another key than this report's, {own}"
         )
+        said += ": be sure that it is the owner's (opslib verify --key)"
+        yield "Record: the ledger is as it was signed", "⚠ WARN", said, "all"
         for step, control in (
             ("connect", "Connection: the org answers, and accepts our OAuth client"),
             ("plan", "Plan: what would change was read from the org and written down first"),
