@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal[
     "success",
+    "redirect",
     "not_found",
     "client_error",
     "rate_limited",
@@ -167,8 +168,10 @@ def step(name: str) -> "Iterator[None]":
 
 def outcome_of(status: int) -> Outcome:
     """The outcome that an HTTP status stands for."""
-    if status < 400:
+    if 200 <= status < 300:
         return "success"
+    if status < 400:  # nobody follows it, so what was asked for was not done
+        return "redirect"
     if status == 404:
         return "not_found"
     if status == 429:

@@ -67,6 +67,9 @@ async def test_each_status_is_an_error_with_the_server_s_words(
     assert (caught.value.status, caught.value.correlation_id) == (status, "ctx-1")
     assert caught.value.fix
     assert (client.recorder.success_count, client.recorder.failure_count) == (0, 1)
+    attempts = [data for kind, data in kept if kind == "sample" and data["operation"] == f"GET {ENDPOINT}"]
+    assert {one["status"] for one in attempts} == {status}
+    assert "success" not in [one["outcome"] for one in attempts]
     assert kept[-1] == (
         "operation",
         {"operation": f"GET {ENDPOINT}", "step": "", "outcome": "failure", "error": error.__name__,

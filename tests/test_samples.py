@@ -44,6 +44,9 @@ def test_success_rate(good: int, bad: int, rate: float | None) -> None:
     [
         (200, "success"),
         (201, "success"),
+        (204, "success"),
+        (302, "redirect"),
+        (304, "redirect"),
         (404, "not_found"),
         (403, "client_error"),
         (429, "rate_limited"),

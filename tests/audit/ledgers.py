@@ -59,7 +59,7 @@ def walk(run: Run, **ends: str) -> None:
 
 def call(run: Run, number: int, outcome: str = "success", operation: str = "read_target", method: str = "GET") -> None:
     """One operation of one attempt that took `number` ms."""
-    status = {"success": 200, "not_found": 404, "server_error": 500}[outcome]
+    status = {"success": 200, "redirect": 302, "not_found": 404, "server_error": 500}[outcome]
     run.append(
         "sample",
         {
@@ -68,7 +68,7 @@ def call(run: Run, number: int, outcome: str = "success", operation: str = "read
             "correlation_id": f"c-{number}",
         },
     )  # fmt: skip
-    failed = outcome == "server_error"
+    failed = outcome in ("redirect", "server_error")
     ended = {"outcome": "failure" if failed else "success", "error": "ServerError" if failed else None}
     run.append("operation", {"operation": operation, "step": "plan", "attempts": 1, **ended})
 

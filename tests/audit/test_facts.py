@@ -62,15 +62,17 @@ def test_problems_are_counted_and_the_first_are_shown(run: Run, tmp_path: Path) 
     """Attempts that failed and errors of steps; a 404 to a question is none."""
     step(run, "connect", "failed")
     call(run, 1, "not_found")
+    call(run, 1, "redirect", operation="led elsewhere")
     for number in range(PROBLEMS_SHOWN + 5):
         call(run, number, "server_error")
     facts = load(tmp_path)
-    assert facts.problem_count() == PROBLEMS_SHOWN + 6
+    assert facts.problem_count() == PROBLEMS_SHOWN + 7
     shown = facts.problems()
     assert len(shown) == PROBLEMS_SHOWN
-    assert (shown[0].where, shown[1].cause, shown[1].correlation_id) == ("connect", "HTTP 500", "c-0")
+    assert (shown[1].where, shown[1].cause) == ("led elsewhere", "HTTP 302")
+    assert (shown[0].where, shown[2].cause, shown[2].correlation_id) == ("connect", "HTTP 500", "c-0")
     failed = rows(tmp_path, "SELECT seq FROM entries WHERE body LIKE '%server_error%' ORDER BY seq")
-    assert [problem.entry for problem in shown[1:]] == [seq for (seq,) in failed][: PROBLEMS_SHOWN - 1]
+    assert [problem.entry for problem in shown[2:]] == [seq for (seq,) in failed][: PROBLEMS_SHOWN - 2]
 
 
 def test_a_404_is_an_answer_to_a_question_and_a_failure_of_a_write(run: Run, tmp_path: Path) -> None:
