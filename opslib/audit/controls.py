@@ -3,8 +3,9 @@
 PASS needs an answer: a control whose main checks gave none is UNKNOWN or not checked, whatever else passed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal
 
 from opslib.audit.document import Word
@@ -43,18 +44,31 @@ class Verdict:
 
 @dataclass(frozen=True)
 class BucketControl:
-    """A control that rests on checks of the bucket. Without an answer to each of `main` there is no verdict."""
+    """A control that rests on checks of the bucket. Without an answer to each of `main`, and to each of one group of
+    `either`, there is no verdict."""
 
     title: str
     main: tuple[str, ...]
     also: tuple[str, ...] = ()
+    either: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.main, *chain(*self.either), *self.also)
+
+    def answered(self, checks: Set[str]) -> bool:
+        """Whether these have the answers that a verdict needs."""
+        return checks >= {*self.main} and any(checks >= {*group} for group in self.either or ((),))
 
 
 BUCKET_CONTROLS = (
     BucketControl(
         "Storage: the bucket is there, and recordings can be written",
         ("reachable",),
-        ("owner", "writer", "writer-role-trust", "writer-role-permissions"),
+        ("owner",),
+        # Recordings come with a key or with a role, never with both.
+        either=(("writer",), ("writer-role-trust", "writer-role-permissions")),
     ),
     BucketControl(
         "Encryption: recordings are encrypted at rest", ("encryption",), ("kms-key", "kms-rotation", "bucket-key")
@@ -165,7 +179,7 @@ def _bucket(facts: Facts) -> Iterator[Verdict]:
         return
     found = {finding["check"]: finding for finding in facts.findings()}
     for control in BUCKET_CONTROLS:
-        own = [found.pop(check) for check in (*control.main, *control.also) if check in found]
+        own = [found.pop(check) for check in control.checks if check in found]
         yield _of_checks(control, own, end.seq)
     yield _of_checks(BucketControl(_THE_REST, ()), list(found.values()), end.seq)
 
@@ -173,7 +187,7 @@ def _bucket(facts: Facts) -> Iterator[Verdict]:
 def _of_checks(control: BucketControl, findings: Sequence[dict[str, Any]], seq: int) -> Verdict:
     answers = {one["check"]: one["verdict"] for one in findings if one["verdict"] != "not_checked"}
     word = _worst(list(answers.values()))
-    if not answers or (word not in ("FAIL", "UNKNOWN") and not answers.keys() >= {*control.main}):
+    if not answers or (word not in ("FAIL", "UNKNOWN") and not control.answered(answers.keys())):
         word = "not checked"
     rests_on = [one for one in findings if one["verdict"].replace("_", " ") == word]
     said = [one["title"] if word == "PASS" else f"{one['title']}: {one['cause']}" for one in rests_on]
