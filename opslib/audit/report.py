@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -191,9 +192,12 @@ class AuditReport:
         ]
         head = ("When (UTC)", "Who", "What", "Fields", "Known by", "Entry")
         said = [Prose(f"{len(looks)} looks, the last until {looks[-1].data['until']}. {_SOURCES}")]
-        if unaudited := looks[-1].data["unaudited"]:
-            said.append(Prose(f"The org's own audit was not read at the last look: {unaudited}", loud=True))
-        found = [Table(_IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7))] if rows else [Prose("No change was seen.")]
+        found: list[Block] = (
+            [Table(_IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7))] if rows else [Prose("No change was seen.")]
+        )
+        if gaps := _not_audited(self.facts.started.at, [look.data for look in looks]):
+            said.append(Prose("The org's own audit was not read for all of this time:", loud=True))
+            found.insert(0, Table("Not read in the org's audit", ("From (UTC)", "Until (UTC)", "Why"), gaps, (2, 2, 5)))
         return Section(_IN_THE_ORG, [*said, *found])
 
     def calls(self) -> Section:
@@ -300,6 +304,30 @@ def _has_walk(ledger: Path) -> bool:
 
 def _rests_on(verdict: controls.Verdict) -> str:
     return "all" if verdict.entries == controls.ALL else ", ".join(map(str, verdict.entries)) or "–"
+
+
+def _not_audited(start: str, looks: Sequence[dict[str, Any]]) -> list[list[Cell]]:
+    """From and until when no look read the org's audit, since the start or the first look's beginning, and why.
+
+    A later look goes on where the one before ended, so it does not make up for an audit that was not read then.
+    """
+    spans = [
+        (datetime.fromisoformat(one["since"]), datetime.fromisoformat(one["until"]), one["unaudited"]) for one in looks
+    ]
+    first = min(datetime.fromisoformat(start), *(since for since, _, _ in spans))
+    gaps = [(first, max(until for _, until, _ in spans))]
+    for since, until, unaudited in spans:
+        if not unaudited:
+            pieces = [piece for a, b in gaps for piece in ((a, min(b, since)), (max(a, until), b))]
+            gaps = [(a, b) for a, b in pieces if a < b]
+    return [
+        [
+            *(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for at in (a, b)),
+            "; ".join({why: None for since, until, why in spans if why and since < b and a < until})
+            or "no look at the org goes back to this time",
+        ]
+        for a, b in gaps
+    ]
 
 
 def _some(names: Sequence[str], at_most: int = 5) -> str:

@@ -1,12 +1,15 @@
 """The sections: each is made from the ledger alone, and stays readable whatever is in it."""
 
 import hashlib
+from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
+from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
 from opslib.audit.notebook import source_hash
 from opslib.audit.report import SECTIONS, TITLE, AuditReport
@@ -14,6 +17,7 @@ from opslib.errors import LedgerError
 from opslib.ledger import Ledger, Run
 from opslib.ledger_file import FILE_NAME
 from opslib.models import KeyReference
+from opslib.org_changes import LOOKED
 from opslib.router.journal import FINISHED, started
 from opslib.router.plan import Change, Plan
 
@@ -39,6 +43,39 @@ def test_the_notebook_shows_every_section_in_order() -> None:
     """The notebook, the page and the PDF are three views of one report."""
     cells = [line for line in NOTEBOOK.read_text().splitlines() if line.startswith("report.show(")]
     assert cells == [f'report.show("{name}")' for name in SECTIONS]
+
+
+@pytest.mark.parametrize(
+    ("looks", "gaps"),
+    [
+        ([(-60, 10, ""), (10, 20, "")], []),
+        ([(-60, 10, "down"), (10, 20, "")], [(-60, 10, "down")]),
+        ([(-60, 10, ""), (10, 20, "down"), (20, 30, "403"), (30, 40, "")], [(10, 30, "down; 403")]),
+        ([(-60, 10, "down"), (10, 20, ""), (20, 30, "down")], [(-60, 10, "down"), (20, 30, "down")]),
+        ([(-60, 10, "down"), (-60, 20, "")], []),
+        ([(5, 10, ""), (15, 20, "")], [(0, 5, "no look"), (10, 15, "no look")]),
+    ],
+)
+def test_each_time_that_was_not_audited_is_named(
+    run: Run, tmp_path: Path, looks: list[tuple[int, int, str]], gaps: list[tuple[int, int, str]]
+) -> None:
+    """A good look goes on where the one before ended, so what that one could not read stays open; unless it goes back
+    far enough. Minutes after the start."""
+    walk(run)
+    begun = datetime.fromisoformat(load(tmp_path).started.at)
+
+    def at(minutes: int) -> str:
+        return (begun + timedelta(minutes=minutes)).isoformat()
+
+    for since, until, unaudited in looks:
+        run.append(LOOKED, {"since": at(since), "until": at(until), "unaudited": unaudited})
+    section = AuditReport.open(home=tmp_path).in_the_org()
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    assert [row for table in tables for row in table.rows] == [
+        [f"{at(since)[:19]}Z", f"{at(until)[:19]}Z", ANY if why == "no look" else why] for since, until, why in gaps
+    ]
+    said = [block for block in section.blocks if isinstance(block, Prose) and block.loud]
+    assert bool(said) == bool(gaps)
 
 
 def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path) -> None:
