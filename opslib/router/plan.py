@@ -36,6 +36,7 @@ UNSAFE = {
     "delete": "the object will be gone; recordings already written stay in the bucket",
     "adopt": "opslib did not make this object; it will be changed, and kept as the onboarding says",
     "all-interactions": "the policy will match every interaction in the org, those of other teams, too",
+    "foreign-removal": "what somebody else added to the policy will be gone with its medium",
     "credential-change": "Genesys will write with other credentials, and a rollback cannot bring the old secret back",
     "many": f"more than {MANY} objects would change at once",
     "failed-validation": "the bucket did not pass its validation",
@@ -226,6 +227,8 @@ def _unsafe(before: Meaning | None, after: Meaning | None) -> Iterator[str]:
         yield "region-change"
     if _shrinks(before, after):
         yield "shorter-retention"
+    if before.foreign - after.foreign:
+        yield "foreign-removal"
     if before.enabled and not after.enabled:
         yield "disable"
     if before.access != after.access:

@@ -297,7 +297,7 @@ async def test_an_export_says_what_its_file_cannot(ops: Operator, sandbox: Sandb
 
 
 async def test_a_medium_that_is_left_out_goes_with_all_in_it(ops: Operator, sandbox: Sandbox, api: Api) -> None:
-    """What somebody else added to it is named before."""
+    """What somebody else added to it is named before, and needs consent."""
     await ops.apply(org.onboarding(sandbox, policy={"recording_types": ["voice", "chat"]}))
     (policy,) = api("GET", RETENTION_POLICIES).json()["entities"]
     policy["mediaPolicies"]["chatPolicy"]["actions"]["assignSurveys"] = [{"surveyForm": {"id": "form"}}]
@@ -308,6 +308,7 @@ async def test_a_medium_that_is_left_out_goes_with_all_in_it(ops: Operator, sand
     assert change.after
     before, after = (ops.backend.meaning("policy", one) for one in (change.before, change.after))
     assert before.foreign - after.foreign == {"chatPolicy.actions.assignSurveys"}
+    assert plan.unsafe == ("foreign-removal",)
     assert any("assignSurveys is none of the onboarding's, and goes with the medium" in note for note in plan.notes)
 
 
