@@ -11,13 +11,7 @@ from pydantic import ValidationError
 from opslib.errors import InvalidInput
 from opslib.models import BackendName, Onboarding, checked
 from opslib.settings import Settings
-
-# An onboarding has some 30 lines; anything much larger is another file.
-_MAX_BYTES = 64 * 1024
-# It has three levels; PyYAML runs out of stack at some hundred.
-_MAX_DEPTH = 20
-
-Path_ = tuple[str | int, ...]
+from opslib.yaml_file import Lines, read_text, read_yaml
 
 
 def load_onboarding(path: Path) -> Onboarding:
@@ -25,18 +19,12 @@ def load_onboarding(path: Path) -> Onboarding:
 
     Raises InvalidInput; nothing else is read or sent.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _unreadable(str(path), f"it is larger than {_MAX_BYTES // 1024} kB")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise _unreadable(str(path), str(error)) from None
-    return parse_onboarding(text, str(path))
+    return parse_onboarding(read_text(path), str(path))
 
 
 def parse_onboarding(text: str, name: str) -> Onboarding:
     """Check the text of a file; `name` is what errors call it. Raises InvalidInput."""
-    values, lines = _read(text, name)
+    values, lines = read_yaml(text, name)
     if isinstance(values, dict):
         values.setdefault("backend", Settings.load().backend)
     try:
@@ -154,54 +142,10 @@ _NOTEBOOK_IDS = {
 }
 
 
-def _problem(item: Any, lines: dict[Path_, int]) -> str:
+def _problem(item: Any, lines: Lines) -> str:
     where = tuple(part for part in item["loc"] if not str(part)[:1].isupper())  # a union names its class
     known = where
     while known and known not in lines:
         known = known[:-1]
     field = ".".join(str(part) for part in where) or "onboarding"
     return f"line {lines.get(known, 1)}, {field}: {item['msg'].removeprefix('Value error, ')}"
-
-
-def _read(text: str, name: str) -> tuple[Any, dict[Path_, int]]:
-    """The text's values, and the line (from 1) on which each field stands."""
-    try:
-        _check_shape(text, name)
-        node = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise _unreadable(name, " ".join(str(error).split())) from None
-    lines: dict[Path_, int] = {}
-    if node is not None:
-        _collect(name, node, (), lines)
-    return values, lines
-
-
-def _check_shape(text: str, name: str) -> None:
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise _unreadable(name, "it uses YAML aliases (*name); write the values out")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise _unreadable(name, f"it has more than {_MAX_DEPTH} levels of nesting")
-
-
-def _collect(name: str, node: yaml.Node, at: Path_, lines: dict[Path_, int]) -> None:
-    lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            field = (*at, str(key.value))
-            if field in lines:
-                raise _unreadable(name, f"line {key.start_mark.line + 1}: {key.value} stands there twice")
-            lines[field] = key.start_mark.line + 1
-            _collect(name, value, field, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _collect(name, value, (*at, index), lines)
-
-
-def _unreadable(name: str, why: str) -> InvalidInput:
-    return InvalidInput(f"{name} cannot be read", cause=why, fix="give a YAML file in UTF-8; see docs/onboarding.md")

@@ -10,12 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from opslib.errors import InvalidInput
 from opslib.models import invalid_input
 from opslib.validator.checks import CHECKS
+from opslib.yaml_file import read_text, read_yaml
 
 BUILT_IN = ("baseline", "sec-17a-4", "mifid-ii", "cftc")
 
@@ -76,7 +76,7 @@ def load_profile(name: str) -> Profile:
     if name in BUILT_IN:
         return _built_in(name)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     else:
         raise InvalidInput(
             f"There is no profile {name}",
@@ -93,26 +93,6 @@ def _built_in(name: str) -> Profile:
 
 def _parsed(name: str, text: str) -> Profile:
     try:
-        if twice := _said_twice(yaml.compose(text, yaml.SafeLoader)):
-            raise InvalidInput(
-                f"Profile {name} contradicts itself", cause=twice, fix="keep one of them; nothing was sent"
-            )
-        return Profile.model_validate(yaml.safe_load(text))
+        return Profile.model_validate(read_yaml(text, f"profile {name}")[0])
     except ValidationError as error:
         raise invalid_input(f"Profile {name}", error) from None
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"Profile {name} is no YAML", cause=str(error), fix="correct the file") from None
-
-
-def _said_twice(root: yaml.Node | None) -> str:
-    """A field that stands twice in one place, of which YAML silently takes the last; empty when none does."""
-    places = [root]
-    for place in places:
-        seen = set[str]()
-        for key, value in place.value if isinstance(place, yaml.MappingNode) else ():
-            if str(key.value) in seen:
-                return f"line {key.start_mark.line + 1}: {key.value} stands there twice"
-            seen.add(str(key.value))
-            if value not in places:  # an alias may lead back
-                places.append(value)
-    return ""

@@ -200,16 +200,18 @@ async def test_a_profile_of_ones_own(sandbox: Sandbox, tmp_path: Path) -> None:
         ),
         (OURS + "checks: {tls-only: {level: FAIL, level: WARN, source: s}}", "line 6: level"),
         (OURS + "title: Theirs\nchecks: {}", "line 6: title"),
-        (OURS + "checks: &a {tls-only: *a}", "checks"),
+        (OURS + "checks: &a {tls-only: *a}", "aliases"),
         (OURS + "colour: red\nchecks: {}", "colour"),
-        ("name: [", "no YAML"),
+        ("name: [", "cannot be read"),
+        ("name: " + 9000 * "[", "levels of nesting"),
+        ("name: \udcff", "cannot be read"),
         ("just a text", "Profile"),
     ],
 )
 def test_a_mistake_in_a_profile_is_named(tmp_path: Path, text: str, says: str) -> None:
     """With its field; nothing is sent."""
     file = tmp_path / "ours.yaml"
-    file.write_text(text)
+    file.write_text(text, errors="surrogateescape")
     with pytest.raises(InvalidInput) as caught:
         load_profile(str(file))
     assert says in str(caught.value)
