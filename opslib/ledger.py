@@ -23,7 +23,17 @@ import rfc8785
 
 from opslib.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.errors import InvalidInput, LedgerError
-from opslib.ledger_file import FILE_NAME, connect, migrate, read_checkpoints, read_head, reading, record, transaction
+from opslib.ledger_file import (
+    FILE_NAME,
+    connect,
+    migrate,
+    read_checkpoints,
+    read_head,
+    reading,
+    record,
+    transaction,
+    use_wal,
+)
 from opslib.redact import redact_json
 from opslib.samples import frame, utc_now
 from opslib.settings import Settings
@@ -51,7 +61,7 @@ class Ledger:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = connect(self.path)
             self.close = weakref.finalize(self, self._db.close)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            use_wal(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
             migrate(self._db, self.path)
 

@@ -8,6 +8,7 @@ older version is copied, and the copy is brought up to date.
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ _ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"
 
 # Several processes may write at once; each waits this long for its turn.
 _BUSY_TIMEOUT_S = 30.0
+_ASK_AGAIN_S = 0.01
 
 # What brings a file from each version to the next; the first makes a new one.
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -53,6 +55,20 @@ def connect(path: Path, options: str = "") -> sqlite3.Connection:
     """
     uri = f"{path.absolute().as_uri()}?{options}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+
+
+def use_wal(db: sqlite3.Connection) -> None:
+    """Readers do not wait for a writer. Of several who open a new file at once SQLite refuses all but one, without the
+    wait that it grants elsewhere, so the others ask again."""
+    until = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_ASK_AGAIN_S)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
