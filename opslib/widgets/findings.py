@@ -23,8 +23,8 @@ class FindingsView:
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._report: Mapping[str, Any] = {}
-        # Radio buttons, whose choice a screen reader hears; that of ToggleButtons it does not.
-        self._filter = w.RadioButtons(options=list(_FILTERS.items()), description="Show", orientation="horizontal")
+        # A screen reader hears what is chosen; of ToggleButtons it does not.
+        self._filter = w.Dropdown(options=list(_FILTERS.items()), description="Show")
         self._table, self._documents = w.HTML(), w.HTML()
         self._filter.observe(lambda _: self._draw(), "value")
         self._found = w.VBox([self._filter, self._table])

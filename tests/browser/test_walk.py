@@ -43,7 +43,7 @@ COMMITTED = {
         },
     ),
     "02_audit_report.ipynb": (13, 3, {"Two separate verdicts": 1}),
-    "05_troubleshooting.ipynb": (10, 4, {"Error: ": 9, "Changes: ": 9}),
+    "05_troubleshooting.ipynb": (11, 4, {"Error: ": 10, "Changes: ": 10}),
 }
 # Each card's states in the order in which the page showed them.
 WATCH = """([root, status]) => {
@@ -435,7 +435,7 @@ async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> Non
     assert await lab.errors() == 1  # the text that is refused before it is sent
     assert "Traceback" not in await lab.notebook.inner_text()
     alerts = await lab.notebook.get_by_role("alert").all_inner_texts()
-    assert len(alerts) == 9
+    assert len(alerts) == 10
     assert all("Cause: " in alert and "Fix: " in alert and "Changes: " in alert for alert in alerts)
     links = lab.notebook.locator(".jp-MarkdownOutput table a")
     targets = await links.evaluate_all("all => all.map(one => decodeURIComponent(one.hash.slice(1)))")

@@ -41,7 +41,9 @@ async def test_findings_can_be_filtered_and_their_fixes_copied(cards: WalkCards,
         walk.onboarding = with_bucket(walk, bucket.name)
         with pytest.raises(errors.BucketUnfit, match="Plain HTTP is refused"):
             await cards[NAME].click()
-    (choice,) = [one for one in everything(cards[NAME].widget) if isinstance(one, w.RadioButtons)]
+    (choice,) = [
+        one for one in everything(cards[NAME].widget) if isinstance(one, w.Dropdown) and one.description == "Show"
+    ]
     shown = live(cards)
     assert re.search(r'border-left:5px solid #[0-9a-f]{6}[^>]*><span aria-hidden="true">✖</span> <strong>FAIL', shown)
     assert f"aws s3api put-public-access-block --bucket {bucket.name}" in shown
