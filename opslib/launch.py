@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,7 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C, and an interrupt of the kernel, are meant for others
     )
     assert process.stdout  # noqa: S101
     line = process.stdout.readline()
@@ -137,6 +139,7 @@ def open_lab(notebook: Path, *, browser: bool = True) -> int:
     with tempfile.TemporaryDirectory() as config:
         environment = os.environ | {"JUPYTER_CONFIG_PATH": _our_lab(Path(config))}
         lab = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
+        signal.signal(signal.SIGTERM, lambda *_: lab.terminate())
         try:
             return _wait(lab)
         finally:

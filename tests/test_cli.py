@@ -1,6 +1,7 @@
 """The command line as a user runs it: a process, its exit code, stdout and stderr."""
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -140,6 +141,7 @@ def test_start_and_stop_from_python() -> None:
         for name in ("client_secret", "aws_secret_access_key"):
             assert sandbox.info[name] not in repr(sandbox)
         process = sandbox.process
+        assert os.getpgid(process.pid) == process.pid  # Ctrl-C, or an interrupt of the kernel, does not reach it
     assert process.returncode == 0
 
 

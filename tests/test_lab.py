@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,8 +16,12 @@ from .world import eventually, without_settings
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
-def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """The notebooks are files under version control, which a look at them must not change; Ctrl-C ends everything."""
+@pytest.mark.parametrize("end", [lambda lab: os.killpg(lab.pid, signal.SIGINT), subprocess.Popen.terminate])
+def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(
+    tmp_path: Path, end: Callable[["subprocess.Popen[str]"], None]
+) -> None:
+    """The notebooks are files under version control, which a look at them must not change. Ctrl-C, which a terminal
+    sends to all, ends it, and so does a signal to the command alone."""
     command = [sys.executable, "-m", "opslib.cli", "lab", str(NOTEBOOKS / "00_start_here.ipynb"), "--no-browser"]
     own = {"OPSLIB_HOME": str(tmp_path / "home"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
     with subprocess.Popen(
@@ -35,7 +40,7 @@ def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(tm
             properties = client.get(f"/lab/api/settings/{plugin}").json()["schema"]["properties"]
             assert client.get("/lab/tree/00_start_here.ipynb").status_code == 200
         assert properties["autosave"]["default"] is False
-        os.killpg(lab.pid, signal.SIGINT)
+        end(lab)
         lab.communicate(timeout=30)
     with pytest.raises(ProcessLookupError):
         eventually(lambda: os.killpg(lab.pid, 0))
