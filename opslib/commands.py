@@ -203,6 +203,8 @@ def org_changes(since: datetime | None, *, as_json: bool) -> int:
             for field in one["fields"]:
                 click.echo(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
         click.echo(f"{len(found.changes)} changes since {found.since.isoformat(timespec='seconds')}")
+        if found.first:
+            click.echo("This is the first look: what is there was noted, and the next one compares with it.")
         if found.unaudited:
             click.echo(f"Genesys's own audit was not read: {found.unaudited}", err=True)
     return FAILED if found.failed else DONE

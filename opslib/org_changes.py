@@ -28,10 +28,11 @@ _OVERLAP = timedelta(hours=1)
 
 @dataclass
 class Look:
-    """What one look at the org found. `unaudited` says why its audit was not read, empty when it was; `failed` whether
-    it should have been."""
+    """What one look at the org found. `first`: there was none before to compare with. `unaudited` says why its audit
+    was not read, empty when it was; `failed` whether it should have been."""
 
     since: datetime
+    first: bool
     changes: list[JSON] = field(default_factory=list)
     unaudited: str = ""
     failed: bool = False
@@ -43,7 +44,7 @@ async def look(client: GenesysClient, backend: Backend, run: Run, since: datetim
     last = _last(run.ledger, backend, client)
     # A ledger of before does not say it.
     audited = datetime.fromisoformat(last.get("audited_until") or last["at"]) if last else None
-    found = Look(since or (audited - _OVERLAP if audited else datetime.now(UTC) - _FIRST_LOOK))
+    found = Look(since or (audited - _OVERLAP if audited else datetime.now(UTC) - _FIRST_LOOK), first=not last)
     at, objects = utc_now(), await _objects(backend)
     if last:
         found.changes += [
