@@ -316,7 +316,10 @@ class DataLakeWebhook(_Model):
     name: Name = "DataLakeCatalogSync"
     url: Annotated[
         str,
-        Field(max_length=2048, description="The data lake's address, https only; no password and no query in it."),
+        Field(
+            max_length=2048,
+            description="Its address: https, on this machine also http; no password and no query.",
+        ),
         AfterValidator(_webhook_url),
     ]
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = (TARGET_EVENT, POLICY_EVENT)

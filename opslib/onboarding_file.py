@@ -25,8 +25,7 @@ def load_onboarding(path: Path) -> Onboarding:
 def parse_onboarding(text: str, name: str) -> Onboarding:
     """Check the text of a file; `name` is what errors call it. Raises InvalidInput."""
     values, lines = read_yaml(text, name)
-    if isinstance(values, dict):
-        values.setdefault("backend", Settings.load().backend)
+    values.setdefault("backend", Settings.load().backend)
     try:
         return Onboarding.model_validate(values)
     except ValidationError as error:
@@ -108,7 +107,9 @@ def write_example(path: Path, backend: BackendName, settings: Settings) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(_example(backend, settings, ids))
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be written", cause=str(error), fix="name another file") from None
+        raise InvalidInput(
+            f"{path} cannot be written", cause=error.strerror or str(error), fix="name another file"
+        ) from None
 
 
 def as_yaml(onboarding: Onboarding) -> str:
@@ -148,4 +149,5 @@ def _problem(item: Any, lines: Lines) -> str:
     while known and known not in lines:
         known = known[:-1]
     field = ".".join(str(part) for part in where) or "onboarding"
-    return f"line {lines.get(known, 1)}, {field}: {item['msg'].removeprefix('Value error, ')}"
+    said = "there is no such field" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+    return f"line {lines.get(known, 1)}, {field}: {said}"

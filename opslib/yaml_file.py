@@ -34,10 +34,16 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
         _check_shape(text, name)
         node = yaml.compose(text, yaml.SafeLoader)
         values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = "; ".join(filter(None, (error.context, error.problem)))
+        raise _unreadable(name, f"line {mark.line + 1}: {said}" if mark else said) from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, InvalidInput):
             raise
         raise _unreadable(name, " ".join(str(error).split())) from None
+    if not isinstance(values, dict):
+        raise _unreadable(name, "it has no fields: “name: value”, one on a line")
     lines: Lines = {}
     if node is not None:
         _collect(name, node, (), lines)
