@@ -292,6 +292,8 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
         click.echo(json.dumps({"folder": str(out), "files": [file.name for file in files]}))
     else:
         click.echo("\n".join(f"written: {file}" for file in files))
+        run = json.loads((out / "report.json").read_text())["run"]
+        click.echo(f"of run {run['id']}, begun {run['at']}; --run names another")
 
 
 @cli.command()
@@ -334,7 +336,7 @@ def export_ledger(out: Path, as_json: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes cause and fix on stderr, or JSON on stdout."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         cli.main(words, standalone_mode=False)
     except click.ClickException as error:

@@ -93,7 +93,7 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
 
 def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
     """The same picture, of operation, attempts that succeeded, attempts."""
-    title = "Success rate of HTTP attempts, without answers that there is no such object"
+    title = "Success rate of HTTP attempts (answers “no such object” left out)"
     if not rows:
         return _empty(title)
     alt = "; ".join(f"{name}: {good} of {total} succeeded" for name, good, total in rows)

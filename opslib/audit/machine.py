@@ -45,19 +45,24 @@ def findings_ocsf(facts: Facts) -> Iterator[str]:
 
 
 def report_json(facts: Facts, before: Facts | None) -> str:
-    """The contract's keys (timestamp, metrics, compliance_status, routing_state), which speak of HTTP calls and
-    routing only; then scope, verdicts, plans and findings. Figures without data are null, never zero."""
+    """The contract's keys (timestamp, metrics, compliance_status, routing_state); then scope, verdicts, plans and
+    findings. Figures without data are null, never zero.
+
+    In the contract, `compliance_status` speaks of HTTP calls only. Here, where all of it is known, PASS needs the
+    compliance, too.
+    """
     found, http = controls.verdicts(facts), controls.http(facts)
+    compliance = controls.compliance(found)
     count, last_at = facts.extent()
     document = {
         "timestamp": last_at,
         "metrics": _metrics(facts),
-        "compliance_status": "PASS" if http.word == "PASS" else "WARNING",
+        "compliance_status": "PASS" if {http.word, compliance.word} == {"PASS"} else "WARNING",
         "routing_state": "ACTIVE" if controls.routing(facts).word == "PASS" else "UNKNOWN",
         "run": {"id": facts.run_id, "at": facts.started.at, "entries": count, **facts.started.data},
         "compared_with": before.run_id if before else None,
         "ledger": facts.ledger.as_json(),
-        "verdicts": {"compliance": asdict(controls.compliance(found)), "http": asdict(http)},
+        "verdicts": {"compliance": asdict(compliance), "http": asdict(http)},
         "controls": [asdict(verdict) for verdict in found],
         "plans": [
             {

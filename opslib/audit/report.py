@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from opslib.audit import bucket, compare, controls
 from opslib.audit.as_html import section_html
@@ -21,7 +22,7 @@ from opslib.org_changes import CHANGE, LOOKED
 from opslib.router.journal import Progress
 from opslib.router.render import NOTHING, heading, show
 from opslib.samples import success_rate_percent
-from opslib.settings import Settings
+from opslib.settings import Settings, is_loopback
 from opslib.signing import existing_public_key
 
 TITLE = "Audit of one storage onboarding"
@@ -71,7 +72,15 @@ class AuditReport:
     def about(self) -> Section:
         """What this is."""
         example = Prose("This is the recorded example that comes with the kit, not your org.", loud=True)
-        return Section("About this report", [*([example] if self.recorded else []), Prose(_ABOUT)])
+        said = [*([example] if self.recorded else []), *([_SANDBOX] if self._on_this_machine() else []), Prose(_ABOUT)]
+        return Section("About this report", said)
+
+    def _on_this_machine(self) -> bool:
+        return is_loopback(urlsplit(self._connected().get("api_url", "")).hostname)
+
+    def _connected(self) -> dict[str, Any]:
+        end = self.facts.last_end("connect")
+        return (end.data.get("data") or {}) if end else {}
 
     def summary(self) -> Section:
         """Two verdicts that must not be confused, in words."""
@@ -89,8 +98,7 @@ class AuditReport:
         """Who did what, when, where and with which versions; and which record this report was made from."""
         started, ledger = self.facts.started, self.facts.ledger
         about, (count, last_at) = started.data, self.facts.extent()
-        end = self.facts.last_end("connect")
-        org: dict[str, Any] = (end.data.get("data") or {}) if end else {}
+        org = self._connected()
         rows: dict[str, Cell] = {
             "Run": self.facts.run_id,
             "Started (UTC)": started.at,
@@ -102,6 +110,7 @@ class AuditReport:
             },
             "Org": org.get("org_id") or "not named",
             "Org's API": org.get("api_url", "no data"),
+            "Bucket": (self.facts.bucket_report() or {}).get("bucket", "no data"),
             "Backend": about.get("backend", "no data"),
             "Made with": f"opslib {about['opslib']}, Python {about['python']}",
             "Report by": f"opslib {version('opslib')}",
@@ -176,9 +185,8 @@ class AuditReport:
         """Who changed what in the org since this run began, by its own audit and by comparison."""
         looks = list(self.facts.of_the_org(LOOKED))
         if not looks:
-            return Section(_IN_THE_ORG, [Prose("Nobody looked since this run began; `opslib changes` does.")])
-        end = self.facts.last_end("connect")
-        client: dict[str, Any] = ((end.data.get("data") or {}).get("doctor") or {}).get("client") or {} if end else {}
+            return Section(_IN_THE_ORG, [Prose("Nobody looked since this run began. The command opslib changes does.")])
+        client: dict[str, Any] = (self._connected().get("doctor") or {}).get("client") or {}
         rows: list[list[Cell]] = [
             [
                 entry.data["at"],
@@ -278,6 +286,9 @@ _SOURCES = (
     "Audit: Genesys's own record of who changed what. Comparison: what differs from the look before, whoever changed"
     " it. One change may stand here twice, known by both."
 )
+_SANDBOX = Prose(
+    "The org of this run is a sandbox on the machine itself: this report shows nothing of a live org.", loud=True
+)
 _ABOUT = (
     "This report says what was done to route Genesys Cloud call recordings into an S3 bucket, what was checked, and"
     " what was not. It is made from the ledger: a record that is written while the work is done and whose entries are"
@@ -286,7 +297,7 @@ _ABOUT = (
 )
 _PROOF = (
     "manifest.json, in the folder of this report, names the hash of each file and is signed. Anybody can check it and"
-    " the ledger with: opslib verify. What such a check cannot prove, it says."
+    " the ledger with: opslib verify. It also says what it cannot prove."
 )
 _CONTROLS = (
     "PASS: shown by the entries named. FAIL: shown to be wrong. WARN: not wrong, and worth a look. UNKNOWN: asked and"

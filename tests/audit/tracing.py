@@ -178,6 +178,7 @@ class Ledger:
         yield "Last entry (UTC)", last
         yield "Org", org["org_id"]
         yield "Org's API", org["api_url"]
+        yield "Bucket", self._end("validate_bucket")["data"]["bucket"]
         yield "Made with", f"opslib {about['opslib']}, Python {about['python']}"
         yield "Report by", f"opslib {version('opslib')}"
         yield "Notebook 02_audit_report.py (SHA-256)", hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()
@@ -353,7 +354,7 @@ class Ledger:
             " GROUP BY json_extract(body, '$.operation') ORDER BY 1",
             self.run,
         )
-        title = "Success rate of HTTP attempts, without answers that there is no such object"
+        title = "Success rate of HTTP attempts (answers “no such object” left out)"
         yield from ("; ".join(counts), f"{title}. {'; '.join(counts)}")
         report = self._report()
         yield f"{report['title']} (sources as of {report['as_of']}). {report['note']}"
