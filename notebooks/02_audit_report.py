@@ -13,7 +13,8 @@
 # %% [markdown]
 # # Audit of one storage onboarding
 #
-# The sections below are those of `opslib audit`, which writes them as HTML and PDF too.
+# The sections below are those of `opslib audit`, which writes them as HTML and PDF too. *Run > Run All Cells* shows
+# your own last walk; until there is one, and as it comes to you, this is a recorded example.
 
 # %% tags=["parameters", "remove-cell"]
 RUN_ID = None  # None: the last walk

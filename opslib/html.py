@@ -54,7 +54,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     stack them.
     """
     listed = [list(row) for row in rows]
-    columns = "".join(f'<th scope="col" style="{_LEFT}">{text(name)}</th>' for name in head)
+    columns = "".join(f'<th scope="col" style="{_LEFT};white-space:nowrap">{text(name)}</th>' for name in head)
     labels = list(head) or [""] * max(map(len, listed), default=1)
     lines = "".join(
         f"<tr>{_cell('th', row[0])}"

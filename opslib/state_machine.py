@@ -85,12 +85,12 @@ class StateMachine:
         step = self.steps[name]
         return [
             *(
-                f"“{self.steps[need].title}” is {state}, and must be done first"
+                f"“{self.steps[need].title}” must be done first; it is {state}"
                 for need in step.needs
                 if (state := self.state(need)) != "done"
             ),
             *(
-                f"“{self.steps[need].title}” is {state}, and must be run first"
+                f"“{self.steps[need].title}” must be run first; it is {state}"
                 for need in step.after
                 if (state := self.state(need)) not in ("done", "failed", "unknown")
             ),

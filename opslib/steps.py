@@ -346,7 +346,7 @@ async def _approve(walk: Walk) -> Result:
             cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
             fix="on the command line: "
             + " ".join(f"--allow {name}" for name in missing)
-            + (" --reason “…”" if "failed-validation" in missing else "")
+            + (' --reason "…"' if "failed-validation" in missing else "")
             + f"; in the notebook: type the target's name, {walk.onboarding.target.name}"
             + (", and a reason" if "failed-validation" in missing else "")
             + ". Nothing was written",

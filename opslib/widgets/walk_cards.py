@@ -23,8 +23,8 @@ _HELP = {
     "whether they can be written. Reads only, but for an upload that is taken back at once.",
     "plan": "Reads what the org has and shows what would change, field by field. Writes nothing.",
     "approve": "Your consent to just this plan goes into the record. What is unsafe needs the target's name, typed.",
-    "apply": "Writes the approved changes and reads each back. When one fails, all are undone. Cancel waits for the "
-    "change in flight; a second time, it does not.",
+    "apply": "Writes the approved changes and reads each back. When one fails, all are undone. Cancel lets the change "
+    "in flight finish; pressed twice, it stops at once.",
     "see_event": "Writes the policy once more, as it is, and waits until the data lake has the event.",
     "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
     "resume": "Goes on where a crash or a stop left an apply; one that was being undone is undone to its end.",

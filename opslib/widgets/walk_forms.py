@@ -61,8 +61,8 @@ def _consent(walk: Walk) -> Form[Consent]:
 
 
 def _unsafe(walk: Walk) -> list[tuple[str, str]]:
-    if walk.state("plan") != "done":
-        return [("Not known yet", "make the plan first")]
+    if missing := walk.blockers("approve"):
+        return [("Not known yet", "; ".join(missing))]
     return [(name, UNSAFE[name]) for name in walk.needs_consent()] or [("Nothing", "no change is unsafe")]
 
 

@@ -225,7 +225,7 @@ async def test_the_plan_is_seen_before_apply_opens(cards: WalkCards) -> None:
     """As a table with every field, live and in the receipt; the checksum, which is of this walk only, live."""
     card = await done_up_to(cards, "plan")
     assert cards["apply"].run_button.disabled
-    assert "make the plan first" in lines(cards["approve"])
+    assert "Not known yet" in lines(cards["approve"])
     await card.click()
     assert cards["apply"].run_button.disabled
     for page in (lines(card), card.receipt()):
