@@ -27,7 +27,11 @@ def genesys_accounts(domain: str | None) -> frozenset[str]:
     """The account that an org's Genesys is; where the org's domain is not known, those that it can be."""
     if domain is None:
         return frozenset({_GENESYS_ACCOUNT, _GENESYS_FEDRAMP_ACCOUNT})
-    return frozenset({_GENESYS_FEDRAMP_ACCOUNT if domain == _FEDRAMP_DOMAIN else _GENESYS_ACCOUNT})
+    return frozenset({_account(domain)})
+
+
+def _account(domain: str | None) -> str:
+    return _GENESYS_FEDRAMP_ACCOUNT if domain == _FEDRAMP_DOMAIN else _GENESYS_ACCOUNT
 
 
 def for_checks(wanted: Wanted, calls: Iterable[str]) -> Document:
@@ -64,12 +68,11 @@ def for_writer(wanted: Wanted) -> Document:
 def trust(external_id: str, partition: str = "aws", domain: str | None = None) -> Document:
     """Who may assume the writer's role: Genesys's account, with your external id only. Where the org's `domain` is not
     known, the account of all orgs but FedRAMP's."""
-    account = _GENESYS_FEDRAMP_ACCOUNT if domain == _FEDRAMP_DOMAIN else _GENESYS_ACCOUNT
     return _document(
         {
             "Sid": "GenesysCloud",
             "Effect": "Allow",
-            "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+            "Principal": {"AWS": f"arn:{partition}:iam::{_account(domain)}:root"},
             "Action": "sts:AssumeRole",
             "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
         }
