@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from opslib.audit.report import RECORDED
-from opslib.chain import Entry
-from opslib.ledger import Ledger
-from opslib.ledger_file import reading, record
+from opslib.ledger.chain import Entry
+from opslib.ledger.ledger import Ledger
+from opslib.ledger.file import reading, record
 
 SIZES = (10_000, 100_000)
 

@@ -29,7 +29,7 @@ AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
 # %%
 import opslib
 from opslib import Walk, launch
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())

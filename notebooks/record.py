@@ -22,7 +22,7 @@ from opslib import Walk
 from opslib.audit.report import RECORDED
 from opslib.errors import BucketUnfit, RolledBack
 from opslib.launch import Sandbox, start_sandbox
-from opslib.ledger_file import FILE_NAME
+from opslib.ledger.file import FILE_NAME
 
 
 def fault(sandbox: Sandbox, **what: Any) -> None:

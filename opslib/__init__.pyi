@@ -1,8 +1,8 @@
 from . import launch as launch
 from .auth import GenesysAuthManager as GenesysAuthManager
 from .errors import OpslibError as OpslibError
-from .ledger import Ledger as Ledger
-from .ledger import samples_frame as samples_frame
+from .ledger.ledger import Ledger as Ledger
+from .ledger.ledger import samples_frame as samples_frame
 from .models import Onboarding as Onboarding
 from .router.storage_router import GenesysStorageRouter as GenesysStorageRouter
 from .settings import Settings as Settings

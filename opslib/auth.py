@@ -20,7 +20,7 @@ from opslib.errors import (
     UnexpectedAnswer,
 )
 from opslib.redact import remember, remember_basic
-from opslib.samples import TOKEN_OPERATION, Sample
+from opslib.ledger.samples import TOKEN_OPERATION, Sample
 from opslib.settings import Settings, checked_base_url
 from opslib.transport import CORRELATION_HEADER, PerLoop, Record, http_client, retry_for
 

@@ -25,7 +25,7 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
-from opslib.samples import Operation, Recorder, current_operation, operation
+from opslib.ledger.samples import Operation, Recorder, current_operation, operation
 from opslib.transport import CORRELATION_HEADER, PerLoop, http_client, retry_for
 
 JSON = dict[str, Any]

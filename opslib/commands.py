@@ -13,7 +13,7 @@ import click
 
 from opslib.doctor import Diagnosis, examine, roles
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
-from opslib.ledger import Ledger
+from opslib.ledger.ledger import Ledger
 from opslib.models import Consent, Onboarding
 from opslib.onboarding_file import as_yaml, load_onboarding
 from opslib.org_changes import Look, look

@@ -7,7 +7,7 @@ import httpx
 from opslib.auth import unreachable
 from opslib.client import JSON
 from opslib.errors import UnexpectedAnswer
-from opslib.samples import CATALOGUE_OPERATION, Recorder, operation
+from opslib.ledger.samples import CATALOGUE_OPERATION, Recorder, operation
 from opslib.transport import http_client, retry_for
 
 # How often a waiting reader looks (seconds).

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from opslib.chain import Entry
-from opslib.ledger import Ledger, Run
+from opslib.ledger.chain import Entry
+from opslib.ledger.ledger import Ledger, Run
 from opslib.models import Consent, Onboarding
 from opslib.router.plan import Plan
 from opslib.settings import Settings

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from opslib.anchor import Anchor, AnchorBucket
-from opslib.chain import Verification
+from opslib.audit.anchor import Anchor, AnchorBucket
+from opslib.ledger.chain import Verification
 from opslib.errors import InvalidInput, LedgerError, OpslibError
-from opslib.ledger import Ledger
-from opslib.ledger_export import write_export
+from opslib.ledger.ledger import Ledger
+from opslib.ledger.export import write_export
 from opslib.models import usual_keys
 from opslib.settings import Settings
-from opslib.signing import read_public_key
-from opslib.verify import verify
+from opslib.ledger.signing import read_public_key
+from opslib.audit.verify import verify
 
 _WORDS = {"intact": "intact", "unsigned": "UNSIGNED", "broken": "NOT INTACT"}
 

@@ -14,8 +14,8 @@ from opslib.backends import JSON, Backend, Kind, leaves
 from opslib.backends.audits import audit_entries, change
 from opslib.client import GenesysClient
 from opslib.errors import OpslibError
-from opslib.ledger import Ledger, Run
-from opslib.samples import utc_now
+from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.moment import utc_now
 
 SNAPSHOT, CHANGE, LOOKED = "org.snapshot", "org.change", "org.looked"
 _KINDS: tuple[Kind, ...] = ("target", "policy", "webhook")

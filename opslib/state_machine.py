@@ -14,10 +14,10 @@ from typing import Any, Literal, cast
 
 import rfc8785
 
-from opslib import samples
-from opslib.chain import Entry
+from opslib.ledger.ledger import samples
+from opslib.ledger.chain import Entry
 from opslib.errors import OpslibError, StepBlocked
-from opslib.ledger import Run
+from opslib.ledger.ledger import Run
 
 JSON = dict[str, Any]
 State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "stale"]

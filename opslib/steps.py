@@ -19,7 +19,7 @@ from opslib.datalake import Catalogue
 from opslib.doctor import API_NAMES, examine, not_served
 from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
-from opslib.ledger import Ledger
+from opslib.ledger.ledger import Ledger
 from opslib.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
 from opslib.onboarding_file import wanted_onboarding
 from opslib.router.apply import Applier, refuse_unfinished
@@ -27,7 +27,7 @@ from opslib.router.journal import Progress, last_applies
 from opslib.router.lock import apply_lock
 from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.router.storage_router import GenesysStorageRouter
-from opslib.samples import Recorder, current_step
+from opslib.ledger.samples import Recorder, current_step
 from opslib.settings import Settings
 from opslib.state_machine import JSON, Result, State, StateMachine, Step, hash_of
 from opslib.validator.bucket import check_bucket, wanted_of

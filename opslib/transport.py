@@ -18,7 +18,8 @@ import httpx
 from httpx_retries import Retry, RetryTransport
 
 from opslib.errors import RateLimited
-from opslib.samples import Outcome, Sample, current_operation, current_step, outcome_of, utc_now
+from opslib.ledger.samples import Outcome, Sample, current_operation, current_step, outcome_of
+from opslib.ledger.moment import utc_now
 from opslib.settings import DEFAULT_TIMEOUT_S, is_loopback
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from opslib.signing import Signer
+from opslib.ledger.signing import Signer
 
 Row = dict[str, Any]
 _TABLES = {

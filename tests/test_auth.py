@@ -17,7 +17,7 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
-from opslib.samples import Sample
+from opslib.ledger.samples import Sample
 
 CANARY = "auth-canary-0123456789abcdef0123"
 API, LOGIN = "https://api.mypurecloud.de", "https://login.mypurecloud.de"

@@ -9,7 +9,7 @@ import respx
 from opslib import errors
 from opslib.auth import GenesysAuthManager
 from opslib.client import GenesysClient
-from opslib.samples import Recorder
+from opslib.ledger.samples import Recorder
 
 API = "https://api.mypurecloud.de"
 ENDPOINT = "/api/v2/recording/storage/targets/{id}"

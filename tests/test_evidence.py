@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from opslib.anchor import AnchorBucket
-from opslib.ledger import Ledger
-from opslib.ledger_file import FILE_NAME
-from opslib.signing import Signer, read_public_key
+from opslib.audit.anchor import AnchorBucket
+from opslib.ledger.ledger import Ledger
+from opslib.ledger.file import FILE_NAME
+from opslib.ledger.signing import Signer, read_public_key
 from opslib.validator.aws import Answer, Aws
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 from .tampering import load, write_ledger
 from .validator.buckets import keys_of

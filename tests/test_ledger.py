@@ -10,11 +10,11 @@ from threading import Barrier
 import pytest
 
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
-from opslib.ledger import Ledger, samples_frame
-from opslib.ledger_file import FILE_NAME
+from opslib.ledger.ledger import Ledger, samples_frame
+from opslib.ledger.file import FILE_NAME
 from opslib.redact import HIDDEN, remember
-from opslib.signing import Signer
-from opslib.verify import verify
+from opslib.ledger.signing import Signer
+from opslib.audit.verify import verify
 
 from .tampering import load
 
@@ -95,7 +95,7 @@ def test_a_new_ledger_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
 def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
     """Each number printed after `append` is in the ledger and signed, though two writers are killed again and again."""
     code = (
-        "import sys, pathlib; from opslib.ledger import Ledger\n"
+        "import sys, pathlib; from opslib.ledger.ledger import Ledger\n"
         "ledger = Ledger(pathlib.Path(sys.argv[1])); n = 0\n"
         "while True: ledger.append(sys.argv[2], 'note', {'n': n}); print(n, flush=True); n += 1"
     )

@@ -5,7 +5,7 @@ import pytest
 
 from opslib.logs import _logger, _wanted, log
 from opslib.redact import remember
-from opslib.samples import Operation, Recorder
+from opslib.ledger.samples import Operation, Recorder
 
 
 @pytest.fixture(autouse=True)

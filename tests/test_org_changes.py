@@ -11,7 +11,7 @@ import pytest
 
 from opslib.audit.report import AuditReport
 from opslib.backends.audits import change
-from opslib.ledger import Ledger
+from opslib.ledger.ledger import Ledger
 from opslib.org_changes import CHANGE, LOOKED, Look, differences, look
 from opslib.settings import Settings
 from opslib.steps import Walk

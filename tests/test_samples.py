@@ -5,20 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.samples import (
-    COLUMNS,
-    Operation,
-    Recorder,
-    Sample,
-    current_operation,
-    current_step,
-    frame,
-    operation,
-    outcome_of,
-    percentile,
-    step,
-    success_rate_percent,
-)
+from opslib.ledger.samples import COLUMNS, Operation, Recorder, Sample, current_operation, current_step, frame, operation, outcome_of, step
+
+from opslib.ledger.statistics import percentile, success_rate_percent
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.sampled_from([50, 95, 99]))

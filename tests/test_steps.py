@@ -12,7 +12,7 @@ from opslib import Onboarding, errors
 from opslib.models import Consent
 from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Walk
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
 

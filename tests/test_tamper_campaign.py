@@ -13,9 +13,9 @@ from types import ModuleType
 import pytest
 
 from opslib.errors import LedgerError
-from opslib.ledger import Ledger
-from opslib.ledger_file import FILE_NAME
-from opslib.verify import verify
+from opslib.ledger.ledger import Ledger
+from opslib.ledger.file import FILE_NAME
+from opslib.audit.verify import verify
 
 from . import tampering
 from .tampering import (

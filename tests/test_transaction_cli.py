@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opslib.ledger import Ledger
+from opslib.ledger.ledger import Ledger
 
 from .world import (
     POLICIES,

@@ -11,7 +11,7 @@ from httpx_retries import RetryTransport
 from opslib.auth import GenesysAuthManager
 from opslib.client import GenesysClient
 from opslib.errors import RateLimited
-from opslib.samples import Recorder, Sample, operation
+from opslib.ledger.samples import Recorder, Sample, operation
 from opslib.settings import Settings
 from opslib.transport import ByHost, Meter, PerLoop, RateGate, retry_after_s, retry_for, tls_context
 

@@ -14,7 +14,9 @@ from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from opslib.samples import MAY_BE_GONE, percentile
+from opslib.ledger.samples import MAY_BE_GONE
+
+from opslib.ledger.statistics import percentile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
 _LINE_STYLES = {50: "-", 95: "--", 99: ":"}
 _MOST_EVENTS = 8
-# 95 % of a normal distribution lies within this many standard deviations.
-_Z_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Chart:
 def latency_chart(samples: "pd.DataFrame") -> Chart:
     """The distribution of attempts' wire times (ms): a histogram, and the share that was at least as fast.
 
-    `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.samples.
+    `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.ledger.samples.
     """
     latencies_ms = [float(seconds) * 1000 for seconds in samples["latency_s"]]
     marks = {percent: percentile(latencies_ms, percent) for percent in _LINE_STYLES}
@@ -275,14 +275,6 @@ def _label(axes: "Axes", day: float, row: int, words: str, longest: float, *, on
         style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
     style["ha"] = "right" if left else "left"
     axes.annotate(words, (day, row), (-9 if left else 9, 0), textcoords="offset points", **style)
-
-
-def wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a rate (0 to 1), right also for few samples and for rates of 0 and 1."""
-    rate, z2 = successes / total, _Z_95**2
-    centre = (rate + z2 / (2 * total)) / (1 + z2 / total)
-    spread = _Z_95 / (1 + z2 / total) * math.sqrt(rate * (1 - rate) / total + z2 / (4 * total**2))
-    return max(0.0, centre - spread), min(1.0, centre + spread)
 
 
 def _empty(title: str) -> Chart:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.audit.figures import NOT_THERE, Figures
-from opslib.chain import Entry, Verification
+from opslib.audit.call_statistics import NOT_THERE, CallStatistics
+from opslib.ledger.chain import Entry, Verification
 from opslib.errors import LedgerError
-from opslib.ledger_file import FILE_NAME, select
+from opslib.ledger.file import FILE_NAME, select
 from opslib.router.journal import KINDS, Progress, applies
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 # The report names at most so many troubles; all attempts stand in samples.csv.
 PROBLEMS_SHOWN = 100
@@ -59,9 +59,9 @@ class Facts:
         return (Entry(*row) for row in select(self.path, query, (self.run_id, self.last_seq, *kinds)))
 
     @property
-    def calls(self) -> Figures:
-        """Figures about the run's calls to Genesys."""
-        return Figures(self.path, self.run_id, self.last_seq)
+    def calls(self) -> CallStatistics:
+        """Statistics of the run's calls to Genesys."""
+        return CallStatistics(self.path, self.run_id, self.last_seq)
 
     @property
     def started(self) -> Entry:

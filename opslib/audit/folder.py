@@ -8,15 +8,14 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from opslib import manifest
-from opslib.audit import machine
+from opslib.audit import exports, manifest
 from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.report import TITLE, AuditReport
 from opslib.errors import InvalidInput
-from opslib.ledger_file import FILE_NAME
+from opslib.ledger.file import FILE_NAME
 from opslib.redact import redact
-from opslib.signing import Signer
+from opslib.ledger.signing import Signer
 
 # The manifest comes last: until it is there, what is beside it counts for nothing.
 FILES = (
@@ -47,10 +46,10 @@ def write_audit(
         new = Path(folder)
         _write(new / "audit.html", [page(TITLE, sections)])
         (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
-        _write(new / "samples.csv", machine.samples_csv(facts))
-        _write(new / "findings.csv", machine.findings_csv(facts))
-        _write(new / "findings.ocsf.jsonl", machine.findings_ocsf(facts))
-        _write(new / "report.json", [machine.report_json(facts, report.before)])
+        _write(new / "samples.csv", exports.samples_csv(facts))
+        _write(new / "findings.csv", exports.findings_csv(facts))
+        _write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
+        _write(new / "report.json", [exports.report_json(facts, report.before)])
         manifest.write_manifest(new, facts.run_id, facts.extent()[1], facts.ledger, signer)
         files = [out / name for name in FILES]
         for file in files:

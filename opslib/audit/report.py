@@ -1,29 +1,31 @@
 """The sections of the audit, as data for a reader who runs nothing. Each is made from the ledger alone."""
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opslib.audit import bucket, compare, controls
+from opslib.audit import bucket_section, compare_section, controls
 from opslib.audit.as_html import section_html
-from opslib.audit.charts import draw_latencies, draw_success, wilson_interval
+from opslib.audit.charts import draw_latencies, draw_success
+from opslib.ledger.statistics import wilson_interval
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
-from opslib.audit.notebook import source_hash
-from opslib.audit.words import WORDS
+from opslib.audit.glossary import WORDS
 from opslib.html import Html
-from opslib.ledger_file import FILE_NAME
+from opslib.ledger.file import FILE_NAME
 from opslib.org_changes import CHANGE, LOOKED
 from opslib.router.journal import Progress
 from opslib.router.render import NOTHING, heading, show
-from opslib.samples import success_rate_percent
+from opslib.ledger.statistics import success_rate_percent
 from opslib.settings import Settings, is_loopback
-from opslib.signing import existing_public_key
+from opslib.ledger.signing import existing_public_key
 
 TITLE = "Audit of one storage onboarding"
 
@@ -58,7 +60,7 @@ class AuditReport:
         recorded = not (home or run_id or _has_walk(workspace / FILE_NAME))
         own_key = None if recorded else existing_public_key(signing_key or Settings.load().signing_key)
         facts = load(RECORDED if recorded else workspace, run_id, own_key)
-        return cls(facts, compare.earlier(facts, compare_with), recorded)
+        return cls(facts, compare_section.earlier(facts, compare_with), recorded)
 
     def sections(self) -> list[Section]:
         """All of them, in the order in which they are read."""
@@ -114,7 +116,7 @@ class AuditReport:
             "Backend": about.get("backend", "no data"),
             "Made with": f"opslib {about['opslib']}, Python {about['python']}",
             "Report by": f"opslib {version('opslib')}",
-            "Notebook 02_audit_report.py (SHA-256)": Code(source_hash()),
+            "Notebook 02_audit_report.py (SHA-256)": Code(notebook_hash()),
             "Ledger entries": f"{ledger.entries}, of which {count} are this run's",
             "Head of the chain (SHA-256)": Code(ledger.head),
             "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "nobody signed it",
@@ -132,7 +134,7 @@ class AuditReport:
 
     def bucket(self) -> Section:
         """Every check of the bucket, with what it rests on, and how long a recording stays."""
-        return Section("The bucket", bucket.blocks(self.facts.bucket_report(), self.facts.findings()))
+        return Section("The bucket", bucket_section.blocks(self.facts.bucket_report(), self.facts.findings()))
 
     def plans(self) -> Section:
         """Each plan that was carried out, who approved it and how it ended; without one, the last plan made."""
@@ -251,7 +253,7 @@ class AuditReport:
 
     def changed(self) -> Section:
         """What differs from an earlier run."""
-        return Section("What changed since the last audit", compare.blocks(self.facts, self.before))
+        return Section("What changed since the last audit", compare_section.blocks(self.facts, self.before))
 
     def not_checked(self) -> Section:
         """What nobody may conclude anything about."""
@@ -371,3 +373,12 @@ def _plan(plan: dict[str, Any]) -> Sequence[Block]:
         rows = [[part, what] for part, _, what in parts]
         blocks.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
     return blocks
+
+
+@cache
+def notebook_hash() -> str:
+    """SHA-256 of the source of notebook 02, which shows these sections one by one, as `sha256sum` gives it."""
+    # In an installed package it stands beside this file; in a checkout, in notebooks/.
+    packaged = Path(__file__).with_name("02_audit_report.py")
+    file = packaged if packaged.exists() else Path(__file__).parents[2] / "notebooks" / packaged.name
+    return hashlib.sha256(file.read_bytes()).hexdigest()

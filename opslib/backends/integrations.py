@@ -18,7 +18,7 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
-from opslib.samples import current_operation
+from opslib.ledger.samples import current_operation
 
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"

@@ -36,7 +36,7 @@ from opslib.errors import (
     StalePlan,
     UnexpectedAnswer,
 )
-from opslib.ledger import Run
+from opslib.ledger.ledger import Run
 from opslib.models import KeyReference, RoleReference
 from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
 from opslib.router.lock import apply_lock

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from opslib.chain import Entry
-from opslib.ledger import Ledger, Run
+from opslib.ledger.chain import Entry
+from opslib.ledger.ledger import Ledger, Run
 from opslib.models import KeyReference, RoleReference
 from opslib.router.plan import Plan
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from opslib.errors import Busy
-from opslib.ledger import Run
+from opslib.ledger.ledger import Run
 
 _FILE = "apply.lock"
 

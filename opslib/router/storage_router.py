@@ -11,7 +11,7 @@ from opslib.backends import JSON, Kind
 from opslib.backends.storage_targets import StorageTargetsBackend, policy_body, target_body, webhook_body
 from opslib.client import GenesysClient
 from opslib.errors import InvalidInput
-from opslib.ledger import Ledger, Run
+from opslib.ledger.ledger import Ledger, Run
 from opslib.models import (
     AwsKeys,
     DataLakeWebhook,
@@ -23,7 +23,9 @@ from opslib.models import (
     checked,
     checked_value,
 )
-from opslib.samples import Recorder, percentile, success_rate_percent, utc_now
+from opslib.ledger.samples import Recorder
+from opslib.ledger.statistics import percentile, success_rate_percent
+from opslib.ledger.moment import utc_now
 
 # The contract's threshold, in percent of operations.
 _PASS_AT_PERCENT = 95.0

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from opslib.models import AwsKeys, credentials_refused
-from opslib.samples import utc_now
+from opslib.ledger.moment import utc_now
 from opslib.validator.calls import CALLS, Call, Service
 from opslib.validator.finding import Evidence
 

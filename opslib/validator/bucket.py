@@ -13,7 +13,7 @@ from typing import Any
 
 from opslib.errors import BucketError
 from opslib.models import AwsKeys, Onboarding, RoleReference
-from opslib.samples import utc_now
+from opslib.ledger.moment import utc_now
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS

@@ -12,7 +12,7 @@ from typing import Any
 from opslib.backends.eventbridge import name, source
 from opslib.environment import Readiness
 from opslib.models import DataLakeWebhook
-from opslib.samples import utc_now
+from opslib.ledger.moment import utc_now
 from opslib.validator.aws import Aws, Unanswered
 
 _FIX = "run what `opslib check-feed FILE --print aws-cli` prints, or apply the Terraform"

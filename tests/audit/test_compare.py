@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from opslib.audit.compare import blocks, earlier
+from opslib.audit.compare_section import blocks, earlier
 from opslib.audit.document import Mark, Prose, Table
 from opslib.audit.facts import Facts, load
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import LedgerError
-from opslib.ledger import Ledger, Run
+from opslib.ledger.ledger import Ledger, Run
 
 from .ledgers import bucket_report, call, step, walk
 

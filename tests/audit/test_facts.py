@@ -6,7 +6,7 @@ import pytest
 from opslib.audit.facts import PROBLEMS_SHOWN, load
 from opslib.audit.report import RECORDED
 from opslib.errors import LedgerError
-from opslib.ledger import Ledger, Run
+from opslib.ledger.ledger import Ledger, Run
 
 from .ledgers import call, rows, step
 

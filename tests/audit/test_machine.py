@@ -7,11 +7,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from opslib.audit import machine
+from opslib.audit import exports
 from opslib.audit.facts import Facts, load
 from opslib.audit.ocsf import compliance_finding
 from opslib.audit.report import RECORDED
-from opslib.ledger import Ledger, Run
+from opslib.ledger.ledger import Ledger, Run
 
 from .ledgers import bucket_report, call, finding, rows, step, walk
 
@@ -50,7 +50,7 @@ def test_a_cell_is_no_formula(run: Run, tmp_path: Path) -> None:
     evil = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n-2"]
     report["findings"] = [finding("owner", cause=cause, title='a "b", c\nd') for cause in evil]
     step(run, "validate_bucket", "done", report)
-    lines = _read(machine.findings_csv(load(tmp_path)))
+    lines = _read(exports.findings_csv(load(tmp_path)))
     assert [line["cause"] for line in lines] == [f"'{cause.strip()}" for cause in evil]
     assert {line["title"] for line in lines} == {'a "b", c d'}
     assert lines[0]["calls"] == "HeadBucket:200"
@@ -95,7 +95,7 @@ def test_the_schema_test_can_fail(change: dict[str, object]) -> None:
 
 
 def _report(facts: Facts, before: Facts | None = None) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(machine.report_json(facts, before))
+    report: dict[str, Any] = json.loads(exports.report_json(facts, before))
     return report
 
 

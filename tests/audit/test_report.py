@@ -11,11 +11,11 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
-from opslib.audit.notebook import source_hash
+from opslib.audit.report import notebook_hash
 from opslib.audit.report import SECTIONS, TITLE, AuditReport
 from opslib.errors import LedgerError
-from opslib.ledger import Ledger, Run
-from opslib.ledger_file import FILE_NAME
+from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.file import FILE_NAME
 from opslib.models import KeyReference
 from opslib.org_changes import LOOKED
 from opslib.router.journal import FINISHED, started
@@ -192,4 +192,4 @@ def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatc
 
 def test_the_report_names_the_notebooks_source() -> None:
     """By the hash that `sha256sum notebooks/02_audit_report.py` gives."""
-    assert source_hash() == hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()
+    assert notebook_hash() == hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()

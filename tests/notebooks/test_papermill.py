@@ -11,7 +11,7 @@ import nbformat
 from execute import execute
 
 from opslib.audit.report import RECORDED
-from opslib.ledger import Ledger
+from opslib.ledger.ledger import Ledger
 
 AUDIT = Path(build.__file__).parent / "02_audit_report.ipynb"
 

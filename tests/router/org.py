@@ -13,7 +13,7 @@ import pytest
 from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding, errors
 from opslib.backends import Backend
 from opslib.backends.platform import PlatformBackend
-from opslib.ledger import Ledger, Run
+from opslib.ledger.ledger import Ledger, Run
 from opslib.models import KeyReference
 from opslib.router.apply import Applier
 from opslib.router.journal import Progress, unfinished_apply

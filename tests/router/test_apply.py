@@ -12,7 +12,7 @@ from opslib import errors
 from opslib.models import KeyReference
 from opslib.router.plan import make_plan
 from opslib.router.render import as_html
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, environment, eventually, running
 from .org import (
@@ -169,7 +169,7 @@ async def test_stopped_before_the_first_write_is_no_apply(ops: Operator, sandbox
 async def test_two_operators_at_once(ops: Operator, sandbox: Sandbox, api: Api, same_run: bool) -> None:
     """The second is told who is at work and since when, and writes nothing; the first finishes. Also when both go on
     with one run, such as two kernels."""
-    from opslib.ledger import Ledger, Run
+    from opslib.ledger.ledger import Ledger, Run
 
     inject(sandbox, "PUT", PATHS[0], times=1, delay_s=0.2)
     first = asyncio.create_task(ops.apply(onboarding(sandbox)))

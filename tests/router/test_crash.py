@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 from ..world import Api, Sandbox
 from . import org as storage_targets

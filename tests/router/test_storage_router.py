@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opslib import GenesysAuthManager, GenesysStorageRouter, OpslibError, StorageValidator, errors, samples_frame
-from opslib.verify import verify
+from opslib.audit.verify import verify
 
 from ..world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, target
 

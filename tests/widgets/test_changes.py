@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from opslib.ledger import Ledger
+from opslib.ledger.ledger import Ledger
 from opslib.widgets.changes import NOTHING, what_changed
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from opslib.signing import verify_signature
+from opslib.ledger.signing import verify_signature
 
 NO_HASH = "0" * 64
 

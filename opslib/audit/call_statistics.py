@@ -1,4 +1,4 @@
-"""Figures about one run's calls to Genesys, each a query over the ledger: no list of attempts is held in memory.
+"""Statistics of one run's calls to Genesys, each a query over the ledger: no list of attempts is held in memory.
 
 Attempts are those of operations on the org's API: neither fetching a token nor looking into the data lake is one.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger_file import select
-from opslib.samples import MAY_BE_GONE, NOT_OF_THE_API
+from opslib.ledger.file import select
+from opslib.ledger.samples import MAY_BE_GONE, NOT_OF_THE_API
 
 PERCENTS = (50, 95, 99)
 
@@ -23,7 +23,7 @@ _ATTEMPTS = (
 
 
 @dataclass(frozen=True)
-class Figures:
+class CallStatistics:
     """The calls of a run, up to an entry of the ledger."""
 
     ledger: Path
@@ -51,7 +51,7 @@ class Figures:
         return None if seconds is None else seconds * 1000
 
     def percentiles_ms(self) -> Mapping[int, float | None]:
-        """p50, p95 and p99 of the wire time, by linear interpolation (type 7, see opslib.samples)."""
+        """p50, p95 and p99 of the wire time, by linear interpolation (type 7, see opslib.ledger.samples)."""
         count = self.attempts()
         return {percent: self._percentile_ms(percent, count) if count else None for percent in PERCENTS}
 

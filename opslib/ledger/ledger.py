@@ -1,6 +1,6 @@
 """The append-only record of everything that happened: one SQLite file, written by threads and processes at once.
 
-Every entry is chained to the one before and signed as it is written; see opslib.chain. A writer first checks that the
+Every entry is chained to the one before and signed as it is written; see opslib.ledger.chain. A writer first checks that the
 end of the chain is as its key signed it, so that what was changed from outside is never signed anew.
 """
 
@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
-from opslib.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
+from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.errors import InvalidInput, LedgerError
-from opslib.ledger_file import (
+from opslib.ledger.file import (
     FILE_NAME,
     connect,
     migrate,
@@ -35,9 +35,10 @@ from opslib.ledger_file import (
     use_wal,
 )
 from opslib.redact import redact_json
-from opslib.samples import frame, utc_now
+from opslib.ledger.samples import frame
+from opslib.ledger.moment import utc_now
 from opslib.settings import Settings
-from opslib.signing import Signer
+from opslib.ledger.signing import Signer
 
 if TYPE_CHECKING:
     import pandas as pd

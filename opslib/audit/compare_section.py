@@ -6,7 +6,7 @@ from typing import Any
 from opslib.audit import controls
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts, another, walks_before
-from opslib.samples import success_rate_percent
+from opslib.ledger.statistics import success_rate_percent
 
 
 def earlier(facts: Facts, run_id: str | None = None) -> Facts | None:

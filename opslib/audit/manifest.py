@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from opslib.chain import Verification
-from opslib.signing import Signer, verify_signature
+from opslib.ledger.chain import Verification
+from opslib.ledger.signing import Signer, verify_signature
 
 NAME = "manifest.json"
 

@@ -1,18 +1,10 @@
-"""One HTTP attempt as a sample, and the figures made of many.
-
-Methods, stated once and used everywhere:
-percentile  linear interpolation between closest ranks (Hyndman & Fan 1996, type 7; the default of NumPy and
-            pandas). With few samples a nearest-rank p95 is simply the maximum; this one is not.
-success     operations that ended well, divided by all operations. Zero operations have no rate.
-"""
+"""One HTTP attempt as a sample."""
 
 import asyncio
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -177,24 +169,6 @@ def outcome_of(status: int) -> Outcome:
     if status == 429:
         return "rate_limited"
     return "client_error" if status < 500 else "server_error"
-
-
-def utc_now() -> str:
-    """The time now as ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def percentile(values: Sequence[float], percent: int) -> float | None:
-    """The percentile (1 to 99) in the unit of the values; None without values."""
-    if len(values) < 2:
-        return values[0] if values else None
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def success_rate_percent(successes: int, failures: int) -> float | None:
-    """Percent of operations that ended well; None when there were none."""
-    total = successes + failures
-    return 100.0 * successes / total if total else None
 
 
 def frame(rows: Iterable[dict[str, Any]]) -> "pd.DataFrame":

@@ -8,11 +8,12 @@ from io import StringIO
 from typing import Any
 
 from opslib.audit import controls
-from opslib.audit.charts import wilson_interval
+from opslib.ledger.statistics import wilson_interval
 from opslib.audit.document import visible
 from opslib.audit.facts import Facts
 from opslib.audit.ocsf import compliance_finding
-from opslib.samples import COLUMNS, success_rate_percent
+from opslib.ledger.samples import COLUMNS
+from opslib.ledger.statistics import success_rate_percent
 
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
 # A spreadsheet takes a cell that begins so for a formula, whoever wrote it.

@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from opslib.chain import Checkpoint, Entry, Head, Record, check
+from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
 from opslib.errors import InvalidInput, LedgerError
-from opslib.ledger_file import FILE_NAME, reading, record
+from opslib.ledger.file import FILE_NAME, reading, record
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
 _NAMES = {kind: name for name, kind in _TABLES.items()}

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from opslib.chain import Checkpoint, Head, Record, Row
+from opslib.ledger.chain import Checkpoint, Head, Record, Row
 from opslib.errors import LedgerError
 
 FILE_NAME = "ledger.sqlite3"
