@@ -27,7 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from planted import DAYS, DEFECTS, plant
 
 from opslib.launch import Sandbox, start_sandbox
-from opslib.models import AwsKeys
+from opslib.onboarding.models import AwsKeys
 from opslib.validator import bucket
 from opslib.validator.aws import Answer, Aws, _make_client
 from opslib.validator.bucket import Report, check_buckets

@@ -19,7 +19,7 @@ import httpx
 from opslib import GenesysAuthManager, GenesysStorageRouter
 from opslib.backends.storage_targets import target_body
 from opslib.launch import start_sandbox
-from opslib.models import AwsKeys, StorageTarget
+from opslib.onboarding.models import AwsKeys, StorageTarget
 
 ROUNDS, WRITES = 5, 100
 Writer = Callable[[int], Awaitable[object]]

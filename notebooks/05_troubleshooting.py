@@ -120,7 +120,7 @@ cards["connect"].snapshot()
 # Most of it never leaves this machine: forms and files are checked first, and say where they are wrong.
 
 # %% tags=["raises-exception"]
-from opslib.onboarding_file import as_yaml, parse_onboarding
+from opslib.onboarding.file import as_yaml, parse_onboarding
 
 wanted = as_yaml(lessons.walk.onboarding)
 parse_onboarding(wanted.replace("encryption: AES256", "encryption: DES"), "This text")

@@ -3,7 +3,7 @@ from .auth import GenesysAuthManager as GenesysAuthManager
 from .errors import OpslibError as OpslibError
 from .ledger.ledger import Ledger as Ledger
 from .ledger.ledger import samples_frame as samples_frame
-from .models import Onboarding as Onboarding
+from .onboarding.models import Onboarding as Onboarding
 from .router.storage_router import GenesysStorageRouter as GenesysStorageRouter
 from .settings import Settings as Settings
 from .steps import Walk as Walk

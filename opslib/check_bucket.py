@@ -9,7 +9,7 @@ import click
 from pydantic import Field
 
 from opslib.errors import InvalidInput
-from opslib.models import (
+from opslib.onboarding.models import (
     AwsKeys,
     AwsRegion,
     BucketName,

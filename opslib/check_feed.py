@@ -8,8 +8,8 @@ import click
 
 from opslib.backends import eventbridge
 from opslib.errors import InvalidInput
-from opslib.models import DataLakeWebhook, Onboarding
-from opslib.onboarding_file import load_onboarding
+from opslib.onboarding.models import DataLakeWebhook, Onboarding
+from opslib.onboarding.file import load_onboarding
 from opslib.steps import Walk
 from opslib.validator.change_feed import ChangeFeed
 

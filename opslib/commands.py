@@ -14,8 +14,8 @@ import click
 from opslib.doctor import Diagnosis, examine, roles
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
 from opslib.ledger.ledger import Ledger
-from opslib.models import Consent, Onboarding
-from opslib.onboarding_file import as_yaml, load_onboarding
+from opslib.onboarding.models import Consent, Onboarding
+from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.org_changes import Look, look
 from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan

@@ -10,7 +10,7 @@ from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission
 from opslib.client import GenesysClient
 from opslib.environment import Readiness
 from opslib.errors import NotFound, OpslibError, PermissionMissing
-from opslib.models import BackendName
+from opslib.onboarding.models import BackendName
 
 _LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
 # The limit that one token of client credentials meets.

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
-from opslib.models import Consent, Onboarding
+from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.plan import Plan
 from opslib.settings import Settings
 

@@ -12,7 +12,7 @@ from opslib.errors import AwsCredentialsInvalid, OpslibError
 from opslib.html import Html, table, verdict
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.file import FILE_NAME
-from opslib.models import KeyReference
+from opslib.onboarding.models import KeyReference
 from opslib.settings import Settings
 
 

@@ -12,7 +12,7 @@ from opslib.ledger.chain import Verification
 from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.export import write_export
-from opslib.models import usual_keys
+from opslib.onboarding.models import usual_keys
 from opslib.settings import Settings
 from opslib.ledger.signing import read_public_key
 from opslib.audit.verify import verify

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from opslib.errors import InvalidInput, OpslibError
 from opslib.launch import start_sandbox
-from opslib.models import Onboarding
+from opslib.onboarding.models import Onboarding
 from opslib.settings import Settings, is_loopback
 from opslib.steps import STEPS, Result, Walk
 

@@ -20,8 +20,8 @@ from opslib.doctor import API_NAMES, examine, not_served
 from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.ledger.ledger import Ledger
-from opslib.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
-from opslib.onboarding_file import wanted_onboarding
+from opslib.onboarding.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
+from opslib.onboarding.file import wanted_onboarding
 from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import Progress, last_applies
 from opslib.router.lock import apply_lock

@@ -11,7 +11,7 @@ from keyring.errors import KeyringLocked
 
 from opslib.errors import AwsCredentialsInvalid
 from opslib.keychain import SERVICE, kept_secret
-from opslib.models import KeyReference
+from opslib.onboarding.models import KeyReference
 from opslib.redact import redact
 from opslib.settings import Settings
 

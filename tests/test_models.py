@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
-from opslib.models import (
+from opslib.onboarding.models import (
     AwsKeys,
     DataLakeWebhook,
     Id,

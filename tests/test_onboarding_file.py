@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from opslib.errors import InvalidInput
-from opslib.onboarding_file import load_onboarding
+from opslib.onboarding.file import load_onboarding
 
 GOOD = """\
 version: 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.onboarding_file import load_onboarding
+from opslib.onboarding.file import load_onboarding
 
 from .world import INTEGRATIONS, Api, Sandbox, environment, eventually, without_settings
 

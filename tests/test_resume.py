@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from opslib import errors
 from opslib.audit.facts import load
-from opslib.models import Consent
+from opslib.onboarding.models import Consent
 from opslib.settings import Settings
 from opslib.steps import Walk
 

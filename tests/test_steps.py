@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from opslib import Onboarding, errors
-from opslib.models import Consent
+from opslib.onboarding.models import Consent
 from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Walk
 from opslib.audit.verify import verify

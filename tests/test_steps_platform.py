@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from opslib import Onboarding, errors
-from opslib.models import Consent
-from opslib.onboarding_file import as_yaml, load_onboarding, wanted_onboarding
+from opslib.onboarding.models import Consent
+from opslib.onboarding.file import as_yaml, load_onboarding, wanted_onboarding
 from opslib.router.render import as_html, as_text
 from opslib.settings import Settings
 from opslib.steps import STEPS, Walk

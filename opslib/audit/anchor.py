@@ -15,7 +15,7 @@ from typing import Any
 from opslib.ledger.chain import Checkpoint, Verification
 from opslib.errors import BucketUnfit
 from opslib.ledger.export import from_line, to_line
-from opslib.models import AwsKeys, AwsRegion, BucketName, checked_value
+from opslib.onboarding.models import AwsKeys, AwsRegion, BucketName, checked_value
 from opslib.ledger.signing import verify_signature
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.coherence import Lock, parse_lock

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from opslib.errors import InvalidInput
-from opslib.models import AwsKeys, BackendName, Onboarding, RoleReference
+from opslib.onboarding.models import AwsKeys, BackendName, Onboarding, RoleReference
 
 Kind = Literal["target", "policy", "webhook"]
 JSON = dict[str, Any]

@@ -9,7 +9,7 @@ from opslib.backends import JSON
 from opslib.backends.platform import POLICIES
 from opslib.client import GenesysClient
 from opslib.errors import DeadlineExceeded, OpslibError, PermissionMissing
-from opslib.models import BackendName
+from opslib.onboarding.models import BackendName
 
 State = Literal["present", "missing", "not known"]
 Params = Mapping[str, str | int]

@@ -8,8 +8,8 @@ import json
 import shlex
 from typing import Any
 
-from opslib.models import DataLakeWebhook
-from opslib.partitions import partition_of
+from opslib.onboarding.models import DataLakeWebhook
+from opslib.onboarding.partitions import partition_of
 
 # Where the key for the data lake belongs; opslib never sees it.
 KEY = "YOUR-DATA-LAKE-KEY"

@@ -34,7 +34,7 @@ from opslib.backends.policies import (
 )
 from opslib.client import GenesysClient
 from opslib.errors import Conflict, InvalidInput, NotFound
-from opslib.models import AwsKeys, BackendName, DataLakeWebhook, Onboarding, RoleReference, StorageTarget, checked
+from opslib.onboarding.models import AwsKeys, BackendName, DataLakeWebhook, Onboarding, RoleReference, StorageTarget, checked
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 _POLICY = POLICIES + "/{id}"

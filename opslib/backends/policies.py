@@ -4,7 +4,7 @@ from typing import Any
 
 from opslib.backends import JSON
 from opslib.errors import InvalidInput
-from opslib.models import PolicyConditions, RecordingPolicy
+from opslib.onboarding.models import PolicyConditions, RecordingPolicy
 
 # What says that opslib made an object: in a policy's description and an integration's notes.
 MARK = "managed by opslib"

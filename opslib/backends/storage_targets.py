@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from opslib.backends import JSON, Item, Kind, Meaning, only
 from opslib.client import GenesysClient
 from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
-from opslib.models import (
+from opslib.onboarding.models import (
     AwsKeys,
     BackendName,
     DataLakeWebhook,

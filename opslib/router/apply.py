@@ -37,7 +37,7 @@ from opslib.errors import (
     UnexpectedAnswer,
 )
 from opslib.ledger.ledger import Run
-from opslib.models import KeyReference, RoleReference
+from opslib.onboarding.models import KeyReference, RoleReference
 from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan

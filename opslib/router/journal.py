@@ -6,7 +6,7 @@ from typing import Any
 
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
-from opslib.models import KeyReference, RoleReference
+from opslib.onboarding.models import KeyReference, RoleReference
 from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from opslib.backends import JSON, Backend, Item, Kind, Meaning, leaves
 from opslib.backends.storage_targets import CREDENTIALS
 from opslib.errors import InvalidInput
-from opslib.models import AwsKeys, BackendName, Onboarding, RoleReference
+from opslib.onboarding.models import AwsKeys, BackendName, Onboarding, RoleReference
 
 Action = Literal["create", "update", "delete"]
 

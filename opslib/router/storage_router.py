@@ -12,7 +12,7 @@ from opslib.backends.storage_targets import StorageTargetsBackend, policy_body, 
 from opslib.client import GenesysClient
 from opslib.errors import InvalidInput
 from opslib.ledger.ledger import Ledger, Run
-from opslib.models import (
+from opslib.onboarding.models import (
     AwsKeys,
     DataLakeWebhook,
     Id,

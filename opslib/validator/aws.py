@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from opslib.models import AwsKeys, credentials_refused
+from opslib.onboarding.models import AwsKeys, credentials_refused
 from opslib.ledger.moment import utc_now
 from opslib.validator.calls import CALLS, Call, Service
 from opslib.validator.finding import Evidence

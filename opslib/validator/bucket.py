@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from opslib.errors import BucketError
-from opslib.models import AwsKeys, Onboarding, RoleReference
+from opslib.onboarding.models import AwsKeys, Onboarding, RoleReference
 from opslib.ledger.moment import utc_now
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.calls import actions_of

@@ -11,7 +11,7 @@ from typing import Any
 
 from opslib.backends.eventbridge import name, source
 from opslib.environment import Readiness
-from opslib.models import DataLakeWebhook
+from opslib.onboarding.models import DataLakeWebhook
 from opslib.ledger.moment import utc_now
 from opslib.validator.aws import Aws, Unanswered
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from opslib.models import AwsKeys, RoleReference
-from opslib.partitions import partition_of
+from opslib.onboarding.models import AwsKeys, RoleReference
+from opslib.onboarding.partitions import partition_of
 from opslib.validator.aws import GLOBAL, Answer, Aws, Unanswered
 from opslib.validator.calls import CALLS
 from opslib.validator.finding import Evidence

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from opslib.models import RoleReference
+from opslib.onboarding.models import RoleReference
 from opslib.settings import REGIONS
 from opslib.validator.calls import actions_of
 from opslib.validator.look import Wanted

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from opslib.errors import InvalidInput
-from opslib.models import invalid_input
+from opslib.onboarding.models import invalid_input
 from opslib.validator.checks import CHECKS
-from opslib.yaml_file import read_text, read_yaml
+from opslib.onboarding.yaml_file import read_text, read_yaml
 
 BUILT_IN = ("baseline", "sec-17a-4", "mifid-ii", "cftc")
 

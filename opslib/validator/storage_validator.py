@@ -13,7 +13,7 @@ from opslib.errors import (
     BucketUnreachable,
     BucketWrongRegion,
 )
-from opslib.models import AwsKeys, AwsRegion, BucketName, checked, checked_value, credentials_refused
+from opslib.onboarding.models import AwsKeys, AwsRegion, BucketName, checked, checked_value, credentials_refused
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.calls import CALLS
 from opslib.validator.checks.encryption import default_encryption

@@ -11,7 +11,7 @@ import ipywidgets as w
 from opslib.backends import eventbridge
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.models import RoleReference
+from opslib.onboarding.models import RoleReference
 from opslib.steps import Walk
 from opslib.validator import permissions
 from opslib.validator.bucket import wanted_of

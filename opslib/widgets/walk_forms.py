@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from opslib.errors import AwsCredentialsInvalid
 from opslib.keychain import kept_secret
-from opslib.models import (
+from opslib.onboarding.models import (
     ONLY,
     BackendName,
     Consent,

@@ -16,7 +16,7 @@ from opslib.audit.report import SECTIONS, TITLE, AuditReport
 from opslib.errors import LedgerError
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.file import FILE_NAME
-from opslib.models import KeyReference
+from opslib.onboarding.models import KeyReference
 from opslib.org_changes import LOOKED
 from opslib.router.journal import FINISHED, started
 from opslib.router.plan import Change, Plan

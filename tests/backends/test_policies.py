@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from opslib.backends.platform import PlatformBackend
 from opslib.backends.policies import delete_days, matches_everything, policy_body, policy_values
 from opslib.errors import InvalidInput
-from opslib.models import Onboarding, RecordingPolicy
+from opslib.onboarding.models import Onboarding, RecordingPolicy
 
 from ..conformance.oracle import problems
 from ..router.org import NO_CLIENT

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from opslib.models import Consent
+from opslib.onboarding.models import Consent
 from opslib.org_changes import look
 from opslib.steps import STEPS, Walk
 

@@ -17,7 +17,7 @@ from typing import Literal
 import httpx
 
 from opslib import Onboarding, steps
-from opslib.models import Consent
+from opslib.onboarding.models import Consent
 from opslib.router.apply import Applier
 from opslib.steps import RECOVERY, Walk
 

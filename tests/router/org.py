@@ -14,7 +14,7 @@ from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding, errors
 from opslib.backends import Backend
 from opslib.backends.platform import PlatformBackend
 from opslib.ledger.ledger import Ledger, Run
-from opslib.models import KeyReference
+from opslib.onboarding.models import KeyReference
 from opslib.router.apply import Applier
 from opslib.router.journal import Progress, unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal

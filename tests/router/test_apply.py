@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.models import KeyReference
+from opslib.onboarding.models import KeyReference
 from opslib.router.plan import make_plan
 from opslib.router.render import as_html
 from opslib.audit.verify import verify

@@ -18,7 +18,7 @@ from moto.events.models import EventPattern
 
 from opslib.backends import eventbridge
 from opslib.check_feed import check_feed
-from opslib.models import DataLakeWebhook
+from opslib.onboarding.models import DataLakeWebhook
 from opslib.validator.calls import CALLS
 from opslib.validator.change_feed import ChangeFeed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.models import usual_keys
+from opslib.onboarding.models import usual_keys
 
 from ..aws_profiles import REFUSED, SIGN_ON, use_profile
 from ..world import Sandbox, environment, without_settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from opslib.models import AwsKeys, RoleReference
+from opslib.onboarding.models import AwsKeys, RoleReference
 from opslib.validator.aws import _make_client
 from opslib.validator.calls import CALLS, Service, actions_of
 from opslib.validator.checks import CHECKS

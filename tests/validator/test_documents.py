@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opslib.backends.eventbridge import commands
-from opslib.models import DataLakeWebhook, RoleReference
+from opslib.onboarding.models import DataLakeWebhook, RoleReference
 from opslib.validator.bucket import check_bucket
 from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS

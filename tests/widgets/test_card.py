@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from opslib import errors
-from opslib.models import Consent
+from opslib.onboarding.models import Consent
 from opslib.steps import STEPS, Walk
 from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
 from opslib.widgets.shown import WIDGET_VIEW

@@ -9,7 +9,7 @@ import ipywidgets as w
 import pytest
 
 from opslib import errors
-from opslib.models import Onboarding, RoleReference
+from opslib.onboarding.models import Onboarding, RoleReference
 from opslib.steps import Walk
 from opslib.widgets import WalkCards
 

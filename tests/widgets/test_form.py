@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from opslib.errors import InvalidInput
-from opslib.models import RoleReference
+from opslib.onboarding.models import RoleReference
 from opslib.steps import Walk
 from opslib.widgets import Form, WalkCards
 from opslib.widgets.fields import Choice, Control

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.onboarding_file import as_yaml
+from opslib.onboarding.file import as_yaml
 from opslib.steps import Walk
 from opslib.widgets import WalkCards
 from opslib.widgets.documents import FeedDocuments

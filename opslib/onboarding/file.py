@@ -9,9 +9,9 @@ import yaml
 from pydantic import ValidationError
 
 from opslib.errors import InvalidInput
-from opslib.models import BackendName, Onboarding, checked
+from opslib.onboarding.models import BackendName, Onboarding, checked
 from opslib.settings import Settings
-from opslib.yaml_file import Lines, read_text, read_yaml
+from opslib.onboarding.yaml_file import Lines, read_text, read_yaml
 
 
 def load_onboarding(path: Path) -> Onboarding:
