@@ -16,11 +16,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from opslib.ledger.ledger import Ledger
+from opslib.audit.verify import verify
 from opslib.ledger.export import write_export
 from opslib.ledger.file import connect
+from opslib.ledger.ledger import Ledger
 from opslib.ledger.samples import Sample
-from opslib.audit.verify import verify
 
 ENTRIES, ROUNDS = 100_000, 5
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from opslib import GenesysAuthManager, GenesysStorageRouter
-from opslib.backends.storage_targets import target_body
+from opslib.genesys.storage_targets import target_body
 from opslib.launch import start_sandbox
 from opslib.onboarding.models import AwsKeys, StorageTarget
 

@@ -12,17 +12,18 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from opslib.errors import (
     ApiError,
     AuthenticationFailed,
-    ConnectionFailed,
     DeadlineExceeded,
     InvalidInput,
     RateLimited,
     ServerFailure,
     UnexpectedAnswer,
 )
-from opslib.redact import remember, remember_basic
+from opslib.genesys.gate import CORRELATION_HEADER, RateGate
+from opslib.genesys.recorder import current_operation
+from opslib.genesys.transport import PerLoop, Record, http_client, retry_for, unreachable
 from opslib.ledger.samples import TOKEN_OPERATION, Sample
+from opslib.redact import remember, remember_basic
 from opslib.settings import Settings, checked_base_url
-from opslib.transport import CORRELATION_HEADER, PerLoop, Record, http_client, retry_for
 
 # The contract: a token serves until 300 s before it expires. A shorter-lived one serves half its life, or it would
 # be fetched anew for every call.
@@ -50,6 +51,9 @@ class GenesysAuthManager(httpx.Auth):
         base_url, login_url: where the API and the token endpoint are (else OPSLIB_API_URL and OPSLIB_LOGIN_URL).
             With nothing given, both are https://{org_id}.mypurecloud.com.
         settings: where the org is, and the times, instead of what the environment says.
+
+    `gate` is where requests with this token wait when the server asks them to. `record` keeps the attempts of token
+    calls that belong to no operation; those of an operation are kept by its recorder.
 
     Raises InvalidInput for an empty id or secret, a hostile org id or a URL that must not see secrets.
     """
@@ -83,7 +87,8 @@ class GenesysAuthManager(httpx.Auth):
         self._token: SecretStr | None = None
         self._renew_at = 0.0
         self._lock = PerLoop(asyncio.Lock)
-        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s, gated=False))
+        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s))
+        self.gate = RateGate()
         self.record: Record | None = None
 
     @classmethod
@@ -136,8 +141,10 @@ class GenesysAuthManager(httpx.Auth):
         return self._token is None or self._clock() >= self._renew_at
 
     def _record(self, sample: Sample) -> None:
-        if self.record:
-            self.record(sample)
+        asking = current_operation()
+        record = asking.recorder.sample if asking and asking.recorder else self.record
+        if record:
+            record(sample)
 
     async def _renew(self) -> None:
         asked_at = self._clock()
@@ -178,15 +185,6 @@ class GenesysAuthManager(httpx.Auth):
                 "endpoint": "/oauth/token",
             },
         )
-
-
-def unreachable(url: str, error: httpx.HTTPError) -> ConnectionFailed:
-    """An httpx error as one of ours; the request itself, which may hold a secret, stays behind."""
-    return ConnectionFailed(
-        f"No answer from {url}",
-        cause=f"{type(error).__name__}: {error or 'no details'}",
-        fix="check the network, proxy and region (OPSLIB_REGION, OPSLIB_API_URL), then try again",
-    )
 
 
 def _required(value: str, what: str, variable: str) -> str:

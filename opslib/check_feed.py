@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from opslib.backends import eventbridge
 from opslib.errors import InvalidInput
-from opslib.onboarding.models import DataLakeWebhook, Onboarding
 from opslib.onboarding.file import load_onboarding
+from opslib.onboarding.models import DataLakeWebhook, Onboarding
 from opslib.steps import Walk
 from opslib.validator.change_feed import ChangeFeed
+from opslib.validator.documents import event_feed as eventbridge
 
 
 def check_feed(file: Path, org_id: str | None, *, as_json: bool) -> int:

@@ -14,8 +14,8 @@ import click
 from opslib.doctor import Diagnosis, examine, roles
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
 from opslib.ledger.ledger import Ledger
-from opslib.onboarding.models import Consent, Onboarding
 from opslib.onboarding.file import as_yaml, load_onboarding
+from opslib.onboarding.models import Consent, Onboarding
 from opslib.org_changes import Look, look
 from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan
@@ -216,7 +216,7 @@ def doctor(*, as_json: bool) -> int:
     async def run() -> Diagnosis:
         async with Walk(command="doctor") as walk:
             router = await walk.open_router()
-            await router.client.auth.get_access_token()
+            await router.auth.get_access_token()
             return await examine(router.client, walk.backends, walk.onboarding.backend)
 
     found = asyncio.run(run())

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.backends import Backend
-from opslib.backends.access import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, answer, permissions
-from opslib.client import GenesysClient
 from opslib.environment import Readiness
 from opslib.errors import NotFound, OpslibError, PermissionMissing
+from opslib.genesys.backend import Backend
+from opslib.genesys.client import GenesysClient
+from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, answer, permissions
 from opslib.onboarding.models import BackendName
 
 _LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
@@ -155,7 +155,7 @@ async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backe
     )
     return NotFound(
         f"This org does not serve the {wanted} API",
-        cause=f"{client.auth.base_url} answered 404; it serves {API_NAMES[other]} {'instead' if served else 'neither'}",
+        cause=f"{client.base_url} answered 404; it serves {API_NAMES[other]} {'instead' if served else 'neither'}",
         fix=fix if served else "check OPSLIB_API_URL",
         status=404,
     )

@@ -10,8 +10,8 @@ from typing import Literal
 
 from opslib.errors import AwsCredentialsInvalid, OpslibError
 from opslib.html import Html, table, verdict
-from opslib.ledger.ledger import Ledger
 from opslib.ledger.file import FILE_NAME
+from opslib.ledger.ledger import Ledger
 from opslib.onboarding.models import KeyReference
 from opslib.settings import Settings
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from opslib.backends import JSON, Backend, Kind, leaves
-from opslib.backends.audits import audit_entries, change
-from opslib.client import GenesysClient
 from opslib.errors import OpslibError
+from opslib.genesys.audits import audit_entries, change
+from opslib.genesys.backend import JSON, Backend, Kind, leaves
+from opslib.genesys.client import GenesysClient
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.moment import utc_now
 
@@ -67,7 +67,7 @@ async def look(client: GenesysClient, backend: Backend, run: Run, since: datetim
         audited_until = (audited or found.since).isoformat()
     else:  # a --since that leaves a gap does not close it
         audited_until = at if audited is None or found.since <= audited else audited.isoformat()
-    where = {"where": client.auth.base_url, "backend": backend.name}
+    where = {"where": client.base_url, "backend": backend.name}
     run.append(SNAPSHOT, {"at": at, "audited_until": audited_until, **where, "objects": objects})
     return found
 
@@ -105,5 +105,5 @@ async def _objects(backend: Backend) -> dict[str, JSON]:
 def _last(ledger: Ledger, backend: Backend, client: GenesysClient) -> dict[str, Any] | None:
     """The last look at this org through this API."""
     looks = [entry.data for entry in ledger.entries(SNAPSHOT)]
-    same = [one for one in looks if (one["where"], one["backend"]) == (client.auth.base_url, backend.name)]
+    same = [one for one in looks if (one["where"], one["backend"]) == (client.base_url, backend.name)]
     return same[-1] if same else None

@@ -14,9 +14,9 @@ from typing import Any, Literal, cast
 
 import rfc8785
 
-from opslib.ledger.ledger import samples
-from opslib.ledger.chain import Entry
 from opslib.errors import OpslibError, StepBlocked
+from opslib.genesys.recorder import within_step
+from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
 
 JSON = dict[str, Any]
@@ -149,7 +149,7 @@ class StateMachine:
     async def _attempt(self, step: Step, input_hash: str) -> Result:
         self.journal.append("step.started", {"step": step.name, "input_hash": input_hash, "given": self.given()})
         try:
-            with samples.step(step.name):
+            with within_step(step.name):
                 return await step.act(self)
         except OpslibError as error:
             return Result(step.name, "failed", error.title, error=error)

@@ -13,21 +13,21 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from opslib.auth import GenesysAuthManager
-from opslib.backends import Backend
-from opslib.backends.platform import PlatformBackend
-from opslib.datalake import Catalogue
 from opslib.doctor import API_NAMES, examine, not_served
 from opslib.earlier import PLAN_MADE, Earlier, earlier_walk, org_of
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
+from opslib.genesys.backend import Backend
+from opslib.genesys.datalake import Catalogue
+from opslib.genesys.platform import PlatformBackend
+from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.ledger import Ledger
-from opslib.onboarding.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
 from opslib.onboarding.file import wanted_onboarding
+from opslib.onboarding.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
 from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import Progress, last_applies
 from opslib.router.lock import apply_lock
 from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.router.storage_router import GenesysStorageRouter
-from opslib.ledger.samples import Recorder, current_step
 from opslib.settings import Settings
 from opslib.state_machine import JSON, Result, State, StateMachine, Step, hash_of
 from opslib.validator.bucket import check_bucket, wanted_of
@@ -286,7 +286,7 @@ async def _connect(walk: Walk) -> Result:
         raise await not_served(router.client, walk.backends, wanted)
     about = await examine(router.client, walk.backends, wanted)
     data: JSON = {
-        "api_url": router.client.auth.base_url,
+        "api_url": router.client.base_url,
         "org_id": about.organization.id if about.organization else "",  # as the org says; a setting proves nothing
         "backend": wanted,
         _COUNTED[wanted].replace(" ", "_"): found,

@@ -15,8 +15,8 @@ import pytest
 from pypdf import PdfReader
 
 from opslib.audit.folder import write_audit
-from opslib.launch import start_sandbox
 from opslib.audit.verify import verify
+from opslib.launch import start_sandbox
 
 from .world import own_key, without_settings
 

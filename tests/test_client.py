@@ -8,8 +8,8 @@ import respx
 
 from opslib import errors
 from opslib.auth import GenesysAuthManager
-from opslib.client import GenesysClient
-from opslib.ledger.samples import Recorder
+from opslib.genesys.client import GenesysClient
+from opslib.genesys.recorder import Recorder
 
 API = "https://api.mypurecloud.de"
 ENDPOINT = "/api/v2/recording/storage/targets/{id}"
@@ -35,7 +35,7 @@ def client(kept: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPat
     for name in ("OPSLIB_API_URL", "OPSLIB_LOGIN_URL", "OPSLIB_REGION"):
         monkeypatch.delenv(name, raising=False)
     auth = GenesysAuthManager("client", "client-test-secret", "org", region="eu-central-1")
-    return GenesysClient(auth, Recorder(lambda kind, data: kept.append((kind, data))))
+    return GenesysClient(auth.base_url, auth, Recorder(lambda kind, data: kept.append((kind, data))))
 
 
 BODY = {"message": "Words of the server", "code": "x", "contextId": "ctx-1", "errors": [{"message": "a detail"}]}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.backends.access import AUDITOR, OPERATOR
-from opslib.client import _skew_s
 from opslib.commands import doctor
 from opslib.doctor import Diagnosis
+from opslib.genesys.client import _skew_s
+from opslib.genesys.permissions import AUDITOR, OPERATOR
 from opslib.steps import Walk
 
 from .router import platform_org as org

@@ -13,11 +13,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from opslib.audit.anchor import AnchorBucket
-from opslib.ledger.ledger import Ledger
+from opslib.audit.verify import verify
 from opslib.ledger.file import FILE_NAME
+from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import Signer, read_public_key
 from opslib.validator.aws import Answer, Aws
-from opslib.audit.verify import verify
 
 from .tampering import load, write_ledger
 from .validator.buckets import keys_of

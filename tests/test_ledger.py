@@ -9,12 +9,12 @@ from threading import Barrier
 
 import pytest
 
-from opslib.errors import InvalidInput, LedgerError, SigningKeyError
-from opslib.ledger.ledger import Ledger, samples_frame
-from opslib.ledger.file import FILE_NAME
-from opslib.redact import HIDDEN, remember
-from opslib.ledger.signing import Signer
 from opslib.audit.verify import verify
+from opslib.errors import InvalidInput, LedgerError, SigningKeyError
+from opslib.ledger.file import FILE_NAME
+from opslib.ledger.ledger import Ledger, samples_frame
+from opslib.ledger.signing import Signer
+from opslib.redact import HIDDEN, remember
 
 from .tampering import load
 

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from opslib.logs import _logger, _wanted, log
+from opslib.genesys.logs import _logger, _wanted, log
+from opslib.genesys.recorder import Operation, Recorder
 from opslib.redact import remember
-from opslib.ledger.samples import Operation, Recorder
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from opslib.ledger.chain import Verification
-from opslib.cli import cli
 from opslib.audit.manifest import NAME, Manifest, check_audit, write_manifest
-from opslib.ledger.signing import Signer
 from opslib.audit.verify import verify
+from opslib.cli import cli
+from opslib.ledger.chain import Verification
+from opslib.ledger.signing import Signer
 
 LEDGER = Verification("intact", 90, "f" * 64, 9, None, "as signed", "ed25519:" + "0" * 64)
 CONTENT = {"audit.html": b"<p>PASS</p>" * 50, "audit.pdf": bytes(range(256)) * 4, "samples.csv": b"a,b\n1,2\n"}

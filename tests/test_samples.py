@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.ledger.samples import COLUMNS, Operation, Recorder, Sample, current_operation, current_step, frame, operation, outcome_of, step
-
+from opslib.genesys.recorder import Operation, Recorder, current_operation, current_step, operation, within_step
+from opslib.ledger.samples import COLUMNS, Sample, frame, outcome_of
 from opslib.ledger.statistics import percentile, success_rate_percent
 
 
@@ -92,7 +92,7 @@ async def test_names_follow_the_task() -> None:
     """Two tasks at once do not mix up their operation and step names."""
 
     async def one(name: str) -> tuple[str, str]:
-        with step(f"step {name}"), operation(name, 1.0):
+        with within_step(f"step {name}"), operation(name, 1.0):
             await asyncio.sleep(0)
             found = current_operation()
             assert found

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from opslib.errors import InvalidInput, SigningKeyError
-from opslib.settings import Settings
 from opslib.ledger.signing import Signer, read_public_key, verify_signature
+from opslib.settings import Settings
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from opslib import Onboarding, errors
+from opslib.audit.verify import verify
 from opslib.onboarding.models import Consent
 from opslib.settings import Settings
 from opslib.steps import RECOVERY, STEPS, Walk
-from opslib.audit.verify import verify
 
 from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
 
@@ -324,7 +324,7 @@ async def test_the_settings_of_the_walk_count_not_those_of_the_environment(sandb
     asked = [entry.data for entry in walk.journal.entries("sample") if "targets" in entry.data["endpoint"]]
     assert asked[0]["outcome"] == "timeout"
     walk.settings = Settings.load(api_url="https://gateway.example", login_url="", allow_any_host=True)
-    assert (await walk.open_router()).client.auth.base_url == "https://gateway.example"
+    assert (await walk.open_router()).client.base_url == "https://gateway.example"
 
 
 async def test_an_org_without_this_api_is_said_in_words(walk: Walk, sandbox: Sandbox) -> None:

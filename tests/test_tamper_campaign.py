@@ -12,10 +12,10 @@ from types import ModuleType
 
 import pytest
 
-from opslib.errors import LedgerError
-from opslib.ledger.ledger import Ledger
-from opslib.ledger.file import FILE_NAME
 from opslib.audit.verify import verify
+from opslib.errors import LedgerError
+from opslib.ledger.file import FILE_NAME
+from opslib.ledger.ledger import Ledger
 
 from . import tampering
 from .tampering import (

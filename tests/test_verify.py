@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from opslib.audit.folder import write_audit
-from opslib.ledger.chain import Entry
+from opslib.audit.verify import verify
 from opslib.errors import LedgerError
-from opslib.ledger.ledger import Ledger
+from opslib.ledger.chain import Entry
 from opslib.ledger.export import write_export
 from opslib.ledger.file import FILE_NAME, SCHEMA_VERSION, reading, record
+from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import Signer
-from opslib.audit.verify import verify
 
 from .tampering import load, write_ledger
 from .world import SIGNING_KEY, own_key

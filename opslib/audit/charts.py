@@ -15,8 +15,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from opslib.ledger.samples import MAY_BE_GONE
-
-from opslib.ledger.statistics import percentile
+from opslib.ledger.statistics import percentile, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 from opslib.audit.document import Word
 from opslib.audit.facts import Facts
 from opslib.ledger.chain import Entry
+from opslib.ledger.statistics import success_rate_percent
 from opslib.router.apply import remaining_steps
 from opslib.router.journal import Progress
-from opslib.ledger.statistics import success_rate_percent
 
 # The contract's threshold for HTTP operations, in percent.
 HTTP_PASS_AT_PERCENT = 95.0

@@ -8,12 +8,11 @@ from io import StringIO
 from typing import Any
 
 from opslib.audit import controls
-from opslib.ledger.statistics import wilson_interval
 from opslib.audit.document import visible
 from opslib.audit.facts import Facts
 from opslib.audit.ocsf import compliance_finding
 from opslib.ledger.samples import COLUMNS
-from opslib.ledger.statistics import success_rate_percent
+from opslib.ledger.statistics import success_rate_percent, wilson_interval
 
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
 # A spreadsheet takes a cell that begins so for a formula, whoever wrote it.

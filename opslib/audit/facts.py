@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from opslib.audit.call_statistics import NOT_THERE, CallStatistics
-from opslib.ledger.chain import Entry, Verification
+from opslib.audit.verify import verify
 from opslib.errors import LedgerError
+from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.file import FILE_NAME, select
 from opslib.router.journal import KINDS, Progress, applies
-from opslib.audit.verify import verify
 
 # The report names at most so many troubles; all attempts stand in samples.csv.
 PROBLEMS_SHOWN = 100

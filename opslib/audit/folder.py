@@ -14,8 +14,8 @@ from opslib.audit.as_pdf import pdf
 from opslib.audit.report import TITLE, AuditReport
 from opslib.errors import InvalidInput
 from opslib.ledger.file import FILE_NAME
-from opslib.redact import redact
 from opslib.ledger.signing import Signer
+from opslib.redact import redact
 
 # The manifest comes last: until it is there, what is beside it counts for nothing.
 FILES = (

@@ -14,18 +14,17 @@ from urllib.parse import urlsplit
 from opslib.audit import bucket_section, compare_section, controls
 from opslib.audit.as_html import section_html
 from opslib.audit.charts import draw_latencies, draw_success
-from opslib.ledger.statistics import wilson_interval
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
 from opslib.audit.glossary import WORDS
 from opslib.html import Html
 from opslib.ledger.file import FILE_NAME
+from opslib.ledger.signing import existing_public_key
+from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.org_changes import CHANGE, LOOKED
 from opslib.router.journal import Progress
 from opslib.router.render import NOTHING, heading, show
-from opslib.ledger.statistics import success_rate_percent
 from opslib.settings import Settings, is_loopback
-from opslib.ledger.signing import existing_public_key
 
 TITLE = "Audit of one storage onboarding"
 

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from opslib.audit.manifest import check_audit, is_audit
 from opslib.ledger.chain import Checkpoint, Verification, check
 from opslib.ledger.export import is_export, open_export
 from opslib.ledger.file import flaw, reading, record
-from opslib.audit.manifest import check_audit, is_audit
 
 
 def verify(path: Path, pinned: str | None = None, anchors: Sequence[Checkpoint] | None = None) -> Verification:
     """Check a workspace folder, a ledger file, an export or the folder of an audit.
 
-    `pinned` is the public key that it must be signed with. `anchors`, of a ledger or export, as in opslib.ledger.chain.check.
-    Raises LedgerError when PATH is none of these.
+    `pinned` is the public key that it must be signed with. `anchors`, of a ledger or export, as in
+    opslib.ledger.chain.check. Raises LedgerError when PATH is none of these.
     """
     if is_audit(path):
         return check_audit(path, pinned)

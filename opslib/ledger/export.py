@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
 from opslib.errors import InvalidInput, LedgerError
+from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
 from opslib.ledger.file import FILE_NAME, reading, record
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}

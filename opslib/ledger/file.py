@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger.chain import Checkpoint, Head, Record, Row
 from opslib.errors import LedgerError
+from opslib.ledger.chain import Checkpoint, Head, Record, Row
 
 FILE_NAME = "ledger.sqlite3"
 

@@ -1,7 +1,7 @@
 """The append-only record of everything that happened: one SQLite file, written by threads and processes at once.
 
-Every entry is chained to the one before and signed as it is written; see opslib.ledger.chain. A writer first checks that the
-end of the chain is as its key signed it, so that what was changed from outside is never signed anew.
+Every entry is chained to the one before and signed as it is written; see opslib.ledger.chain. A writer first checks
+that the end of the chain is as its key signed it, so that what was changed from outside is never signed again.
 """
 
 import getpass
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
-from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.errors import InvalidInput, LedgerError
+from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.file import (
     FILE_NAME,
     connect,
@@ -34,11 +34,11 @@ from opslib.ledger.file import (
     transaction,
     use_wal,
 )
-from opslib.redact import redact_json
-from opslib.ledger.samples import frame
 from opslib.ledger.moment import utc_now
-from opslib.settings import Settings
+from opslib.ledger.samples import frame
 from opslib.ledger.signing import Signer
+from opslib.redact import redact_json
+from opslib.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from opslib.errors import InvalidInput
 from opslib.onboarding.models import BackendName, Onboarding, checked
-from opslib.settings import Settings
 from opslib.onboarding.yaml_file import Lines, read_text, read_yaml
+from opslib.settings import Settings
 
 
 def load_onboarding(path: Path) -> Onboarding:

@@ -20,7 +20,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.backends import JSON, SETTLES_WITHIN_S, Backend
 from opslib.errors import (
     AuthenticationFailed,
     Busy,
@@ -36,6 +35,7 @@ from opslib.errors import (
     StalePlan,
     UnexpectedAnswer,
 )
+from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
 from opslib.ledger.ledger import Run
 from opslib.onboarding.models import KeyReference, RoleReference
 from opslib.router.journal import FINISHED, Progress, started, unfinished_apply

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import rfc8785
 from pydantic import BaseModel, ConfigDict
 
-from opslib.backends import JSON, Backend, Item, Kind, Meaning, leaves
-from opslib.backends.storage_targets import CREDENTIALS
 from opslib.errors import InvalidInput
+from opslib.genesys.backend import JSON, Backend, Item, Kind, Meaning, leaves
+from opslib.genesys.storage_targets import CREDENTIALS
 from opslib.onboarding.models import AwsKeys, BackendName, Onboarding, RoleReference
 
 Action = Literal["create", "update", "delete"]

@@ -7,11 +7,14 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from opslib.auth import GenesysAuthManager
-from opslib.backends import JSON, Kind
-from opslib.backends.storage_targets import StorageTargetsBackend, policy_body, target_body, webhook_body
-from opslib.client import GenesysClient
 from opslib.errors import InvalidInput
+from opslib.genesys.backend import JSON, Kind
+from opslib.genesys.client import GenesysClient
+from opslib.genesys.recorder import Recorder
+from opslib.genesys.storage_targets import StorageTargetsBackend, policy_body, target_body, webhook_body
 from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.moment import utc_now
+from opslib.ledger.statistics import percentile, success_rate_percent
 from opslib.onboarding.models import (
     AwsKeys,
     DataLakeWebhook,
@@ -23,9 +26,6 @@ from opslib.onboarding.models import (
     checked,
     checked_value,
 )
-from opslib.ledger.samples import Recorder
-from opslib.ledger.statistics import percentile, success_rate_percent
-from opslib.ledger.moment import utc_now
 
 # The contract's threshold, in percent of operations.
 _PASS_AT_PERCENT = 95.0
@@ -44,10 +44,18 @@ class GenesysStorageRouter:
     """
 
     def __init__(self, auth: GenesysAuthManager, *, recorder: Recorder | None = None) -> None:
-        self._auth = auth
+        self.auth = auth
         self._run: Run | None = None
         self._recorder = recorder or Recorder(self._write)
-        self.client = GenesysClient(auth, self._recorder)
+        auth.record = self._recorder.sample
+        self.client = GenesysClient(
+            auth.base_url,
+            auth,
+            self._recorder,
+            gate=auth.gate,
+            deadline_s=auth.settings.deadline_s,
+            timeout_s=auth.settings.timeout_s,
+        )
         self.backend = StorageTargetsBackend(self.client)
         self._retention_days: dict[str, int] = {}
         # The kinds that the org has as we want them, as far as this router was told.
@@ -62,6 +70,7 @@ class GenesysStorageRouter:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the router stays usable."""
         await self.client.aclose()
+        await self.auth.aclose()
         if self._run:
             self._run.ledger.checkpoint()
 
@@ -184,6 +193,6 @@ class GenesysStorageRouter:
 
     def _write(self, kind: str, data: dict[str, Any]) -> None:
         if not self._run:
-            ledger = Ledger(self._auth.settings.home, self._auth.settings.signing_key)
-            self._run = ledger.start_run("GenesysStorageRouter", api=self._auth.base_url)
+            ledger = Ledger(self.auth.settings.home, self.auth.settings.signing_key)
+            self._run = ledger.start_run("GenesysStorageRouter", api=self.auth.base_url)
         self._run.append(kind, data)

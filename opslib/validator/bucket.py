@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from opslib.errors import BucketError
-from opslib.onboarding.models import AwsKeys, Onboarding, RoleReference
 from opslib.ledger.moment import utc_now
+from opslib.onboarding.models import AwsKeys, Onboarding, RoleReference
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from opslib.errors import InvalidInput
 from opslib.onboarding.models import invalid_input
-from opslib.validator.checks import CHECKS
 from opslib.onboarding.yaml_file import read_text, read_yaml
+from opslib.validator.checks import CHECKS
 
 BUILT_IN = ("baseline", "sec-17a-4", "mifid-ii", "cftc")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from opslib.ledger.chain import Entry
 from opslib.errors import LedgerError
+from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
-from opslib.router.journal import KINDS, STARTED, Progress, all_applies
 from opslib.ledger.samples import TOKEN_OPERATION
+from opslib.router.journal import KINDS, STARTED, Progress, all_applies
 from opslib.steps import CHANGING
 
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})

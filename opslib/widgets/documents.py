@@ -8,13 +8,13 @@ from typing import Any
 
 import ipywidgets as w
 
-from opslib.backends import eventbridge
 from opslib.errors import OpslibError
 from opslib.html import text
 from opslib.onboarding.models import RoleReference
 from opslib.steps import Walk
 from opslib.validator import permissions
 from opslib.validator.bucket import wanted_of
+from opslib.validator.documents import event_feed as eventbridge
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import code
 from opslib.validator.terraform import template

@@ -9,8 +9,8 @@ import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError
 from opslib.html import text
-from opslib.onboarding.models import Onboarding
 from opslib.onboarding.file import as_yaml, load_onboarding, parse_onboarding
+from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret
 from opslib.steps import Walk
 from opslib.widgets.fields import show

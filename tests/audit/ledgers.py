@@ -5,8 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger.ledger import Run
 from opslib.ledger.file import FILE_NAME
+from opslib.ledger.ledger import Run
 
 STEPS = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event"]
 

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from opslib.audit.charts import Chart, latency_chart, retention_chart, steps_chart, success_chart, timeline_chart
-
-from opslib.ledger.statistics import wilson_interval
 from opslib.ledger.samples import frame
+from opslib.ledger.statistics import wilson_interval
 
 # Okabe and Ito 2008; greys have no hue to be mistaken.
 OKABE_ITO = {"#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"}

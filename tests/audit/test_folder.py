@@ -12,11 +12,11 @@ import pytest
 
 from opslib.audit import controls
 from opslib.audit.folder import FILES, write_audit
+from opslib.audit.manifest import check_audit
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import InvalidInput, LedgerError
-from opslib.ledger.ledger import Ledger
 from opslib.ledger.file import FILE_NAME
-from opslib.audit.manifest import check_audit
+from opslib.ledger.ledger import Ledger
 
 from ..tampering import load, the_key_exchanged, write_ledger
 from ..world import own_key

@@ -11,11 +11,10 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
-from opslib.audit.report import notebook_hash
-from opslib.audit.report import SECTIONS, TITLE, AuditReport
+from opslib.audit.report import SECTIONS, TITLE, AuditReport, notebook_hash
 from opslib.errors import LedgerError
-from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.file import FILE_NAME
+from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import KeyReference
 from opslib.org_changes import LOOKED
 from opslib.router.journal import FINISHED, started

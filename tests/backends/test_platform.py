@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.backends.integrations import checked_properties, filled, names_of
-from opslib.backends.platform import FEED_TYPE, PlatformBackend
+from opslib.genesys.integrations import checked_properties, filled, names_of
+from opslib.genesys.platform import FEED_TYPE, PlatformBackend
 from opslib.onboarding.models import RoleReference
 from opslib.router.plan import make_plan
 from opslib.sandbox.platform.integration_types import S3_NAMES
@@ -141,7 +141,7 @@ async def test_a_lost_answer_is_looked_for_as_long_as_the_list_may_be_late(
     ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Also one that shows up after more than the five seconds of before: sent once, so there is one."""
-    monkeypatch.setattr("opslib.backends.integrations.SETTLES_WITHIN_S", 30.0)
+    monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 30.0)
     # Names that no earlier test had: with the lag, what these removed is seen again.
     wanted = org.onboarding(sandbox, target={"name": f"T {path}"}, policy={"name": "Late policy"})
     target, policy, _ = await ops.backend.items(wanted, wanted.target.credentials)
@@ -187,7 +187,7 @@ async def test_a_conflict_that_lasts_is_given_up(
     ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With Genesys's words, and the org as it was."""
-    monkeypatch.setattr("opslib.backends.integrations.SETTLES_WITHIN_S", 0.3)
+    monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 0.3)
     inject(sandbox, "PUT", CONFIG, status=409, body={"message": "Version does not match", "status": 409})
     with pytest.raises(errors.RolledBack, match="create target T failed") as caught:
         await ops.apply(org.onboarding(sandbox))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.backends.platform import PlatformBackend
-from opslib.backends.policies import delete_days, matches_everything, policy_body, policy_values
 from opslib.errors import InvalidInput
+from opslib.genesys.platform import PlatformBackend
+from opslib.genesys.policies import delete_days, matches_everything, policy_body, policy_values
 from opslib.onboarding.models import Onboarding, RecordingPolicy
 
 from ..conformance.oracle import problems

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding, errors
-from opslib.backends import Backend
-from opslib.backends.platform import PlatformBackend
+from opslib.genesys.backend import Backend
+from opslib.genesys.platform import PlatformBackend
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import KeyReference
 from opslib.router.apply import Applier
@@ -100,7 +100,7 @@ def state(api: Api) -> bytes:
 
 
 # A client that asks nobody.
-NO_CLIENT: Any = SimpleNamespace(auth=SimpleNamespace(base_url="https://api.example.com"))
+NO_CLIENT: Any = SimpleNamespace(base_url="https://api.example.com")
 
 
 def api_requests(sandbox: Sandbox) -> list[tuple[str, str]]:
@@ -140,7 +140,7 @@ class Operator:
 
     def give_up_early(self) -> None:
         """From its first request on, a try is given up after half a second."""
-        auth = self.router.client.auth
+        auth = self.router.auth
         auth.settings = auth.settings.model_copy(update={"timeout_s": 0.5})
 
     def applier(self, settles_within_s: float = 0.6) -> Applier:
@@ -179,8 +179,8 @@ async def operator(
     """An operator who does not wait between tries, and tries twice."""
     for name, value in environment(sandbox, home).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("opslib.backends.integrations.SETTLES_WITHIN_S", 0.6)
-    monkeypatch.setattr("opslib.transport._TRIES_AFTER_THE_FIRST", 1)
+    monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 0.6)
+    monkeypatch.setattr("opslib.genesys.transport._TRIES_AFTER_THE_FIRST", 1)
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda *_: 0.0)
     run = Ledger(home).start_run("test")
     auth = GenesysAuthManager(sandbox["client_id"], sandbox["client_secret"], sandbox["org_id"])

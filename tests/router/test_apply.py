@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from opslib import errors
+from opslib.audit.verify import verify
 from opslib.onboarding.models import KeyReference
 from opslib.router.plan import make_plan
 from opslib.router.render import as_html
-from opslib.audit.verify import verify
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, environment, eventually, running
 from .org import (

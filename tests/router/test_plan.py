@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from opslib.backends import JSON, Item, Kind
-from opslib.backends.storage_targets import StorageTargetsBackend
+from opslib.genesys.backend import JSON, Item, Kind
+from opslib.genesys.storage_targets import StorageTargetsBackend
 from opslib.router.plan import UNSAFE, Change, Plan, _change, make_plan, make_removal
 from opslib.router.render import as_html, as_text
 

@@ -16,11 +16,11 @@ import pytest
 from botocore.stub import Stubber
 from moto.events.models import EventPattern
 
-from opslib.backends import eventbridge
 from opslib.check_feed import check_feed
 from opslib.onboarding.models import DataLakeWebhook
 from opslib.validator.calls import CALLS
 from opslib.validator.change_feed import ChangeFeed
+from opslib.validator.documents import event_feed as eventbridge
 
 URL = "https://datalake.example.com/ingest/a=1&b=$(id)'${x}"
 ORG = "6513270e-269e-4d37-b2a7-4de452e6b438"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from opslib.backends.eventbridge import commands
 from opslib.onboarding.models import DataLakeWebhook, RoleReference
 from opslib.validator.bucket import check_bucket
 from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS
+from opslib.validator.documents.event_feed import commands
 from opslib.validator.look import Wanted
 from opslib.validator.permissions import for_checks, for_writer, trust
 from opslib.validator.profiles import BUILT_IN, load_profile

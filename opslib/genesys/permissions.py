@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from opslib.backends import JSON
-from opslib.backends.platform import POLICIES
-from opslib.client import GenesysClient
 from opslib.errors import DeadlineExceeded, OpslibError, PermissionMissing
+from opslib.genesys.backend import JSON
+from opslib.genesys.client import GenesysClient
+from opslib.genesys.platform import POLICIES
 from opslib.onboarding.models import BackendName
 
 State = Literal["present", "missing", "not known"]

@@ -11,8 +11,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.backends import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
-from opslib.backends.integrations import (
+from opslib.errors import Conflict, InvalidInput, NotFound
+from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
+from opslib.genesys.client import GenesysClient
+from opslib.genesys.integrations import (
     Integrations,
     checked_properties,
     create,
@@ -20,7 +22,7 @@ from opslib.backends.integrations import (
     filled,
     names_of,
 )
-from opslib.backends.policies import (
+from opslib.genesys.policies import (
     MARK,
     by_reference,
     delete_days,
@@ -32,9 +34,15 @@ from opslib.backends.policies import (
     policy_body,
     policy_values,
 )
-from opslib.client import GenesysClient
-from opslib.errors import Conflict, InvalidInput, NotFound
-from opslib.onboarding.models import AwsKeys, BackendName, DataLakeWebhook, Onboarding, RoleReference, StorageTarget, checked
+from opslib.onboarding.models import (
+    AwsKeys,
+    BackendName,
+    DataLakeWebhook,
+    Onboarding,
+    RoleReference,
+    StorageTarget,
+    checked,
+)
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 _POLICY = POLICIES + "/{id}"
@@ -69,7 +77,7 @@ class PlatformBackend:
     ids_are_ours = False
 
     def __init__(self, client: GenesysClient) -> None:
-        self._client, self.where = client, client.auth.base_url
+        self._client, self.where = client, client.base_url
         self.integrations = Integrations(client)
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from opslib.backends import JSON, Item, Kind, Meaning, only
-from opslib.client import GenesysClient
 from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
+from opslib.genesys.backend import JSON, Item, Kind, Meaning, only
+from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import (
     AwsKeys,
     BackendName,
@@ -46,7 +46,7 @@ class StorageTargetsBackend:
     ids_are_ours = True
 
     def __init__(self, client: GenesysClient) -> None:
-        self._client, self.where = client, client.auth.base_url
+        self._client, self.where = client, client.base_url
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):

@@ -4,11 +4,12 @@ import asyncio
 
 import httpx
 
-from opslib.auth import unreachable
-from opslib.client import JSON
 from opslib.errors import UnexpectedAnswer
-from opslib.ledger.samples import CATALOGUE_OPERATION, Recorder, operation
-from opslib.transport import http_client, retry_for
+from opslib.genesys.client import JSON
+from opslib.genesys.gate import RateGate
+from opslib.genesys.recorder import Recorder, operation
+from opslib.genesys.transport import http_client, retry_for, unreachable
+from opslib.ledger.samples import CATALOGUE_OPERATION
 
 # How often a waiting reader looks (seconds).
 _POLL_S = 0.2
@@ -39,8 +40,8 @@ class Catalogue:
 
     async def _events(self, entity_id: str) -> list[JSON]:
         try:
-            with operation(CATALOGUE_OPERATION, deadline_s=10.0):
-                async with http_client(self._recorder.sample) as http:
+            with operation(CATALOGUE_OPERATION, 10.0, self._recorder):
+                async with http_client(self._recorder.sample, gate=RateGate()) as http:
                     answer = await http.get(
                         f"{self._url}/events",
                         params={"entityId": entity_id},

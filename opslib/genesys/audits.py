@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from opslib.backends import JSON
-from opslib.client import GenesysClient
 from opslib.errors import ServerFailure, UnexpectedAnswer
+from opslib.genesys.backend import JSON
+from opslib.genesys.client import GenesysClient
 
 _QUERY = "/api/v2/audits/query"
 _SERVICES = _QUERY + "/servicemapping"

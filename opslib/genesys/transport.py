@@ -5,7 +5,6 @@ wire time and not queueing. One TLS context serves the whole process: making one
 """
 
 import asyncio
-import random
 import ssl
 import time
 import urllib.request
@@ -17,22 +16,26 @@ from typing import Generic, TypeVar
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from opslib.errors import RateLimited
-from opslib.ledger.samples import Outcome, Sample, current_operation, current_step, outcome_of
+from opslib.errors import ConnectionFailed
+from opslib.genesys.gate import (
+    CORRELATION_HEADER,
+    MAX_RETRY_AFTER_S,
+    RETRY_AFTER_SPREAD_S,
+    Gated,
+    RateGate,
+    retry_after_s,
+    spread,
+)
+from opslib.genesys.recorder import current_operation, current_step
 from opslib.ledger.moment import utc_now
+from opslib.ledger.samples import Outcome, Sample, outcome_of
 from opslib.settings import DEFAULT_TIMEOUT_S, is_loopback
 
 T = TypeVar("T")
 Record = Callable[[Sample], None]
 
-CORRELATION_HEADER = "ININ-Correlation-Id"
-
-# Genesys's own command line refuses longer waits (gc, "Retry-After").
-MAX_RETRY_AFTER_S = 180.0
 _TRIES_AFTER_THE_FIRST = 4
 _BACKOFF_S = 0.5
-# All callers of a token are told the same Retry-After; without this they would come back as one herd.
-_RETRY_AFTER_SPREAD_S = 1.0
 _CONNECT_TIMEOUT_S = 5.0
 _MAX_CONNECTIONS = 20
 
@@ -44,22 +47,7 @@ class _Retry(Retry):
     """Retry-After as whole or decimal seconds or as a date, spread a little."""
 
     def parse_retry_after(self, retry_after: str) -> float:
-        return _spread(retry_after_s(retry_after))
-
-
-def _spread(wait_s: float) -> float:
-    return wait_s + random.uniform(0, _RETRY_AFTER_SPREAD_S)  # noqa: S311 (no secret)
-
-
-def retry_after_s(value: str) -> float:
-    """Seconds that a Retry-After header asks for. Raises ValueError when it is neither a number nor a date."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        return Retry().parse_retry_after(value)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"Retry-After {value!r} is no waiting time")
-    return seconds
+        return spread(retry_after_s(retry_after))
 
 
 def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:
@@ -71,57 +59,8 @@ def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:
         status_forcelist=[429, 502, 503, 504] if harmless else [429],
         retry_on_exceptions=None if harmless else [],
         backoff_factor=_BACKOFF_S,
-        max_backoff_wait=MAX_RETRY_AFTER_S + _RETRY_AFTER_SPREAD_S,
+        max_backoff_wait=MAX_RETRY_AFTER_S + RETRY_AFTER_SPREAD_S,
     )
-
-
-class RateGate(httpx.AsyncBaseTransport):
-    """Where every request of a token waits, once one was told to by a 429: the others would run into the same limit.
-
-    A Retry-After beyond the cap or beyond the operation's deadline is an error at once, not a long sleep that ends
-    in one; it does not shut the gate, since nobody here waits for its end.
-    """
-
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-        # In the event loop's time, and the answer that said so.
-        self._shut_until = 0.0
-        self._shut_by: httpx.Response | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        now = asyncio.get_running_loop().time
-        while self._shut_by and (left_s := self._shut_until - now()) > 0:
-            _refuse_long_wait(left_s, self._shut_by)
-            await asyncio.sleep(_spread(left_s))
-        response = await self._inner.handle_async_request(request)
-        if wait_s := _asked_to_wait_s(response):
-            _refuse_long_wait(wait_s, response)
-            if response.status_code == 429 and now() + wait_s > self._shut_until:
-                self._shut_until, self._shut_by = now() + wait_s, response
-        return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def _asked_to_wait_s(response: httpx.Response) -> float:
-    try:
-        return retry_after_s(response.headers.get("Retry-After", "0"))
-    except ValueError:
-        return 0.0  # not understood: the usual backoff applies
-
-
-def _refuse_long_wait(wait_s: float, asked_by: httpx.Response) -> None:
-    operation = current_operation()
-    left_s = min(MAX_RETRY_AFTER_S, operation.seconds_left() if operation else MAX_RETRY_AFTER_S)
-    if wait_s > left_s:
-        raise RateLimited(
-            "Genesys asks us to wait longer than this operation may take",
-            cause=f"the server said Retry-After: {asked_by.headers['Retry-After']}; {left_s:.0f} s are left",
-            fix="try again later; if it happens often, other programs share this OAuth client: give each its own",
-            status=asked_by.status_code,
-            correlation_id=asked_by.headers.get(CORRELATION_HEADER),
-        )
 
 
 class Meter(httpx.AsyncBaseTransport):
@@ -216,16 +155,25 @@ def http_client(
     *,
     auth: httpx.Auth | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
-    gated: bool = True,
+    gate: RateGate | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client on the whole stack. Token calls are not gated: the login host has a limit of its own."""
+    """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own."""
     metered: httpx.AsyncBaseTransport = Meter(ByHost(), record)
     return httpx.AsyncClient(
-        transport=RetryTransport(RateGate(metered) if gated else metered),
+        transport=RetryTransport(Gated(metered, gate) if gate else metered),
         auth=auth,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         follow_redirects=False,  # a redirect would carry the token to a host that nobody checked
         trust_env=False,  # a .netrc would replace our Authorization header
+    )
+
+
+def unreachable(url: str, error: httpx.HTTPError) -> ConnectionFailed:
+    """An httpx error as one of ours; the request itself, which may hold a secret, stays behind."""
+    return ConnectionFailed(
+        f"No answer from {url}",
+        cause=f"{type(error).__name__}: {error or 'no details'}",
+        fix="check the network, proxy and region (OPSLIB_REGION, OPSLIB_API_URL), then try again",
     )
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from opslib.backends import JSON
 from opslib.errors import InvalidInput
+from opslib.genesys.backend import JSON
 from opslib.onboarding.models import PolicyConditions, RecordingPolicy
 
 # What says that opslib made an object: in a policy's description and an integration's notes.

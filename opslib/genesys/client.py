@@ -11,7 +11,6 @@ from urllib.parse import quote
 import httpx
 from httpx_retries import Retry
 
-from opslib.auth import GenesysAuthManager, unreachable
 from opslib.errors import (
     ApiError,
     AuthenticationFailed,
@@ -25,8 +24,10 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
-from opslib.ledger.samples import Operation, Recorder, current_operation, operation
-from opslib.transport import CORRELATION_HEADER, PerLoop, http_client, retry_for
+from opslib.genesys.gate import CORRELATION_HEADER, RateGate
+from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
+from opslib.genesys.transport import PerLoop, http_client, retry_for, unreachable
+from opslib.settings import DEFAULT_DEADLINE_S, DEFAULT_TIMEOUT_S
 
 JSON = dict[str, Any]
 
@@ -67,13 +68,22 @@ class GenesysClient:
     the server's clock was ahead of ours at its last answer, to the second; None while no answer has said it.
     """
 
-    def __init__(self, auth: GenesysAuthManager, recorder: Recorder) -> None:
-        self.auth = auth
-        self.auth.record = recorder.sample
+    def __init__(
+        self,
+        base_url: str,
+        auth: httpx.Auth,
+        recorder: Recorder,
+        *,
+        gate: RateGate | None = None,
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        self.base_url = base_url
         self.recorder = recorder
-        self.deadline_s = auth.settings.deadline_s
+        self.deadline_s = deadline_s
         self.clock_skew_s: float | None = None
-        self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=auth.settings.timeout_s))
+        gate = gate or RateGate()
+        self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=timeout_s, gate=gate))
 
     @asynccontextmanager
     async def operation(self, name: str) -> AsyncIterator[Operation]:
@@ -81,7 +91,7 @@ class GenesysClient:
         if outer := current_operation():
             yield outer
             return
-        with operation(name, self.deadline_s) as op:
+        with operation(name, self.deadline_s, self.recorder) as op:
             try:
                 async with self._deadline(op):
                     yield op
@@ -185,7 +195,6 @@ class GenesysClient:
         """Close the connections of the running event loop."""
         if client := self._http.pop():
             await client.aclose()
-        await self.auth.aclose()
 
     async def _send(
         self,
@@ -199,7 +208,7 @@ class GenesysClient:
         try:
             response = await self._http.get().request(
                 method,
-                self.auth.base_url + path,
+                self.base_url + path,
                 params=params,
                 json=json,
                 extensions={"retry": retry, "endpoint": endpoint},
@@ -207,7 +216,7 @@ class GenesysClient:
             self.clock_skew_s = _skew_s(response.headers.get("Date", ""))
             return response
         except httpx.HTTPError as error:
-            failure = unreachable(self.auth.base_url, error)
+            failure = unreachable(self.base_url, error)
         raise failure  # outside the handler: httpx's error holds the request and with it its secrets
 
 

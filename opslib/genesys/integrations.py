@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from opslib.backends import JSON, SETTLES_WITHIN_S
-from opslib.client import GenesysClient
 from opslib.errors import (
     Conflict,
     ConnectionFailed,
@@ -18,7 +16,9 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
-from opslib.ledger.samples import current_operation
+from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
+from opslib.genesys.client import GenesysClient
+from opslib.genesys.recorder import current_operation
 
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"

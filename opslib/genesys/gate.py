@@ -1,0 +1,97 @@
+"""The rate gate: where the requests of one token wait when the server asks them to, and how long Retry-After means."""
+
+import asyncio
+import random
+
+import httpx
+from httpx_retries import Retry
+
+from opslib.errors import RateLimited
+from opslib.genesys.recorder import current_operation
+
+CORRELATION_HEADER = "ININ-Correlation-Id"
+
+# Genesys's own command line refuses longer waits (gc, "Retry-After").
+MAX_RETRY_AFTER_S = 180.0
+# All callers of a token are told the same Retry-After; without this they would come back as one herd.
+RETRY_AFTER_SPREAD_S = 1.0
+
+
+def spread(wait_s: float) -> float:
+    return wait_s + random.uniform(0, RETRY_AFTER_SPREAD_S)  # noqa: S311 (no secret)
+
+
+def retry_after_s(value: str) -> float:
+    """Seconds that a Retry-After header asks for. Raises ValueError when it is neither a number nor a date."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return Retry().parse_retry_after(value)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"Retry-After {value!r} is no waiting time")
+    return seconds
+
+
+class RateGate:
+    """Where every request of a token waits, once one was told to by a 429: the others would run into the same limit.
+
+    A Retry-After beyond the cap or beyond the operation's deadline is an error at once, not a long sleep that ends
+    in one; it does not shut the gate, since nobody here waits for its end.
+    """
+
+    def __init__(self) -> None:
+        # In the clock of event loops, and the answer that said so.
+        self._shut_until = 0.0
+        self._shut_by: httpx.Response | None = None
+
+    async def wait(self) -> None:
+        """Wait until the gate is open. Raises RateLimited when that would take too long."""
+        now = asyncio.get_running_loop().time
+        while self._shut_by and (left_s := self._shut_until - now()) > 0:
+            _refuse_long_wait(left_s, self._shut_by)
+            await asyncio.sleep(spread(left_s))
+
+    def heed(self, response: httpx.Response) -> None:
+        """Shut the gate where the answer asks for it. Raises RateLimited when it asks for too long a wait."""
+        if wait_s := _asked_to_wait_s(response):
+            _refuse_long_wait(wait_s, response)
+            until = asyncio.get_running_loop().time() + wait_s
+            if response.status_code == 429 and until > self._shut_until:
+                self._shut_until, self._shut_by = until, response
+
+
+class Gated(httpx.AsyncBaseTransport):
+    """Lets requests through a gate that other clients of the same token may share."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, gate: RateGate) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._gate.wait()
+        response = await self._inner.handle_async_request(request)
+        self._gate.heed(response)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _asked_to_wait_s(response: httpx.Response) -> float:
+    try:
+        return retry_after_s(response.headers.get("Retry-After", "0"))
+    except ValueError:
+        return 0.0  # not understood: the usual backoff applies
+
+
+def _refuse_long_wait(wait_s: float, asked_by: httpx.Response) -> None:
+    operation = current_operation()
+    left_s = min(MAX_RETRY_AFTER_S, operation.seconds_left() if operation else MAX_RETRY_AFTER_S)
+    if wait_s > left_s:
+        raise RateLimited(
+            "Genesys asks us to wait longer than this operation may take",
+            cause=f"the server said Retry-After: {asked_by.headers['Retry-After']}; {left_s:.0f} s are left",
+            fix="try again later; if it happens often, other programs share this OAuth client: give each its own",
+            status=asked_by.status_code,
+            correlation_id=asked_by.headers.get(CORRELATION_HEADER),
+        )
