@@ -30,10 +30,10 @@ from opslib.launch import Sandbox, start_sandbox
 from opslib.onboarding.models import AwsKeys
 from opslib.validator import bucket
 from opslib.validator.aws import Answer, Aws, _make_client
+from opslib.validator.aws_calls import CALLS
 from opslib.validator.bucket import Report, check_buckets
-from opslib.validator.calls import CALLS
 from opslib.validator.checks import CHECKS
-from opslib.validator.look import Wanted
+from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import Profile, Row, load_profile
 
 DELAYS_S, REGION = (0.04, 0.0), "us-east-1"

@@ -20,12 +20,12 @@ from opslib.onboarding.models import (
     usual_keys,
 )
 from opslib.settings import Settings
-from opslib.validator import permissions
 from opslib.validator.bucket import check_buckets
-from opslib.validator.look import Wanted
+from opslib.validator.documents import iam as permissions
+from opslib.validator.documents.terraform import template
+from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import as_text
-from opslib.validator.terraform import template
 
 _Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]

@@ -10,8 +10,8 @@ from opslib.errors import InvalidInput
 from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import DataLakeWebhook, Onboarding
 from opslib.steps import Walk
-from opslib.validator.change_feed import ChangeFeed
 from opslib.validator.documents import event_feed as eventbridge
+from opslib.validator.event_feed import ChangeFeed
 
 
 def check_feed(file: Path, org_id: str | None, *, as_json: bool) -> int:

@@ -18,8 +18,8 @@ from opslib.ledger.export import from_line, to_line
 from opslib.ledger.signing import verify_signature
 from opslib.onboarding.models import AwsKeys, AwsRegion, BucketName, checked_value
 from opslib.validator.aws import Aws, Unanswered
-from opslib.validator.coherence import Lock, parse_lock
-from opslib.validator.storage_validator import explained
+from opslib.validator.explain import explained
+from opslib.validator.lifecycle import Lock, parse_lock
 
 # Anything larger is no anchor, and is not fetched.
 _LONGEST_BYTES = 10_000

@@ -197,7 +197,7 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
 
 
 def retention_chart(clocks: Mapping[str, Any]) -> Chart:
-    """The four clocks of a recording, in days after it was made; see `opslib.validator.coherence.Clocks`.
+    """The four clocks of a recording, in days after it was made; see `opslib.validator.lifecycle.Clocks`.
 
     `clocks` is that, as JSON. Drawn once for the same clocks.
     """

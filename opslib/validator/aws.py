@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from opslib.ledger.moment import utc_now
 from opslib.onboarding.models import AwsKeys, credentials_refused
-from opslib.validator.calls import CALLS, Call, Service
-from opslib.validator.finding import Evidence
+from opslib.validator.aws_calls import CALLS, Call, Service
 
 T = TypeVar("T")
 
@@ -41,6 +40,17 @@ _ABSENT = frozenset(
     }
 )
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException"})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One call that a finding rests on. `at` is UTC; `answer` is what matters of AWS's answer."""
+
+    call: str
+    at: str
+    status: int | None
+    request_id: str | None
+    answer: Any
 
 
 class Unanswered(Exception):

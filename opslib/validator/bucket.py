@@ -14,15 +14,16 @@ from typing import Any
 from opslib.errors import BucketError
 from opslib.ledger.moment import utc_now
 from opslib.onboarding.models import AwsKeys, Onboarding, RoleReference
+from opslib.validator.answers import Answers
 from opslib.validator.aws import Aws, Unanswered
-from opslib.validator.calls import actions_of
+from opslib.validator.aws_calls import actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.retention import default_lock, lifecycle_losses
-from opslib.validator.coherence import Clocks, removal_day, too_early
+from opslib.validator.explain import explained, not_found
 from opslib.validator.finding import ASK_AGAIN, Check, Finding, Outcome, Word, unknown
-from opslib.validator.look import Answers, Look, Wanted
+from opslib.validator.inspection import Inspection, Wanted
+from opslib.validator.lifecycle import Clocks, removal_day, too_early
 from opslib.validator.profiles import Profile
-from opslib.validator.storage_validator import explained, not_found
 
 Tell = Callable[[int, int, str], object]
 
@@ -122,11 +123,11 @@ async def _report(wanted: Wanted, profile: Profile, answers: Answers, progress: 
     )
     chosen = [CHECKS[name] for name in CHECKS if name in profile.checks]
     findings = await asyncio.gather(*(_finding(check, wanted, profile, answers, progress) for check in chosen))
-    look = Look(wanted, answers)
+    look = Inspection(wanted, answers)
     return Report(wanted, profile, at, findings, await _clocks(look), await _trouble(look))
 
 
-async def _clocks(look: Look) -> Clocks | None:
+async def _clocks(look: Inspection) -> Clocks | None:
     """From answers that the checks have asked for already; None when they have not, or got none."""
     if not {"GetBucketLifecycleConfiguration", "GetObjectLockConfiguration"} <= look.wanted.calls:
         return None
@@ -139,7 +140,7 @@ async def _clocks(look: Look) -> Clocks | None:
     return Clocks(look.wanted.policy_days, days, lock, tuple(found), tuple(early), removal_day(found, lock))
 
 
-async def _trouble(look: Look) -> BucketError | None:
+async def _trouble(look: Inspection) -> BucketError | None:
     """Why there is nothing to look at."""
     if "HeadBucket" not in look.wanted.calls:
         return None
@@ -152,7 +153,7 @@ async def _trouble(look: Look) -> BucketError | None:
 
 
 async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answers, progress: "_Progress") -> Finding:
-    look, row = Look(wanted, answers), profile.checks[check.id]
+    look, row = Inspection(wanted, answers), profile.checks[check.id]
     fix, cli, terraform, refused = (_filled(text, wanted) for text in (check.fix, check.cli, check.terraform, ""))
     try:
         outcome = await check.run(look)

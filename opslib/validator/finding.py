@@ -2,24 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from opslib.validator.look import Look
+from opslib.validator.aws import Evidence
+from opslib.validator.inspection import Inspection
 
 Word = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not_checked"]
 Severity = Literal["critical", "high", "medium", "low"]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One call that a finding rests on. `at` is UTC; `answer` is what matters of AWS's answer."""
-
-    call: str
-    at: str
-    status: int | None
-    request_id: str | None
-    answer: Any
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,7 @@ class Outcome:
 
 ASK_AGAIN = "Ask again; until then nothing is known."
 
-Run = Callable[["Look"], Awaitable[Outcome]]
+Run = Callable[[Inspection], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True)

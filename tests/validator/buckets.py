@@ -9,11 +9,11 @@ from pydantic import SecretStr
 
 from opslib.onboarding.models import AwsKeys, RoleReference
 from opslib.validator.aws import _make_client
+from opslib.validator.aws_calls import CALLS, actions_of
 from opslib.validator.bucket import check_bucket
-from opslib.validator.calls import CALLS, actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding
-from opslib.validator.look import Wanted
+from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import Profile, Row, load_profile
 
 from ..world import Sandbox

@@ -8,7 +8,7 @@ from botocore.stub import Stubber
 
 from opslib.validator import aws
 from opslib.validator.aws import Aws, Unanswered
-from opslib.validator.calls import CALLS
+from opslib.validator.aws_calls import CALLS
 from opslib.validator.finding import Finding
 
 from ..world import Sandbox

@@ -11,7 +11,7 @@ import pytest
 from opslib.errors import BucketNotFound, InvalidInput
 from opslib.validator.bucket import check_bucket, check_buckets
 from opslib.validator.checks import CHECKS
-from opslib.validator.look import Wanted
+from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import BUILT_IN, load_profile, profiles_of
 from opslib.validator.render import as_html, as_text
 

@@ -18,9 +18,9 @@ from moto.events.models import EventPattern
 
 from opslib.check_feed import check_feed
 from opslib.onboarding.models import DataLakeWebhook
-from opslib.validator.calls import CALLS
-from opslib.validator.change_feed import ChangeFeed
+from opslib.validator.aws_calls import CALLS
 from opslib.validator.documents import event_feed as eventbridge
+from opslib.validator.event_feed import ChangeFeed
 
 URL = "https://datalake.example.com/ingest/a=1&b=$(id)'${x}"
 ORG = "6513270e-269e-4d37-b2a7-4de452e6b438"

@@ -9,10 +9,10 @@ from botocore.stub import Stubber
 
 from opslib.onboarding.models import AwsKeys, RoleReference
 from opslib.validator.aws import _make_client
-from opslib.validator.calls import CALLS, Service, actions_of
+from opslib.validator.aws_calls import CALLS, Service, actions_of
 from opslib.validator.checks import CHECKS
+from opslib.validator.documents.iam import trust
 from opslib.validator.finding import Finding, Word
-from opslib.validator.permissions import trust
 
 from ..world import Sandbox
 from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, planted, role, role_of

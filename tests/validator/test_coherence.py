@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.validator.coherence import (
+from opslib.validator.lifecycle import (
     Lock,
     Versioning,
     archived_early,

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from opslib.validator.calls import actions_of
+from opslib.validator.aws_calls import actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.profiles import BUILT_IN, load_profile, profiles_of
 

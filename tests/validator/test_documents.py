@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from opslib.onboarding.models import DataLakeWebhook, RoleReference
+from opslib.validator.aws_calls import actions_of
 from opslib.validator.bucket import check_bucket
-from opslib.validator.calls import actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.documents.event_feed import commands
-from opslib.validator.look import Wanted
-from opslib.validator.permissions import for_checks, for_writer, trust
+from opslib.validator.documents.iam import for_checks, for_writer, trust
+from opslib.validator.documents.terraform import template
+from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import BUILT_IN, load_profile
-from opslib.validator.terraform import template
 
 from ..world import Sandbox
 from .buckets import ACCOUNT, finding, keys_of, planted, role

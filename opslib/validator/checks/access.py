@@ -7,7 +7,7 @@ from opslib.onboarding.models import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
-from opslib.validator.look import Look
+from opslib.validator.inspection import Inspection
 
 _FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _PUBLIC = (
@@ -62,7 +62,7 @@ resource "aws_s3_bucket_policy" "recordings" {
     terraform='resource "aws_s3_bucket" "recordings" {\n  bucket = "BUCKET"\n}',
     source="Amazon S3 API, HeadBucket",
 )
-async def reachable(look: Look) -> Outcome:
+async def reachable(look: Inspection) -> Outcome:
     """botocore follows a redirect to another region without a word; only BucketRegion tells. A refusal may tell it,
     too, and a 404 is an answer."""
     try:
@@ -92,7 +92,7 @@ async def reachable(look: Look) -> Outcome:
     terraform='provider "aws" {\n  region              = "REGION"\n  allowed_account_ids = ["ACCOUNT"]\n}',
     source="Amazon S3 User Guide, verifying bucket ownership",
 )
-async def owner(look: Look) -> Outcome:
+async def owner(look: Inspection) -> Outcome:
     """With ExpectedBucketOwner, S3 refuses every call about a bucket of another account, as it refuses those that lack
     a permission; so ask again without."""
     if not look.wanted.owner:
@@ -120,7 +120,7 @@ async def owner(look: Look) -> Outcome:
     '  bucket                  = "BUCKET"\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
 )
-async def public_access_block(look: Look) -> Outcome:
+async def public_access_block(look: Inspection) -> Outcome:
     """All four flags."""
     return _flags(await look.bucket("GetPublicAccessBlock"))
 
@@ -136,7 +136,7 @@ async def public_access_block(look: Look) -> Outcome:
     terraform='resource "aws_s3_account_public_access_block" "account" {\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.1; CIS AWS 3.1.4",
 )
-async def account_public_access_block(look: Look) -> Outcome:
+async def account_public_access_block(look: Inspection) -> Outcome:
     """Of the bucket's account where it is known, else of the account that asks."""
     account = look.wanted.owner or (await look.ask("GetCallerIdentity") or {}).get("Account", "")
     return _flags(await look.ask("GetAccountPublicAccessBlock", AccountId=account))
@@ -154,7 +154,7 @@ async def account_public_access_block(look: Look) -> Outcome:
     terraform=_TF_TLS,
     source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
 )
-async def policy_not_public(look: Look) -> Outcome:
+async def policy_not_public(look: Inspection) -> Outcome:
     """Both S3's own judgement and ours must find nothing."""
     found = await look.bucket("GetBucketPolicy")
     if found is None:
@@ -181,7 +181,7 @@ async def policy_not_public(look: Look) -> Outcome:
     source="AWS Foundational Security Best Practices S3.5; CIS AWS 3.1.1; Prowler maps HIPAA 164.312(e)(1), "
     "PCI DSS 4.2.1 and GDPR Article 32 to it",
 )
-async def tls_only(look: Look) -> Outcome:
+async def tls_only(look: Inspection) -> Outcome:
     """All principals, all actions, the bucket and its objects, no further condition."""
     found = await look.bucket("GetBucketPolicy")
     if found is None:
@@ -203,7 +203,7 @@ async def tls_only(look: Look) -> Outcome:
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.6; Prowler maps PCI DSS 7.2.1 to it",
 )
-async def cross_account(look: Look) -> Outcome:
+async def cross_account(look: Inspection) -> Outcome:
     """Whoever is allowed something must be of the owner's account, or of the account of Genesys's role."""
     found = await look.bucket("GetBucketPolicy")
     parties = allowed_parties(found["Policy"]) if found else set()
@@ -234,7 +234,7 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.12",
 )
-async def acls_off(look: Look) -> Outcome:
+async def acls_off(look: Inspection) -> Outcome:
     """BucketOwnerEnforced."""
     found = await look.bucket("GetBucketOwnershipControls")
     rules = (found or {}).get("OwnershipControls", {}).get("Rules", [])
@@ -261,7 +261,7 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.2, S3.3",
 )
-async def no_public_acl(look: Look) -> Outcome:
+async def no_public_acl(look: Inspection) -> Outcome:
     """Neither AllUsers nor AuthenticatedUsers (which is everybody with any AWS account)."""
     found = await look.bucket("GetBucketAcl")
     if found is None or "Grants" not in found:

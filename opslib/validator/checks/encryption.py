@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown, warned
-from opslib.validator.look import Look
+from opslib.validator.inspection import Inspection
 
 _ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 _YEAR = 366  # days at most; KMS's own period is 365
@@ -51,7 +51,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "recordings" {
     source="Amazon S3 User Guide, default encryption; Prowler maps HIPAA 164.312(a)(2)(iv), PCI DSS 3.5.1 and "
     "GDPR Article 32 to it",
 )
-async def encryption(look: Look) -> Outcome:
+async def encryption(look: Inspection) -> Outcome:
     """Some algorithm; KMS where the target asks for it."""
     algorithm, _ = await default_encryption(look)
     if algorithm is None:
@@ -74,7 +74,7 @@ async def encryption(look: Look) -> Outcome:
     terraform=TF_KMS,
     source="AWS KMS Developer Guide, key states; AWS Foundational Security Best Practices KMS.3",
 )
-async def kms_key(look: Look) -> Outcome:
+async def kms_key(look: Inspection) -> Outcome:
     """Not PendingDeletion, not Disabled, not elsewhere."""
     algorithm, key = await default_encryption(look)
     if algorithm in (None, "AES256"):
@@ -101,7 +101,7 @@ async def kms_key(look: Look) -> Outcome:
     terraform=TF_KMS,
     source="CIS AWS 4.6; AWS Foundational Security Best Practices KMS.4; Prowler maps PCI DSS 3.7.4 to it",
 )
-async def kms_rotation(look: Look) -> Outcome:
+async def kms_rotation(look: Inspection) -> Outcome:
     """For customer keys; AWS rotates its own. An alias must be told apart first: KMS does not take one here."""
     algorithm, key = await default_encryption(look)
     if algorithm in (None, "AES256") or key is None:
@@ -132,7 +132,7 @@ async def kms_rotation(look: Look) -> Outcome:
     terraform=TF_KMS,
     source="Amazon S3 User Guide, bucket keys",
 )
-async def bucket_key(look: Look) -> Outcome:
+async def bucket_key(look: Inspection) -> Outcome:
     """Only SSE-KMS has one."""
     rule = await _rule(look)
     if rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm") != "aws:kms":
@@ -140,20 +140,20 @@ async def bucket_key(look: Look) -> Outcome:
     return passed("the bucket key is on") if rule.get("BucketKeyEnabled") else failed("the bucket key is off")
 
 
-async def default_encryption(look: Look) -> tuple[str | None, str | None]:
+async def default_encryption(look: Inspection) -> tuple[str | None, str | None]:
     """The default's algorithm and KMS key; None where there is none."""
     default = (await _rule(look)).get("ApplyServerSideEncryptionByDefault", {})
     return default.get("SSEAlgorithm"), default.get("KMSMasterKeyID")
 
 
-async def _rule(look: Look) -> Mapping[str, Any]:
+async def _rule(look: Inspection) -> Mapping[str, Any]:
     """The rule that names an algorithm; S3 has at most one."""
     found = await look.bucket("GetBucketEncryption")
     rules = (found or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
     return next((rule for rule in rules if rule.get("ApplyServerSideEncryptionByDefault")), {})
 
 
-async def described(look: Look, key: str) -> Mapping[str, Any] | None:
+async def described(look: Inspection, key: str) -> Mapping[str, Any] | None:
     """What KMS says of a key, which a bucket may name by ARN, id or alias; None when there is none."""
     found = await look.ask("DescribeKey", KeyId=key)
     return found["KeyMetadata"] if found else None

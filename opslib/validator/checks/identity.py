@@ -9,9 +9,9 @@ from opslib.onboarding.models import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import Statement, allowed_parties, listed, patterns_of, statements
 from opslib.validator.checks.encryption import default_encryption, described
+from opslib.validator.documents.iam import KMS_WRITE, for_checks, genesys_accounts
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
-from opslib.validator.look import Look
-from opslib.validator.permissions import KMS_WRITE, for_checks, genesys_accounts
+from opslib.validator.inspection import Inspection
 from opslib.validator.wildcards import matches
 
 # Ways to assume a role; Genesys takes the first.
@@ -38,7 +38,7 @@ resource "aws_iam_role" "genesys" {
 }""",
     source="AWS IAM User Guide, the confused deputy; Genesys Cloud, AWS S3 recording integration",
 )
-async def writer_role_trust(look: Look) -> Outcome:
+async def writer_role_trust(look: Inspection) -> Outcome:
     """Read through IAM, since only Genesys can assume the role."""
     role = look.wanted.writer
     if not isinstance(role, RoleReference):
@@ -136,7 +136,7 @@ resource "aws_iam_role_policy" "genesys" {
 }""",
     source="AWS IAM, SimulatePrincipalPolicy; Genesys Cloud, AWS S3 recording integration",
 )
-async def writer_role_permissions(look: Look) -> Outcome:
+async def writer_role_permissions(look: Inspection) -> Outcome:
     """As IAM's simulation predicts; bucket and key policies are not part of it."""
     role = look.wanted.writer
     if not isinstance(role, RoleReference):
@@ -169,7 +169,7 @@ resource "aws_iam_user_policy" "checks" {
 }""",
     source="AWS IAM, SimulatePrincipalPolicy",
 )
-async def own_permissions(look: Look) -> Outcome:
+async def own_permissions(look: Inspection) -> Outcome:
     """Predicted by IAM, where it lets us ask."""
     arn = str((await look.ask("GetCallerIdentity") or {}).get("Arn", ""))
     if arn.endswith(":root"):
@@ -187,7 +187,7 @@ def _principal(arn: str) -> str:
     return f"arn:{partition}:iam::{account}:role/{name[1]}" if ":assumed-role/" in arn else arn
 
 
-async def _simulated(look: Look, principal: str, needs: Sequence[tuple[list[str], str]]) -> Outcome:
+async def _simulated(look: Inspection, principal: str, needs: Sequence[tuple[list[str], str]]) -> Outcome:
     """Whether the principal may do these actions on these resources, each resource with a question of its own.
 
     Who may not ask IAM has not checked it; any other silence is UNKNOWN.

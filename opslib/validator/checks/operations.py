@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.validator.coherence import overlap
 from opslib.validator.finding import Outcome, check, failed, passed
-from opslib.validator.look import Look
+from opslib.validator.inspection import Inspection
+from opslib.validator.lifecycle import overlap
 
 
 @check(
@@ -52,7 +52,7 @@ resource "aws_s3_bucket_logging" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.9; Prowler maps HIPAA 164.312(b) and PCI DSS 10.2.1 to it",
 )
-async def access_logging(look: Look) -> Outcome:
+async def access_logging(look: Inspection) -> Outcome:
     """Not into the bucket itself: every log line would make another."""
     target = (await look.bucket("GetBucketLogging") or {}).get("LoggingEnabled", {}).get("TargetBucket")
     if target is None:
@@ -90,7 +90,7 @@ resource "aws_s3_bucket_replication_configuration" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.7",
 )
-async def replication(look: Look) -> Outcome:
+async def replication(look: Inspection) -> Outcome:
     """At least one enabled rule that covers every recording."""
     found = await look.bucket("GetBucketReplication") or {}
     rules = found.get("ReplicationConfiguration", {}).get("Rules", [])
@@ -125,7 +125,7 @@ resource "aws_s3_bucket_notification" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.11; Prowler maps PCI DSS 11.5.2 to it",
 )
-async def notifications(look: Look) -> Outcome:
+async def notifications(look: Inspection) -> Outcome:
     """“Nothing configured” is an empty answer here, no error."""
     found = await look.bucket("GetBucketNotificationConfiguration") or {}
     kinds = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from opslib.validator.coherence import (
+from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown, warned
+from opslib.validator.inspection import Inspection
+from opslib.validator.lifecycle import (
     Lock,
     Loss,
     Rule,
@@ -16,8 +18,6 @@ from opslib.validator.coherence import (
     too_early,
     too_early_later,
 )
-from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown, warned
-from opslib.validator.look import Look
 
 _LIFECYCLE = ("GetBucketLifecycleConfiguration", "GetBucketVersioning")
 _LOCK = "GetObjectLockConfiguration"
@@ -62,7 +62,7 @@ resource "aws_s3_bucket_versioning" "recordings" {
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, lifecycle rules and how conflicts end",
 )
-async def retention(look: Look) -> Outcome:
+async def retention(look: Inspection) -> Outcome:
     """Current and noncurrent versions; see `coherence`."""
     days = look.wanted.retention_days
     if days is None:
@@ -88,7 +88,7 @@ async def retention(look: Look) -> Outcome:
     cli=_CLI_ONBOARDING,
     source="opslib, retention coherence",
 )
-async def policy_within_target(look: Look) -> Outcome:
+async def policy_within_target(look: Inspection) -> Outcome:
     """Two numbers of the onboarding; nothing is asked."""
     policy, target = look.wanted.policy_days, look.wanted.retention_days
     if policy is None or target is None:
@@ -108,7 +108,7 @@ async def policy_within_target(look: Look) -> Outcome:
     cli=_CLI_ONBOARDING,
     source="the profile's retention",
 )
-async def retention_bounds(look: Look) -> Outcome:
+async def retention_bounds(look: Inspection) -> Outcome:
     """At least the profile's minimum. With a maximum, the bucket must be able to let go by then."""
     days, least, most = look.wanted.retention_days, look.wanted.min_days, look.wanted.max_days
     if least is None and most is None:
@@ -145,7 +145,7 @@ async def retention_bounds(look: Look) -> Outcome:
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, archive storage classes",
 )
-async def playable(look: Look) -> Outcome:
+async def playable(look: Inspection) -> Outcome:
     """The recording is not lost, but nobody can hear it today."""
     days = look.wanted.playable_days
     if days is None:
@@ -166,7 +166,7 @@ async def playable(look: Look) -> Outcome:
     terraform=_TF_VERSIONING,
     source="AWS Foundational Security Best Practices S3.14; Prowler maps PCI DSS 10.3.4 to it",
 )
-async def versioning(look: Look) -> Outcome:
+async def versioning(look: Inspection) -> Outcome:
     """Suspended counts as off: new objects are overwritten again."""
     state = await versioning_state(look)
     return passed("versioning is on") if state == "Enabled" else failed(f"versioning is {state.lower()}")
@@ -194,7 +194,7 @@ resource "aws_s3_bucket_object_lock_configuration" "recordings" {
 }""",
     source="Amazon S3 User Guide, Object Lock; AWS Foundational Security Best Practices S3.15",
 )
-async def object_lock(look: Look) -> Outcome:
+async def object_lock(look: Inspection) -> Outcome:
     """Without a lock, 17a-4(f) may still be met by an audit trail, which no bucket can prove: UNKNOWN, not FAIL."""
     lock, days = await default_lock(look), look.wanted.retention_days
     if lock is not None and lock.days and days is not None and lock.days < days:
@@ -230,7 +230,7 @@ def _not_held(lock: Lock | None) -> str:
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, aborting incomplete multipart uploads",
 )
-async def incomplete_uploads(look: Look) -> Outcome:
+async def incomplete_uploads(look: Inspection) -> Outcome:
     """An enabled rule that covers the prefix."""
     for rule in await rules(look):
         if rule.enabled and rule.aborts_uploads_after_days is not None and look.wanted.folder.startswith(rule.prefix):
@@ -258,7 +258,7 @@ resource "aws_s3_bucket_versioning" "recordings" {
 }""",
     source="CIS AWS 3.1.2; AWS Foundational Security Best Practices S3.20",
 )
-async def mfa_delete(look: Look) -> Outcome:
+async def mfa_delete(look: Inspection) -> Outcome:
     """Only the root user can switch it on."""
     found = await look.bucket("GetBucketVersioning") or {}
     if found.get("MFADelete") == "Enabled":
@@ -266,22 +266,22 @@ async def mfa_delete(look: Look) -> Outcome:
     return failed("MFA delete is off")
 
 
-async def rules(look: Look) -> Sequence[Rule]:
+async def rules(look: Inspection) -> Sequence[Rule]:
     """The bucket's lifecycle rules."""
     return parse_rules(await look.bucket("GetBucketLifecycleConfiguration"))
 
 
-async def versioning_state(look: Look) -> Versioning:
+async def versioning_state(look: Inspection) -> Versioning:
     """Enabled, Suspended or Off."""
     status = (await look.bucket("GetBucketVersioning") or {}).get("Status")
     return status if status in ("Enabled", "Suspended") else "Off"
 
 
-async def default_lock(look: Look) -> Lock | None:
+async def default_lock(look: Inspection) -> Lock | None:
     """The bucket's default Object Lock."""
     return parse_lock(await look.bucket(_LOCK))
 
 
-async def lifecycle_losses(look: Look) -> list[Loss]:
+async def lifecycle_losses(look: Inspection) -> list[Loss]:
     """What the rules do to a recording that is made today."""
     return losses(await rules(look), look.wanted.folder, await versioning_state(look), datetime.now(UTC).date())

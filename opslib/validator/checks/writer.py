@@ -7,7 +7,7 @@ from typing import Any
 from opslib.onboarding.models import AwsKeys
 from opslib.validator.aws import Unanswered
 from opslib.validator.finding import ASK_AGAIN, Outcome, check, failed, not_checked, passed, unknown
-from opslib.validator.look import Look
+from opslib.validator.inspection import Inspection
 
 Ask = Callable[..., Mapping[str, Any] | None]
 
@@ -33,7 +33,7 @@ resource "aws_iam_user_policy" "writer" {
 }""",
     source="Amazon S3 User Guide, multipart upload and permissions",
 )
-async def writer(look: Look) -> Outcome:
+async def writer(look: Inspection) -> Outcome:
     """A multipart upload that is begun, gets one part and is aborted: unlike an object, it can always be taken back,
     also from a bucket with Object Lock. What was begun is taken back even when the check is cancelled."""
     if not isinstance(look.wanted.writer, AwsKeys):
@@ -41,7 +41,7 @@ async def writer(look: Look) -> Outcome:
     return await look.in_one_go(lambda ask: _canary(ask, look))
 
 
-def _canary(ask: Ask, look: Look) -> Outcome:
+def _canary(ask: Ask, look: Inspection) -> Outcome:
     place = look.of_bucket() | {"Key": f"{look.wanted.folder}opslib-canary-{secrets.token_hex(8)}"}
     encryption = {"ServerSideEncryption": look.wanted.encryption} if look.wanted.encryption else {}
     outcome, begun = passed("a multipart upload was begun, got a part, and was taken back"), ""
@@ -73,7 +73,7 @@ def _lost(refused: Unanswered) -> bool:
     return refused.evidence.status is None or refused.evidence.status >= 500
 
 
-def _others(ask: Ask, look: Look, key: str, begun: str) -> tuple[list[str], str]:
+def _others(ask: Ask, look: Inspection, key: str, begun: str) -> tuple[list[str], str]:
     """Uploads under our key that we do not know: of a call whose answer was lost, or that boto3 repeated. Or why they
     are not listed."""
     try:

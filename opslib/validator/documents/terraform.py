@@ -2,7 +2,7 @@
 
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.encryption import TF_KMS
-from opslib.validator.look import Wanted
+from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import Profile
 
 # Fixes that are no part of a bucket, or that another one excludes: MFA delete is for the root user, and forbids

@@ -6,8 +6,8 @@ from typing import Any
 
 from opslib.onboarding.models import RoleReference
 from opslib.settings import REGIONS
-from opslib.validator.calls import actions_of
-from opslib.validator.look import Wanted
+from opslib.validator.aws_calls import actions_of
+from opslib.validator.inspection import Wanted
 
 Document = dict[str, Any]
 

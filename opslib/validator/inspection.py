@@ -4,16 +4,14 @@ Every call runs in a thread of one pool and is shared by all checks, and all buc
 “not configured” is an answer; a refusal, a timeout or a throttled call is none, and ends the check as UNKNOWN.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from opslib.onboarding.models import AwsKeys, RoleReference
 from opslib.onboarding.partitions import partition_of
-from opslib.validator.aws import GLOBAL, Answer, Aws, Unanswered
-from opslib.validator.calls import CALLS
-from opslib.validator.finding import Evidence
+from opslib.validator.answers import Answers
+from opslib.validator.aws import Evidence, Unanswered
 
 T = TypeVar("T")
 
@@ -68,23 +66,7 @@ class Wanted:
 
 
 @dataclass
-class Answers:
-    """AWS's answers to one key pair; a call that is asked for again is not made again."""
-
-    aws: Aws
-    _asked: dict[tuple[str, str, str], "asyncio.Task[Answer]"] = field(default_factory=dict)
-
-    async def ask(self, region: str, name: str, params: Mapping[str, Any]) -> Answer:
-        """The answer to one call. Raises Unanswered."""
-        place = "" if CALLS[name].service in GLOBAL else region
-        key = place, name, repr(sorted(params.items()))
-        if key not in self._asked:
-            self._asked[key] = asyncio.create_task(self.aws.in_thread(lambda: self.aws.call(region, name, params)))
-        return await asyncio.shield(self._asked[key])
-
-
-@dataclass
-class Look:
+class Inspection:
     """One check's view: what is wanted, and the answers; those used are kept as evidence."""
 
     wanted: Wanted

@@ -1,0 +1,108 @@
+"""What S3 refused, as an error with cause and fix."""
+
+from typing import TYPE_CHECKING
+
+from opslib.errors import (
+    AwsCredentialsInvalid,
+    BucketAccessDenied,
+    BucketError,
+    BucketNotFound,
+    BucketUnreachable,
+    BucketWrongRegion,
+)
+from opslib.onboarding.models import credentials_refused
+from opslib.validator.aws import Evidence, Unanswered
+from opslib.validator.aws_calls import CALLS
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_BAD_KEYS = {
+    "InvalidAccessKeyId": "AWS does not know this access key id",
+    "SignatureDoesNotMatch": "the secret access key does not belong to the access key id",
+    "ExpiredToken": "the temporary credentials have expired",
+    "InvalidToken": "the session token is not valid",
+    "AuthFailure": "AWS does not accept these credentials",
+}
+
+
+def not_found(bucket: str, region: str, head: Evidence) -> BucketNotFound:
+    """S3 answered that there is no such bucket."""
+    return BucketNotFound(
+        f"There is no bucket {bucket}",
+        cause="S3 answered 404: the name is wrong, or the bucket was never made",
+        fix=f"check the name in the AWS console, or create {bucket} in {region}",
+        status=head.status,
+        correlation_id=head.request_id,
+    )
+
+
+def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
+    """A call that got no answer, as an error with cause and fix."""
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+    error = refused.error
+    if refused.unsigned:
+        return credentials_refused(error)
+    if refused.code == "NoSuchBucket":
+        return not_found(bucket, region, refused.evidence)
+    if isinstance(error, ClientError):
+        return _explain(error, bucket, region)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return AwsCredentialsInvalid(
+            "No AWS credentials",
+            cause="no access key was given, and neither environment, profile nor role has one",
+            fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; nothing was sent",
+        )
+    return BucketUnreachable(
+        f"S3 did not answer for bucket {bucket}",
+        cause=f"{type(error).__name__}: {error}",
+        fix="check the network, the proxy, the region and AWS_ENDPOINT_URL_S3, then try again",
+    )
+
+
+def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
+    """A ClientError as one of ours. A HEAD has no body: its code is only the status."""
+    answer = error.response
+    code = str(answer.get("Error", {}).get("Code", ""))
+    meta = answer.get("ResponseMetadata", {})
+    status, request_id = meta.get("HTTPStatusCode"), meta.get("RequestId") or None
+    actual = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    if code in _BAD_KEYS:
+        return AwsCredentialsInvalid(
+            "AWS does not accept the access key",
+            cause=_BAD_KEYS[code],
+            fix="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make a new key pair",
+            status=status,
+            correlation_id=request_id,
+        )
+    if actual and actual != region:
+        return wrong_region(bucket, actual, region)
+    if code in ("301", "400", "PermanentRedirect", "AuthorizationHeaderMalformed"):
+        return wrong_region(bucket, None, region)
+    if code in ("403", "AccessDenied"):
+        head, action = error.operation_name == "HeadBucket", CALLS[error.operation_name].action
+        return BucketAccessDenied(
+            f"No access to bucket {bucket}",
+            cause=f"S3 answered 403 to {error.operation_name}: the IAM permission {action} is missing"
+            + (", the key is wrong, or the bucket belongs to another account" if head else ""),
+            fix=f"allow {action} on {bucket} for this key, and check the bucket policy",
+            status=status,
+            correlation_id=request_id,
+        )
+    return BucketUnreachable(
+        f"S3 gave no usable answer for bucket {bucket}",
+        cause=f"{error.operation_name}: {code} {answer.get('Error', {}).get('Message', '')}".strip(),
+        fix="try again; if it lasts, give AWS support the request id",
+        status=status,
+        correlation_id=request_id,
+    )
+
+
+def wrong_region(bucket: str, actual: str | None, region: str) -> BucketWrongRegion:
+    """The bucket is somewhere else; `actual` says where, if S3 said it."""
+    return BucketWrongRegion(
+        f"Bucket {bucket} is not in {region}",
+        cause=f"S3 says it is in {actual}" if actual else "S3 redirects to another region",
+        fix=f"state region {actual}" if actual else "look up the bucket's region and state that one",
+    )
