@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from opslib.launch import start_sandbox
+from opslib.sandbox.launch import start_sandbox
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "notebooks")]
 from tests.browser.conftest import CHROMIUMS, FLAGS

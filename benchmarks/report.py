@@ -24,7 +24,7 @@ SIZES = (10_000, 100_000)
 # Prints the peak in kB, as Linux counts.
 AUDIT = """
 import resource
-from opslib.cli import main
+from opslib.cli.app import main
 main(["audit", "--out", "out", "--json"])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -26,8 +26,8 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from planted import DAYS, DEFECTS, plant
 
-from opslib.launch import Sandbox, start_sandbox
 from opslib.onboarding.models import AwsKeys
+from opslib.sandbox.launch import Sandbox, start_sandbox
 from opslib.validator import bucket
 from opslib.validator.aws import Answer, Aws, _make_client
 from opslib.validator.aws_calls import CALLS

@@ -18,8 +18,8 @@ import httpx
 
 from opslib import GenesysAuthManager, GenesysStorageRouter
 from opslib.genesys.storage_targets import target_body
-from opslib.launch import start_sandbox
 from opslib.onboarding.models import AwsKeys, StorageTarget
+from opslib.sandbox.launch import start_sandbox
 
 ROUNDS, WRITES = 5, 100
 Writer = Callable[[int], Awaitable[object]]

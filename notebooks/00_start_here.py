@@ -32,8 +32,8 @@
 # environment or in a `.env` file, and an AWS key or profile. `docs/settings.md` lists every setting.
 
 # %%
-from opslib import launch
-from opslib.environment import environment_table
+from opslib.sandbox import launch
+from opslib.walk.environment import environment_table
 
 # %%
 sandbox = launch.use_sandbox_unless_configured()

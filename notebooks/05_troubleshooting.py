@@ -34,7 +34,7 @@
 
 # %%
 import opslib
-from opslib.lessons import Lessons
+from opslib.sandbox.lessons import Lessons
 from opslib.widgets import WalkCards
 
 # %%

@@ -21,8 +21,8 @@ import httpx
 from opslib import Walk
 from opslib.audit.report import RECORDED
 from opslib.errors import BucketUnfit, RolledBack
-from opslib.launch import Sandbox, start_sandbox
 from opslib.ledger.file import FILE_NAME
+from opslib.sandbox.launch import Sandbox, start_sandbox
 
 
 def fault(sandbox: Sandbox, **what: Any) -> None:

@@ -1,10 +1,10 @@
-from . import launch as launch
 from .auth import GenesysAuthManager as GenesysAuthManager
 from .errors import OpslibError as OpslibError
 from .ledger.ledger import Ledger as Ledger
 from .ledger.ledger import samples_frame as samples_frame
 from .onboarding.models import Onboarding as Onboarding
 from .router.storage_router import GenesysStorageRouter as GenesysStorageRouter
+from .sandbox import launch as launch
 from .settings import Settings as Settings
-from .steps import Walk as Walk
 from .validator.storage_validator import StorageValidator as StorageValidator
+from .walk.steps import Walk as Walk

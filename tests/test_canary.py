@@ -16,7 +16,7 @@ from pypdf import PdfReader
 
 from opslib.audit.folder import write_audit
 from opslib.audit.verify import verify
-from opslib.launch import start_sandbox
+from opslib.sandbox.launch import start_sandbox
 
 from .world import own_key, without_settings
 

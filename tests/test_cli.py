@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from opslib.cli import cli
-from opslib.launch import start_sandbox
+from opslib.cli.app import cli
+from opslib.sandbox.launch import start_sandbox
 
 from .world import Sandbox, environment, without_settings, write_onboarding
 
@@ -122,7 +122,7 @@ def test_no_ledger_to_verify(tmp_path: Path) -> None:
 def test_the_sandbox_ends_with_its_starter() -> None:
     """A starter that dies without a word leaves nothing running."""
     code = (
-        "import os; from opslib.launch import start_sandbox\n"
+        "import os; from opslib.sandbox.launch import start_sandbox\n"
         "print(start_sandbox(seed=3).process.pid, flush=True); os._exit(9)"
     )
     pid = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True).stdout)

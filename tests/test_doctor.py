@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.commands import doctor
-from opslib.doctor import Diagnosis
+from opslib.cli.onboard import doctor
 from opslib.genesys.client import _skew_s
 from opslib.genesys.permissions import AUDITOR, OPERATOR
-from opslib.steps import Walk
+from opslib.walk.doctor import Diagnosis
+from opslib.walk.steps import Walk
 
 from .router import platform_org as org
 from .world import Json, Sandbox, environment, without_settings

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from opslib.environment import _wrong_packages, check_environment, environment_table
 from opslib.ledger.file import FILE_NAME
 from opslib.ledger.ledger import Ledger
+from opslib.walk.environment import _wrong_packages, check_environment, environment_table
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "env-check-canary-aws"}
 

@@ -10,7 +10,7 @@ import pytest
 from opslib import errors
 from opslib.audit.facts import load
 from opslib.errors import InvalidInput, LedgerError
-from opslib.lessons import TROUBLES, Lessons
+from opslib.sandbox.lessons import TROUBLES, Lessons
 
 from .world import without_settings
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from opslib.audit.manifest import NAME, Manifest, check_audit, write_manifest
 from opslib.audit.verify import verify
-from opslib.cli import cli
+from opslib.cli.app import cli
 from opslib.ledger.chain import Verification
 from opslib.ledger.signing import Signer
 

@@ -12,9 +12,9 @@ import pytest
 from opslib.audit.report import AuditReport
 from opslib.genesys.audits import change
 from opslib.ledger.ledger import Ledger
-from opslib.org_changes import CHANGE, LOOKED, Look, differences, look
+from opslib.router.org_changes import CHANGE, LOOKED, OrgChanges, differences, find_org_changes
 from opslib.settings import Settings
-from opslib.steps import Walk
+from opslib.walk.steps import Walk
 
 from .router import org as storage_targets
 from .router import platform_org as org
@@ -29,13 +29,13 @@ def _settings(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
 
 
-async def looked(wanted: Any, since: datetime | None = None) -> Look:
+async def looked(wanted: Any, since: datetime | None = None) -> OrgChanges:
     async with Walk(wanted, command="changes") as walk:
         await walk.run("connect")
-        return await look(walk.router.client, walk.backend, walk.journal, since)
+        return await find_org_changes(walk.router.client, walk.backend, walk.journal, since)
 
 
-def of(found: Look, source: str) -> list[tuple[str, str]]:
+def of(found: OrgChanges, source: str) -> list[tuple[str, str]]:
     return [(one["action"], one["name"]) for one in found.changes if one["source"] == source]
 
 
@@ -96,7 +96,7 @@ async def test_what_happened_before_a_refused_look_is_still_found(
     """A look without the audit does not count: the next one asks for its time, too; nor does one that leaves a gap."""
     wanted = org.onboarding(sandbox)
     await looked(wanted)
-    monkeypatch.setattr("opslib.org_changes._OVERLAP", timedelta(0))
+    monkeypatch.setattr("opslib.router.org_changes._OVERLAP", timedelta(0))
     made_and_gone(api, "Refused")
     scopes = ["recording:retentionPolicy:view", "integrations:integration:view"]
     client = sandbox.control("POST", "/clients", {"scopes": scopes}).json()

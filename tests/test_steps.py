@@ -12,7 +12,7 @@ from opslib import Onboarding, errors
 from opslib.audit.verify import verify
 from opslib.onboarding.models import Consent
 from opslib.settings import Settings
-from opslib.steps import RECOVERY, STEPS, Walk
+from opslib.walk.steps import RECOVERY, STEPS, Walk
 
 from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
 
@@ -307,7 +307,7 @@ async def test_an_event_that_never_comes_is_unknown(
     walk: Walk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The data lake refuses the delivery: we waited, saw nothing, and say so."""
-    monkeypatch.setattr("opslib.steps._EVENT_WITHIN_S", 0.5)
+    monkeypatch.setattr("opslib.walk.steps._EVENT_WITHIN_S", 0.5)
     for name in ORDER[:5]:
         await walk.run(name)
     sandbox.control("POST", "/faults", {"method": "POST", "path_regex": "^/in", "status": 500})

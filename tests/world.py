@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +13,8 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from opslib.launch import Sandbox as Launched
+from opslib.sandbox.launch import Sandbox as Launched
+from opslib.sandbox.launch import start_sandbox
 
 Json = dict[str, Any]
 
@@ -35,9 +33,9 @@ RETENTION_POLICIES = "/api/v2/recording/mediaretentionpolicies"
 class Sandbox:
     """A running sandbox: its facts (`sandbox["api_url"]`), its process, and HTTP to its five doors."""
 
-    def __init__(self, facts: Json, process: subprocess.Popen[str]) -> None:
-        self.facts = facts
-        self.process = process
+    def __init__(self, launched: Launched) -> None:
+        self.launched = launched
+        self.facts, self.process = launched.info, launched.process
         self.http = httpx.Client(trust_env=False)
 
     def __getitem__(self, name: str) -> str:
@@ -91,16 +89,11 @@ class Api:
 
 
 @contextmanager
-def running(*arguments: str, **popen: Any) -> Iterator[Sandbox]:
-    command = [sys.executable, "-m", "opslib.sandbox", "--json", *arguments]
-    popen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True, **popen}
-    with subprocess.Popen(command, **popen) as process:
-        try:
-            sandbox = Sandbox(json.loads(process.stdout.readline()), process)
-            with sandbox.http:
-                yield sandbox
-        finally:
-            process.terminate()
+def running(*arguments: str) -> Iterator[Sandbox]:
+    with start_sandbox(options=arguments) as launched:
+        sandbox = Sandbox(launched)
+        with sandbox.http:
+            yield sandbox
 
 
 def target(**changes: Any) -> Json:
@@ -154,7 +147,7 @@ def own_key() -> Path:
 def environment(sandbox: Sandbox, home: Path) -> dict[str, str]:
     """The variables that point opslib and boto3 at a sandbox, with a workspace in `home`, and the session's key."""
     own = {"OPSLIB_HOME": str(home), SIGNING_KEY: os.environ[SIGNING_KEY]}
-    return Launched(sandbox.facts, sandbox.process).environment() | own
+    return sandbox.launched.environment() | own
 
 
 def without_settings() -> dict[str, str]:

@@ -21,8 +21,8 @@ from opslib.html import Html
 from opslib.ledger.file import FILE_NAME
 from opslib.ledger.signing import existing_public_key
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
-from opslib.org_changes import CHANGE, LOOKED
 from opslib.router.journal import Progress
+from opslib.router.org_changes import CHANGE, LOOKED
 from opslib.router.render import NOTHING, heading, show
 from opslib.settings import Settings, is_loopback
 

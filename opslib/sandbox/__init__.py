@@ -1,12 +1,5 @@
-"""Genesys Cloud, S3 and a data lake on loopback, in one process of their own; no account needed.
+"""Launch a local Genesys and S3, and lessons on it; `server` is that world itself. Importing this loads neither."""
 
-The room is self-contained: it imports nothing else from opslib, and opslib never knows whether it talks
-to it. How a request flows: `server` picks the app by port → `front` logs it and applies `faults` →
-`guard` checks token, permission and rate limit → a route reads or writes the `world` → `deliveries`
-tells the subscribed webhooks. The API that Genesys publishes is in `platform`; which of the two an org
-serves is a setting. S3 takes its own way in, `s3`, past the same log and the same faults.
-"""
+import lazy_loader
 
-from opslib.sandbox.server import serve
-
-__all__ = ["serve"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["launch", "lessons"])

@@ -11,13 +11,13 @@ import ipywidgets as w
 from opslib.errors import OpslibError
 from opslib.html import text
 from opslib.onboarding.models import RoleReference
-from opslib.steps import Walk
 from opslib.validator.bucket import wanted_of
 from opslib.validator.documents import event_feed as eventbridge
 from opslib.validator.documents import iam as permissions
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import code
+from opslib.walk.steps import Walk
 from opslib.widgets.receipt import Rows, close
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from opslib import html
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.steps import State
+from opslib.walk.steps import State
 
 CardState = State | Literal["cancelled"]
 Rows = Sequence[tuple[str, str]]

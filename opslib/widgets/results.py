@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opslib.audit.charts import retention_chart
-from opslib.environment import Readiness, readiness_table
 from opslib.html import table, text
 from opslib.router.render import as_html
-from opslib.steps import Result
 from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
+from opslib.walk.environment import Readiness, readiness_table
+from opslib.walk.steps import Result
 
 _LABELS: dict[str, dict[str, str]] = {
     "connect": {

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.html import text
-from opslib.steps import RECOVERY, STEPS, Walk
+from opslib.walk.steps import RECOVERY, STEPS, Walk
 from opslib.widgets.card import StepCard, said
 from opslib.widgets.file_card import FileCard
 from opslib.widgets.receipt import CardState, overview

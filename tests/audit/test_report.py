@@ -16,8 +16,8 @@ from opslib.errors import LedgerError
 from opslib.ledger.file import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import KeyReference
-from opslib.org_changes import LOOKED
 from opslib.router.journal import FINISHED, started
+from opslib.router.org_changes import LOOKED
 from opslib.router.plan import Change, Plan
 
 from .ledgers import bucket_report, call, step, walk

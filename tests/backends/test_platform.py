@@ -11,7 +11,7 @@ from opslib.genesys.integrations import checked_properties, filled, names_of
 from opslib.genesys.platform import FEED_TYPE, PlatformBackend
 from opslib.onboarding.models import RoleReference
 from opslib.router.plan import make_plan
-from opslib.sandbox.platform.integration_types import S3_NAMES
+from opslib.sandbox.server.platform.integration_types import S3_NAMES
 
 from ..router import platform_org as org
 from ..router.org import NO_CLIENT, Operator, inject, operator

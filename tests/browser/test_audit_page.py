@@ -8,7 +8,7 @@ from playwright.async_api import Page
 
 from opslib.audit.folder import write_audit
 from opslib.audit.report import RECORDED
-from opslib.steps import STEPS
+from opslib.walk.steps import STEPS
 
 from ..world import own_key
 from .page import Guard, axe, screenshot

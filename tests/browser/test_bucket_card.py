@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.launch import Sandbox as Launched
+from opslib.sandbox.launch import Sandbox as Launched
 
 from ..validator.buckets import Planted
 from ..world import Sandbox

@@ -14,8 +14,8 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.async_api import Locator, Page, WebSocket, expect
 
-from opslib.launch import Sandbox as Launched
-from opslib.steps import RECOVERY, STEPS
+from opslib.sandbox.launch import Sandbox as Launched
+from opslib.walk.steps import RECOVERY, STEPS
 
 from ..world import Sandbox
 from .lab import DARK, LIGHT, PANEL, Lab

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from opslib.onboarding.models import Consent
-from opslib.org_changes import look
-from opslib.steps import STEPS, Walk
+from opslib.router.org_changes import find_org_changes
+from opslib.walk.steps import STEPS, Walk
 
 from ..router import platform_org as org
 from ..world import Api, Json, Sandbox, environment
@@ -75,7 +75,7 @@ async def test_a_whole_life(walk: Walk, sent: Sent, sandbox: Sandbox, api: Api) 
         walk.onboarding = org.onboarding(sandbox, target={"enabled": False}, policy=policy)
         await _carry_out(walk)
     await walk.backend.adopt("T", None, None)
-    assert not (await look(walk.router.client, walk.backend, walk.journal, None)).failed
+    assert not (await find_org_changes(walk.router.client, walk.backend, walk.journal, None)).failed
     org.clear(api)
     org.seed(sandbox, api)
     await _carry_out(walk)

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter
 
-from opslib.sandbox.platform import audits, integrations, policy
+from opslib.sandbox.server.platform import audits, integrations, policy
 
 from ..sandbox.platform import active, eventbridge_properties, interval, retention_policy, s3_properties, s3_type
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, eventually

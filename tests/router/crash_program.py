@@ -16,10 +16,11 @@ from typing import Literal
 
 import httpx
 
-from opslib import Onboarding, steps
+from opslib import Onboarding
 from opslib.onboarding.models import Consent
 from opslib.router.apply import Applier
-from opslib.steps import RECOVERY, Walk
+from opslib.walk import steps
+from opslib.walk.steps import RECOVERY, Walk
 
 from ..world import Sandbox, environment
 

@@ -6,14 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from opslib.launch import Sandbox as Launched
+from opslib.sandbox.launch import Sandbox as Launched
 
-from ..world import eventually, running
+from ..world import Sandbox, eventually, running
 
 KEYS = {
     "api_url",
@@ -35,6 +38,20 @@ SEEDED = {"client_id", "org_id", "bucket", "role_arn", "external_id", "region"}
 SECRETS = {"client_secret", "aws_secret_access_key"}
 
 
+@contextmanager
+def served(*arguments: str, **popen: Any) -> Iterator[Sandbox]:
+    """`opslib sandbox` as a user starts it, with pipes of the test's own."""
+    command = [sys.executable, "-m", "opslib.cli", "sandbox", "--json", *arguments]
+    popen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True, **popen}
+    with subprocess.Popen(command, **popen) as process:
+        try:
+            sandbox = Sandbox(Launched(json.loads(process.stdout.readline()), process))
+            with sandbox.http:
+                yield sandbox
+        finally:
+            process.terminate()
+
+
 def is_open(url: str) -> bool:
     parts = urlsplit(url)
     with socket.socket() as one:
@@ -53,7 +70,7 @@ def test_prints_exactly_the_promised_keys(shared):
 def test_stops_cleanly_on_a_signal(number, tmp_path):
     """A signal ends it with exit code 0: one line on stdout, none on stderr, ports closed, no file left."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with running(stderr=subprocess.PIPE, env=environment) as sandbox:
+    with served(stderr=subprocess.PIPE, env=environment) as sandbox:
         sandbox.s3().put_object(Bucket=sandbox["bucket"], Key="a", Body=b"a")
         sandbox.api()("GET", "/api/v2/webhooks")
         assert any(tmp_path.iterdir())
@@ -67,7 +84,7 @@ def test_stops_cleanly_on_a_signal(number, tmp_path):
 
 def test_a_held_back_answer_does_not_hold_back_the_stop():
     """With a request waiting out a long delay it still stops, silently and with exit code 0."""
-    with running(stderr=subprocess.PIPE) as sandbox:
+    with served(stderr=subprocess.PIPE) as sandbox:
         sandbox.control("POST", "/faults", {"delay_s": 600})
         with socket.create_connection(("127.0.0.1", urlsplit(sandbox["api_url"]).port)) as waiting:
             waiting.sendall(b"GET /held HTTP/1.1\r\nHost: sandbox\r\n\r\n")
@@ -79,7 +96,7 @@ def test_a_held_back_answer_does_not_hold_back_the_stop():
 
 def test_stops_at_the_end_of_stdin_when_asked():
     """With --until-stdin-closes the end of stdin stops it as a signal would."""
-    with running("--until-stdin-closes", stdin=subprocess.PIPE) as sandbox:
+    with served("--until-stdin-closes", stdin=subprocess.PIPE) as sandbox:
         assert sandbox.process.poll() is None
         sandbox.process.stdin.close()
         assert sandbox.process.wait(timeout=10) == 0
@@ -112,7 +129,7 @@ def test_options_set_read_lag_and_rate_limit():
 
 def test_human_text_says_how_to_point_opslib_at_it():
     """Without --json the text exports what `opslib lab` sets for its notebooks."""
-    command = [sys.executable, "-m", "opslib.sandbox"]
+    command = [sys.executable, "-m", "opslib.cli", "sandbox"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline()]
         while not lines[-1].startswith("export AWS_DEFAULT_REGION="):
@@ -124,7 +141,10 @@ def test_human_text_says_how_to_point_opslib_at_it():
 
 def test_imports_nothing_else_of_opslib():
     """The room is self-contained: of opslib it loads only itself."""
-    code = "import sys, json, opslib.sandbox; print(json.dumps([m for m in sys.modules if m.startswith('opslib.')]))"
+    code = (
+        "import sys, json, opslib.sandbox.server.serve; "
+        "print(json.dumps([m for m in sys.modules if m.startswith('opslib.')]))"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     others = [name for name in json.loads(answer.stdout) if not name.startswith("opslib.sandbox")]
     assert others == []
@@ -132,7 +152,7 @@ def test_imports_nothing_else_of_opslib():
 
 def test_files_stay_small():
     """One noun per module: no file of the room reaches 400 lines."""
-    import opslib.sandbox
+    import opslib.sandbox.server
 
-    for path in Path(opslib.sandbox.__file__).parent.glob("*.py"):
+    for path in Path(opslib.sandbox.server.__file__).parent.glob("*.py"):
         assert len(path.read_text().splitlines()) < 400, path.name

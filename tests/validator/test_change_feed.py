@@ -16,7 +16,7 @@ import pytest
 from botocore.stub import Stubber
 from moto.events.models import EventPattern
 
-from opslib.check_feed import check_feed
+from opslib.cli.event_feed import check_feed
 from opslib.onboarding.models import DataLakeWebhook
 from opslib.validator.aws_calls import CALLS
 from opslib.validator.documents import event_feed as eventbridge

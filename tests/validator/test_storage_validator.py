@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from opslib import StorageValidator, errors
-from opslib.validator.inspection import Aws
+from opslib.validator.answers import Aws
 
 from ..aws_profiles import REFUSED, SIGN_ON, use_profile
 from ..world import Sandbox

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from opslib import errors
 from opslib.onboarding.models import Consent
-from opslib.steps import STEPS, Walk
+from opslib.walk.steps import STEPS, Walk
 from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
 from opslib.widgets.shown import WIDGET_VIEW
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from opslib.ledger.ledger import Ledger
-from opslib.widgets.changes import NOTHING, what_changed
+from opslib.walk.what_changed import NOTHING, what_changed
 
 
 def test_a_ledger_that_cannot_be_read_leaves_open_what_was_changed(tmp_path: Path) -> None:

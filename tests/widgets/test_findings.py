@@ -10,7 +10,7 @@ import pytest
 
 from opslib import errors
 from opslib.onboarding.models import Onboarding, RoleReference
-from opslib.steps import Walk
+from opslib.walk.steps import Walk
 from opslib.widgets import WalkCards
 
 from ..validator.buckets import planted

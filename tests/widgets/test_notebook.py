@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from opslib.steps import STEPS
+from opslib.walk.steps import STEPS
 
 SOURCE = """\
 # %% tags=["parameters"]

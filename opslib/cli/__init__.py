@@ -1,0 +1,1 @@
+"""`opslib …` in a terminal: one file per topic, put together in `app`."""

@@ -1,0 +1,37 @@
+"""Request bodies: checked against their model, or refused field by field."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from opslib.sandbox.server.errors import ApiError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def validated(model: type[Model], body: bytes) -> Model:
+    """The body, or a 400 that names each wrong field; what was sent is never repeated, it may be a secret."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise refusal(error) from None
+
+
+def refusal(error: ValidationError) -> ApiError:
+    """`invalid.value`, unless the first problem brings a code of Genesys's own, which has a dot in it."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    if problems[0]["type"] == "json_invalid":
+        return ApiError(400, "The request could not be understood by the server due to malformed syntax.")
+    first = problems[0]["type"]
+    fields = [(".".join(map(str, problem["loc"])) or "body", problem) for problem in problems]
+    return ApiError(
+        400,
+        "{problems}",
+        code=first if "." in first else "invalid.value",
+        params={"problems": "; ".join(f"{field}: {problem['msg']}" for field, problem in fields)},
+        details=[{"errorCode": problem["type"], "fieldName": field} for field, problem in fields],
+    )

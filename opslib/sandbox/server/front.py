@@ -1,0 +1,80 @@
+"""The front door of an ASGI service: correlation id, request log, faults."""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from opslib.sandbox.server.errors import ANSWER_HEADERS, CORRELATION_ID, bare_error
+from opslib.sandbox.server.faults import Fault, Faults
+from opslib.sandbox.server.traffic import Service, Traffic
+from opslib.sandbox.server.wire import Wire
+
+
+class Front:
+    """ASGI middleware, outermost.
+
+    1. Gives the request a correlation id and notes it, whatever happens next.
+    2. Rewrites the path to what was on the wire, so that an id holding an encoded slash stays one
+       segment; routes decode their own parameters.
+    3. Carries out the fault the request meets, if any.
+    4. Puts the answer headers collected in the scope, and the fault's, on the answer.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, traffic: Traffic, faults: Faults) -> None:
+        self.app = app
+        self.service = service
+        self.traffic = traffic
+        self.faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        correlation = self.traffic.new_id(self.service)
+        answer_headers = {CORRELATION_ID: correlation}
+        path = scope["raw_path"].decode("ascii")
+        scope = {**scope, "path": path, ANSWER_HEADERS: answer_headers}
+        self.traffic.note(self.service, scope["method"], path, scope["query_string"].decode(), correlation)
+        fault = self.faults.take(scope["method"], path)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _set_headers(message, {**answer_headers, **(fault.headers if fault else {})})
+            await send(message)
+
+        if fault is None:
+            await self.app(scope, receive, send_with_headers)
+            return
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            held.append(message)
+
+        if fault.when == "after":
+            await self.app(scope, receive, hold)
+        await asyncio.sleep(fault.delay_s)
+        if fault.drop:
+            await Wire.cut(scope, receive)
+        elif fault.answers:
+            await _fault_response(fault, correlation)(scope, receive, send_with_headers)
+        elif fault.when == "after":
+            for message in held:
+                await send_with_headers(message)
+        else:
+            await self.app(scope, receive, send_with_headers)
+
+
+def _fault_response(fault: Fault, correlation: str) -> Response:
+    if fault.body is not None:
+        media_type, content = fault.payload()
+        return Response(content, status_code=fault.status or 200, media_type=media_type)
+    status = fault.status or 200
+    if status < 300 or status == 304:
+        return Response(status_code=status)
+    return JSONResponse(bare_error(status).body(correlation), status_code=status)
+
+
+def _set_headers(message: Message, extra: Mapping[str, str]) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in extra.items():
+        headers[name] = value

@@ -1,0 +1,73 @@
+"""Routes about the org itself: whose token this is, what its limits are, how long it keeps its data."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.guard import MISSING, Guard
+from opslib.sandbox.server.oauth import Clients, Token
+from opslib.sandbox.server.world import Settings, World, utc_now
+
+ORG_NAME = "Sandbox"
+LIMITS = "/api/v2/organizations/limits/namespaces"
+NAMESPACE = "platform.api"
+RETENTION_DAYS = 600
+"""How long the org keeps the data of interactions."""
+
+
+def about_routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
+    founded = utc_now()
+
+    async def get_token(request: Request) -> Response:
+        token: Token = request.state.token
+        org = {"id": world.identity.org_id, "name": ORG_NAME}
+        client = {
+            "id": token.client.client_id,
+            "name": f"sandbox client {token.client.client_id[:8]}",
+            "authorizedGrantType": "CLIENT-CREDENTIALS",
+            "scope": [],
+            "roleDivisions": [],
+            "state": "active",
+            "organization": org,
+        }
+        return JSONResponse(
+            {"organization": org, "homeOrganization": org, "authorizedScope": [], "OAuthClient": client}
+        )
+
+    async def delete_token(request: Request) -> Response:
+        clients.revoke(request.state.token)
+        return Response(status_code=200)
+
+    async def get_limits(request: Request) -> Response:
+        return JSONResponse(_limits(request, world.settings))
+
+    async def get_defaults(request: Request) -> Response:
+        return JSONResponse(_limits(request, Settings()))
+
+    async def get_retention(request: Request) -> Response:
+        return JSONResponse({"retentionDays": RETENTION_DAYS, "dateCreated": founded, "dateModified": founded})
+
+    retention = guard.needs("analytics:dataRetention:view", get_retention, MISSING)
+    return [
+        Route("/api/v2/tokens/me", guard.needs(None, get_token), methods=["GET", "HEAD"]),
+        Route("/api/v2/tokens/me", guard.needs(None, delete_token), methods=["DELETE"]),
+        Route(LIMITS + "/{namespace}", guard.needs(None, get_limits), methods=["GET"]),
+        Route(LIMITS + "/{namespace}/defaults", guard.needs(None, get_defaults), methods=["GET"]),
+        Route("/api/v2/analytics/dataretention/settings", retention, methods=["GET"]),
+    ]
+
+
+def _limits(request: Request, settings: Settings) -> dict[str, Any]:
+    """Each token's limit is the sandbox's own; the others are not enforced here."""
+    if request.path_params["namespace"] != NAMESPACE:
+        raise ApiError(404, "The requested resource was not found.")
+    per_minute = round(settings.rate_limit * 60 / settings.rate_window_s)
+    values = {
+        "client.credentials.token.rate.per.minute": per_minute,
+        "token.rate.per.minute": per_minute,
+        "org.app.user.rate.per.minute": 10 * per_minute,
+    }
+    return {"entities": [{"key": key, "namespace": NAMESPACE, "value": value} for key, value in values.items()]}

@@ -1,0 +1,109 @@
+"""One integration: its configuration, and the states it goes through when it is switched on or off."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from opslib.sandbox.server.aws import AwsAccount
+from opslib.sandbox.server.bodies import refusal
+from opslib.sandbox.server.platform.integration_types import IntegrationType, S3Names
+
+INTEGRATIONS = "/api/v2/integrations"
+Intent = Literal["ENABLED", "DISABLED"]
+State = Literal["ACTIVE", "ACTIVATING", "INACTIVE", "DEACTIVATING", "ERROR"]
+
+
+@dataclass(frozen=True)
+class Integration:
+    """`settles_at` (monotonic seconds): when the state that was asked for is reached; `obstacle`: why it never is.
+
+    `changed` is when it was last asked for, UTC. `version` is the configuration's and grows with each of its writes.
+    """
+
+    id: str
+    type: IntegrationType
+    name: str
+    changed: str
+    settles_at: float
+    intended: Intent = "DISABLED"
+    obstacle: str | None = None
+    version: int = 1
+    properties: dict[str, Any] | None = None
+    advanced: dict[str, Any] | None = None
+    credentials: dict[str, Any] | None = None
+    notes: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"{INTEGRATIONS}/{self.id}"
+
+    def state(self, lag_s: float) -> State:
+        """As it was `lag_s` seconds ago."""
+        settled = time.monotonic() - lag_s >= self.settles_at
+        if self.intended == "DISABLED":
+            return "INACTIVE" if settled else "DEACTIVATING"
+        if not settled:
+            return "ACTIVATING"
+        return "ERROR" if self.obstacle else "ACTIVE"
+
+    def configuration(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "version": self.version,
+            "properties": self.properties or {},
+            "advanced": self.advanced or {},
+            "notes": self.notes,
+            "credentials": self.credentials or {},
+            "selfUri": f"{self.path}/config/current",
+        }
+
+    def public(self, lag_s: float) -> dict[str, Any]:
+        state = self.state(lag_s)
+        return {
+            "id": self.id,
+            "name": self.name,
+            "integrationType": self.type.public(),
+            "notes": self.notes,
+            "intendedState": self.intended,
+            "config": {"current": self.configuration()},
+            "reportedState": {
+                "code": state,
+                "effective": state.capitalize(),
+                "detail": {"message": self.obstacle} if state == "ERROR" else {},
+                "lastUpdated": self.changed,
+            },
+            "attributes": {},
+            "selfUri": self.path,
+        }
+
+    def audited(self) -> dict[str, Any]:
+        configuration = self.configuration()
+        return {
+            "name": self.name,
+            "intendedState": self.intended,
+            **{part: configuration[part] for part in ("properties", "advanced", "notes", "credentials")},
+        }
+
+
+def obstacle(integration: Integration, aws: AwsAccount, org_id: str) -> str | None:
+    """Why the integration cannot become active, in words; None when it can."""
+    try:
+        integration.type.properties.model_validate(integration.properties or {})
+    except ValidationError as error:
+        return f"The configuration is incomplete: {refusal(error).params['problems']}"
+    if integration.type.s3 is None:
+        return None
+    return _s3_obstacle(integration.type.s3, integration.properties or {}, aws, org_id)
+
+
+def _s3_obstacle(names: S3Names, properties: dict[str, Any], aws: AwsAccount, org_id: str) -> str | None:
+    external_id = properties.get(names.external_id or "") or org_id
+    return aws.recording_obstacle(
+        bucket=properties[names.bucket],
+        region=properties[names.region],
+        role_arn=properties[names.role],
+        external_id=external_id,
+    )

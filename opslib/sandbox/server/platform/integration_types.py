@@ -1,0 +1,207 @@
+"""What an org can integrate with, and the schema of each type's configuration.
+
+How the type that writes recordings to S3 and its properties are called on a live org is not known, so its
+names here follow the seed: a client has to discover them, as it has to there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from opslib.sandbox.server.bodies import Body
+from opslib.sandbox.server.world import Identity
+
+TYPES = "/api/v2/integrations/types"
+EVENTBRIDGE = "amazon-eventbridge-source"
+
+
+class NoSettings(Body):
+    """A type without settings of this sort."""
+
+
+class AnySettings(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class EventBridgeProperties(Body):
+    """Where Genesys makes its partner event source, and the topics it sends there."""
+
+    eventSourceSuffix: Annotated[str, Field(title="Event source suffix", pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    awsAccountId: Annotated[str, Field(title="AWS account id", pattern=r"^[0-9]{12}$")]
+    awsAccountRegion: Annotated[str, Field(title="AWS account region", pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    eventFilter: Annotated[list[str], Field(title="Topic filter", min_length=1)]
+
+
+@dataclass(frozen=True)
+class S3Names:
+    """One way to call the type and its properties; None where the schema has no such property."""
+
+    type_id: str
+    type_name: str
+    bucket: str
+    region: str
+    role: str
+    external_id: str | None = None
+    encryption: str | None = None
+    prefix: str | None = None
+
+
+S3_NAMES = (
+    S3Names(
+        "recording-bulk-actions-amazon-s3",
+        "Recording bulk actions for Amazon S3",
+        bucket="s3Bucket",
+        region="awsRegion",
+        role="roleArn",
+        encryption="serverSideEncryption",
+    ),
+    S3Names(
+        "amazon-s3-recording-export",
+        "Amazon S3 recording export",
+        bucket="destinationBucket",
+        region="destinationRegion",
+        role="roleToAssume",
+        external_id="roleExternalId",
+        encryption="encryption",
+        prefix="keyPrefix",
+    ),
+    S3Names(
+        "aws-s3-recording-bulk-actions-integration",
+        "AWS S3 recording bulk actions",
+        bucket="bucketName",
+        region="bucketRegion",
+        role="iamRoleArn",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class IntegrationType:
+    """`properties` and `advanced` are models: they check a configuration and give the published schemas."""
+
+    id: str
+    name: str
+    description: str
+    category: str
+    properties: type[BaseModel]
+    advanced: type[BaseModel] = NoSettings
+    s3: S3Names | None = None
+
+    def public(self) -> dict[str, Any]:
+        uri = f"{TYPES}/{self.id}"
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "provider": "clusters",
+            "category": self.category,
+            "configPropertiesSchemaUri": f"{uri}/configschemas/properties",
+            "configAdvancedSchemaUri": f"{uri}/configschemas/advanced",
+            "credentials": {},
+            "nonInstallable": False,
+            "userPermissions": [],
+            "selfUri": uri,
+        }
+
+    def schemas(self) -> dict[str, dict[str, Any]]:
+        """Of `properties` and of `advanced`, as JSON Schema."""
+        models = {"properties": self.properties, "advanced": self.advanced}
+        return {part: self._schema(part, model) for part, model in models.items()}
+
+    def _schema(self, part: str, model: type[BaseModel]) -> dict[str, Any]:
+        return {
+            "id": f"{self.id}-{part}",
+            "$schema": "http://json-schema.org/draft-04/schema#",
+            "required": [],
+            "properties": {},
+            **model.model_json_schema(),
+            "title": self.name,
+            "description": f"The {part} of {self.name}",
+        }
+
+
+def integration_types(identity: Identity) -> dict[str, IntegrationType]:
+    """By id, in the order of the list. The S3 type comes last, more than a hundred types behind the first."""
+    names = identity.choose("integration types", S3_NAMES)
+    types = [*_others(), _eventbridge(), *_lookalikes(), _s3(names)]
+    return {one.id: one for one in types}
+
+
+def _eventbridge() -> IntegrationType:
+    return IntegrationType(
+        EVENTBRIDGE, "Amazon EventBridge Source", "Sends topics to an AWS account", "events", EventBridgeProperties
+    )
+
+
+def _s3(names: S3Names) -> IntegrationType:
+    fields: dict[str, Any] = {
+        names.bucket: (str, Field(title="S3 bucket", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")),
+        names.region: (str, Field(title="AWS region of the bucket", pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")),
+        names.role: (
+            str,
+            Field(
+                title="ARN of the IAM role that Genesys Cloud assumes",
+                pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
+            ),
+        ),
+    }
+    if names.external_id:
+        fields[names.external_id] = (str, Field(default="", title="External id that the role asks for"))
+    if names.encryption:
+        fields[names.encryption] = (
+            Literal["AES256", "aws:kms"],
+            Field(default="AES256", title="Server-side encryption"),
+        )
+    if names.prefix:
+        fields[names.prefix] = (str, Field(default="", title="Prefix of every object's key"))
+    properties = create_model("S3Properties", __base__=Body, **fields)
+    description = "Exports recordings in bulk, or as policies say, to an S3 bucket"
+    return IntegrationType(names.type_id, names.type_name, description, "recording", properties, s3=names)
+
+
+def _lookalikes() -> Sequence[IntegrationType]:
+    """Types that a careless search for "s3" or for "recording" would take for the right one."""
+    return [
+        IntegrationType(
+            "amazon-s3-knowledge-source", "Amazon S3 knowledge source", "Articles", "knowledge", AnySettings
+        ),
+        IntegrationType(
+            "screen-recording-viewer", "Screen recording viewer", "A client app", "clientApps", AnySettings
+        ),
+    ]
+
+
+def _others() -> Sequence[IntegrationType]:
+    """Stand-ins for the many other types an org has; a list of one page would hide paging mistakes."""
+    vendors = (
+        "amazon",
+        "azure",
+        "google",
+        "microsoft",
+        "oracle",
+        "salesforce",
+        "servicenow",
+        "slack",
+        "twilio",
+        "zendesk",
+    )
+    uses = (
+        "bot-flows",
+        "client-app",
+        "cobrowse",
+        "custom-actions",
+        "data-actions",
+        "directory-sync",
+        "knowledge",
+        "messaging",
+        "scim",
+        "speech-to-text",
+        "text-to-speech",
+    )
+    return [
+        IntegrationType(f"{vendor}-{use}", f"{vendor.title()} {use.replace('-', ' ')}", "", use, AnySettings)
+        for vendor in vendors
+        for use in uses
+    ]

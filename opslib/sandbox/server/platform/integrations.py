@@ -1,0 +1,175 @@
+"""Routes of integrations and their types."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from opslib.sandbox.server.bodies import Body, refusal, validated
+from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
+from opslib.sandbox.server.platform.integration_types import TYPES, IntegrationType
+from opslib.sandbox.server.platform.org import Org, found, path_id
+from opslib.sandbox.server.platform.paging import numbered_page
+from opslib.sandbox.server.platform.policy import Text
+from opslib.sandbox.server.query import choice
+from opslib.sandbox.server.world import utc_now
+
+
+class TypeReference(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    id: Text
+
+
+class NewIntegration(Body):
+    integrationType: TypeReference
+    name: Text | None = None
+
+
+class IntegrationUpdate(Body):
+    """What a PATCH may change. Genesys's intents DELETED and RESTORED are not served here."""
+
+    name: Text | None = None
+    notes: str | None = None
+    intendedState: Intent | None = None
+
+
+class Configuration(Body):
+    """All of it, as the official model has it; `id` and `selfUri` may be sent back, to no effect."""
+
+    name: Text
+    version: int
+    properties: dict[str, Any]
+    advanced: dict[str, Any]
+    notes: str
+    credentials: dict[str, Any]
+    id: str | None = None
+    selfUri: str | None = None
+
+
+def integration_routes(org: Org, guard: Guard) -> list[Route]:
+    async def list_types(request: Request) -> Response:
+        return numbered_page(request, [one.public() for one in org.types.values()])
+
+    async def get_type(request: Request) -> Response:
+        return JSONResponse(_type(org, path_id(request)).public())
+
+    async def get_schema(request: Request) -> Response:
+        schemas = _type(org, path_id(request)).schemas()
+        return JSONResponse(found(schemas.get(request.path_params["settings"])))
+
+    async def list_page(request: Request) -> Response:
+        chosen = filter(_filters(request, org.lag_s), org.integrations.all(org.lag_s))
+        return numbered_page(request, [one.public(org.lag_s) for one in chosen])
+
+    async def post(request: Request) -> Response:
+        new = validated(NewIntegration, await request.body())
+        kind = _type(org, new.integrationType.id)
+        made = Integration(
+            org.world.identity.new_id(), kind, new.name or kind.name, changed=utc_now(), settles_at=time.monotonic()
+        )
+        return _written(org, request, None, made)
+
+    async def get(request: Request) -> Response:
+        return JSONResponse(found(org.integrations.get(path_id(request), org.lag_s)).public(org.lag_s))
+
+    async def patch(request: Request) -> Response:
+        before = found(org.integrations.get(path_id(request)))
+        changes = validated(IntegrationUpdate, await request.body()).model_dump(exclude_none=True)
+        intended = changes.pop("intendedState", before.intended)
+        after = replace(before, **changes)
+        if intended != before.intended or before.obstacle:
+            after = _on_its_way(org, replace(after, intended=intended))
+        return _written(org, request, before, after)
+
+    async def delete(request: Request) -> Response:
+        before = found(org.integrations.get(path_id(request)))
+        org.integrations.put(before.id, None)
+        org.audit.note(request, org.audit.integrations, before, None)
+        return JSONResponse({**before.public(0), "intendedState": "DELETED"})
+
+    async def get_configuration(request: Request) -> Response:
+        return JSONResponse(found(org.integrations.get(path_id(request), org.lag_s)).configuration())
+
+    async def put_configuration(request: Request) -> Response:
+        """Writing the configuration of an enabled integration makes it start again."""
+        before = found(org.integrations.get(path_id(request)))
+        new = validated(Configuration, await request.body())
+        if new.version != before.version:
+            raise ApiError(409, "Version does not match current version.")
+        _check(before.type.properties, new.properties, "properties")
+        _check(before.type.advanced, new.advanced, "advanced")
+        changes = new.model_dump(exclude={"id", "selfUri"}) | {"version": before.version + 1}
+        after = replace(before, **changes)
+        if after.intended == "ENABLED":
+            after = _on_its_way(org, after)
+        _written(org, request, before, after)
+        return JSONResponse(after.configuration())
+
+    def needs(action: str, endpoint: Endpoint) -> Endpoint:
+        return guard.needs(f"integrations:integration:{action}", endpoint, MISSING)
+
+    one, current = INTEGRATIONS + "/{id}", INTEGRATIONS + "/{id}/config/current"
+    return [
+        Route(TYPES, needs("view", list_types), methods=["GET"]),
+        Route(TYPES + "/{id}", needs("view", get_type), methods=["GET"]),
+        Route(TYPES + "/{id}/configschemas/{settings}", needs("view", get_schema), methods=["GET"]),
+        Route(INTEGRATIONS, needs("view", list_page), methods=["GET"]),
+        Route(INTEGRATIONS, needs("add", post), methods=["POST"]),
+        Route(one, needs("view", get), methods=["GET"]),
+        Route(one, needs("edit", patch), methods=["PATCH"]),
+        Route(one, needs("delete", delete), methods=["DELETE"]),
+        Route(current, needs("view", get_configuration), methods=["GET"]),
+        Route(current, needs("edit", put_configuration), methods=["PUT"]),
+    ]
+
+
+def _type(org: Org, type_id: str) -> IntegrationType:
+    return found(org.types.get(type_id))
+
+
+def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
+    """Whether one meets the query; a credential's id meets none, the sandbox has no credentials."""
+    query, state = request.query_params, choice(request, "reportedState", get_args(State))
+
+    def wanted(integration: Integration) -> bool:
+        return (
+            ("ids" not in query or integration.id in query["ids"].split(","))
+            and ("integrationType" not in query or integration.type.id == query["integrationType"])
+            and state in (None, integration.state(lag_s))
+            and "credentialId" not in query
+        )
+
+    return wanted
+
+
+def _on_its_way(org: Org, integration: Integration) -> Integration:
+    """The integration, as it sets out for the state that was asked for."""
+    hindrance = obstacle(integration, org.aws, org.world.identity.org_id) if integration.intended == "ENABLED" else None
+    arrival = time.monotonic() + org.world.settings.stage_s
+    return replace(integration, changed=utc_now(), settles_at=arrival, obstacle=hindrance)
+
+
+def _written(org: Org, request: Request, before: Integration | None, after: Integration) -> Response:
+    org.integrations.put(after.id, after)
+    org.audit.note(request, org.audit.integrations, before, after)
+    return JSONResponse(after.public(0))
+
+
+def _check(model: type[BaseModel], settings: dict[str, Any], part: str) -> None:
+    try:
+        model.model_validate(settings)
+    except ValidationError as error:
+        problem = refusal(error)
+    else:
+        return
+    problem.code = "invalid.schema"
+    problem.details = [{**detail, "fieldName": f"{part}.{detail['fieldName']}"} for detail in problem.details]
+    raise problem

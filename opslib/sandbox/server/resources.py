@@ -1,0 +1,117 @@
+"""The three resources of the storage-targets contract, as their JSON bodies; strict, unknown keys refused.
+
+Secrets are accepted and never shown again: they are excluded from every dump.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, model_validator
+
+from opslib.sandbox.server.bodies import Body
+
+_URL = TypeAdapter(AnyHttpUrl)
+
+
+def _http_url(text: str) -> str:
+    """Checked as a URL, kept as it was written (pydantic's own URL type would add a slash)."""
+    _URL.validate_python(text)
+    return text
+
+
+Text = Annotated[str, Field(min_length=1)]
+Url = Annotated[str, AfterValidator(_http_url)]
+Days = Annotated[int, Field(ge=1)]
+TargetEvent = Literal["routing.recording.storage.updated"]
+PolicyEvent = Literal["routing.recording.policy.updated"]
+
+
+class Resource(Body):
+    name: Text
+    enabled: bool = True
+
+
+class AwsS3Configuration(Body):
+    """Where recordings go. Credentials are a key pair or a role with its external id, never both."""
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    pathPrefix: str = ""
+    serverSideEncryption: Literal["AES256", "aws:kms"]
+    accessKeyId: Text | None = None
+    secretAccessKey: Annotated[Text | None, Field(exclude=True)] = None
+    roleArn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$")] | None = None
+    externalId: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_credentials(self) -> "AwsS3Configuration":
+        given = {
+            name
+            for name in ("accessKeyId", "secretAccessKey", "roleArn", "externalId")
+            if getattr(self, name) is not None
+        }
+        if given not in ({"accessKeyId", "secretAccessKey"}, {"roleArn", "externalId"}):
+            raise ValueError("needs accessKeyId and secretAccessKey, or roleArn and externalId")
+        return self
+
+
+class StorageTarget(Resource):
+    type: Literal["aws-s3"]
+    configuration: AwsS3Configuration
+    retentionPeriodDays: Days
+
+
+class RecordingPolicy(Resource):
+    """Retention in days, at most the target's (checked against the org, see `world`)."""
+
+    description: str = ""
+    recordingTypes: Annotated[list[Text], Field(min_length=1)]
+    storageTargetId: Text
+    retentionPeriodDays: Days
+
+
+class NoAuthentication(Body):
+    type: Literal["none"]
+
+
+class BearerAuthentication(Body):
+    type: Literal["bearer"]
+    token: Annotated[str, Field(min_length=1, exclude=True)]
+
+
+class Webhook(Resource):
+    targetUrl: Url
+    events: Annotated[list[TargetEvent | PolicyEvent], Field(min_length=1)]
+    authentication: Annotated[NoAuthentication | BearerAuthentication, Field(discriminator="type")]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of resource: where it lives, its body, its permissions, the event its changes raise."""
+
+    name: str
+    path: str
+    body: type[Resource]
+    read_scope: str
+    write_scope: str
+    event: str | None = None
+
+
+TARGET = Kind(
+    "target",
+    "/api/v2/recording/storage/targets",
+    StorageTarget,
+    "recording:read",
+    "recording:write",
+    "routing.recording.storage.updated",
+)
+POLICY = Kind(
+    "policy",
+    "/api/v2/recording/policies",
+    RecordingPolicy,
+    "recording:read",
+    "recording:write",
+    "routing.recording.policy.updated",
+)
+WEBHOOK = Kind("webhook", "/api/v2/webhooks", Webhook, "webhook:read", "webhook:write")
+KINDS = (TARGET, POLICY, WEBHOOK)

@@ -1,0 +1,238 @@
+"""Starts every server of the sandbox, says where they are, serves until told to stop."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from opslib.sandbox.server.aws import REGION, AwsAccount
+from opslib.sandbox.server.control import control_app
+from opslib.sandbox.server.datalake import DataLake, datalake_app
+from opslib.sandbox.server.deliveries import Deliveries
+from opslib.sandbox.server.errors import ApiError, answer_error
+from opslib.sandbox.server.faults import Faults
+from opslib.sandbox.server.front import Front
+from opslib.sandbox.server.guard import Guard
+from opslib.sandbox.server.oauth import Clients, token_routes
+from opslib.sandbox.server.platform import Org, platform_routes
+from opslib.sandbox.server.platform.event_feed import EventFeed
+from opslib.sandbox.server.s3 import S3Server
+from opslib.sandbox.server.storage_targets import storage_target_routes
+from opslib.sandbox.server.traffic import Traffic
+from opslib.sandbox.server.wire import Wire
+from opslib.sandbox.server.world import Backend, Settings, World
+
+HOST = "127.0.0.1"
+AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*"]
+"""What the sandbox's own AWS key may do."""
+
+HUMAN = """\
+The sandbox is running; stop it with Ctrl+C.
+
+  Genesys API    {api_url}
+  Genesys login  {login_url}
+  S3             {s3_url}   bucket {bucket} in {region}
+  data lake      {datalake_url}
+  control        {control_url}
+
+To point opslib at it, paste these lines into another terminal:
+
+export OPSLIB_API_URL={api_url}
+export OPSLIB_LOGIN_URL={login_url}
+export OPSLIB_CLIENT_ID={client_id}
+export OPSLIB_CLIENT_SECRET={client_secret}
+export OPSLIB_ORG_ID={org_id}
+export OPSLIB_CATALOGUE_URL={datalake_url}
+export OPSLIB_SANDBOX_BUCKET={bucket}
+export OPSLIB_SANDBOX_ROLE_ARN={role_arn}
+export OPSLIB_SANDBOX_EXTERNAL_ID={external_id}
+export AWS_ENDPOINT_URL_S3={s3_url}
+export AWS_ACCESS_KEY_ID={aws_access_key_id}
+export AWS_SECRET_ACCESS_KEY={aws_secret_access_key}
+export AWS_DEFAULT_REGION={region}
+"""
+
+
+def serve(
+    *,
+    json_output: bool,
+    seed: int | None,
+    read_lag_s: float = 0.0,
+    rate_limit: int = 300,
+    backend: Backend = "both",
+    until_stdin_closes: bool = False,
+) -> None:
+    """A local Genesys Cloud, S3 and data lake on free loopback ports, until SIGINT or SIGTERM.
+
+    stdout gets one JSON line when all of them are ready (or, without `json_output`, a short text) and
+    nothing else, ever. The same seed gives the same ids; secrets are random. `read_lag_s`: how many
+    seconds late reads see writes. `rate_limit`: requests per token and 60 s. `backend`: which of the two
+    Genesys APIs the org serves. `until_stdin_closes`: also stop at the end of stdin, so that a dead
+    parent leaves nothing running.
+    """
+    settings = Settings(read_lag_s=read_lag_s, rate_limit=rate_limit, backend=backend)
+    stdout = sys.stdout
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(prefix="opslib-") as folder:
+        asyncio.run(_serve(World(seed, settings), Path(folder), stdout, json_output, until_stdin_closes))
+
+
+async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, until_stdin_closes: bool) -> None:
+    seed = world.identity.seed
+    traffic, faults, clients, aws = Traffic(seed), Faults(), Clients(), AwsAccount(seed)
+    lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
+    s3 = S3Server(traffic, faults)
+    sockets = {name: _free_port() for name in ("api", "login", "datalake", "control")}
+    urls = {f"{name}_url": f"http://{HOST}:{one.getsockname()[1]}" for name, one in sockets.items()}
+    org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
+    tokens = token_routes(clients, lambda: world.settings.token_ttl_s)
+    apps: dict[str, ASGIApp] = {
+        "api": Front(_api(world, clients, tokens, org, deliveries), "api", traffic, faults),
+        "login": Front(_genesys(tokens), "login", traffic, faults),
+        "datalake": Front(datalake_app(lake), "datalake", traffic, faults),
+        "control": control_app(world, clients, faults, traffic, deliveries, aws),
+    }
+    facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
+    text = json.dumps(facts) + "\n" if json_output else HUMAN.format(**facts)
+
+    def say_ready() -> None:
+        stdout.write(text)
+        stdout.flush()
+
+    by_port = {one.getsockname()[1]: apps[name] for name, one in sockets.items()}
+    server = _Server(_by_port(by_port), say_ready)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    if until_stdin_closes:
+        _at_end_of_stdin(loop, server.stop)
+    s3.start()
+    try:
+        await server.serve(list(sockets.values()))
+    finally:
+        s3.stop()
+        await deliveries.aclose()
+        lake.close()
+
+
+def _seed_org(world: World, clients: Clients, aws: AwsAccount) -> dict[str, str]:
+    """The first client, AWS key, bucket and role. Genesys's external id is the organization's id."""
+    org = world.identity
+    client = clients.add(org.client_id)
+    key = aws.add_user(AWS_ACTIONS)
+    bucket = f"genesys-cloud-recordings-{org.suffix}"
+    aws.add_compliant_bucket(bucket)
+    return {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "org_id": org.org_id,
+        "aws_access_key_id": key.id,
+        "aws_secret_access_key": key.secret,
+        "region": REGION,
+        "bucket": bucket,
+        "role_arn": aws.add_role(f"genesys-recordings-{org.suffix}", org.org_id, bucket),
+        "external_id": org.org_id,
+    }
+
+
+class _Server(uvicorn.Server):
+    """One uvicorn for all ports. The signals are ours: uvicorn would raise them again when done."""
+
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            http=Wire,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # a connection is known by its true ends, see Wire
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    def stop(self) -> None:
+        """An answer that a fault holds back is cut off after 1 s; uvicorn would log that as an error."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
+    """The API, which serves what the setting says at the moment of the request."""
+    guard = Guard(clients, world)
+    storage_targets = storage_target_routes(world, guard, deliveries.announce)
+    platform = platform_routes(org, clients, guard)
+    served = {
+        "both": _genesys([*tokens, *storage_targets, *platform]),
+        "storage-targets": _genesys([*tokens, *storage_targets]),
+        "platform": _genesys([*tokens, *platform]),
+    }
+
+    async def serve_backend(scope: Scope, receive: Receive, send: Send) -> None:
+        await served[world.settings.backend](scope, receive, send)
+
+    return serve_backend
+
+
+def _genesys(routes: list[Route]) -> Starlette:
+    handlers = {error: answer_error for error in (ApiError, HTTPException, ClientDisconnect, Exception)}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return app
+
+
+def _by_port(apps: Mapping[int, ASGIApp]) -> ASGIApp:
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        await apps[scope["server"][1]](scope, receive, send)
+
+    return dispatch
+
+
+def _free_port() -> socket.socket:
+    """A bound socket: its port is ours from here on.
+
+    The protocol is named because asyncio turns Nagle's algorithm off only where it is; without, every
+    answer on a kept connection waits 40 ms for the client's acknowledgement.
+    """
+    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind((HOST, 0))
+    return one
+
+
+def _at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Plain os.read on a daemon thread: stdin may be a pipe, a file or a device, and must not block exit."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
+            loop.call_soon_threadsafe(stop)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()

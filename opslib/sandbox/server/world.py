@@ -1,0 +1,213 @@
+"""The org's state, in memory: what exists, what it was a moment ago, and the rules between resources."""
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.resources import (
+    KINDS,
+    POLICY,
+    TARGET,
+    WEBHOOK,
+    Kind,
+    RecordingPolicy,
+    Resource,
+    StorageTarget,
+    Webhook,
+)
+
+Backend = Literal["both", "storage-targets", "platform"]
+Entry = TypeVar("Entry")
+
+
+class Settings(BaseModel):
+    """What may be changed while the sandbox runs. Times in seconds.
+
+    `backend`: which API the org serves; the other's paths are not found. `stage_s`: how long an
+    integration or an audit query stays in each state on its way.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    token_ttl_s: int = Field(default=86400, ge=0)
+    read_lag_s: float = Field(default=0.0, ge=0)
+    rate_limit: int = Field(default=300, ge=1)
+    rate_window_s: float = Field(default=60.0, gt=0)
+    backend: Backend = "both"
+    stage_s: float = Field(default=0.2, ge=0)
+
+
+class Identity:
+    """The names that follow the seed: the same seed, the same names. Never a secret."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.seed = seed
+        self._random = random.Random(seed)  # noqa: S311 (names, not secrets)
+        self.org_id = self.new_id()
+        self.client_id = self.new_id()
+        self.suffix = f"{self._random.getrandbits(24):06x}"
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def choose(self, topic: str, options: Sequence[Entry]) -> Entry:
+        """What the sandbox is free to choose about one topic, whatever else was chosen before."""
+        return random.Random(None if self.seed is None else f"{topic} {self.seed}").choice(options)  # noqa: S311
+
+
+def utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc_now() -> str:
+    return utc(datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Record:
+    """A resource as the org keeps it; `version` starts at 1 and grows by one with each write."""
+
+    kind: Kind
+    id: str
+    body: Resource
+    version: int
+    created: str
+    modified: str
+
+    def public(self) -> dict[str, Any]:
+        """The JSON a reader gets: the body without its secrets, and the server's own fields."""
+        return {
+            "id": self.id,
+            **self.body.model_dump(mode="json", exclude_none=True),
+            "version": self.version,
+            "dateCreated": self.created,
+            "dateModified": self.modified,
+            "selfUri": f"{self.kind.path}/{quote(self.id, safe='')}",
+        }
+
+
+class Shelf(Generic[Entry]):
+    """Every state that the resources of one kind were ever in, so that a late reader can be served."""
+
+    def __init__(self) -> None:
+        self._history: dict[str, list[tuple[float, Entry | None]]] = {}
+
+    def put(self, record_id: str, record: Entry | None) -> None:
+        self._history.setdefault(record_id, []).append((time.monotonic(), record))
+
+    def get(self, record_id: str, lag_s: float = 0.0) -> Entry | None:
+        """The record as it was `lag_s` seconds ago."""
+        moment = time.monotonic() - lag_s
+        history = self._history.get(record_id, [])
+        return next((record for at, record in reversed(history) if at <= moment), None)
+
+    def all(self, lag_s: float = 0.0) -> list[Entry]:
+        """In the order of their ids, so that a page can begin after the last id of the one before."""
+        records = (self.get(record_id, lag_s) for record_id in sorted(self._history))
+        return [record for record in records if record is not None]
+
+
+class World:
+    """The org. Only the event loop touches it, so it needs no lock."""
+
+    def __init__(self, seed: int | None, settings: Settings) -> None:
+        self.identity = Identity(seed)
+        self.settings = settings
+        self._shelves: dict[Kind, Shelf[Record]] = {kind: Shelf() for kind in KINDS}
+
+    def get(self, kind: Kind, record_id: str) -> Record | None:
+        """As a reader sees it: as late as the read lag says."""
+        return self._shelves[kind].get(record_id, self.settings.read_lag_s)
+
+    def all(self, kind: Kind) -> list[Record]:
+        return self._shelves[kind].all(self.settings.read_lag_s)
+
+    def put(self, kind: Kind, record_id: str, body: Resource) -> Record:
+        """Create (version 1) or replace, after checking the rules against the present state."""
+        if isinstance(body, RecordingPolicy):
+            self._check_policy(body)
+        if isinstance(body, StorageTarget):
+            self._check_target(record_id, body)
+        shelf = self._shelves[kind]
+        before = shelf.get(record_id)
+        now = utc_now()
+        version = before.version + 1 if before else 1
+        record = Record(kind, record_id, body, version, before.created if before else now, now)
+        shelf.put(record_id, record)
+        return record
+
+    def delete(self, kind: Kind, record_id: str) -> Record | None:
+        """The record that was deleted, None if there was none."""
+        before = self._shelves[kind].get(record_id)
+        if before is None:
+            return None
+        if kind is TARGET and (policies := self._policies_of(record_id)):
+            raise ApiError(
+                409,
+                "Storage target {target} is used by policy {policies}",
+                params={"target": record_id, "policies": ", ".join(one.id for one in policies)},
+            )
+        self._shelves[kind].put(record_id, None)
+        return before
+
+    def webhooks_for(self, event: str) -> list[tuple[Record, Webhook]]:
+        """The enabled webhooks subscribed to this event, at present."""
+        hooks = ((record, record.body) for record in self._shelves[WEBHOOK].all())
+        return [
+            (record, body)
+            for record, body in hooks
+            if isinstance(body, Webhook) and body.enabled and event in body.events
+        ]
+
+    def _policies_of(self, target_id: str) -> list[Record]:
+        return [
+            record
+            for record in self._shelves[POLICY].all()
+            if isinstance(record.body, RecordingPolicy) and record.body.storageTargetId == target_id
+        ]
+
+    def _check_policy(self, policy: RecordingPolicy) -> None:
+        target = self._shelves[TARGET].get(policy.storageTargetId)
+        if target is None or not isinstance(target.body, StorageTarget):
+            raise ApiError(
+                400,
+                "storageTargetId: storage target {target} does not exist",
+                code="invalid.value",
+                params={"target": policy.storageTargetId},
+            )
+        if policy.retentionPeriodDays > target.body.retentionPeriodDays:
+            raise ApiError(
+                400,
+                "retentionPeriodDays: {days} is more than the {limit} of storage target {target}",
+                code="invalid.value",
+                params={
+                    "days": str(policy.retentionPeriodDays),
+                    "limit": str(target.body.retentionPeriodDays),
+                    "target": policy.storageTargetId,
+                },
+            )
+
+    def _check_target(self, target_id: str, target: StorageTarget) -> None:
+        for record in self._policies_of(target_id):
+            if (
+                isinstance(record.body, RecordingPolicy)
+                and record.body.retentionPeriodDays > target.retentionPeriodDays
+            ):
+                raise ApiError(
+                    400,
+                    "retentionPeriodDays: {days} is less than the {limit} of policy {policy}",
+                    code="invalid.value",
+                    params={
+                        "days": str(target.retentionPeriodDays),
+                        "limit": str(record.body.retentionPeriodDays),
+                        "policy": record.id,
+                    },
+                )
