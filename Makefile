@@ -19,7 +19,7 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
 	$(PYTEST) tests notebooks
-	$(BIN)/python notebooks/build.py --check
+	$(BIN)/python -m tests.notebooks.build --check
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
@@ -32,11 +32,11 @@ audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the a
 lint: .venv/.installed-test  ## Check style, types and the order of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy opslib notebooks/build.py
+	$(BIN)/mypy -p opslib -m tests.notebooks.build
 	$(BIN)/lint-imports
 
-notebooks: .venv/.installed-test  ## Rebuild notebooks/*.ipynb from notebooks/*.py
-	$(BIN)/python notebooks/build.py
+notebooks: .venv/.installed-test  ## Rebuild notebooks/*.ipynb from notebooks/.source/*.py
+	$(BIN)/python -m tests.notebooks.build
 
 constraints: .venv/.installed-test  ## Upgrade everything within pyproject.toml's bounds and pin it
 	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[test]'

@@ -17,7 +17,7 @@ from playwright.async_api import async_playwright
 
 from opslib.sandbox.launch import start_sandbox
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "notebooks")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.browser.conftest import CHROMIUMS, FLAGS
 from tests.browser.lab import Lab, LabServer
 from tests.browser.page import Guard

@@ -21,7 +21,7 @@ from opslib.sandbox.launch import start_sandbox
 
 ROUNDS = 7
 ALL_LIBRARIES = "import ipywidgets, pandas, matplotlib.pyplot, boto3, httpx, pydantic, structlog"
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.py"))
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks" / ".source").glob("[0-9]*.py"))
 
 
 def first_cell(source: Path) -> str:

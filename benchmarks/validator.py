@@ -26,7 +26,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from planted import DAYS, DEFECTS, plant
 
-from opslib.onboarding.models import AwsKeys
+from opslib.credentials import AwsKeys
 from opslib.sandbox.launch import Sandbox, start_sandbox
 from opslib.validator import bucket
 from opslib.validator.aws import Answer, Aws, _make_client

@@ -17,8 +17,9 @@ from pathlib import Path
 import httpx
 
 from opslib import GenesysAuthManager, GenesysStorageRouter
+from opslib.credentials import AwsKeys
 from opslib.genesys.storage_targets import target_body
-from opslib.onboarding.models import AwsKeys, StorageTarget
+from opslib.onboarding.models import StorageTarget
 from opslib.sandbox.launch import start_sandbox
 
 ROUNDS, WRITES = 5, 100

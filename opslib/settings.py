@@ -8,8 +8,8 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from opslib.credentials import kept_secret
 from opslib.errors import InvalidInput
-from opslib.keychain import kept_secret
 from opslib.redact import remember
 
 # The 18 regions: AWS region -> domain (developer.genesys.cloud, "Platform API").

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from opslib.credentials import AwsKeys
 from opslib.errors import BucketUnfit
 from opslib.ledger.chain import Checkpoint, Verification
 from opslib.ledger.export import from_line, to_line
 from opslib.ledger.signing import verify_signature
-from opslib.onboarding.models import AwsKeys, AwsRegion, BucketName, checked_value
+from opslib.onboarding.values import AwsRegion, BucketName, checked_value
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.explain import explained
 from opslib.validator.lifecycle import Lock, parse_lock

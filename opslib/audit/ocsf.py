@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from opslib.onboarding.partitions import partition_of
+from opslib.onboarding.values import partition_of
 
 # Names and numbers of the schema: compliance.status_id, severity_id.
 _STATUS: dict[str, tuple[int, str]] = {

@@ -379,5 +379,5 @@ def notebook_hash() -> str:
     """SHA-256 of the source of notebook 02, which shows these sections one by one, as `sha256sum` gives it."""
     # In an installed package it stands beside this file; in a checkout, in notebooks/.
     packaged = Path(__file__).with_name("02_audit_report.py")
-    file = packaged if packaged.exists() else Path(__file__).parents[2] / "notebooks" / packaged.name
+    file = packaged if packaged.exists() else Path(__file__).parents[2] / "notebooks" / ".source" / packaged.name
     return hashlib.sha256(file.read_bytes()).hexdigest()

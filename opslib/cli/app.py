@@ -180,7 +180,7 @@ def drift(folder: Path, as_json: bool) -> None:
 )
 def init(file: Path, backend: Any) -> None:
     """Write a commented example to FILE; an existing file is left alone."""
-    from opslib.onboarding.file import write_example
+    from opslib.onboarding.example import write_example
     from opslib.settings import Settings
 
     write_example(file, backend, Settings.load())

@@ -8,17 +8,9 @@ from typing import Annotated, Any
 import click
 from pydantic import Field
 
+from opslib.credentials import AwsKeys, RoleReference, usual_keys
 from opslib.errors import InvalidInput
-from opslib.onboarding.models import (
-    AwsKeys,
-    AwsRegion,
-    BucketName,
-    PathPrefix,
-    RoleReference,
-    checked,
-    checked_value,
-    usual_keys,
-)
+from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value
 from opslib.settings import Settings
 from opslib.validator.bucket import check_buckets
 from opslib.validator.documents import iam as permissions

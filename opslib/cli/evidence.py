@@ -9,12 +9,12 @@ import click
 
 from opslib.audit.anchor import Anchor, AnchorBucket
 from opslib.audit.verify import verify
+from opslib.credentials import usual_keys
 from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.chain import Verification
 from opslib.ledger.export import write_export
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import read_public_key
-from opslib.onboarding.models import usual_keys
 from opslib.settings import Settings
 
 _WORDS = {"intact": "intact", "unsigned": "UNSIGNED", "broken": "NOT INTACT"}

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import textwrap
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,7 +20,7 @@ from opslib.router.plan import Plan
 from opslib.router.render import as_text, show
 from opslib.settings import Settings
 from opslib.walk.doctor import Diagnosis, examine, roles
-from opslib.walk.steps import RECOVERY, STEPS, Result, Walk
+from opslib.walk.steps import RECOVERY, STEPS, Walk
 
 DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
 
@@ -46,34 +45,22 @@ def apply_file(
 ) -> int:
     """Plan, approve and apply; without `yes` only the plan is shown (exit code as `plan_file`)."""
 
+    onboarding = load_onboarding(file)
+
     async def run() -> tuple[Plan, bool]:
-        async with Walk(
-            load_onboarding(file),
-            command="walk" if yes else "plan",
-            removal=removal,
-            rotate_credentials=rotate_credentials,
-        ) as walk:
-            await walk.run("connect")
-            await walk.run("plan")
-            plan = walk.reviewed_plan()
-            if checksum and checksum != plan.checksum:
-                raise StalePlan(
-                    "The plan is not the one that was reviewed",
-                    cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
-                    fix="review the plan again; nothing was written",
-                )
-            if not yes:
-                return plan, False
+        if not yes:
+            plan = await _plan(onboarding, removal=removal, rotate_credentials=rotate_credentials)
+            _refuse_another(plan, checksum)
+            return plan, False
+        async with Walk(onboarding, removal=removal, rotate_credentials=rotate_credentials) as walk:
             # Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one.
-            if plan.changes and not as_json:
-                click.echo(as_text(plan.as_json()))
-            with suppress(OpslibError):
-                await walk.run("validate_bucket")  # `approve` decides what a failure means
-            walk.consent = Consent(allow=allow, reason=reason)
-            await walk.run("approve")
             with _first_interrupt_stops(walk):
-                await walk.run("apply")
-            return plan, bool(plan.changes)
+                async for result in walk.in_order(Consent(allow=allow, reason=reason), until="apply"):
+                    if result.step == "plan":
+                        _refuse_another(walk.reviewed_plan(), checksum)
+                        if walk.reviewed_plan().changes and not as_json:
+                            click.echo(as_text(result.data))
+            return walk.reviewed_plan(), bool(walk.reviewed_plan().changes)
 
     plan, applied = asyncio.run(_half_done_if_cancelled(run()))
     if as_json:
@@ -94,29 +81,17 @@ def onboard(file: Path | None, *, allow: tuple[str, ...], reason: str, quiet: bo
         done = []
         async with Walk(load_onboarding(file) if file else None) as walk:
             with _first_interrupt_stops(walk):
-                for name in STEPS:
-                    if name == "approve":
-                        walk.consent = Consent(allow=allow, reason=reason)
-                    result = await _run_unless_allowed(walk, name, allow)
-                    done.append({"step": name, "state": result.state, "summary": result.summary, "data": result.data})
+                async for result in walk.in_order(Consent(allow=allow, reason=reason)):
+                    done.append(
+                        {"step": result.step, "state": result.state, "summary": result.summary, "data": result.data}
+                    )
                     if not quiet:
                         click.echo(f"{result.state:8} {result.summary}")
-                        if name == "plan":
-                            click.echo(textwrap.indent(as_text(walk.reviewed_plan().as_json()), " " * 9))
+                        if result.step == "plan":
+                            click.echo(textwrap.indent(as_text(result.data), " " * 9))
         return done
 
     return cast(list[dict[str, Any]], asyncio.run(_half_done_if_cancelled(run())))
-
-
-async def _run_unless_allowed(walk: Walk, name: str, allow: tuple[str, ...]) -> Result:
-    """A bucket that fails its validation ends the walk, unless just that was allowed."""
-    try:
-        return await walk.run(name)
-    except OpslibError:
-        kept = walk.result(name)
-        if name != "validate_bucket" or "failed-validation" not in allow or kept is None:
-            raise
-        return kept
 
 
 def recover(how: Literal["resume", "rollback"], *, as_json: bool) -> int:
@@ -190,7 +165,7 @@ def org_changes(since: datetime | None, *, as_json: bool) -> int:
     async def run() -> OrgChanges:
         async with Walk(command="changes") as walk:
             await walk.run("connect")
-            return await find_org_changes(walk.router.client, walk.backend, walk.journal, since)
+            return await find_org_changes(walk.session.client, walk.backend, walk.journal, since)
 
     found = asyncio.run(run())
     if as_json:
@@ -215,9 +190,9 @@ def doctor(*, as_json: bool) -> int:
 
     async def run() -> Diagnosis:
         async with Walk(command="doctor") as walk:
-            router = await walk.open_router()
-            await router.auth.get_access_token()
-            return await examine(router.client, walk.backends, walk.onboarding.backend)
+            session = await walk.open_session()
+            await session.auth.get_access_token()
+            return await examine(session.client, session.backends, walk.onboarding.backend)
 
     found = asyncio.run(run())
     if as_json:
@@ -230,11 +205,20 @@ def doctor(*, as_json: bool) -> int:
     return FAILED if any(row.word == "FAIL" for row in found.rows()) else DONE
 
 
-async def _plan(onboarding: Onboarding) -> Plan:
-    async with Walk(onboarding, command="plan") as walk:
+async def _plan(onboarding: Onboarding, *, removal: bool = False, rotate_credentials: bool = False) -> Plan:
+    async with Walk(onboarding, command="plan", removal=removal, rotate_credentials=rotate_credentials) as walk:
         await walk.run("connect")
         await walk.run("plan")
         return walk.reviewed_plan()
+
+
+def _refuse_another(plan: Plan, checksum: str | None) -> None:
+    if checksum and checksum != plan.checksum:
+        raise StalePlan(
+            "The plan is not the one that was reviewed",
+            cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
+            fix="review the plan again; nothing was written",
+        )
 
 
 def _drift_line(one: dict[str, Any]) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
-from opslib.onboarding.models import AwsKeys, BackendName, Onboarding, RoleReference
+from opslib.onboarding.models import BackendName, Onboarding
 
 Kind = Literal["target", "policy", "webhook"]
 JSON = dict[str, Any]

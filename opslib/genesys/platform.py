@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import Conflict, InvalidInput, NotFound
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
 from opslib.genesys.client import GenesysClient
@@ -34,15 +35,8 @@ from opslib.genesys.policies import (
     policy_body,
     policy_values,
 )
-from opslib.onboarding.models import (
-    AwsKeys,
-    BackendName,
-    DataLakeWebhook,
-    Onboarding,
-    RoleReference,
-    StorageTarget,
-    checked,
-)
+from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, StorageTarget
+from opslib.onboarding.values import checked
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 _POLICY = POLICIES + "/{id}"

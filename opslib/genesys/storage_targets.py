@@ -2,19 +2,12 @@
 
 from collections.abc import Sequence
 
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
 from opslib.genesys.backend import JSON, Item, Kind, Meaning, only
 from opslib.genesys.client import GenesysClient
-from opslib.onboarding.models import (
-    AwsKeys,
-    BackendName,
-    DataLakeWebhook,
-    Onboarding,
-    RecordingPolicy,
-    RoleReference,
-    StorageTarget,
-    checked,
-)
+from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
+from opslib.onboarding.values import checked
 
 _COLLECTIONS: dict[Kind, str] = {
     "target": "/api/v2/recording/storage/targets",

@@ -3,253 +3,37 @@
 Secrets are never part of it: credentials are the names of environment variables, or a role.
 """
 
-import os
-import re
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-from dotenv import dotenv_values
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from opslib.errors import AwsCredentialsInvalid, InvalidInput
-from opslib.keychain import kept_secret
-from opslib.redact import remember
-from opslib.settings import is_loopback
-
-M = TypeVar("M", bound=BaseModel)
+from opslib.credentials import KeyReference, RoleReference
+from opslib.onboarding.values import (
+    AwsRegion,
+    BucketName,
+    DateRange,
+    Id,
+    Ids,
+    Name,
+    PathPrefix,
+    RecordingType,
+    RetentionDays,
+    WebhookUrl,
+    aws_region,
+)
 
 BackendName = Literal["storage-targets", "platform"]
 EventName = Literal["routing.recording.storage.updated", "routing.recording.policy.updated"]
 TARGET_EVENT: EventName = "routing.recording.storage.updated"
 POLICY_EVENT: EventName = "routing.recording.policy.updated"
-
-# 100 years: a longer period is a typing error, and overflows dates.
-MAX_RETENTION_DAYS = 36_525
-
-_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-# docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
-_ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+$"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # The audit of every entity: the only topic of Genesys that tells of policies and integrations.
 AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
 
 
-def _id(value: str) -> str:
-    if not _ID.fullmatch(value) or ".." in value:
-        raise ValueError("an id has 1 to 128 letters, digits, '.', '_' or '-', and no slash; a UUID is best")
-    return value
-
-
-def _name(value: str) -> str:
-    if not value.strip() or _CONTROL.search(value):
-        raise ValueError("a name is not empty and has no control characters")
-    return value
-
-
-def _bucket(value: str) -> str:
-    if not _BUCKET.fullmatch(value):
-        raise ValueError("not an S3 bucket name (3 to 63 lower-case letters, digits, '.' or '-')")
-    return value
-
-
-@cache
-def _aws_regions() -> frozenset[str]:
-    """Every region with S3 that botocore knows, in all partitions. Imported here: botocore is slow to load."""
-    import botocore.session
-
-    session = botocore.session.get_session()
-    return frozenset(
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("s3", partition_name=partition)
-    )
-
-
-def _aws_region(value: str) -> str:
-    if value not in _aws_regions():
-        raise ValueError(f"AWS has no region {value!r}; examples: us-east-1, eu-central-1")
-    return value
-
-
-def _path_prefix(value: str) -> str:
-    prefix = value.strip("/")
-    if _CONTROL.search(prefix) or ".." in prefix.split("/") or len(prefix) > 512:
-        raise ValueError("a path prefix has at most 512 characters, no '..' and no control characters")
-    return prefix
-
-
-def _webhook_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"not a URL: {error}") from None
-    if _CONTROL.search(value) or " " in value or parts.scheme not in ("http", "https") or not host:
-        raise ValueError("a webhook URL starts with https:// and names a host")
-    if "@" in parts.netloc:
-        raise ValueError("a webhook URL holds no user name or password: it is shown in logs and reports")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("a webhook URL uses https (plain http is for loopback only)")
-    if parts.fragment:
-        raise ValueError("a webhook URL has no fragment (#…)")
-    if "?" in value:
-        raise ValueError(
-            "a webhook URL has no query (?…): a key in it would be shown in plans, ledger and reports. Leave it out, "
-            "and let the receiver know the caller otherwise; on platform, by the EventBridge connection's own key"
-        )
-    return value
-
-
-def _interval(value: str) -> str:
-    try:
-        start, end = (datetime.fromisoformat(part) for part in value.split("/"))
-    except ValueError:
-        raise ValueError("a date range is start/end, such as 2026-01-01T00:00:00Z/2026-02-01T00:00:00Z") from None
-    if not (start.tzinfo and end.tzinfo) or start >= end:
-        raise ValueError("a date range has a time zone, such as Z, and starts before it ends")
-    return value
-
-
-Id = Annotated[str, Field(max_length=128), AfterValidator(_id)]
-Name = Annotated[str, Field(max_length=256), AfterValidator(_name)]
-BucketName = Annotated[str, AfterValidator(_bucket)]
-AwsRegion = Annotated[str, AfterValidator(_aws_region)]
-PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
-RetentionDays = Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS, strict=True)]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-RecordingType = Literal["voice", "chat", "email", "message", "screen"]
-Ids = tuple[Id, ...]
-DateRange = Annotated[str, AfterValidator(_interval)]
-
-
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class AwsKeys(_Model):
-    """A key pair as it goes to the wire; never stored. The secret is hidden from every output."""
-
-    access_key_id: Annotated[str, Field(min_length=1)]
-    secret_access_key: SecretStr
-
-    @model_validator(mode="after")
-    def _hide(self) -> Self:
-        remember(self.secret_access_key)
-        return self
-
-
-class KeyReference(_Model):
-    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's. The
-    secret alone may be in the keyring, under the access key id."""
-
-    model_config = ConfigDict(title="With an AWS key pair from the environment")
-
-    access_key_id_env: Annotated[EnvName, Field(title="Variable with the access key id")] = "AWS_ACCESS_KEY_ID"
-    secret_access_key_env: Annotated[EnvName, Field(title="Variable with the secret access key")] = (
-        "AWS_SECRET_ACCESS_KEY"
-    )
-
-    def resolve(self, environ: Mapping[str, str] | None = None) -> AwsKeys:
-        """The keys. Raises AwsCredentialsInvalid naming the variable that is not set."""
-        return self.find(environ)[0]
-
-    def find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
-        """The keys and where they came from, in words: environment, .env, keyring, or the profile AWS_PROFILE names.
-
-        Raises AwsCredentialsInvalid naming the variable that is not set.
-        """
-        environ = os.environ if environ is None else environ
-        for known, source in ((environ, "the environment"), (_dotenv(), ".env")):
-            if known.get(self.access_key_id_env) and known.get(self.secret_access_key_env):
-                secret = SecretStr(known[self.secret_access_key_env])
-                return AwsKeys(access_key_id=known[self.access_key_id_env], secret_access_key=secret), source
-        key_id = environ.get(self.access_key_id_env) or _dotenv().get(self.access_key_id_env)
-        if key_id and (kept := kept_secret(key_id)):
-            return AwsKeys(access_key_id=key_id, secret_access_key=kept), "the keyring"
-        if (profile := environ.get("AWS_PROFILE")) and (keys := _profile_keys(profile)):
-            return keys, f"the AWS profile {profile}"
-        missing = [name for name in (self.access_key_id_env, self.secret_access_key_env) if not environ.get(name)]
-        raise AwsCredentialsInvalid(
-            "The storage target's AWS key is not set",
-            cause=f"neither environment nor .env has: {', '.join(missing)}; and neither keyring nor AWS_PROFILE helps",
-            fix="set the variables or AWS_PROFILE before starting, or name other variables in the onboarding file",
-        )
-
-
-def _dotenv() -> dict[str, str]:
-    return {name: value for name, value in dotenv_values(".env").items() if value}
-
-
-def _profile_keys(profile: str) -> AwsKeys | None:
-    """A profile's long-lived key pair. Temporary keys expire, so they are none that Genesys could write with."""
-    import botocore.session
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        found = botocore.session.Session(profile=profile).get_credentials()
-        # Each of these may ask SSO or STS.
-        if not found or found.token or not found.access_key or not found.secret_key:
-            return None
-        return AwsKeys(access_key_id=found.access_key, secret_access_key=SecretStr(found.secret_key))
-    except (BotoCoreError, ClientError) as error:
-        refused = credentials_refused(error, profile)
-    refused.fix += "; Genesys itself cannot write with temporary keys: give it a key pair or a role"
-    raise refused
-
-
-def credentials_refused(error: Exception, profile: str = "") -> AwsCredentialsInvalid:
-    """botocore's error as one of ours, when a profile or the environment names credentials that cannot be had."""
-    profile = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or ""
-    cause = f"{type(error).__name__}: {error}"
-    if (role := os.environ.get("AWS_ROLE_ARN")) and not profile:
-        return AwsCredentialsInvalid(
-            f"The role {role} of AWS_ROLE_ARN gives no credentials",
-            cause=cause,
-            fix="check AWS_WEB_IDENTITY_TOKEN_FILE and the role's trust policy, or set AWS_PROFILE",
-        )
-    profile = profile or "default"
-    return AwsCredentialsInvalid(
-        f"The AWS profile {profile} gives no credentials",
-        cause=cause,
-        fix=f"run `aws sso login --profile {profile}` if it signs in so; else correct the role or key that it names. "
-        f"`aws sts get-caller-identity --profile {profile}` says when it works",
-    )
-
-
-def usual_keys() -> AwsKeys | None:
-    """The key pair of the usual variables; None where boto3's own chain, such as a role, is left. Temporary keys need
-    their token, which only boto3 takes along, and are none that Genesys could write with."""
-    if os.environ.get("AWS_SESSION_TOKEN"):
-        return None
-    try:
-        return KeyReference().resolve()
-    except AwsCredentialsInvalid:
-        return None
-
-
-class RoleReference(_Model):
-    """An IAM role that Genesys assumes; no key leaves AWS."""
-
-    model_config = ConfigDict(title="With an IAM role; no key leaves AWS")
-
-    role_arn: Annotated[
-        str, Field(pattern=_ROLE_ARN, max_length=600, description="Such as arn:aws:iam::123456789012:role/Recordings.")
-    ]
-    external_id: Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9+=,.@:/_-]+$")]
 
 
 class StorageTarget(_Model):
@@ -315,12 +99,7 @@ class DataLakeWebhook(_Model):
     id: Annotated[Id, Field(description="Ours to choose; a UUID is best. The same id is the same webhook.")] = ""
     name: Name = "DataLakeCatalogSync"
     url: Annotated[
-        str,
-        Field(
-            max_length=2048,
-            description="Its address: https, on this machine also http; no password and no query.",
-        ),
-        AfterValidator(_webhook_url),
+        WebhookUrl, Field(description="Its address: https, on this machine also http; no password and no query.")
     ]
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = (TARGET_EVENT, POLICY_EVENT)
     authentication: NoAuthentication = NoAuthentication()
@@ -330,7 +109,7 @@ class DataLakeWebhook(_Model):
     region: Annotated[
         str,
         Field(title="AWS region", description="Where the events go, such as us-east-1."),
-        AfterValidator(lambda value: value and _aws_region(value)),
+        AfterValidator(lambda value: value and aws_region(value)),
     ] = ""
     suffix: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9_-]{1,48}$", description="The end of the event source's name in AWS.")
@@ -452,28 +231,3 @@ def check_retention(policy_days: int, target_days: int) -> None:
             f"policy retention ({policy_days} days) is above the target's ({target_days} days): "
             "the target would remove recordings that the policy must keep"
         )
-
-
-def checked(model: type[M], **values: Any) -> M:
-    """An instance of the model. Raises InvalidInput that names each wrong field; nothing was sent."""
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise invalid_input(model.__name__, error) from None
-
-
-def invalid_input(what: str, error: ValidationError) -> InvalidInput:
-    """pydantic's errors as one of ours; the values themselves are left out, they may be secrets."""
-    problems = "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or what}: {item['msg'].removeprefix('Value error, ')}"
-        for item in error.errors(include_input=False, include_url=False, include_context=False)
-    )
-    return InvalidInput(f"{what} is not valid", cause=problems, fix="correct the fields named; nothing was sent")
-
-
-def checked_value(kind: Any, value: Any, name: str) -> Any:
-    """One value of an annotated type such as `Id`. Raises InvalidInput naming it; nothing was sent."""
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        raise invalid_input(name, error) from None

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import (
     AuthenticationFailed,
     Busy,
@@ -37,7 +38,6 @@ from opslib.errors import (
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
 from opslib.ledger.ledger import Run
-from opslib.onboarding.models import KeyReference, RoleReference
 from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
@@ -204,7 +204,9 @@ class Applier:
         else:
             credentials = progress.credentials
             if isinstance(credentials, KeyReference) and change.kind == "target":
-                answer = await self.backend.write(change.kind, change.id, wanted, credentials.resolve())
+                answer = await self.backend.write(
+                    change.kind, change.id, wanted, await asyncio.to_thread(credentials.resolve)
+                )
             else:
                 answer = await self.backend.write(change.kind, change.id, wanted)
             version = answer.get("version")

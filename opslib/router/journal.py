@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from opslib.credentials import KeyReference, RoleReference
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
-from opslib.onboarding.models import KeyReference, RoleReference
 from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"

@@ -17,10 +17,11 @@ from typing import Any, Literal
 import rfc8785
 from pydantic import BaseModel, ConfigDict
 
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
 from opslib.genesys.backend import JSON, Backend, Item, Kind, Meaning, leaves
 from opslib.genesys.storage_targets import CREDENTIALS
-from opslib.onboarding.models import AwsKeys, BackendName, Onboarding, RoleReference
+from opslib.onboarding.models import BackendName, Onboarding
 
 Action = Literal["create", "update", "delete"]
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from opslib.auth import GenesysAuthManager
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
 from opslib.genesys.backend import JSON, Kind
 from opslib.genesys.client import GenesysClient
@@ -15,17 +16,8 @@ from opslib.genesys.storage_targets import StorageTargetsBackend, policy_body, t
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.moment import utc_now
 from opslib.ledger.statistics import percentile, success_rate_percent
-from opslib.onboarding.models import (
-    AwsKeys,
-    DataLakeWebhook,
-    Id,
-    RecordingPolicy,
-    RoleReference,
-    StorageTarget,
-    check_retention,
-    checked,
-    checked_value,
-)
+from opslib.onboarding.models import DataLakeWebhook, RecordingPolicy, StorageTarget, check_retention
+from opslib.onboarding.values import Id, checked, checked_value
 
 # The contract's threshold, in percent of operations.
 _PASS_AT_PERCENT = 95.0

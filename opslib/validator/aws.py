@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from opslib.credentials import AwsKeys, credentials_refused
 from opslib.ledger.moment import utc_now
-from opslib.onboarding.models import AwsKeys, credentials_refused
 from opslib.validator.aws_calls import CALLS, Call, Service
 
 T = TypeVar("T")

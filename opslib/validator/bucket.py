@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketError
 from opslib.ledger.moment import utc_now
-from opslib.onboarding.models import AwsKeys, Onboarding, RoleReference
+from opslib.onboarding.models import Onboarding
 from opslib.validator.answers import Answers
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.aws_calls import actions_of

@@ -13,7 +13,7 @@ from opslib.ledger.moment import utc_now
 from opslib.onboarding.models import DataLakeWebhook
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.documents.event_feed import name, source
-from opslib.walk.environment import Readiness
+from opslib.verdict import Readiness
 
 _FIX = "run what `opslib check-feed FILE --print aws-cli` prints, or apply the Terraform"
 _NO_SOURCE = "apply the onboarding, and compare its AWS account, region and suffix"

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from opslib.credentials import credentials_refused
 from opslib.errors import (
     AwsCredentialsInvalid,
     BucketAccessDenied,
@@ -10,7 +11,6 @@ from opslib.errors import (
     BucketUnreachable,
     BucketWrongRegion,
 )
-from opslib.onboarding.models import credentials_refused
 from opslib.validator.aws import Evidence, Unanswered
 from opslib.validator.aws_calls import CALLS
 

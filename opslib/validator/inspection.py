@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from opslib.onboarding.models import AwsKeys, RoleReference
-from opslib.onboarding.partitions import partition_of
+from opslib.credentials import AwsKeys, RoleReference
+from opslib.onboarding.values import partition_of
 from opslib.validator.answers import Answers
 from opslib.validator.aws import Evidence, Unanswered
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from opslib.errors import InvalidInput
-from opslib.onboarding.models import invalid_input
+from opslib.onboarding.values import invalid_input
 from opslib.onboarding.yaml_file import read_text, read_yaml
 from opslib.validator.checks import CHECKS
 

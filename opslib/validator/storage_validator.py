@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import SecretStr
 
+from opslib.credentials import AwsKeys
 from opslib.errors import (
     BucketNotEncrypted,
 )
-from opslib.onboarding.models import AwsKeys, AwsRegion, BucketName, checked, checked_value
+from opslib.onboarding.values import AwsRegion, BucketName, checked, checked_value
 from opslib.validator.answers import Answers
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.checks.encryption import default_encryption

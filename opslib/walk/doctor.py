@@ -10,7 +10,7 @@ from opslib.genesys.backend import Backend
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, answer, permissions
 from opslib.onboarding.models import BackendName
-from opslib.walk.environment import Readiness
+from opslib.verdict import Readiness
 
 _LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
 # The limit that one token of client credentials meets.

@@ -3,27 +3,16 @@
 import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
+from opslib.credentials import KeyReference
 from opslib.errors import AwsCredentialsInvalid, OpslibError
 from opslib.html import Html, table, verdict
 from opslib.ledger.file import FILE_NAME
 from opslib.ledger.ledger import Ledger
-from opslib.onboarding.models import KeyReference
 from opslib.settings import Settings
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """One answer. `fix` is empty when nothing is to be done."""
-
-    question: str
-    word: Literal["PASS", "FAIL", "WARN", "UNKNOWN"]
-    found: str
-    fix: str = ""
+from opslib.verdict import Readiness
 
 
 def check_environment(environ: Mapping[str, str] = os.environ) -> list[Readiness]:

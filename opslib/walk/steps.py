@@ -12,26 +12,25 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from opslib.auth import GenesysAuthManager
-from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
+from opslib.credentials import AwsKeys, KeyReference, RoleReference
+from opslib.errors import BucketUnfit, ConsentMissing, OpslibError, StalePlan
 from opslib.genesys.backend import Backend
 from opslib.genesys.datalake import Catalogue
-from opslib.genesys.platform import PlatformBackend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.ledger import Ledger
-from opslib.onboarding.file import wanted_onboarding
-from opslib.onboarding.models import AwsKeys, BackendName, Consent, KeyReference, Onboarding, RoleReference
+from opslib.onboarding.example import wanted_onboarding
+from opslib.onboarding.models import BackendName, Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import Progress, last_applies
 from opslib.router.lock import apply_lock
 from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
-from opslib.router.storage_router import GenesysStorageRouter
 from opslib.settings import Settings
 from opslib.validator.bucket import check_bucket, wanted_of
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import counts
 from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.resume import PLAN_MADE, Earlier, earlier_walk, org_of
+from opslib.walk.session import Session
 from opslib.walk.state_machine import JSON, Result, State, StateMachine, Step, hash_of
 
 __all__ = ["CHANGING", "RECOVERY", "STEPS", "Result", "State", "Step", "Walk"]
@@ -49,6 +48,7 @@ class Walk(StateMachine):
     began with the same onboarding and org: what was chosen and done comes back from the ledger, but for secrets.
 
     With `removal` it plans to remove the onboarding; with `rotate_credentials`, to write the target's secret again.
+    A walk that is given a `session` shares its token and rate gate with others.
     """
 
     def __init__(
@@ -60,8 +60,9 @@ class Walk(StateMachine):
         resume: bool = False,
         removal: bool = False,
         rotate_credentials: bool = False,
+        session: Session | None = None,
     ) -> None:
-        self._settings = settings or Settings.load()
+        self._settings = settings or (session.settings if session else Settings.load())
         self._onboarding = onboarding or wanted_onboarding(self._settings)
         self._consent = Consent()
         self.removal, self.rotate_credentials = removal, rotate_credentials
@@ -76,9 +77,8 @@ class Walk(StateMachine):
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
         self._last_applies = last_applies(self.journal.ledger)
-        self._router: GenesysStorageRouter | None = None
-        # Both, on the router's connection; the onboarding chooses.
-        self.backends: dict[BackendName, Backend] = {}
+        self._shared_session = session
+        self._session: Session | None = None
         self._connected_with: SecretStr | None = None
         if earlier:
             self._take_up(earlier)
@@ -91,8 +91,8 @@ class Walk(StateMachine):
 
     async def aclose(self) -> None:
         """End the connections and note a checkpoint."""
-        if self._router:
-            await self._router.aclose()
+        if self._session:
+            await self._session.aclose()
         self.journal.ledger.checkpoint()
 
     @property
@@ -125,16 +125,17 @@ class Walk(StateMachine):
         self._consent = value
         self.changed()
 
-    def credentials(self) -> AwsKeys | RoleReference:
+    async def credentials(self) -> AwsKeys | RoleReference:
         """What Genesys writes with. Raises AwsCredentialsInvalid when a variable that is named is not set."""
         reference = self._onboarding.target.credentials
-        return reference.resolve() if isinstance(reference, KeyReference) else reference
+        # In a thread: a profile may ask SSO or STS.
+        return await asyncio.to_thread(reference.resolve) if isinstance(reference, KeyReference) else reference
 
     async def make_plan(self) -> Plan:
         """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
         if self.removal:
             return await make_removal(self.backend, self._onboarding)
-        return await make_plan(self.backend, self._onboarding, self.credentials(), rotate=self.rotate_credentials)
+        return await make_plan(self.backend, self._onboarding, await self.credentials(), rotate=self.rotate_credentials)
 
     def wanted(self) -> JSON:
         """All that the plan depends on, but for the org itself."""
@@ -164,39 +165,35 @@ class Walk(StateMachine):
 
     def needs_consent(self) -> list[str]:
         """What of the plan is unsafe, by name; a bucket that did not pass is unsafe, too."""
-        plan = self.reviewed_plan()
-        unproven = plan.changes and not self.removal and self.state("validate_bucket") != "done"
+        plan, bucket = self.reviewed_plan(), self.state("validate_bucket")
+        unproven = not self.removal and (bucket == "failed" or (plan.changes and bucket != "done"))
         return [*plan.unsafe, *(["failed-validation"] if unproven else [])]
 
     @property
-    def router(self) -> GenesysStorageRouter:
-        """The router that `connect` opened; after a restart, one for the same settings. Raises InvalidInput."""
-        if self._router is None:
-            self._use(self._new_router())
-        assert self._router  # noqa: S101 (narrows the type)
-        return self._router
+    def session(self) -> Session:
+        """The session that `connect` opened; after a restart, one for the same settings. Raises InvalidInput."""
+        if self._session is None:
+            self._session = self._new_session()
+        return self._session
 
     @property
     def backend(self) -> Backend:
-        """The API that carries the onboarding, on the connection that `connect` opened."""
-        _ = self.router
-        return self.backends[self._onboarding.backend]
+        """The API that carries the onboarding, on the walk's session."""
+        return self.session.backends[self._onboarding.backend]
 
-    async def open_router(self) -> GenesysStorageRouter:
-        """A router for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
+    async def open_session(self) -> Session:
+        """A session for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
         self._connected_with = self._settings.client_secret
-        router = self._new_router()
-        if self._router:
-            await self._router.aclose()
-        self._use(router)
-        return router
+        session = self._new_session()
+        if self._session:
+            await self._session.aclose()
+        self._session = session
+        return session
 
-    def _new_router(self) -> GenesysStorageRouter:
-        return GenesysStorageRouter(GenesysAuthManager.from_settings(self._settings), recorder=self.recorder)
-
-    def _use(self, router: GenesysStorageRouter) -> None:
-        self._router = router
-        self.backends = {"storage-targets": router.backend, "platform": PlatformBackend(router.client)}
+    def _new_session(self) -> Session:
+        if self._shared_session and self._shared_session.settings == self._settings:
+            return self._shared_session.share(self.recorder)
+        return Session(self._settings, self.recorder)
 
     @property
     def run_id(self) -> str:
@@ -204,13 +201,30 @@ class Walk(StateMachine):
         return self.journal.id
 
     async def run_all(self, consent: Consent | None = None) -> list[Result]:
-        """Every step in order; `consent` is given to the plan that is made on the way. Raises the first error."""
-        return [await self._run_with(name, consent) for name in STEPS]
+        """Every step in order; see `in_order`."""
+        return [result async for result in self.in_order(consent)]
 
-    async def _run_with(self, name: str, consent: Consent | None) -> Result:
-        if name == "approve" and consent:
-            self.consent = consent
-        return await self.run(name)
+    async def in_order(self, consent: Consent | None = None, *, until: str = "report") -> AsyncIterator[Result]:
+        """Run the steps in order, up to and with `until`, and give each result as it comes.
+
+        `consent` is given to the plan that is made on the way. A bucket that fails its validation does not end the walk
+        here: `approve` refuses it, unless the consent allows it with a reason. Raises the first other error.
+        """
+        for name in STEPS:
+            if name == "approve" and consent:
+                self.consent = consent
+            yield await self._run_or_leave_to_approve(name)
+            if name == until:
+                return
+
+    async def _run_or_leave_to_approve(self, name: str) -> Result:
+        try:
+            return await self.run(name)
+        except OpslibError:
+            failed = self.result(name)
+            if name != "validate_bucket" or failed is None:
+                raise
+            return failed
 
     def cancel(self, name: str) -> None:
         """Stop a running step. What it had sent stays sent; the ledger says that it was cancelled.
@@ -256,8 +270,8 @@ class Walk(StateMachine):
     @asynccontextmanager
     async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
         """The same for an apply that was left unfinished: on its own API, whatever the onboarding is for."""
-        await self.open_router()
-        async with self.changing(self.backends[progress.plan.backend]) as applier:
+        session = await self.open_session()
+        async with self.changing(session.backends[progress.plan.backend]) as applier:
             yield applier
 
     def teller(self) -> Callable[[int, int, str], None]:
@@ -280,13 +294,13 @@ _COUNTED: dict[BackendName, str] = {"storage-targets": "targets", "platform": "r
 
 
 async def _connect(walk: Walk) -> Result:
-    router, wanted = await walk.open_router(), walk.onboarding.backend
+    session, wanted = await walk.open_session(), walk.onboarding.backend
     found = await walk.backend.probe()
     if found is None:
-        raise await not_served(router.client, walk.backends, wanted)
-    about = await examine(router.client, walk.backends, wanted)
+        raise await not_served(session.client, session.backends, wanted)
+    about = await examine(session.client, session.backends, wanted)
     data: JSON = {
-        "api_url": router.client.base_url,
+        "api_url": session.client.base_url,
         "org_id": about.organization.id if about.organization else "",  # as the org says; a setting proves nothing
         "backend": wanted,
         _COUNTED[wanted].replace(" ", "_"): found,
@@ -297,7 +311,7 @@ async def _connect(walk: Walk) -> Result:
 
 
 async def _validate_bucket(walk: Walk) -> Result:
-    credentials = walk.credentials()
+    credentials = await walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
     found = await check_bucket(
         wanted_of(walk.onboarding, credentials, walk.settings.region),
@@ -344,7 +358,7 @@ async def _approve(walk: Walk) -> Result:
         raise ConsentMissing(
             "The plan needs consent",
             cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
-            fix="on the command line: "
+            fix=_bucket_first(walk, missing)
             + " ".join(f"--allow {name}" for name in missing)
             + (' --reason "…"' if "failed-validation" in missing else "")
             + f"; in the notebook: type the target's name, {walk.onboarding.target.name}"
@@ -356,6 +370,14 @@ async def _approve(walk: Walk) -> Result:
     said = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     return Result("approve", "done", f"Approved: {words}{said}", data)
+
+
+def _bucket_first(walk: Walk, missing: list[str]) -> str:
+    """To mend the bucket comes before going on without it."""
+    found = walk.result("validate_bucket") if "failed-validation" in missing else None
+    if not (found and found.error):
+        return "on the command line: "
+    return f"{found.error.fix}; then run this again. To go on without that, on the command line: "
 
 
 def _what_is_unsafe(walk: Walk, name: str) -> str:
@@ -396,7 +418,7 @@ async def _see_event(walk: Walk) -> Result:
         return Result("see_event", "unknown", summary)
     catalogue = Catalogue(walk.settings.catalogue_url, walk.recorder)
     backend = walk.backend
-    _, policy, _ = await backend.items(walk.onboarding, walk.credentials())
+    _, policy, _ = await backend.items(walk.onboarding, await walk.credentials())
     with apply_lock(walk.journal):
         there = await backend.read("policy", policy.id)
         if there is None or backend.comparable(there) != backend.comparable(policy.body):
@@ -417,8 +439,8 @@ async def _see_event(walk: Walk) -> Result:
 
 async def _report(walk: Walk) -> Result:
     if walk.state("apply") == "done" and not walk.removal:
-        walk.router.routed |= {"target", "policy", "webhook"}  # each read back
-    report = walk.router.generate_audit_report()
+        walk.session.router.routed |= {"target", "policy", "webhook"}  # each read back
+    report = walk.session.router.generate_audit_report()
     metrics = report["metrics"]
     summary = f"{metrics['success_count']} of {metrics['total_operations']} operations succeeded"
     return Result("report", "done", summary, report)

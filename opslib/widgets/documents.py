@@ -8,9 +8,9 @@ from typing import Any
 
 import ipywidgets as w
 
+from opslib.credentials import RoleReference
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.onboarding.models import RoleReference
 from opslib.validator.bucket import wanted_of
 from opslib.validator.documents import event_feed as eventbridge
 from opslib.validator.documents import iam as permissions

@@ -8,7 +8,8 @@ from opslib.html import table, text
 from opslib.router.render import as_html
 from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
-from opslib.walk.environment import Readiness, readiness_table
+from opslib.verdict import Readiness
+from opslib.walk.environment import readiness_table
 from opslib.walk.steps import Result
 
 _LABELS: dict[str, dict[str, str]] = {

@@ -6,14 +6,13 @@ from typing import Any, TypeVar, cast
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
+from opslib.credentials import KeyReference, kept_secret
 from opslib.errors import AwsCredentialsInvalid
-from opslib.keychain import kept_secret
 from opslib.onboarding.models import (
     ONLY,
     BackendName,
     Consent,
     DataLakeWebhook,
-    KeyReference,
     Onboarding,
     RecordingPolicy,
     StorageTarget,

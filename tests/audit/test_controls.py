@@ -7,8 +7,8 @@ import pytest
 from opslib.audit import controls
 from opslib.audit.controls import BUCKET_CONTROLS, NOT_CHECKED, Verdict
 from opslib.audit.facts import Facts, load
+from opslib.credentials import KeyReference
 from opslib.ledger.ledger import Ledger, Run
-from opslib.onboarding.models import KeyReference
 from opslib.router.journal import FINISHED, Progress, started
 from opslib.router.plan import Change, Plan
 from opslib.validator.checks import CHECKS

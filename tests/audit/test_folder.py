@@ -18,9 +18,9 @@ from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger.file import FILE_NAME
 from opslib.ledger.ledger import Ledger
 
-from ..tampering import load, the_key_exchanged, write_ledger
 from ..world import own_key
 from .ledgers import step
+from .tampering import load, the_key_exchanged, write_ledger
 
 
 def test_two_builds_are_the_same_bytes(recorded: Path, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
 from opslib.audit.report import SECTIONS, TITLE, AuditReport, notebook_hash
+from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
 from opslib.ledger.file import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
-from opslib.onboarding.models import KeyReference
 from opslib.router.journal import FINISHED, started
 from opslib.router.org_changes import LOOKED
 from opslib.router.plan import Change, Plan
@@ -26,7 +26,7 @@ PLAN = Plan(
     where="https://api.example.com",
     changes=(Change(action="create", kind="target", id="t-1", name="T", before=None, after={"name": "T"}),),
 )
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_audit_report.py"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / ".source" / "02_audit_report.py"
 
 
 @pytest.fixture
@@ -190,5 +190,5 @@ def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_report_names_the_notebooks_source() -> None:
-    """By the hash that `sha256sum notebooks/02_audit_report.py` gives."""
+    """By the hash that `sha256sum notebooks/.source/02_audit_report.py` gives."""
     assert notebook_hash() == hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()

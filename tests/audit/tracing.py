@@ -18,7 +18,7 @@ from typing import Any
 from ..world import own_key
 from .ledgers import rows as select
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_audit_report.py"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / ".source" / "02_audit_report.py"
 
 # Texts that are the same in every report: methods, thresholds and the glossary.
 CONSTANTS = {

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import httpx
 import nbformat
-from build import kernel_environment
 from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+from ..notebooks.own_workspace import kernel_environment
 from . import page as pages
 from .page import DEADLINE_S, Guard, Violation
 

@@ -75,7 +75,7 @@ async def test_a_whole_life(walk: Walk, sent: Sent, sandbox: Sandbox, api: Api) 
         walk.onboarding = org.onboarding(sandbox, target={"enabled": False}, policy=policy)
         await _carry_out(walk)
     await walk.backend.adopt("T", None, None)
-    assert not (await find_org_changes(walk.router.client, walk.backend, walk.journal, None)).failed
+    assert not (await find_org_changes(walk.session.client, walk.backend, walk.journal, None)).failed
     org.clear(api)
     org.seed(sandbox, api)
     await _carry_out(walk)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import build
 import pytest
-from execute import execute
 
 from ..world import Api, Sandbox, environment
+from . import build
+from .execute import execute
 
-SOURCE = Path(build.__file__).with_name("01_onboard_storage.py")
+SOURCE = build.SOURCES / "01_onboard_storage.py"
 
 
 @pytest.mark.parametrize("backend", ["storage-targets", "platform"])
@@ -17,7 +17,7 @@ def test_the_whole_notebook(sandbox: Sandbox, api: Api, tmp_path: Path, backend:
     sandbox.control("PUT", "/settings", {"backend": backend, "rate_limit": 10_000})
     notebook = build.read(SOURCE)
     known = build.kernel_environment(tmp_path) | environment(sandbox, tmp_path / "opslib")
-    execute(notebook, folder=SOURCE.parent, environment=known | {"OPSLIB_BACKEND": backend}, timeout_s=60)
+    execute(notebook, folder=build.NOTEBOOKS, environment=known | {"OPSLIB_BACKEND": backend}, timeout_s=60)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     shown = "\n".join("".join(output.get("data", {}).get("text/html", "")) for output in outputs)
     words = {"storage-targets": "the org serves storage targets", "platform": "the org serves the platform API"}

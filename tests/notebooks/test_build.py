@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import build
 import pytest
+
+from . import build
 
 SOURCE = """\
 # %% [markdown]
@@ -33,7 +34,8 @@ SUM, VOLATILE, WIDGET = 1, 2, 3
 
 
 def write(folder: Path, source: str, name: str = "00_tiny.py") -> Path:
-    path = folder / name
+    path = folder / ".source" / name
+    path.parent.mkdir(exist_ok=True)
     path.write_text(source)
     return path
 
@@ -102,7 +104,7 @@ def test_the_stamp_names_source_and_versions_and_a_check_holds_it(
     """Another source, also one that gives the same outputs, another hash and a missing stamp are refused."""
     source = write(tmp_path, "# %%\n6 * 7\n")
     assert build.main([], tmp_path) == 0
-    target = source.with_suffix(".ipynb")
+    target = build.built_from(source)
     notebook = json.loads(target.read_text())
     stamp = notebook["metadata"]["opslib"]
     assert stamp["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
@@ -160,7 +162,7 @@ def test_in_place_then_check_then_an_error_that_leaves_the_old_file(
     assert build.main([], tmp_path) == 1
     assert "ZeroDivisionError" in capsys.readouterr().out
     assert target.read_text() == old
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["00_tiny.ipynb", "00_tiny.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".source", "00_tiny.ipynb"]
 
 
 def test_addresses_stderr_and_cells_without_code_are_refused(tmp_path: Path) -> None:

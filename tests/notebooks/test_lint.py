@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import build
 import jupytext
 import pytest
 
-NOTEBOOKS = Path(build.__file__).parent
+from .build import NOTEBOOKS, SOURCES
+
 WIDGETS = NOTEBOOKS.parent / "opslib" / "widgets"
 MAX_LINES = 6  # of code in a cell; comments and empty lines are free
 # Sliders have no accessible name, progress bars no role; ToggleButtons do not say what is pressed, Valid is an icon.
@@ -90,7 +90,7 @@ def lines(cell: str) -> int:
 
 def test_notebooks_keep_the_rules() -> None:
     """Short cells; nothing that a kernel, nbval or a reader would lose."""
-    sources = sorted(NOTEBOOKS.glob("[0-9]*.py"))
+    sources = sorted(SOURCES.glob("[0-9]*.py"))
     assert len(sources) >= 4
     found = {
         (source.name, cell): [*broken(wrapped(cell), prints=True), *["long cell"] * (lines(cell) > MAX_LINES)]
@@ -116,7 +116,7 @@ def first_cell(code: str) -> str:
 
 def test_the_first_cell_is_quick() -> None:
     """Nobody waits for libraries that are needed later, or for the sandbox, before something is seen."""
-    found = {source.name: first_cell(cells(source)[0]) for source in sorted(NOTEBOOKS.glob("[0-9]*.py"))}
+    found = {source.name: first_cell(cells(source)[0]) for source in sorted(SOURCES.glob("[0-9]*.py"))}
     assert not {name: words for name, words in found.items() if words}
     assert first_cell("import boto3") == "boto3"
     assert first_cell("from opslib import launch\nlaunch.start_sandbox()") == "starts a process"

@@ -9,18 +9,18 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-import build
 import nbformat
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-NOTEBOOKS = Path(build.__file__).parent
-PYPROJECT = NOTEBOOKS.parent / "pyproject.toml"
+from . import build
+
+PYPROJECT = build.NOTEBOOKS.parent / "pyproject.toml"
 PROJECT = tomllib.loads(PYPROJECT.read_text())["project"]
 PINS = dict(re.findall(r"(?m)^(\S+)==(\S+)$", PYPROJECT.with_name("constraints.txt").read_text()))
 VERSIONS = {name: {**PINS, "opslib": PROJECT["version"]}[name] for name in build.STAMPED}
 LESSONS = "05_troubleshooting.ipynb"
-COMMITTED = sorted(NOTEBOOKS.glob("*.ipynb"))
+COMMITTED = sorted(build.NOTEBOOKS.glob("*.ipynb"))
 HOME_PATH = ("/home/", "/Users/", "C:\\Users", str(Path.home()) + "/")
 
 
@@ -36,9 +36,10 @@ def nbval(notebook: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_untouched_notebook_passes_and_a_changed_output_fails(tmp_path: Path) -> None:
-    source = tmp_path / "00_tiny.py"
+    source = tmp_path / ".source" / "00_tiny.py"
+    source.parent.mkdir()
     source.write_text('# %%\n6 * 7\n\n# %% tags=["volatile"]\nimport time\n\ntime.perf_counter_ns()\n')
-    notebook = source.with_suffix(".ipynb")
+    notebook = build.built_from(source)
     notebook.write_text(text := build.build(source))
     passed = nbval(notebook)
     assert passed.returncode == 0, passed.stdout
@@ -102,7 +103,7 @@ def test_the_committed_notebooks_are_fit() -> None:
     """Those that show a run have it in their stamp; and the last lesson's chart has its rate limits."""
     notebooks = {path.name: nbformat.read(path, as_version=4) for path in COMMITTED}
     found = {
-        path.name: unfit(notebooks[path.name], sha256(path.with_suffix(".py").read_bytes()).hexdigest())
+        path.name: unfit(notebooks[path.name], sha256((build.SOURCES / f"{path.stem}.py").read_bytes()).hexdigest())
         for path in COMMITTED
     }
     assert not {name: broken for name, broken in found.items() if broken}

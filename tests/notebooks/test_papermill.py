@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import build
 import nbformat
-from execute import execute
 
 from opslib.audit.report import RECORDED
 from opslib.ledger.ledger import Ledger
 
-AUDIT = Path(build.__file__).parent / "02_audit_report.ipynb"
+from . import build
+from .execute import execute
+
+AUDIT = build.NOTEBOOKS / "02_audit_report.ipynb"
 
 
 def papermill(folder: Path, **parameters: str) -> subprocess.CompletedProcess[str]:
@@ -44,6 +45,6 @@ def test_the_audit_of_a_run_that_is_named(tmp_path: Path) -> None:
 def test_the_audit_after_the_first_notebook_shows_the_recorded_example(tmp_path: Path) -> None:
     """In one workspace: to look whether the machine is ready begins no record."""
     for name in ("00_start_here", "02_audit_report"):
-        notebook = build.read(AUDIT.with_name(f"{name}.py"))
+        notebook = build.read(build.SOURCES / f"{name}.py")
         execute(notebook, folder=AUDIT.parent, environment=build.kernel_environment(tmp_path))
     assert "recorded example that comes with the kit" in json.dumps(notebook.cells)

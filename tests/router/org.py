@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding, errors
+from opslib.credentials import KeyReference
 from opslib.genesys.backend import Backend
 from opslib.genesys.platform import PlatformBackend
 from opslib.ledger.ledger import Ledger, Run
-from opslib.onboarding.models import KeyReference
 from opslib.router.apply import Applier
 from opslib.router.journal import Progress, unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal

@@ -10,7 +10,7 @@ import pytest
 
 from opslib import errors
 from opslib.audit.verify import verify
-from opslib.onboarding.models import KeyReference
+from opslib.credentials import KeyReference
 from opslib.router.plan import make_plan
 from opslib.router.render import as_html
 

@@ -51,7 +51,7 @@ async def test_the_policy_never_keeps_longer_than_its_target(
     sandbox: Sandbox, old_days: int, new_days: int, order: list[str]
 ) -> None:
     """When retention shrinks the policy goes first; when it grows, the target."""
-    from opslib.onboarding.models import KeyReference
+    from opslib.credentials import KeyReference
 
     old = onboarding(sandbox, target={"retention_days": old_days}, policy={"retention_days": old_days})
     new = onboarding(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from opslib.onboarding.models import AwsKeys, RoleReference
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.validator.aws import _make_client
 from opslib.validator.aws_calls import CALLS, actions_of
 from opslib.validator.bucket import check_bucket

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from opslib.onboarding.models import AwsKeys, RoleReference
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.validator.aws import _make_client
 from opslib.validator.aws_calls import CALLS, Service, actions_of
 from opslib.validator.checks import CHECKS

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from opslib.onboarding.models import DataLakeWebhook, RoleReference
+from opslib.credentials import RoleReference
+from opslib.onboarding.models import DataLakeWebhook
 from opslib.validator.aws_calls import actions_of
 from opslib.validator.bucket import check_bucket
 from opslib.validator.checks import CHECKS

@@ -390,7 +390,7 @@ async def test_a_defect_becomes_a_card(cards: WalkCards, walk: Walk, monkeypatch
     async def broken(*_: Any) -> None:
         raise RuntimeError(f"<b>boom</b> {walk.settings.client_secret.get_secret_value()}")
 
-    monkeypatch.setattr(type(walk), "open_router", broken)
+    monkeypatch.setattr(type(walk), "open_session", broken)
     card = cards["connect"]
     with pytest.raises(errors.OpslibError, match="Unexpected error"):
         await card.click()

@@ -9,7 +9,8 @@ import ipywidgets as w
 import pytest
 
 from opslib import errors
-from opslib.onboarding.models import Onboarding, RoleReference
+from opslib.credentials import RoleReference
+from opslib.onboarding.models import Onboarding
 from opslib.walk.steps import Walk
 from opslib.widgets import WalkCards
 

@@ -8,8 +8,8 @@ import ipywidgets as w
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
+from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput
-from opslib.onboarding.models import RoleReference
 from opslib.walk.steps import Walk
 from opslib.widgets import Form, WalkCards
 from opslib.widgets.fields import Choice, Control

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import build
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
 from opslib.walk.steps import STEPS
+
+from ..notebooks import build
 
 SOURCE = """\
 # %% tags=["parameters"]
@@ -40,7 +41,8 @@ cards["{name}"]
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("cards") / "00_cards.py"
+    path = tmp_path_factory.mktemp("cards") / ".source" / "00_cards.py"
+    path.parent.mkdir()
     path.write_text(SOURCE)
     return path
 

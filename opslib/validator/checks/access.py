@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.onboarding.models import RoleReference
+from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
 from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opslib.onboarding.models import RoleReference
+from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import Statement, allowed_parties, listed, patterns_of, statements
 from opslib.validator.checks.encryption import default_encryption, described

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opslib.onboarding.models import AwsKeys
+from opslib.credentials import AwsKeys
 from opslib.validator.aws import Unanswered
 from opslib.validator.finding import ASK_AGAIN, Outcome, check, failed, not_checked, passed, unknown
 from opslib.validator.inspection import Inspection

@@ -9,7 +9,7 @@ import shlex
 from typing import Any
 
 from opslib.onboarding.models import DataLakeWebhook
-from opslib.onboarding.partitions import partition_of
+from opslib.onboarding.values import partition_of
 
 # Where the key for the data lake belongs; opslib never sees it.
 KEY = "YOUR-DATA-LAKE-KEY"

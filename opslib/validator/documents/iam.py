@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from opslib.onboarding.models import RoleReference
+from opslib.credentials import RoleReference
 from opslib.settings import REGIONS
 from opslib.validator.aws_calls import actions_of
 from opslib.validator.inspection import Wanted

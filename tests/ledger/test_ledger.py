@@ -16,7 +16,7 @@ from opslib.ledger.ledger import Ledger, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember
 
-from .tampering import load
+from ..audit.tampering import load
 
 
 def _filled(home: Path, entries: int = 6) -> Ledger:

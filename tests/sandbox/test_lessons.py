@@ -12,7 +12,7 @@ from opslib.audit.facts import load
 from opslib.errors import InvalidInput, LedgerError
 from opslib.sandbox.lessons import TROUBLES, Lessons
 
-from .world import without_settings
+from ..world import without_settings
 
 # What the step ends with, and words of its cause; None where the trouble heals by itself.
 EXPECTED: dict[str, tuple[type[errors.OpslibError], str] | None] = {

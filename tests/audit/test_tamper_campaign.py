@@ -30,8 +30,8 @@ from .tampering import (
     write_ledger,
 )
 
-ROOT = Path(__file__).parents[1]
-V1 = Path(__file__).parent / "data" / "ledger_v1.sqlite3"
+ROOT = Path(__file__).parents[2]
+V1 = Path(__file__).parents[1] / "data" / "ledger_v1.sqlite3"
 TIMES = 5
 
 

@@ -22,11 +22,11 @@ from opslib.ledger.file import FILE_NAME, SCHEMA_VERSION, reading, record
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import Signer
 
+from ..world import SIGNING_KEY, own_key
 from .tampering import load, write_ledger
-from .world import SIGNING_KEY, own_key
 
-SCRIPT = Path(__file__).parents[1] / "docs" / "verify_ledger.py"
-V1 = Path(__file__).parent / "data" / "ledger_v1.sqlite3"
+SCRIPT = Path(__file__).parents[2] / "docs" / "verify_ledger.py"
+V1 = Path(__file__).parents[1] / "data" / "ledger_v1.sqlite3"
 
 
 def _filled(home: Path, entries: int = 6) -> Path:

@@ -9,9 +9,8 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
+from opslib.credentials import KEYRING_SERVICE, KeyReference, kept_secret
 from opslib.errors import AwsCredentialsInvalid
-from opslib.keychain import SERVICE, kept_secret
-from opslib.onboarding.models import KeyReference
 from opslib.redact import redact
 from opslib.settings import Settings
 
@@ -30,7 +29,7 @@ class Fake(KeyringBackend):
         self.asked.append(username)
         if self.locked:
             raise KeyringLocked("no")
-        return SECRETS.get(username) if service == SERVICE else None
+        return SECRETS.get(username) if service == KEYRING_SERVICE else None
 
     def set_password(self, service: str, username: str, password: str) -> None:
         raise AssertionError("nothing is written to the keyring")

@@ -1,7 +1,7 @@
-"""Build notebooks/*.ipynb, with outputs, from the percent-format sources notebooks/NN_*.py.
+"""Build notebooks/*.ipynb, with outputs, from the percent-format sources notebooks/.source/NN_*.py.
 
-    python notebooks/build.py [NAME…]            build in place
-    python notebooks/build.py --check [NAME…]    build in memory and compare with what is committed
+    python -m tests.notebooks.build [NAME…]            build in place
+    python -m tests.notebooks.build --check [NAME…]    build in memory and compare with what is committed
 
 A build is byte-identical to the last one, but for the outputs of cells tagged `volatile`: there only
 the types of the outputs must stay. The metadata hold a stamp: the hash of the source, the versions it was
@@ -27,11 +27,14 @@ from typing import Any
 
 import jupytext
 import nbformat
-from execute import execute
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-HERE = Path(__file__).resolve().parent
+from .execute import execute
+from .own_workspace import kernel_environment
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+SOURCES = NOTEBOOKS / ".source"
 CELL_TIMEOUT_S = 60  # as nbval's, in the Makefile
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -47,18 +50,6 @@ class BuildError(Exception):
     """This notebook cannot be built; the words say which cell and why."""
 
 
-def kernel_environment(home: Path) -> dict[str, str]:
-    """This process's environment with its own workspace and key, and no account of the user; cards run themselves."""
-    kept = {name: v for name, v in os.environ.items() if not name.startswith(("OPSLIB_", "AWS_"))}
-    kept.pop("MPLBACKEND", None)
-    return kept | {
-        "OPSLIB_HOME": str(home / "opslib"),
-        "OPSLIB_SIGNING_KEY": str(home / "signing_key.pem"),
-        "IPYTHONDIR": str(home / "ipython"),
-        "OPSLIB_AUTO_RUN": "1",
-    }
-
-
 def build(source: Path) -> str:
     """The notebook as text: the source read, executed in the current interpreter, normalised."""
     notebook = read(source)
@@ -66,7 +57,7 @@ def build(source: Path) -> str:
         try:
             execute(
                 notebook,
-                folder=source.parent,
+                folder=built_from(source).parent,
                 environment=kernel_environment(Path(home)),
                 timeout_s=CELL_TIMEOUT_S,
             )
@@ -77,6 +68,11 @@ def build(source: Path) -> str:
     if found := list(problems(notebook)):
         raise BuildError("\n".join(found))
     return text(notebook)
+
+
+def built_from(source: Path) -> Path:
+    """Where the notebook of a source is: beside the folder of sources."""
+    return source.parents[1] / f"{source.stem}.ipynb"
 
 
 def read(source: Path) -> NotebookNode:
@@ -181,25 +177,25 @@ def label(number: int, cell: Mapping[str, Any]) -> str:
     return f"cell {number} ({first})"
 
 
-def main(argv: Sequence[str] | None = None, folder: Path = HERE) -> int:
+def main(argv: Sequence[str] | None = None, folder: Path = NOTEBOOKS) -> int:
     parser = argparse.ArgumentParser(description="Build the notebooks from their sources.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 00_start_here; all when none is given")
     parser.add_argument("--check", action="store_true", help="build in memory and compare; write nothing")
     options = parser.parse_args(argv)
     names = [Path(name).stem for name in options.names]
     # A notebook that lost its source is in the list too, and fails.
-    names = names or sorted({path.stem for kind in ("py", "ipynb") for path in folder.glob(f"[0-9]*.{kind}")})
+    names = names or sorted({path.stem for kind in (".source/[0-9]*.py", "[0-9]*.ipynb") for path in folder.glob(kind)})
     failed = False
     for name in names:
-        trouble = one(folder / f"{name}.py", check=options.check)
+        trouble = build_or_check(folder / ".source" / f"{name}.py", check=options.check)
         failed = failed or bool(trouble)
         print(f"{name}: {trouble or ('as committed' if options.check else 'built')}", flush=True)
     return int(failed)
 
 
-def one(source: Path, *, check: bool) -> str:
+def build_or_check(source: Path, *, check: bool) -> str:
     """Build or check one notebook; what went wrong, or nothing."""
-    target = source.with_suffix(".ipynb")
+    target = built_from(source)
     if not source.exists():
         return f"there is no {source.name}"
     if check and not target.exists():

@@ -9,7 +9,7 @@ import pytest
 
 from opslib.onboarding.file import load_onboarding
 
-from .world import INTEGRATIONS, Api, Sandbox, environment, eventually, without_settings
+from ..world import INTEGRATIONS, Api, Sandbox, environment, eventually, without_settings
 
 
 @pytest.fixture

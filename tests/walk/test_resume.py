@@ -15,8 +15,8 @@ from opslib.onboarding.models import Consent
 from opslib.settings import Settings
 from opslib.walk.steps import Walk
 
+from ..world import Sandbox, environment
 from .test_steps import ORDER, cancel_in_the_policy, onboarding, puts, up_to
-from .world import Sandbox, environment
 
 
 @pytest.fixture(autouse=True)

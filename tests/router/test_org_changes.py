@@ -16,9 +16,9 @@ from opslib.router.org_changes import CHANGE, LOOKED, OrgChanges, differences, f
 from opslib.settings import Settings
 from opslib.walk.steps import Walk
 
-from .router import org as storage_targets
-from .router import platform_org as org
-from .world import POLICIES, RETENTION_POLICIES, Api, Json, Sandbox, environment, without_settings
+from ..world import POLICIES, RETENTION_POLICIES, Api, Json, Sandbox, environment, without_settings
+from . import org as storage_targets
+from . import platform_org as org
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _settings(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 async def looked(wanted: Any, since: datetime | None = None) -> OrgChanges:
     async with Walk(wanted, command="changes") as walk:
         await walk.run("connect")
-        return await find_org_changes(walk.router.client, walk.backend, walk.journal, since)
+        return await find_org_changes(walk.session.client, walk.backend, walk.journal, since)
 
 
 def of(found: OrgChanges, source: str) -> list[tuple[str, str]]:

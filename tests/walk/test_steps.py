@@ -14,7 +14,7 @@ from opslib.onboarding.models import Consent
 from opslib.settings import Settings
 from opslib.walk.steps import RECOVERY, STEPS, Walk
 
-from .world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
+from ..world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
 
 ORDER = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event", "report"]
 
@@ -324,7 +324,7 @@ async def test_the_settings_of_the_walk_count_not_those_of_the_environment(sandb
     asked = [entry.data for entry in walk.journal.entries("sample") if "targets" in entry.data["endpoint"]]
     assert asked[0]["outcome"] == "timeout"
     walk.settings = Settings.load(api_url="https://gateway.example", login_url="", allow_any_host=True)
-    assert (await walk.open_router()).client.base_url == "https://gateway.example"
+    assert (await walk.open_session()).client.base_url == "https://gateway.example"
 
 
 async def test_an_org_without_this_api_is_said_in_words(walk: Walk, sandbox: Sandbox) -> None:

@@ -124,7 +124,7 @@ def _copy(folder: Path, to: Path) -> Path:
 
 def _without_opslib(folder: Path, *key: str) -> str:
     """What docs/verify_audit.py says; whatever ends it counts as a no."""
-    script = Path(__file__).parents[1] / "docs" / "verify_audit.py"
+    script = Path(__file__).parents[2] / "docs" / "verify_audit.py"
     run = subprocess.run([sys.executable, "-I", str(script), str(folder), *key], capture_output=True, text=True)
     assert (run.returncode == 0) == run.stdout.startswith("intact"), run
     return run.stdout + run.stderr
@@ -148,7 +148,7 @@ def test_the_script_without_opslib_takes_a_good_folder(folder: Path, signer: Sig
 
 
 def _imports() -> list[str]:
-    lines = (Path(__file__).parents[1] / "docs" / "verify_audit.py").read_text().splitlines()
+    lines = (Path(__file__).parents[2] / "docs" / "verify_audit.py").read_text().splitlines()
     return [line for line in lines if line.startswith(("import", "from"))]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .world import eventually, without_settings
+from ..world import eventually, without_settings
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 @pytest.mark.parametrize("end", [lambda lab: os.killpg(lab.pid, signal.SIGINT), subprocess.Popen.terminate])

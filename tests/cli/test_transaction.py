@@ -11,7 +11,7 @@ import pytest
 
 from opslib.ledger.ledger import Ledger
 
-from .world import (
+from ..world import (
     POLICIES,
     TARGETS,
     WEBHOOKS,

@@ -1,6 +1,6 @@
 """Record the example ledger that comes with the kit: two walks on the sandbox, with troubles on the way.
 
-    .venv/bin/python notebooks/record.py
+    .venv/bin/python -m tests.audit.record
 
 It is signed with a key that is thrown away. The page made from it is compared byte by byte, so record anew only when
 the ledger's content changes on purpose.

@@ -17,7 +17,7 @@ from opslib.genesys.transport import ByHost, Meter, PerLoop, retry_for, tls_cont
 from opslib.ledger.samples import Sample
 from opslib.settings import Settings
 
-from .world import TARGETS, Sandbox
+from ..world import TARGETS, Sandbox
 
 Answer = httpx.Response | Exception
 

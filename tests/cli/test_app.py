@@ -14,9 +14,9 @@ import pytest
 from opslib.cli.app import cli
 from opslib.sandbox.launch import start_sandbox
 
-from .world import Sandbox, environment, without_settings, write_onboarding
+from ..world import Sandbox, environment, without_settings, write_onboarding
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def _opslib(*words: str | Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":

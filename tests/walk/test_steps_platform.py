@@ -8,14 +8,15 @@ import pytest
 
 from opslib import Onboarding, errors
 from opslib.audit.verify import verify
-from opslib.onboarding.file import as_yaml, load_onboarding, wanted_onboarding
+from opslib.onboarding.example import wanted_onboarding
+from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import Consent
 from opslib.router.render import as_html, as_text
 from opslib.settings import Settings
 from opslib.walk.steps import STEPS, Walk
 
-from .router import platform_org as org
-from .world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment
+from ..router import platform_org as org
+from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment
 
 ORDER = list(STEPS)
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from opslib import errors
+from opslib.credentials import RoleReference
 from opslib.genesys.integrations import checked_properties, filled, names_of
 from opslib.genesys.platform import FEED_TYPE, PlatformBackend
-from opslib.onboarding.models import RoleReference
 from opslib.router.plan import make_plan
 from opslib.sandbox.server.platform.integration_types import S3_NAMES
 
@@ -332,7 +332,7 @@ async def test_a_deleted_object_that_comes_back_is_said_to_have_a_new_id(
 
 async def test_keys_never_reach_this_backend(ops: Operator, sandbox: Sandbox) -> None:
     """Neither in a plan nor on the wire; and there is no secret to write again."""
-    from opslib.onboarding.models import KeyReference
+    from opslib.credentials import KeyReference
 
     keys = KeyReference().resolve()
     with pytest.raises(errors.InvalidInput, match="Genesys takes a role"):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from opslib.onboarding.models import usual_keys
+from opslib.credentials import usual_keys
 
 from ..aws_profiles import REFUSED, SIGN_ON, use_profile
+from ..validator.buckets import ACCOUNT, keys_of, planted
 from ..world import Sandbox, environment, without_settings
-from .buckets import ACCOUNT, keys_of, planted
 
 
 @pytest.fixture

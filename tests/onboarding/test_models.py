@@ -6,22 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from opslib.credentials import AwsKeys, KeyReference, RoleReference, usual_keys
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
-from opslib.onboarding.models import (
-    AwsKeys,
-    DataLakeWebhook,
-    Id,
-    KeyReference,
-    Onboarding,
-    RoleReference,
-    StorageTarget,
-    checked,
-    checked_value,
-    usual_keys,
-)
+from opslib.onboarding.models import DataLakeWebhook, Onboarding, StorageTarget
+from opslib.onboarding.values import Id, checked, checked_value
 
-from .aws_profiles import REFUSED, SIGN_ON, use_profile
-from .world import Sandbox
+from ..aws_profiles import REFUSED, SIGN_ON, use_profile
+from ..world import Sandbox
 
 TARGET: dict[str, Any] = {
     "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",

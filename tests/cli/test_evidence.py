@@ -19,9 +19,9 @@ from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import Signer, read_public_key
 from opslib.validator.aws import Answer, Aws
 
-from .tampering import load, write_ledger
-from .validator.buckets import keys_of
-from .world import SIGNING_KEY, Sandbox, environment, without_settings
+from ..audit.tampering import load, write_ledger
+from ..validator.buckets import keys_of
+from ..world import SIGNING_KEY, Sandbox, environment, without_settings
 
 
 class Workspace:
@@ -84,7 +84,7 @@ def test_verify_says_what_it_proves_and_what_not(workspace: Workspace) -> None:
 
 def test_unsigned_is_said_and_is_not_success(workspace: Workspace) -> None:
     """A ledger of schema version 1, and an empty one."""
-    v1 = Path(__file__).parent / "data" / "ledger_v1.sqlite3"
+    v1 = Path(__file__).parents[1] / "data" / "ledger_v1.sqlite3"
     assert workspace.opslib("verify", v1, code=1).startswith("UNSIGNED: the chain holds, but nobody signed it")
 
 

@@ -17,8 +17,8 @@ from opslib.genesys.permissions import AUDITOR, OPERATOR
 from opslib.walk.doctor import Diagnosis
 from opslib.walk.steps import Walk
 
-from .router import platform_org as org
-from .world import Json, Sandbox, environment, without_settings
+from ..router import platform_org as org
+from ..world import Json, Sandbox, environment, without_settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,158 @@
+"""Where secrets come from: the environment, .env, the system's keyring, an AWS profile.
+
+An onboarding names its AWS credentials by reference, as variables or a role; they are looked up here, when they are
+needed. Secrets are `SecretStr`, and are announced to `redact`. The keyring is asked where the optional package
+`keyring` is installed:
+
+    keyring set opslib NAME        # NAME: the OAuth client's id, or the AWS access key id
+
+One that is missing, locked or broken counts as one without the secret: the other sources remain.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from opslib.errors import AwsCredentialsInvalid
+from opslib.redact import remember
+
+_ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+$"
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+KEYRING_SERVICE = "opslib"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class AwsKeys(_Model):
+    """A key pair as it goes to the wire; never stored. The secret is hidden from every output."""
+
+    access_key_id: Annotated[str, Field(min_length=1)]
+    secret_access_key: SecretStr
+
+    @model_validator(mode="after")
+    def _hide(self) -> Self:
+        remember(self.secret_access_key)
+        return self
+
+
+class KeyReference(_Model):
+    """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's. The
+    secret alone may be in the keyring, under the access key id."""
+
+    model_config = ConfigDict(title="With an AWS key pair from the environment")
+
+    access_key_id_env: Annotated[EnvName, Field(title="Variable with the access key id")] = "AWS_ACCESS_KEY_ID"
+    secret_access_key_env: Annotated[EnvName, Field(title="Variable with the secret access key")] = (
+        "AWS_SECRET_ACCESS_KEY"
+    )
+
+    def resolve(self, environ: Mapping[str, str] | None = None) -> AwsKeys:
+        """The keys. Raises AwsCredentialsInvalid naming the variable that is not set."""
+        return self.find(environ)[0]
+
+    def find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
+        """The keys and where they came from, in words: environment, .env, keyring, or the profile AWS_PROFILE names.
+
+        Raises AwsCredentialsInvalid naming the variable that is not set.
+        """
+        environ = os.environ if environ is None else environ
+        for known, source in ((environ, "the environment"), (_dotenv(), ".env")):
+            if known.get(self.access_key_id_env) and known.get(self.secret_access_key_env):
+                secret = SecretStr(known[self.secret_access_key_env])
+                return AwsKeys(access_key_id=known[self.access_key_id_env], secret_access_key=secret), source
+        key_id = environ.get(self.access_key_id_env) or _dotenv().get(self.access_key_id_env)
+        if key_id and (kept := kept_secret(key_id)):
+            return AwsKeys(access_key_id=key_id, secret_access_key=kept), "the keyring"
+        if (profile := environ.get("AWS_PROFILE")) and (keys := _profile_keys(profile)):
+            return keys, f"the AWS profile {profile}"
+        missing = [name for name in (self.access_key_id_env, self.secret_access_key_env) if not environ.get(name)]
+        raise AwsCredentialsInvalid(
+            "The storage target's AWS key is not set",
+            cause=f"neither environment nor .env has: {', '.join(missing)}; and neither keyring nor AWS_PROFILE helps",
+            fix="set the variables or AWS_PROFILE before starting, or name other variables in the onboarding file",
+        )
+
+
+def _dotenv() -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(".env").items() if value}
+
+
+def _profile_keys(profile: str) -> AwsKeys | None:
+    """A profile's long-lived key pair. Temporary keys expire, so they are none that Genesys could write with."""
+    import botocore.session
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = botocore.session.Session(profile=profile).get_credentials()
+        # Each of these may ask SSO or STS.
+        if not found or found.token or not found.access_key or not found.secret_key:
+            return None
+        return AwsKeys(access_key_id=found.access_key, secret_access_key=SecretStr(found.secret_key))
+    except (BotoCoreError, ClientError) as error:
+        refused = credentials_refused(error, profile)
+    refused.fix += "; Genesys itself cannot write with temporary keys: give it a key pair or a role"
+    raise refused
+
+
+def credentials_refused(error: Exception, profile: str = "") -> AwsCredentialsInvalid:
+    """botocore's error as one of ours, when a profile or the environment names credentials that cannot be had."""
+    profile = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or ""
+    cause = f"{type(error).__name__}: {error}"
+    if (role := os.environ.get("AWS_ROLE_ARN")) and not profile:
+        return AwsCredentialsInvalid(
+            f"The role {role} of AWS_ROLE_ARN gives no credentials",
+            cause=cause,
+            fix="check AWS_WEB_IDENTITY_TOKEN_FILE and the role's trust policy, or set AWS_PROFILE",
+        )
+    profile = profile or "default"
+    return AwsCredentialsInvalid(
+        f"The AWS profile {profile} gives no credentials",
+        cause=cause,
+        fix=f"run `aws sso login --profile {profile}` if it signs in so; else correct the role or key that it names. "
+        f"`aws sts get-caller-identity --profile {profile}` says when it works",
+    )
+
+
+def usual_keys() -> AwsKeys | None:
+    """The key pair of the usual variables; None where boto3's own chain, such as a role, is left. Temporary keys need
+    their token, which only boto3 takes along, and are none that Genesys could write with."""
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        return None
+    try:
+        return KeyReference().resolve()
+    except AwsCredentialsInvalid:
+        return None
+
+
+class RoleReference(_Model):
+    """An IAM role that Genesys assumes; no key leaves AWS."""
+
+    model_config = ConfigDict(title="With an IAM role; no key leaves AWS")
+
+    role_arn: Annotated[
+        str, Field(pattern=_ROLE_ARN, max_length=600, description="Such as arn:aws:iam::123456789012:role/Recordings.")
+    ]
+    external_id: Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9+=,.@:/_-]+$")]
+
+
+def kept_secret(name: str) -> SecretStr | None:
+    """The secret of this name, None when there is none. Imports keyring here: that takes 0.3 s."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        return None
+    try:
+        found = keyring.get_password(KEYRING_SERVICE, name)
+    except KeyringError:
+        return None
+    if found:
+        remember(found)
+    return SecretStr(found) if found else None

@@ -1,0 +1,30 @@
+"""The verdicts of findings, of answers about a machine or an org, and of controls: one type with one spelling."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not_checked"]
+
+WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
+"""The order in which people need them; `not_checked` says nothing for or against."""
+
+ICONS: dict[Verdict, str] = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not_checked": "–"}
+
+
+def in_words(verdict: Verdict) -> str:
+    """A verdict as people read it.
+
+    >>> in_words("not_checked")
+    'not checked'
+    """
+    return verdict.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """One answer to whether a machine, an org or a feed is ready. `fix` is empty when nothing is to be done."""
+
+    question: str
+    word: Verdict
+    found: str
+    fix: str = ""
