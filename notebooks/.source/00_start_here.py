@@ -32,7 +32,7 @@
 # environment or in a `.env` file, and an AWS key or profile. `docs/settings.md` lists every setting.
 
 # %%
-from opslib.sandbox import launch
+from opslib import launch
 from opslib.walk.environment import environment_table
 
 # %%
