@@ -236,7 +236,7 @@ def test_onboard_takes_the_same_consent(env: dict[str, str], file: Path, api: Ap
 
 def test_two_operators_at_once(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
     """The second is refused with who is at work and since when."""
-    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 5})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 12})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
     first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: _writes(sandbox) == 1)
