@@ -127,7 +127,7 @@ async def _trouble(inspection: Inspection) -> BucketError | None:
     """Why there is no bucket to look at."""
     bucket, region = inspection.wanted.bucket, inspection.wanted.region
     try:
-        head = await inspection.bucket("HeadBucket")
+        head = await inspection.ask_bucket("HeadBucket")
     except Unanswered as refused:
         return bucket_error(refused, bucket, region)
     return None if head is not None else not_found(bucket, region, inspection.evidence[-1])

@@ -104,14 +104,10 @@ def _applies(statement: Statement, actions: frozenset[str], places: frozenset[st
 def _well_known(matched: frozenset[str], deny: Sequence[Statement]) -> str | None:
     """An action with a name, of those that match just these patterns."""
     patterns = set(_action_patterns(deny))
-    return next(
-        (
-            action
-            for action in _WELL_KNOWN
-            if {pattern for pattern in patterns if matches(pattern, action.lower())} == matched
-        ),
-        None,
-    )
+    for action in _WELL_KNOWN:
+        if {pattern for pattern in patterns if matches(pattern, action.lower())} == matched:
+            return action
+    return None
 
 
 def _action_patterns(among: Sequence[Statement]) -> list[str]:

@@ -31,9 +31,9 @@ class Inspection:
         """How long recordings must be kept: as stated, or else the profile's own minimum."""
         return self.profile.retention_days(self.wanted)
 
-    async def bucket(self, name: str) -> Mapping[str, Any] | None:
+    async def ask_bucket(self, name: str) -> Mapping[str, Any] | None:
         """A call about the bucket; None where nothing is configured. Raises Unanswered."""
-        return await self.ask(name, **self.of_bucket())
+        return await self.ask(name, **self.bucket_params())
 
     async def ask(self, name: str, **params: Any) -> Mapping[str, Any] | None:
         """Any call; None where nothing is configured. Raises Unanswered."""
@@ -56,7 +56,7 @@ class Inspection:
 
         return await self.answers.aws.in_thread(lambda: work(ask))
 
-    def of_bucket(self) -> dict[str, str]:
+    def bucket_params(self) -> dict[str, str]:
         """The parameters of a call about the bucket. With the owner, S3 refuses calls about somebody else's bucket."""
         owner = {"ExpectedBucketOwner": self.wanted.owner} if self.wanted.owner else {}
         return {"Bucket": self.wanted.bucket, **owner}

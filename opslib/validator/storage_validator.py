@@ -52,7 +52,7 @@ class StorageValidator:
         aws = Aws(self._keys)
         inspection = Inspection(Wanted(bucket, self.region), load_profile("baseline"), AnswerCache(aws))
         try:
-            head = await inspection.bucket("HeadBucket")
+            head = await inspection.ask_bucket("HeadBucket")
             if head is None:
                 raise not_found(bucket, self.region, inspection.evidence[-1])
             # botocore follows a redirect to another region silently; only this field tells.

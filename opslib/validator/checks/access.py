@@ -83,7 +83,7 @@ async def reachable(inspection: Inspection) -> Outcome:
     """botocore follows a redirect to another region without a word; only BucketRegion tells. A refusal may tell it,
     too, and a 404 is an answer."""
     try:
-        head = await inspection.bucket("HeadBucket")
+        head = await inspection.ask_bucket("HeadBucket")
     except Unanswered as refused:
         if refused.region in (None, inspection.wanted.region):
             raise
@@ -122,7 +122,7 @@ async def owner(inspection: Inspection) -> Outcome:
     if not inspection.wanted.owner:
         return not_checked("no account id was given to compare with")
     try:
-        head = await inspection.bucket("HeadBucket")
+        head = await inspection.ask_bucket("HeadBucket")
     except Unanswered as refused:
         if not refused.action or await inspection.ask("HeadBucket", Bucket=inspection.wanted.bucket) is None:
             raise
@@ -149,7 +149,7 @@ async def owner(inspection: Inspection) -> Outcome:
 )
 async def public_access_block(inspection: Inspection) -> Outcome:
     """All four flags."""
-    return _flags(await inspection.bucket("GetPublicAccessBlock"))
+    return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
 
 
 @check(
@@ -188,12 +188,12 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
 )
 async def policy_not_public(inspection: Inspection) -> Outcome:
     """Both S3's own judgement and ours must find nothing."""
-    answer = await inspection.bucket("GetBucketPolicy")
+    answer = await inspection.ask_bucket("GetBucketPolicy")
     if answer is None:
         return passed("there is no bucket policy")
     if grants := public_grants(answer["Policy"]):
         return failed(f"anybody is allowed something by {', '.join(grants)}")
-    status = await inspection.bucket("GetBucketPolicyStatus") or {}
+    status = await inspection.ask_bucket("GetBucketPolicyStatus") or {}
     public = status.get("PolicyStatus", {}).get("IsPublic")
     if public is None:
         return unknown("S3 does not say whether the policy is public")
@@ -218,7 +218,7 @@ async def policy_not_public(inspection: Inspection) -> Outcome:
 )
 async def tls_only(inspection: Inspection) -> Outcome:
     """All principals, all actions, the bucket and its objects, no further condition."""
-    answer = await inspection.bucket("GetBucketPolicy")
+    answer = await inspection.ask_bucket("GetBucketPolicy")
     if answer is None:
         return failed("there is no bucket policy, so plain HTTP is allowed")
     transport = plain_http(answer["Policy"], inspection.wanted.arn)
@@ -242,7 +242,7 @@ async def tls_only(inspection: Inspection) -> Outcome:
 )
 async def cross_account(inspection: Inspection) -> Outcome:
     """Whoever is allowed something must be of the owner's account, or of the account of Genesys's role."""
-    answer = await inspection.bucket("GetBucketPolicy")
+    answer = await inspection.ask_bucket("GetBucketPolicy")
     parties = allowed_parties(answer["Policy"]) if answer else set()
     if not parties:
         return passed("the bucket policy allows no account anything")
@@ -275,7 +275,7 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
 )
 async def acls_off(inspection: Inspection) -> Outcome:
     """BucketOwnerEnforced."""
-    answer = await inspection.bucket("GetBucketOwnershipControls")
+    answer = await inspection.ask_bucket("GetBucketOwnershipControls")
     rules = (answer or {}).get("OwnershipControls", {}).get("Rules", [])
     ownership = rules[0]["ObjectOwnership"] if rules else "not set"
     if ownership == "BucketOwnerEnforced":
@@ -305,7 +305,7 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
 )
 async def no_public_acl(inspection: Inspection) -> Outcome:
     """Neither AllUsers nor AuthenticatedUsers (which is everybody with any AWS account)."""
-    answer = await inspection.bucket("GetBucketAcl")
+    answer = await inspection.ask_bucket("GetBucketAcl")
     if answer is None or "Grants" not in answer:
         return unknown("S3 does not say whom the ACL names")
     public = [

@@ -179,7 +179,7 @@ def key_in(report: Mapping[str, Any]) -> str | None:
 
 
 async def _rule(inspection: Inspection) -> Mapping[str, Any]:
-    return _rule_in(await inspection.bucket(_CALL))
+    return _rule_in(await inspection.ask_bucket(_CALL))
 
 
 def _rule_in(answer: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -62,7 +62,7 @@ resource "aws_s3_bucket_logging" "recordings" {
 )
 async def access_logging(inspection: Inspection) -> Outcome:
     """Not into the bucket itself: every log line would make another."""
-    target = (await inspection.bucket("GetBucketLogging") or {}).get("LoggingEnabled", {}).get("TargetBucket")
+    target = (await inspection.ask_bucket("GetBucketLogging") or {}).get("LoggingEnabled", {}).get("TargetBucket")
     if target is None:
         return failed("server access logging is off")
     if target == inspection.wanted.bucket:
@@ -103,7 +103,7 @@ resource "aws_s3_bucket_replication_configuration" "recordings" {
 )
 async def replication(inspection: Inspection) -> Outcome:
     """At least one enabled rule that covers every recording."""
-    answer = await inspection.bucket("GetBucketReplication") or {}
+    answer = await inspection.ask_bucket("GetBucketReplication") or {}
     rules = answer.get("ReplicationConfiguration", {}).get("Rules", [])
     on = [rule for rule in rules if rule.get("Status") == "Enabled" and _covers(rule, inspection.wanted.folder)]
     if not on:
@@ -140,7 +140,7 @@ resource "aws_s3_bucket_notification" "recordings" {
 )
 async def notifications(inspection: Inspection) -> Outcome:
     """“Nothing configured” is an empty answer here, not an error."""
-    answer = await inspection.bucket("GetBucketNotificationConfiguration") or {}
+    answer = await inspection.ask_bucket("GetBucketNotificationConfiguration") or {}
     kinds = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
     on = [
         kind.removesuffix("Configurations")

@@ -326,7 +326,7 @@ resource "aws_s3_bucket_versioning" "recordings" {
 )
 async def mfa_delete(inspection: Inspection) -> Outcome:
     """Only the root user can switch it on."""
-    answer = await inspection.bucket("GetBucketVersioning") or {}
+    answer = await inspection.ask_bucket("GetBucketVersioning") or {}
     if answer.get("MFADelete") == "Enabled":
         return passed("MFA delete is on, so lifecycle rules are not possible")
     return failed("MFA delete is off")
@@ -334,18 +334,18 @@ async def mfa_delete(inspection: Inspection) -> Outcome:
 
 async def rules(inspection: Inspection) -> Sequence[Rule]:
     """The bucket's lifecycle rules."""
-    return parse_rules(await inspection.bucket("GetBucketLifecycleConfiguration"))
+    return parse_rules(await inspection.ask_bucket("GetBucketLifecycleConfiguration"))
 
 
 async def versioning_state(inspection: Inspection) -> Versioning:
     """Enabled, Suspended or Off."""
-    status = (await inspection.bucket("GetBucketVersioning") or {}).get("Status")
+    status = (await inspection.ask_bucket("GetBucketVersioning") or {}).get("Status")
     return status if status in ("Enabled", "Suspended") else "Off"
 
 
 async def default_lock(inspection: Inspection) -> Lock | None:
     """The bucket's default Object Lock."""
-    return parse_lock(await inspection.bucket(_LOCK))
+    return parse_lock(await inspection.ask_bucket(_LOCK))
 
 
 async def lifecycle_losses(inspection: Inspection) -> list[Loss]:

@@ -44,7 +44,7 @@ async def writer(inspection: Inspection) -> Outcome:
 
 
 def _canary(ask: Ask, inspection: Inspection) -> Outcome:
-    place = inspection.of_bucket() | {"Key": f"{inspection.wanted.folder}opslib-canary-{secrets.token_hex(8)}"}
+    place = inspection.bucket_params() | {"Key": f"{inspection.wanted.folder}opslib-canary-{secrets.token_hex(8)}"}
     encryption = {"ServerSideEncryption": inspection.wanted.encryption} if inspection.wanted.encryption else {}
     outcome, begun = passed("a multipart upload was begun, got a part, and was taken back"), ""
     try:
@@ -80,7 +80,7 @@ def _others(ask: Ask, inspection: Inspection, key: str, begun: str) -> tuple[lis
     """Uploads under our key that we do not know: of a call whose answer was lost, or that boto3 repeated. Or why they
     are not listed."""
     try:
-        listed = ask("ListMultipartUploads", **inspection.of_bucket(), Prefix=key) or {}
+        listed = ask("ListMultipartUploads", **inspection.bucket_params(), Prefix=key) or {}
     except Unanswered as refused:
         return [], refused.why
     uploads = [upload["UploadId"] for upload in listed.get("Uploads", []) if upload["Key"] == key]
