@@ -33,8 +33,9 @@ from opslib.validator.aws import Answer, Aws, _make_client
 from opslib.validator.aws_calls import CALLS
 from opslib.validator.bucket import Report, check_buckets
 from opslib.validator.checks import CHECKS
-from opslib.validator.inspection import Wanted
-from opslib.validator.profiles import Profile, Row, load_profile
+from opslib.validator.profile import Profile, Row
+from opslib.validator.profiles import load_profile
+from opslib.validator.wanted import Wanted
 
 DELAYS_S, REGION = (0.04, 0.0), "us-east-1"
 Words = dict[tuple[str, str], str]

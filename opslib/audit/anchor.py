@@ -19,7 +19,7 @@ from opslib.ledger.export import from_line, to_line
 from opslib.ledger.signing import verify_signature
 from opslib.onboarding.values import AwsRegion, BucketName, checked_value
 from opslib.validator.aws import Aws, Unanswered
-from opslib.validator.explain import explained
+from opslib.validator.bucket_errors import bucket_error
 from opslib.validator.lifecycle import Lock, parse_lock
 
 # Anything larger is no anchor, and is not fetched.
@@ -107,7 +107,7 @@ class AnchorBucket:
         try:
             return (await self.aws.in_thread(call)).data
         except Unanswered as refused:
-            raise explained(refused, self.bucket, self.region) from None
+            raise bucket_error(refused, self.bucket, self.region) from None
 
 
 def _folder(first: str) -> str:

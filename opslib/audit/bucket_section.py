@@ -5,14 +5,15 @@ from typing import Any
 
 from opslib.audit.charts import retention_chart
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
-from opslib.validator.render import ORDER, counts
+from opslib.validator.render import counts
+from opslib.verdict import WORST_FIRST
 
 
 def blocks(report: dict[str, Any] | None, found: Sequence[dict[str, Any]]) -> Sequence[Block]:
     """Each check with its answer, worst first; what to do; the calls that the answers rest on; the four clocks."""
     if report is None:
         return [Prose("The bucket was not checked.")]
-    findings = sorted(found, key=lambda finding: ORDER.index(finding["verdict"]))
+    findings = sorted(found, key=lambda finding: WORST_FIRST.index(finding["verdict"]))
     caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     answers: list[list[Cell]] = [
         [one["title"], Mark(one["verdict"].replace("_", " ")), one["cause"], one["severity"], one["source"]]

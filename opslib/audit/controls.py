@@ -14,6 +14,9 @@ from opslib.ledger.chain import Entry
 from opslib.ledger.statistics import success_rate_percent
 from opslib.router.apply import remaining_steps
 from opslib.router.journal import Progress
+from opslib.validator.check import CONTROLS, Control
+from opslib.validator.checks import CHECKS
+from opslib.validator.finding import SEVERITIES
 
 # The contract's threshold for HTTP operations, in percent.
 HTTP_PASS_AT_PERCENT = 95.0
@@ -62,32 +65,33 @@ class BucketControl:
         return checks >= {*self.main} and any(checks >= {*group} for group in self.either or ((),))
 
 
-BUCKET_CONTROLS = (
-    BucketControl(
-        "Storage: the bucket is there, and recordings can be written",
-        ("reachable",),
-        ("owner",),
-        # Recordings come with a key or with a role, never with both.
-        either=(("writer",), ("writer-role-trust", "writer-role-permissions")),
-    ),
-    BucketControl(
-        "Encryption: recordings are encrypted at rest", ("encryption",), ("kms-key", "kms-rotation", "bucket-key")
-    ),
-    BucketControl(
-        "Access: nobody unknown can reach recordings",
-        ("public-access-block", "policy-not-public", "no-public-acl"),
-        ("account-public-access-block", "acls-off", "cross-account"),
-    ),
-    BucketControl("Transport: plain HTTP is refused", ("tls-only",)),
-    BucketControl(
-        "Retention: nothing removes a recording before its time",
-        ("retention", "policy-within-target"),
-        ("retention-bounds", "playable"),
-    ),
-    BucketControl("WORM: nobody can change or delete a recording before its time", ("object-lock",), ("versioning",)),
-)
-# Checks that belong to no control above, so that none is lost.
-_THE_REST = "Operation: what else the profile asks of the bucket"
+# Which checks a control rests on, they say themselves.
+_TITLES: dict[Control, str] = {
+    "storage": "Storage: the bucket is there, and recordings can be written",
+    "encryption": "Encryption: recordings are encrypted at rest",
+    "access": "Access: nobody unknown can reach recordings",
+    "transport": "Transport: plain HTTP is refused",
+    "retention": "Retention: nothing removes a recording before its time",
+    "worm": "WORM: nobody can change or delete a recording before its time",
+    "operation": "Operation: what else the profile asks of the bucket",
+}
+
+
+def _bucket_control(control: Control) -> BucketControl:
+    checks = [check for check in CHECKS.values() if check.control == control]
+    also = sorted((SEVERITIES.index(check.severity), check.id) for check in checks if not check.required)
+    # Recordings come with a key or with a role, never with both.
+    main, with_key, with_role = (
+        tuple(check.id for check in checks if check.required and check.written_with == written_with)
+        for written_with in (None, "key", "role")
+    )
+    return BucketControl(
+        _TITLES[control], main, tuple(id for _, id in also), either=tuple(filter(None, (with_key, with_role)))
+    )
+
+
+# The last one also takes checks that this release does not know, so that none is lost.
+*BUCKET_CONTROLS, _THE_REST = map(_bucket_control, CONTROLS)
 
 
 def verdicts(facts: Facts) -> list[Verdict]:
@@ -170,7 +174,7 @@ def _said(end: Entry) -> str:
 
 def _bucket(facts: Facts) -> Iterator[Verdict]:
     report, end = facts.bucket_report(), facts.last_end("validate_bucket")
-    titles = [*(control.title for control in BUCKET_CONTROLS), _THE_REST]
+    titles = [control.title for control in (*BUCKET_CONTROLS, _THE_REST)]
     if report is None or end is None:
         # Without findings one thing may be known all the same: that there is no bucket to look at.
         first = _step(facts, "validate_bucket", titles[0])
@@ -181,7 +185,7 @@ def _bucket(facts: Facts) -> Iterator[Verdict]:
     for control in BUCKET_CONTROLS:
         own = [found.pop(check) for check in control.checks if check in found]
         yield _of_checks(control, own, end.seq)
-    yield _of_checks(BucketControl(_THE_REST, ()), list(found.values()), end.seq)
+    yield _of_checks(_THE_REST, list(found.values()), end.seq)
 
 
 def _of_checks(control: BucketControl, findings: Sequence[dict[str, Any]], seq: int) -> Verdict:

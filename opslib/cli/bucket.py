@@ -13,11 +13,11 @@ from opslib.errors import InvalidInput
 from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value
 from opslib.settings import Settings
 from opslib.validator.bucket import check_buckets
-from opslib.validator.documents import iam as permissions
+from opslib.validator.documents import iam
 from opslib.validator.documents.terraform import template
-from opslib.validator.inspection import Wanted
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import as_text
+from opslib.validator.wanted import Wanted
 
 _Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
@@ -53,15 +53,10 @@ def print_document(kind: str, bucket: str, *, profile: str, as_json: bool, **opt
                 cause="Genesys proves itself with your external id, which stands in the document",
                 fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
             )
-        document = permissions.trust(want.writer.external_id, want.partition, want.genesys_domain)
+        document = iam.trust(want.writer.external_id, want.partition, want.genesys_domain)
         click.echo(json.dumps(document, indent=2))
     else:
-        checks = kind == "checks"
-        document = (
-            permissions.for_checks(want, chosen.calls(role=isinstance(want.writer, RoleReference)))
-            if checks
-            else permissions.for_writer(want)
-        )
+        document = iam.for_checks(want, chosen) if kind == "checks" else iam.for_writer(want)
         click.echo(json.dumps(document, indent=2))
 
 

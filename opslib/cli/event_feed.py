@@ -1,4 +1,4 @@
-"""`opslib check-feed`: the AWS side of an onboarding's change feed, printed or checked."""
+"""`opslib check-feed`: the AWS side of an onboarding's event feed, printed or checked."""
 
 import asyncio
 import json
@@ -9,17 +9,17 @@ import click
 from opslib.errors import InvalidInput
 from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import DataLakeWebhook, Onboarding
-from opslib.validator.documents import event_feed as eventbridge
-from opslib.validator.event_feed import ChangeFeed
+from opslib.validator.documents import event_feed
+from opslib.validator.event_feed import EventFeed
 from opslib.walk.steps import Walk
 
 
 def check_feed(file: Path, org_id: str | None, *, as_json: bool) -> int:
     """Say of each link whether it holds; 0 when all do."""
     webhook, org = _feed(file, org_id)
-    rows = ChangeFeed(webhook, org).check()
+    rows = EventFeed(webhook, org).check()
     if as_json:
-        click.echo(json.dumps({"source": eventbridge.source(webhook, org), "links": [dict(vars(row)) for row in rows]}))
+        click.echo(json.dumps({"source": event_feed.source(webhook, org), "links": [dict(vars(row)) for row in rows]}))
     else:
         for row in rows:
             click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
@@ -29,7 +29,7 @@ def check_feed(file: Path, org_id: str | None, *, as_json: bool) -> int:
 def print_document(kind: str, file: Path, org_id: str | None) -> None:
     """Print the AWS CLI commands or the Terraform."""
     webhook, org = _feed(file, org_id)
-    click.echo(eventbridge.terraform(webhook, org) if kind == "terraform" else eventbridge.commands(webhook, org))
+    click.echo(event_feed.terraform(webhook, org) if kind == "terraform" else event_feed.commands(webhook, org))
 
 
 def _feed(file: Path, org_id: str | None) -> tuple[DataLakeWebhook, str]:

@@ -1,1 +1,26 @@
-"""Is this bucket fit to hold recordings? `StorageValidator` asks S3, off the event loop."""
+"""Is AWS ready for the recordings: the bucket, the role that writes into it, and the event feed. Nothing is changed.
+
+What is asked of a bucket:
+
+- `checks/` has a function for each check; `check.py` says what a check is, and keeps the registry of all.
+- `profile.py` says what a profile is; `profiles.py` loads one, built in (with `profile_files/`) or a user's own.
+- `wanted.py` is what the onboarding or the options want of one bucket.
+
+Who asks:
+
+- `bucket.py` runs a profile's checks on one bucket or many, and makes the report; `render.py` shows it to people.
+- `storage_validator.py` is the tutorial's class, with two questions only.
+- `event_feed.py` follows the event feed through AWS, link by link.
+
+How it is asked, from a check down to AWS:
+
+- `inspection.py` is one check's view of one bucket, and keeps the evidence; the check answers as in `finding.py`.
+- `answer_cache.py` remembers, so that no call is made twice.
+- `aws.py` makes the call, in a thread; `aws_calls.py` lists the calls and the IAM action that each needs.
+- `bucket_errors.py` turns a refusal into an error with cause and fix.
+
+What an answer means, as pure functions: `lifecycle.py` (retention, versions, locks), `bucket_policy.py` and
+`wildcards.py` (who may do what).
+
+`documents/` generates what the owner of the AWS account needs: IAM policies, Terraform, and the event feed's AWS side.
+"""

@@ -1,4 +1,7 @@
-"""AWS's answers to single calls, asked in threads: what is an answer, and what is none."""
+"""Asks AWS: one call at a time, in a thread of a pool. Decides what is an answer and what is not.
+
+Nothing is remembered here, see `answer_cache.py`; which calls there are is in `aws_calls.py`.
+"""
 
 import asyncio
 import ipaddress
@@ -23,7 +26,7 @@ _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 5, 10
 GLOBAL = frozenset[Service]({"s3control", "iam", "sts"})
 """Services that answer the same in every region, as far as the checks ask."""
 
-# “Not configured” and “not there” come as errors. These are answers; anything else that is refused is none.
+# “Not configured” and “not there” come as errors. These are answers; any other refusal is not.
 _ABSENT = frozenset(
     {
         "ServerSideEncryptionConfigurationNotFoundError",
@@ -115,7 +118,7 @@ class Aws:
             if xform_name(error.operation_name) != call.method:  # such as AssumeRole, on the way to credentials
                 raise _unsigned(name, at, error) from error
             return _refused(name, call, at, error, params.get("ExpectedBucketOwner"))
-        except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an endpoint that is not a URL
             if isinstance(error, _credential_errors()):
                 raise _unsigned(name, at, error) from error
             why = f"no answer ({type(error).__name__}: {error})"
@@ -160,7 +163,7 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
 
 
 def _endpoint(service: Service) -> str | None:
-    """boto3's own choice; but whoever points S3 elsewhere does not want the rest to go to AWS."""
+    """boto3's own choice; but where S3 is pointed elsewhere, the rest must not go to AWS."""
     chosen = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
     return chosen or os.environ.get("AWS_ENDPOINT_URL_S3") or None
 
@@ -173,7 +176,7 @@ def _is_ip(host: str | None) -> bool:
 
 
 def _host_without_account(request: Any, **_: Any) -> None:
-    """boto3 puts the account before the host, and before an IP address that is no name; it is in a header too."""
+    """boto3 puts the account before the host, and an IP address has no such names; it is in a header too."""
     request.url = request.url.replace(f"//{request.headers['x-amz-account-id']}.", "//", 1)
 
 
@@ -222,7 +225,7 @@ def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> A
 def _plain(value: Any) -> Any:
     """JSON values only."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(part) for part in value]
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,4 +1,7 @@
-"""The AWS calls that checks and anchors make, and the IAM action that allows each (Service Authorization Reference)."""
+"""A table of the AWS calls that checks and anchors make, with the IAM action that allows each.
+
+The actions are those of the Service Authorization Reference.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,32 +1,36 @@
 """Checks one bucket, or many, against a profile.
 
 All checks of all buckets run at once and share their answers, so no call is made twice. A check that gets no answer is
-UNKNOWN, whatever it wanted to know; it is never passed over.
+UNKNOWN, whatever it wanted to know; it is never skipped.
 """
 
 import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketError
 from opslib.ledger.moment import utc_now
-from opslib.onboarding.models import Onboarding
-from opslib.validator.answers import Answers
+from opslib.validator.answer_cache import AnswerCache
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.aws_calls import actions_of
+from opslib.validator.bucket_errors import bucket_error, not_found
+from opslib.validator.check import Check, calls_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.retention import default_lock, lifecycle_losses
-from opslib.validator.explain import explained, not_found
-from opslib.validator.finding import ASK_AGAIN, Check, Finding, Outcome, Word, unknown
-from opslib.validator.inspection import Inspection, Wanted
+from opslib.validator.finding import ASK_AGAIN, Finding, Outcome, unknown
+from opslib.validator.inspection import Inspection
 from opslib.validator.lifecycle import Clocks, removal_day, too_early
-from opslib.validator.profiles import Profile
+from opslib.validator.profile import Level, Profile
+from opslib.validator.wanted import Wanted
+from opslib.verdict import Verdict
 
 Tell = Callable[[int, int, str], object]
+
+_CLOCKS_CALLS = {"GetBucketLifecycleConfiguration", "GetObjectLockConfiguration"}
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,15 @@ class Report:
     trouble: BucketError | None = None
 
     @property
-    def verdict(self) -> Word:
+    def verdict(self) -> Verdict:
         """FAIL with one FAIL, else UNKNOWN with one UNKNOWN or without any answer, else PASS."""
-        words = {finding.verdict for finding in self.findings}
-        return "FAIL" if "FAIL" in words else "UNKNOWN" if "UNKNOWN" in words or words <= {"not_checked"} else "PASS"
+        verdicts = {finding.verdict for finding in self.findings}
+        if "FAIL" in verdicts:
+            return "FAIL"
+        return "UNKNOWN" if "UNKNOWN" in verdicts or verdicts <= {"not_checked"} else "PASS"
 
     def counts(self) -> dict[str, int]:
-        """How many findings have each word."""
+        """How many findings have each verdict."""
         return dict(Counter(finding.verdict for finding in self.findings))
 
     def as_json(self) -> dict[str, Any]:
@@ -65,7 +71,7 @@ class Report:
             "title": self.profile.title,
             "note": self.profile.note,
             "as_of": self.profile.as_of.isoformat(),
-            "retention_days": self.wanted.retention_days,
+            "retention_days": self.profile.retention_days(self.wanted),
             "at": self.at,
             "verdict": self.verdict,
             "counts": self.counts(),
@@ -73,21 +79,6 @@ class Report:
             "findings": [row for row in rows if row["verdict"] != "not_checked"],
             "not_checked": [row for row in rows if row["verdict"] == "not_checked"],
         }
-
-
-def wanted_of(onboarding: Onboarding, writer: AwsKeys | RoleReference | None, domain: str | None) -> Wanted:
-    """What an onboarding wants of its bucket, in the org with this domain."""
-    target = onboarding.target
-    return Wanted(
-        target.bucket,
-        target.region,
-        prefix=target.path_prefix,
-        encryption=target.encryption,
-        retention_days=target.retention_days,
-        policy_days=onboarding.policy.retention_days,
-        writer=writer,
-        genesys_domain=domain,
-    )
 
 
 async def check_bucket(
@@ -99,71 +90,61 @@ async def check_bucket(
 
 
 async def check_buckets(
-    many: Sequence[Wanted], profile: Profile, keys: AwsKeys | None, tell: Tell = lambda done, total, words: None
+    buckets: Sequence[Wanted], profile: Profile, keys: AwsKeys | None, tell: Tell = lambda done, total, words: None
 ) -> list[Report]:
     """Every check of the profile on many buckets with one key pair, in the order given."""
-    answers = Answers(Aws(keys))
-    progress = _Progress(len(many) * len(profile.checks), tell)
+    answers = AnswerCache(Aws(keys))
+    progress = _Progress(len(buckets) * len(profile.checks), tell)
     try:
-        return list(await asyncio.gather(*(_report(wanted, profile, answers, progress) for wanted in many)))
+        return list(await asyncio.gather(*(_report(wanted, profile, answers, progress) for wanted in buckets)))
     finally:
         answers.aws.close()
 
 
-async def _report(wanted: Wanted, profile: Profile, answers: Answers, progress: "_Progress") -> Report:
-    bounds, at = profile.retention, utc_now()
-    wanted = replace(
-        wanted,
-        # A rule's own minimum counts also for whoever says no number.
-        retention_days=wanted.retention_days or bounds.min_days,
-        min_days=bounds.min_days,
-        max_days=bounds.max_days,
-        playable_days=wanted.playable_days or bounds.playable_days,
-        wants_worm=profile.worm,
-        calls=profile.calls(role=isinstance(wanted.writer, RoleReference)),
+async def _report(wanted: Wanted, profile: Profile, answers: AnswerCache, progress: "_Progress") -> Report:
+    at, checks = utc_now(), [check for check in CHECKS.values() if check.id in profile.checks]
+    findings = await asyncio.gather(
+        *(_finding(check, Inspection(wanted, profile, answers), progress) for check in checks)
     )
-    chosen = [CHECKS[name] for name in CHECKS if name in profile.checks]
-    findings = await asyncio.gather(*(_finding(check, wanted, profile, answers, progress) for check in chosen))
-    look = Inspection(wanted, answers)
-    return Report(wanted, profile, at, findings, await _clocks(look), await _trouble(look))
+    inspection, calls = Inspection(wanted, profile, answers), calls_of(profile, wanted)
+    # From answers that the checks have asked for already.
+    clocks = await _clocks(inspection) if calls >= _CLOCKS_CALLS else None
+    return Report(wanted, profile, at, findings, clocks, await _trouble(inspection) if "HeadBucket" in calls else None)
 
 
-async def _clocks(look: Inspection) -> Clocks | None:
-    """From answers that the checks have asked for already; None when they have not, or got none."""
-    if not {"GetBucketLifecycleConfiguration", "GetObjectLockConfiguration"} <= look.wanted.calls:
-        return None
+async def _clocks(inspection: Inspection) -> Clocks | None:
+    """None when S3 does not say."""
     try:
-        lock, found = await default_lock(look), await lifecycle_losses(look)
+        lock, losses = await default_lock(inspection), await lifecycle_losses(inspection)
     except Unanswered:
         return None
-    days = look.wanted.retention_days
-    early = too_early(found, days, lock) if days else []
-    return Clocks(look.wanted.policy_days, days, lock, tuple(found), tuple(early), removal_day(found, lock))
+    days = inspection.retention_days
+    early = too_early(losses, days, lock) if days else []
+    return Clocks(inspection.wanted.policy_days, days, lock, tuple(losses), tuple(early), removal_day(losses, lock))
 
 
-async def _trouble(look: Inspection) -> BucketError | None:
-    """Why there is nothing to look at."""
-    if "HeadBucket" not in look.wanted.calls:
-        return None
-    bucket, region = look.wanted.bucket, look.wanted.region
+async def _trouble(inspection: Inspection) -> BucketError | None:
+    """Why there is no bucket to look at."""
+    bucket, region = inspection.wanted.bucket, inspection.wanted.region
     try:
-        head = await look.bucket("HeadBucket")
+        head = await inspection.ask_bucket("HeadBucket")
     except Unanswered as refused:
-        return explained(refused, bucket, region)
-    return None if head is not None else not_found(bucket, region, look.evidence[-1])
+        return bucket_error(refused, bucket, region)
+    return None if head is not None else not_found(bucket, region, inspection.evidence[-1])
 
 
-async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answers, progress: "_Progress") -> Finding:
-    look, row = Inspection(wanted, answers), profile.checks[check.id]
-    fix, cli, terraform, refused = (_filled(text, wanted) for text in (check.fix, check.cli, check.terraform, ""))
+async def _finding(check: Check, inspection: Inspection, progress: "_Progress") -> Finding:
+    row = inspection.profile.checks[check.id]
+    fix, cli, terraform = (_filled(text, inspection) for text in (check.fix, check.cli, check.terraform))
+    refused = ""
     try:
-        outcome = await check.run(look)
+        outcome = await check.run(inspection)
     except Unanswered as error:
         outcome, refused = unknown(error.why), error.action
-        fix, cli, terraform = _filled(_ask_again(error), wanted), "", ""
+        fix, cli, terraform = _filled(_ask_again(error), inspection), "", ""
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         outcome = unknown(f"the answer is not as AWS documents it ({type(error).__name__}: {error})")
-    progress.step(f"{wanted.bucket}: {check.title}")
+    progress.step(f"{inspection.wanted.bucket}: {check.title}")
     return Finding(
         check.id,
         check.title,
@@ -178,7 +159,7 @@ async def _finding(check: Check, wanted: Wanted, profile: Profile, answers: Answ
         check.source,
         actions_of(check.calls),
         refused,
-        look.evidence,
+        inspection.evidence,
     )
 
 
@@ -191,23 +172,24 @@ def _ask_again(error: Unanswered) -> str:
     return f"{allow}; `opslib check-bucket BUCKET --print checks` prints all."
 
 
-def _weighed(outcome: Outcome, level: str) -> Word:
-    return "WARN" if outcome.word == "FAIL" and level == "WARN" else outcome.word
+def _weighed(outcome: Outcome, level: Level) -> Verdict:
+    return "WARN" if outcome.verdict == "FAIL" and level == "WARN" else outcome.verdict
 
 
-def _filled(text: str, wanted: Wanted) -> str:
+def _filled(text: str, inspection: Inspection) -> str:
     """With the values at hand, in one pass: what is put in is not looked at again. None of them needs quoting."""
+    wanted = inspection.wanted
     role = wanted.writer.role_arn.rsplit("/", 1)[-1] if isinstance(wanted.writer, RoleReference) else ""
     values = {
         "BUCKET": wanted.bucket,
         "ARN": wanted.arn,
         "REGION": wanted.region,
-        "DAYS": str(wanted.retention_days or ""),
+        "DAYS": str(inspection.retention_days or ""),
         "ACCOUNT": wanted.owner or "",
         "KEY": wanted.kms_key or "",
         "ROLE": role,
     }
-    return re.sub(rf"\b({'|'.join(values)})\b", lambda found: values[found[0]] or found[0], text)
+    return re.sub(rf"\b({'|'.join(values)})\b", lambda match: values[match[0]] or match[0], text)
 
 
 class _Progress:

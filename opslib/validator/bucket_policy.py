@@ -47,8 +47,7 @@ _Guard = Literal["yes", "no", "unclear"]
 
 def statements(policy: str | None) -> list[Statement]:
     """The statements of a policy document; none when there is no policy."""
-    found = json.loads(policy)["Statement"] if policy else []
-    return [found] if isinstance(found, dict) else list(found)
+    return listed(json.loads(policy)["Statement"]) if policy else []
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,14 @@ def plain_http(policy: str | None, arn: str) -> Transport:
 
     Several statements may do it together. Actions that S3 does not have yet count, and so do keys that nobody uses yet.
     """
-    deny = [one for one in statements(policy) if one.get("Effect") == "Deny" and _everybody(one)]
-    guards = [(one, _guards_transport(one)) for one in deny]
-    sure = [one for one, guard in guards if guard == "yes"]
+    deny = [
+        statement for statement in statements(policy) if statement.get("Effect") == "Deny" and _everybody(statement)
+    ]
+    guards = [(statement, _guards_transport(statement)) for statement in deny]
+    sure = [statement for statement, guard in guards if guard == "yes"]
     try:
         still_open = _not_covered(sure, arn)
-        maybe_open = _not_covered([one for one, guard in guards if guard != "no"], arn)
+        maybe_open = _not_covered([statement for statement, guard in guards if guard != "no"], arn)
     except TooManyWays:
         return Transport(None, "the policy's wildcards overlap in too many ways to tell")
     if still_open is None:
@@ -83,44 +84,51 @@ def plain_http(policy: str | None, arn: str) -> Transport:
 
 def _not_covered(deny: Sequence[Statement], arn: str) -> str | None:
     """A request that none of the statements covers, in words; None when there is none. Raises TooManyWays."""
-    actions = ways((one.lower() for each in deny for one in patterns_of(each, "Action")), "s3:")
-    inside = [one for each in deny for one in patterns_of(each, "Resource")]
-    places = {frozenset(one for one in inside if matches(one, arn)): arn} | ways(inside, f"{arn}/")
-    for action in sorted(actions, key=lambda one: len(one)):
+    actions = ways(_action_patterns(deny), "s3:")
+    resources = [pattern for statement in deny for pattern in patterns_of(statement, "Resource")]
+    places = {frozenset(pattern for pattern in resources if matches(pattern, arn)): arn} | ways(resources, f"{arn}/")
+    for action in sorted(actions, key=lambda matched: len(matched)):
         for place, example in places.items():
-            if not any(_applies(one, action, place) for one in deny):
+            if not any(_applies(statement, action, place) for statement in deny):
                 return f"{_well_known(action, deny) or actions[action]} on {example}"
     return None
 
 
 def _applies(statement: Statement, actions: frozenset[str], places: frozenset[str]) -> bool:
     """Whether a statement covers a request, told by the patterns that its action and its resource match."""
-    action = any(one.lower() in actions for one in patterns_of(statement, "Action"))
-    place = any(one in places for one in patterns_of(statement, "Resource"))
+    action = any(pattern in actions for pattern in _action_patterns([statement]))
+    place = any(pattern in places for pattern in patterns_of(statement, "Resource"))
     return action is ("Action" in statement) and place is ("Resource" in statement)
 
 
 def _well_known(matched: frozenset[str], deny: Sequence[Statement]) -> str | None:
     """An action with a name, of those that match just these patterns."""
-    patterns = {one.lower() for each in deny for one in patterns_of(each, "Action")}
-    known = (one for one in _WELL_KNOWN if {each for each in patterns if matches(each, one.lower())} == matched)
-    return next(known, None)
+    patterns = set(_action_patterns(deny))
+    for action in _WELL_KNOWN:
+        if {pattern for pattern in patterns if matches(pattern, action.lower())} == matched:
+            return action
+    return None
+
+
+def _action_patterns(among: Sequence[Statement]) -> list[str]:
+    """In small letters: IAM compares actions without regard to case."""
+    return [pattern.lower() for statement in among for pattern in patterns_of(statement, "Action")]
 
 
 def patterns_of(statement: Statement, element: str) -> list[str]:
     """The patterns of the element, or of its negation."""
-    return [str(one) for one in listed(statement.get(element, statement.get(f"Not{element}", [])))]
+    return [str(pattern) for pattern in listed(statement.get(element, statement.get(f"Not{element}", [])))]
 
 
 def _guards_transport(statement: Statement) -> _Guard:
     """Whether a Deny holds for every request without TLS: no condition, or only `aws:SecureTransport` is false."""
     parts = [
-        (operator.lower(), key.lower(), [str(one).lower() for one in listed(values)])
+        (operator.lower(), key.lower(), [str(value).lower() for value in listed(values)])
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     ]
-    found: set[_Guard] = {_guard(*part) for part in parts}
-    return "no" if "no" in found else "unclear" if "unclear" in found else "yes"
+    guards: set[_Guard] = {_guard(*part) for part in parts}
+    return "no" if "no" in guards else "unclear" if "unclear" in guards else "yes"
 
 
 def _guard(operator: str, key: str, values: list[str]) -> _Guard:
@@ -140,9 +148,11 @@ def _everybody(statement: Statement) -> bool:
 def public_grants(policy: str | None) -> list[str]:
     """The statements that allow somebody unknown something, each by its Sid or number."""
     return [
-        str(one.get("Sid") or f"statement {number}")
-        for number, one in enumerate(statements(policy), 1)
-        if one.get("Effect") == "Allow" and (_everybody(one) or "NotPrincipal" in one) and not _known_by(one)
+        str(statement.get("Sid") or f"statement {number}")
+        for number, statement in enumerate(statements(policy), 1)
+        if statement.get("Effect") == "Allow"
+        and (_everybody(statement) or "NotPrincipal" in statement)
+        and not _known_by(statement)
     ]
 
 
@@ -153,7 +163,7 @@ def _known_by(statement: Statement) -> list[tuple[str, str]]:
         for operator, keys in (statement.get("Condition") or {}).items()
         if operator.lower().removeprefix("foranyvalue:") in _POSITIVE
         for key, values in keys.items()
-        if key.lower() in _RESTRICTING and all(_is_fixed(key.lower(), str(one)) for one in listed(values))
+        if key.lower() in _RESTRICTING and all(_is_fixed(key.lower(), str(value)) for value in listed(values))
         for value in listed(values)
     ]
 
@@ -179,9 +189,9 @@ def allowed_parties(policy: str | None) -> set[str]:
     who are known by a condition only. AWS's own services are none."""
     return {
         party
-        for one in statements(policy)
-        if one.get("Effect") == "Allow"
-        for party in (_known_parties(one) if _everybody(one) else _named(one.get("Principal", "*")))
+        for statement in statements(policy)
+        if statement.get("Effect") == "Allow"
+        for party in (_known_parties(statement) if _everybody(statement) else _named(statement.get("Principal", "*")))
     }
 
 

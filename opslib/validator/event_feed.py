@@ -19,8 +19,8 @@ _FIX = "run what `opslib check-feed FILE --print aws-cli` prints, or apply the T
 _NO_SOURCE = "apply the onboarding, and compare its AWS account, region and suffix"
 
 
-class ChangeFeed:
-    """The AWS side of one onboarding's feed, by boto3's own credentials."""
+class EventFeed:
+    """The AWS side of one onboarding's event feed, by boto3's own credentials."""
 
     def __init__(self, webhook: DataLakeWebhook, org_id: str) -> None:
         self._webhook, self._bus = webhook, source(webhook, org_id)
@@ -28,49 +28,53 @@ class ChangeFeed:
 
     def check(self) -> list[Readiness]:
         """An answer for each link, in order, as far as the chain goes."""
-        found: list[Readiness] = []
+        links: list[Readiness] = []
         try:
-            for one in self._links():
-                found.append(one)
-                if one.word != "PASS":
+            for link in self._links():
+                links.append(link)
+                if link.word != "PASS":
                     break
         except Unanswered as refused:
             fix = f"allow {refused.action}" if refused.action else "try again later"
-            found.append(Readiness("AWS answers", "UNKNOWN", refused.why, fix))
+            links.append(Readiness("AWS answers", "UNKNOWN", refused.why, fix))
         finally:
             self._aws.close()
-        return found
+        return links
 
     def _links(self) -> Iterator[Readiness]:
-        there = self._ask("DescribeEventSource", Name=self._bus)
-        yield self._link("Genesys's event source is associated", self._source_trouble(there), self._bus, _NO_SOURCE)
+        event_source = self._ask("DescribeEventSource", Name=self._bus)
+        trouble = self._source_trouble(event_source)
+        yield self._link("Genesys's event source is associated", trouble, self._bus, _NO_SOURCE)
         bus = self._ask("DescribeEventBus", Name=self._bus)
         yield self._link("Its event bus is there", "" if bus else "there is none", self._bus)
         rules = list(self._all("ListRules", "Rules", EventBusName=self._bus))
         # From here on, what each rule leads to, with the topics that it takes: each topic must have a way to the end.
         ways = [(rule["Name"], taken) for rule in rules if (taken := self._topics_taken(rule))]
-        found = ", ".join(rule for rule, _ in ways)
+        names = ", ".join(rule for rule, _ in ways)
         yield self._link(
-            "An enabled rule takes the events", self._lost(ways, f"none of {len(rules)} rules takes"), found
+            "An enabled rule takes the events", self._lost(ways, f"none of {len(rules)} rules takes"), names
         )
         sent = [(arn, taken) for rule, taken in ways for arn in self._destinations(rule)]
-        found = ", ".join(dict.fromkeys(arn for arn, _ in sent))
-        yield self._link("The rule sends them to an API destination", self._lost(sent, "it has none for"), found)
-        told = {arn: self._ask("DescribeApiDestination", Name=arn.split("/")[1]) or {} for arn, _ in sent}
-        ours = [(told[arn], taken) for arn, taken in sent if told[arn].get("InvocationEndpoint") == self._webhook.url]
-        others = ", ".join(sorted({str(one.get("InvocationEndpoint")) for one in told.values()} - {self._webhook.url}))
+        arns = ", ".join(dict.fromkeys(arn for arn, _ in sent))
+        yield self._link("The rule sends them to an API destination", self._lost(sent, "it has none for"), arns)
+        destinations = {arn: self._ask("DescribeApiDestination", Name=arn.split("/")[1]) or {} for arn, _ in sent}
+        addresses = {arn: destination.get("InvocationEndpoint") for arn, destination in destinations.items()}
+        ours = [(destinations[arn], taken) for arn, taken in sent if addresses[arn] == self._webhook.url]
+        others = ", ".join(sorted({str(address) for address in addresses.values()} - {self._webhook.url}))
         yield self._link(
             "The destination is the data lake", self._lost(ours, f"they go to {others}:"), self._webhook.url
         )
-        active = [(one, taken) for one, taken in ours if one.get("ApiDestinationState") == "ACTIVE"]
+        active = [
+            (destination, taken) for destination, taken in ours if destination.get("ApiDestinationState") == "ACTIVE"
+        ]
         yield self._link("The destination is active", self._lost(active, "it is inactive for"), name(self._webhook))
         states = {
             arn: str((self._ask("DescribeConnection", Name=arn.split("/")[1]) or {}).get("ConnectionState"))
-            for arn in dict.fromkeys(one["ConnectionArn"] for one, _ in active)
+            for arn in dict.fromkeys(destination["ConnectionArn"] for destination, _ in active)
         }
-        good = [(one, taken) for one, taken in active if states[one["ConnectionArn"]] == "AUTHORIZED"]
-        said = f"its state is {', '.join(sorted(set(states.values())))} for"
-        yield self._link("Its connection is authorised", self._lost(good, said), "AUTHORIZED")
+        authorised = [way for way in active if states[way[0]["ConnectionArn"]] == "AUTHORIZED"]
+        why = f"its state is {', '.join(sorted(set(states.values())))} for"
+        yield self._link("Its connection is authorised", self._lost(authorised, why), "AUTHORIZED")
 
     def _lost(self, ways: Sequence[tuple[Any, Collection[str]]], why: str) -> str:
         """What is wrong when a topic has none of these ways; empty when each has one."""
@@ -80,10 +84,10 @@ class ChangeFeed:
     def _link(self, question: str, trouble: str, found: str, fix: str = _FIX) -> Readiness:
         return Readiness(question, "FAIL", trouble, fix) if trouble else Readiness(question, "PASS", found)
 
-    def _source_trouble(self, there: Mapping[str, Any] | None) -> str:
-        if there is None:
+    def _source_trouble(self, event_source: Mapping[str, Any] | None) -> str:
+        if event_source is None:
             return f"AWS knows no {self._bus}"
-        state = there.get("State")
+        state = event_source.get("State")
         return "" if state == "ACTIVE" else f"its state is {state}; PENDING waits for its event bus"
 
     def _topics_taken(self, rule: Mapping[str, Any]) -> list[str]:
@@ -103,12 +107,12 @@ class ChangeFeed:
             "resources": [],
             "detail": {},
         }
-        told = self._ask("TestEventPattern", EventPattern=pattern, Event=json.dumps(event))
-        return bool((told or {}).get("Result"))
+        answer = self._ask("TestEventPattern", EventPattern=pattern, Event=json.dumps(event))
+        return bool((answer or {}).get("Result"))
 
     def _destinations(self, rule: str) -> list[str]:
         targets = self._all("ListTargetsByRule", "Targets", Rule=rule, EventBusName=self._bus)
-        return [one["Arn"] for one in targets if ":api-destination/" in one["Arn"]]
+        return [target["Arn"] for target in targets if ":api-destination/" in target["Arn"]]
 
     def _all(self, call: str, key: str, **params: Any) -> Iterator[Mapping[str, Any]]:
         """From all pages."""

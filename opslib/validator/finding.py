@@ -1,48 +1,25 @@
-"""What a check found, and the shape that every check has."""
+"""What a check answers, and the finding that a report makes of it."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from opslib.validator.aws import Evidence
-from opslib.validator.inspection import Inspection
+from opslib.verdict import Verdict
 
-Word = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not_checked"]
 Severity = Literal["critical", "high", "medium", "low"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""The gravest first."""
+
+ASK_AGAIN = "Ask again; until then nothing is known."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check's answer: the word, and one sentence that says why. `fix` stands in place of the check's own."""
+    """A check's answer: the verdict, and one sentence that says why. `fix`, where given, replaces the check's own."""
 
-    word: Word
+    verdict: Verdict
     why: str
     fix: str = ""
-
-
-ASK_AGAIN = "Ask again; until then nothing is known."
-
-Run = Callable[[Inspection], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One unit. `calls` are the AWS calls it may make, by name; `source` is where the rule comes from.
-
-    `fix`, `cli` and `terraform` say how to mend what failed. In them BUCKET, ARN, REGION, DAYS, ACCOUNT, KEY and ROLE
-    stand for the values at hand, and stay where there is none.
-    """
-
-    id: str
-    title: str
-    severity: Severity
-    why: str
-    calls: tuple[str, ...]
-    fix: str
-    cli: str
-    terraform: str
-    source: str
-    run: Run
 
 
 @dataclass(frozen=True)
@@ -56,7 +33,7 @@ class Finding:
     check: str
     title: str
     severity: Severity
-    verdict: Word
+    verdict: Verdict
     cause: str
     risk: str
     fix: str
@@ -73,37 +50,13 @@ class Finding:
         return asdict(self) | {"actions": list(self.actions)}
 
 
-CHECKS: dict[str, Check] = {}
-
-
-def check(
-    id: str,
-    title: str,
-    severity: Severity,
-    *,
-    why: str,
-    calls: tuple[str, ...],
-    fix: str,
-    cli: str,
-    source: str,
-    terraform: str = "",
-) -> Callable[[Run], Run]:
-    """Make a function a check, known by its id. Without `terraform`, what is wrong is not in AWS."""
-
-    def add(run: Run) -> Run:
-        CHECKS[id] = Check(id, title, severity, why, calls, fix, cli, terraform, source, run)
-        return run
-
-    return add
-
-
 def passed(why: str) -> Outcome:
     """Shown by an answer."""
     return Outcome("PASS", why)
 
 
 def failed(why: str) -> Outcome:
-    """Shown to be wrong. Whether that fails the bucket or warns is the profile's to say."""
+    """Shown to be wrong. The profile decides whether that fails the bucket or warns."""
     return Outcome("FAIL", why)
 
 
@@ -113,10 +66,10 @@ def warned(why: str) -> Outcome:
 
 
 def unknown(why: str, fix: str = "") -> Outcome:
-    """Asked, and not to be known from the answer; or not answered."""
+    """Asked, and the answer does not tell; or not answered."""
     return Outcome("UNKNOWN", why, fix)
 
 
 def not_checked(why: str) -> Outcome:
-    """Does not apply, or nothing to check it with was given."""
+    """Does not apply, or lacks an input."""
     return Outcome("not_checked", why)

@@ -94,7 +94,7 @@ class Loss:
 def parse_rules(configuration: Mapping[str, Any] | None) -> list[Rule]:
     """The rules of GetBucketLifecycleConfiguration's answer; none when there is no configuration."""
     rules = (configuration or {}).get("Rules", [])
-    return [_rule(number, one) for number, one in enumerate(rules, 1)]
+    return [_rule(number, rule) for number, rule in enumerate(rules, 1)]
 
 
 def _rule(number: int, rule: Mapping[str, Any]) -> Rule:
@@ -111,8 +111,8 @@ def _rule(number: int, rule: Mapping[str, Any]) -> Rule:
         kept_versions=int(noncurrent.get("NewerNoncurrentVersions") or 0),
         archives=tuple(
             when
-            for one in rule.get("Transitions", [])
-            if one.get("StorageClass") in ARCHIVE_CLASSES and (when := _when({"Days": 0, **one}))
+            for transition in rule.get("Transitions", [])
+            if transition.get("StorageClass") in ARCHIVE_CLASSES and (when := _when({"Days": 0, **transition}))
         ),
         aborts_uploads_after_days=(rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation"),
     )
@@ -134,16 +134,16 @@ def _part(parts: Mapping[str, Any]) -> str:
     return " and ".join(words)
 
 
-def overlap(one: str, other: str) -> bool:
+def overlap(prefix: str, other: str) -> bool:
     """Whether a key can begin with both."""
-    return one.startswith(other) or other.startswith(one)
+    return prefix.startswith(other) or other.startswith(prefix)
 
 
-def losses(rules: Sequence[Rule], folder: str, versioning: Versioning, today: date) -> list[Loss]:
+def losses_by(rules: Sequence[Rule], folder: str, versioning: Versioning, today: date) -> list[Loss]:
     """Everything that the rules do to a recording that is made today in `folder`, earliest first."""
-    met = (rule for rule in rules if rule.enabled and overlap(rule.prefix, folder))
-    found = [loss for rule in met for loss in _of_rule(rule, folder, versioning, today)]
-    return sorted(found, key=lambda loss: (loss.day, loss.rule))
+    in_force = (rule for rule in rules if rule.enabled and overlap(rule.prefix, folder))
+    losses = [loss for rule in in_force for loss in _of_rule(rule, folder, versioning, today)]
+    return sorted(losses, key=lambda loss: (loss.day, loss.rule))
 
 
 def _of_rule(rule: Rule, folder: str, versioning: Versioning, today: date) -> list[Loss]:
@@ -154,18 +154,18 @@ def _of_rule(rule: Rule, folder: str, versioning: Versioning, today: date) -> li
         on = when.on.isoformat() if when and when.on and when.on > today else None
         return Loss(kind, day, rule.id, part, on)
 
-    found: list[Loss] = []
+    losses: list[Loss] = []
     if rule.expires:
         kind: Kind = "hidden" if versioning == "Enabled" else "deleted"
-        found.append(loss(kind, rule.expires.day(today), rule.expires))
+        losses.append(loss(kind, rule.expires.day(today), rule.expires))
     if rule.noncurrent_days is not None and versioning != "Off":
         newer = f"with more than {rule.kept_versions} earlier versions" if rule.kept_versions else ""
-        found.append(loss("noncurrent deleted", rule.noncurrent_days, more=newer))
-    found += [loss("archived", when.day(today), when) for when in rule.archives]
-    return found
+        losses.append(loss("noncurrent deleted", rule.noncurrent_days, more=newer))
+    losses += [loss("archived", when.day(today), when) for when in rule.archives]
+    return losses
 
 
-def too_early(found: Sequence[Loss], retention_days: int, lock: Lock | None) -> list[Loss]:
+def too_early(losses: Sequence[Loss], retention_days: int, lock: Lock | None) -> list[Loss]:
     """Those by which a recording that is made today is lost, or looks lost, before its time.
 
     An earlier version is one from its first day on, if somebody replaces or deletes the recording then; a lock that
@@ -174,19 +174,19 @@ def too_early(found: Sequence[Loss], retention_days: int, lock: Lock | None) -> 
     held = lock is not None and lock.days >= retention_days
     return [
         loss
-        for loss in found
+        for loss in losses
         if loss.day < retention_days and (loss.kind == "hidden" or (loss.kind != "archived" and not held))
     ]
 
 
-def too_early_later(found: Sequence[Loss], retention_days: int) -> list[Loss]:
+def too_early_later(losses: Sequence[Loss], retention_days: int) -> list[Loss]:
     """Those by date that spare what is made today, and not what is made nearer to that date."""
-    return [loss for loss in found if loss.kind != "archived" and loss.on and loss.day >= retention_days]
+    return [loss for loss in losses if loss.kind != "archived" and loss.on and loss.day >= retention_days]
 
 
-def archived_early(found: Sequence[Loss], playable_days: int) -> list[Loss]:
+def archived_early(losses: Sequence[Loss], playable_days: int) -> list[Loss]:
     """Those by which a recording cannot be played at once while it must be."""
-    return [loss for loss in found if loss.kind == "archived" and loss.day < playable_days]
+    return [loss for loss in losses if loss.kind == "archived" and loss.day < playable_days]
 
 
 def parse_lock(configuration: Mapping[str, Any] | None) -> Lock | None:
@@ -218,12 +218,12 @@ class Clocks:
     removed: int | None
 
 
-def removal_day(found: Sequence[Loss], lock: Lock | None) -> int | None:
+def removal_day(losses: Sequence[Loss], lock: Lock | None) -> int | None:
     """The day by which the bytes of every recording are gone when nobody touches it; None: never.
 
     A rule for a part of the recordings leaves the others, so it does not count; nor does one that keeps some versions.
     """
-    whole = [loss for loss in found if not loss.part]
+    whole = [loss for loss in losses if not loss.part]
     gone = [loss.day for loss in whole if loss.kind == "deleted"]
     gone += [
         first.day + after.day

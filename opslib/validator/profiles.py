@@ -1,60 +1,25 @@
-"""Profiles: which checks a bucket is held to, how much each counts, and which retention a rule asks for.
+"""Loads a profile: one that comes with the kit by its name, or a YAML file by its path.
 
-A profile is a YAML file. Those that come with the kit stand in `profile_files`; another is named by its path. Every row
-names its source. No profile is legal advice.
+The checks of a built-in profile say themselves that they belong to it (see `check.py`); the rest of it is a file in
+`profile_files`. A profile of your own is one YAML file with everything. No profile is legal advice.
 """
 
-from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
 from opslib.errors import InvalidInput
 from opslib.onboarding.values import invalid_input
 from opslib.onboarding.yaml_file import read_text, read_yaml
 from opslib.validator.checks import CHECKS
-
-BUILT_IN = ("baseline", "sec-17a-4", "mifid-ii", "cftc")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from opslib.validator.profile import BUILT_IN, BuiltIn, Profile, Row
 
 
-class Row(_Part):
-    """One check of a profile: whether it fails the bucket or only warns, and where that is from."""
-
-    level: Literal["FAIL", "WARN"]
-    source: str
-
-
-class Retention(_Part):
-    """Bounds in days; None where the rule has none."""
-
-    min_days: Annotated[int, Field(ge=1)] | None = None
-    max_days: Annotated[int, Field(ge=1)] | None = None
-    playable_days: Annotated[int, Field(ge=1)] | None = None
-    source: str
-
-
-class Profile(_Part):
-    """What one rule asks of a bucket. `as_of` is when its sources were read; `note` is what a bucket cannot show."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    title: str
-    as_of: date
-    note: str
-    worm: bool = False
-    retention: Retention
-    checks: dict[str, Row]
-
-    def calls(self, *, role: bool) -> frozenset[str]:
-        """The AWS calls that its checks may make when Genesys writes with a role, or with the key that checks."""
-        idle = {"writer"} if role else {"writer-role-trust", "writer-role-permissions"}
-        return frozenset(call for name in self.checks.keys() - idle for call in CHECKS[name].calls)
+class _OwnProfile(Profile):
+    """A user's profile, whose checks must be ones that there are."""
 
     @field_validator("checks")
     @classmethod
@@ -64,35 +29,35 @@ class Profile(_Part):
         return rows
 
 
-def profiles_of(check: str) -> dict[str, str]:
-    """The kit's profiles that a check belongs to, with its level there."""
-    found = ((name, load_profile(name).checks.get(check)) for name in BUILT_IN)
-    return {name: row.level for name, row in found if row}
-
-
 def load_profile(name: str) -> Profile:
     """A profile by name, or from a YAML file by path. Raises InvalidInput."""
+    for built_in in BUILT_IN:
+        if name == built_in:
+            return _built_in(built_in)
     path = Path(name)
-    if name in BUILT_IN:
-        return _built_in(name)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        text = read_text(path)
-    else:
-        raise InvalidInput(
-            f"There is no profile {name}",
-            cause="neither a profile of the kit nor a YAML file",
-            fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was sent",
-        )
-    return _parsed(name, text)
+        return _own(name, path)
+    raise InvalidInput(
+        f"There is no profile {name}",
+        cause="neither a profile of the kit nor a YAML file",
+        fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was sent",
+    )
 
 
 @cache
-def _built_in(name: str) -> Profile:
-    return _parsed(name, files("opslib.validator").joinpath("profile_files", f"{name}.yaml").read_text("utf-8"))
+def _built_in(name: BuiltIn) -> Profile:
+    text = files("opslib.validator").joinpath("profile_files", f"{name}.yaml").read_text("utf-8")
+    rows = {check.id: check.profiles[name] for check in CHECKS.values() if name in check.profiles}
+    return Profile.model_validate(_values(name, text) | {"checks": rows})
 
 
-def _parsed(name: str, text: str) -> Profile:
+def _own(name: str, path: Path) -> Profile:
     try:
-        return Profile.model_validate(read_yaml(text, f"profile {name}")[0])
+        return _OwnProfile.model_validate(_values(name, read_text(path)))
     except ValidationError as error:
         raise invalid_input(f"Profile {name}", error) from None
+
+
+def _values(name: str, text: str) -> dict[str, Any]:
+    values: dict[str, Any] = read_yaml(text, f"profile {name}")[0]
+    return values

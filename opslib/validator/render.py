@@ -4,12 +4,12 @@ what the ledger keeps; an older ledger has less in it."""
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opslib.html import ICONS, Html, table, text, verdict
+from opslib.html import Html, table, text
+from opslib.html import verdict as verdict_html
+from opslib.validator.finding import SEVERITIES
+from opslib.verdict import ICONS, WORST_FIRST, Verdict, in_words
 
-# What needs attention comes first.
-ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
-_TO_MEND = ORDER[:3]
-_SEVERITIES = ("critical", "high", "medium", "low")
+_TO_MEND = WORST_FIRST[:3]
 _WIDTH = 28
 _INDENT = " " * (_WIDTH + 16)
 
@@ -17,28 +17,31 @@ Copy = Callable[[str], str]
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """One line a finding, worst first; below what failed its fix and the command, below what is unknown the fix; then
-    the counts."""
+    """A line for each finding, worst first; below what failed its fix and the command, below what is unknown the fix;
+    then the counts."""
     lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
     for finding in rows(report):
-        word = finding["verdict"]
-        lines.append(f"  {ICONS[_words(word)]} {_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
-        if word in ("FAIL", "UNKNOWN"):
+        verdict: Verdict = finding["verdict"]
+        lines.append(f"  {ICONS[verdict]} {in_words(verdict):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
+        if verdict in ("FAIL", "UNKNOWN"):
             lines.append(f"{_INDENT}Fix: {finding['fix']}")
-        if word == "FAIL":
+        if verdict == "FAIL":
             lines.append(f"{_INDENT}{finding['cli']}")
     return "\n".join([*lines, f"  {counts(report)}", f"  {_note(report)}"])
 
 
 def counts(report: dict[str, Any]) -> str:
-    """How many of each word, worst first."""
-    return ", ".join(f"{report['counts'][word]} {_words(word)}" for word in ORDER if report["counts"].get(word))
+    """How many findings have each verdict, worst first."""
+    numbers = report["counts"]
+    return ", ".join(f"{numbers[verdict]} {in_words(verdict)}" for verdict in WORST_FIRST if numbers.get(verdict))
 
 
 def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings and what was not checked, worst first."""
-    every = [*report["findings"], *report.get("not_checked", ())]
-    return sorted(every, key=lambda one: (ORDER.index(one["verdict"]), _SEVERITIES.index(one["severity"])))
+    findings = [*report["findings"], *report.get("not_checked", ())]
+    return sorted(
+        findings, key=lambda finding: (WORST_FIRST.index(finding["verdict"]), SEVERITIES.index(finding["severity"]))
+    )
 
 
 def code(source: str) -> str:
@@ -47,10 +50,12 @@ def code(source: str) -> str:
     return f'<code style="{style}">{text(source)}</code>' if source else ""
 
 
-def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bool = True, code: Copy = code) -> Html:
-    """A row a finding, worst first: word, why, and, to be opened, the risk, the fix and commands.
+def as_html(
+    report: dict[str, Any], *, only: Sequence[str] = WORST_FIRST, evidence: bool = True, code: Copy = code
+) -> Html:
+    """A row for each finding, worst first: verdict, why, and, to be opened, the risk, the fix and commands.
 
-    `only` names the verdicts to show; `evidence` says whether the calls, which differ in every run, are told; `code`
+    `only` names the verdicts to show; `evidence` says whether to show the calls, which differ in every run; `code`
     shows a command.
     """
     shown = [
@@ -64,24 +69,20 @@ def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bo
         if finding["verdict"] in only
     ]
     caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
-    found = table(caption, ("Check", "Verdict", "Why", "More"), shown).html
-    return Html(f"{found}<p>{text(_note(report))}</p>", as_text(report))
+    findings = table(caption, ("Check", "Verdict", "Why", "More"), shown).html
+    return Html(f"{findings}<p>{text(_note(report))}</p>", as_text(report))
 
 
 def _verdict(finding: dict[str, Any]) -> Html:
-    """The word, and, where something is to be mended, how grave it is."""
-    word = verdict(_words(finding["verdict"]))
-    grave = f'<small style="display:block">{text(finding["severity"])}</small>'
-    return Html(f"{word.html}{grave if finding['verdict'] in _TO_MEND else ''}", word.plain)
+    """The verdict, and, where something is to be mended, how grave it is."""
+    verdict = verdict_html(in_words(finding["verdict"]))
+    severity = f'<small style="display:block">{text(finding["severity"])}</small>'
+    return Html(f"{verdict.html}{severity if finding['verdict'] in _TO_MEND else ''}", verdict.plain)
 
 
 def _note(report: dict[str, Any]) -> str:
     title, note = report.get("title", ""), report.get("note", "")
     return " ".join(filter(None, (f"{title}." if title else "", note, "No legal advice.")))
-
-
-def _words(verdict: str) -> str:
-    return verdict.replace("_", " ")
 
 
 def _details(finding: dict[str, Any], *, evidence: bool, code: Copy) -> Html:
@@ -95,11 +96,13 @@ def _details(finding: dict[str, Any], *, evidence: bool, code: Copy) -> Html:
         ("Permissions", text(", ".join(finding.get("actions", ())))),
     ]
     if evidence:
-        parts.append(("Rests on", "<br>".join(text(_call(one)) for one in finding["evidence"]) or "nothing was asked"))
+        parts.append(
+            ("Rests on", "<br>".join(text(_call(call)) for call in finding["evidence"]) or "nothing was asked")
+        )
     shown = "".join(f"<p><strong>{name}:</strong> {value}</p>" for name, value in parts if value)
     return Html(f"<details><summary>details of {text(finding['check'])}</summary>{shown}</details>")
 
 
-def _call(evidence: dict[str, Any]) -> str:
-    status = f"HTTP {evidence['status']}" if evidence["status"] else "no answer"
-    return f"{evidence['call']} at {evidence['at']}: {status}, request {evidence['request_id'] or 'unknown'}"
+def _call(call: dict[str, Any]) -> str:
+    status = f"HTTP {call['status']}" if call["status"] else "no answer"
+    return f"{call['call']} at {call['at']}: {status}, request {call['request_id'] or 'unknown'}"

@@ -1,22 +1,19 @@
 """The tutorial's validator: bucket there, in the stated region, readable, encrypted by default."""
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from pydantic import SecretStr
 
 from opslib.credentials import AwsKeys
-from opslib.errors import (
-    BucketNotEncrypted,
-)
+from opslib.errors import BucketNotEncrypted
 from opslib.onboarding.values import AwsRegion, BucketName, checked, checked_value
-from opslib.validator.answers import Answers
+from opslib.validator.answer_cache import AnswerCache
 from opslib.validator.aws import Aws, Unanswered
+from opslib.validator.bucket_errors import bucket_error, not_found, wrong_region
 from opslib.validator.checks.encryption import default_encryption
-from opslib.validator.explain import explained, not_found, wrong_region
-from opslib.validator.inspection import Inspection, Wanted
-
-if TYPE_CHECKING:
-    pass
+from opslib.validator.inspection import Inspection
+from opslib.validator.profiles import load_profile
+from opslib.validator.wanted import Wanted
 
 
 class BucketReport(TypedDict):
@@ -53,17 +50,17 @@ class StorageValidator:
         """
         bucket = checked_value(BucketName, bucket_name, "bucket")
         aws = Aws(self._keys)
-        look = Inspection(Wanted(bucket, self.region), Answers(aws))
+        inspection = Inspection(Wanted(bucket, self.region), load_profile("baseline"), AnswerCache(aws))
         try:
-            head = await look.bucket("HeadBucket")
+            head = await inspection.ask_bucket("HeadBucket")
             if head is None:
-                raise not_found(bucket, self.region, look.evidence[-1])
+                raise not_found(bucket, self.region, inspection.evidence[-1])
             # botocore follows a redirect to another region silently; only this field tells.
             if (actual := head.get("BucketRegion")) and actual != self.region:
                 raise wrong_region(bucket, actual, self.region)
-            algorithm, _ = await default_encryption(look)
+            algorithm, _ = await default_encryption(inspection)
         except Unanswered as refused:
-            raise explained(refused, bucket, self.region) from None
+            raise bucket_error(refused, bucket, self.region) from None
         finally:
             aws.close()
         if algorithm is None:

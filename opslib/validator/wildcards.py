@@ -13,7 +13,7 @@ _Place = tuple[str, int]  # a pattern, and how many of its characters are used u
 
 
 class TooManyWays(Exception):
-    """The patterns overlap in more ways than anybody should have to think about."""
+    """The patterns overlap in too many ways to look at each."""
 
 
 def ways(patterns: Iterable[str], start: str) -> dict[frozenset[str], str]:
@@ -26,7 +26,7 @@ def ways(patterns: Iterable[str], start: str) -> dict[frozenset[str], str]:
     state = _closed((pattern, 0) for pattern in patterns)
     for character in start:
         state = _after(state, character)
-    found: dict[frozenset[str], str] = {}
+    examples: dict[frozenset[str], str] = {}
     seen, border = {state}, [(state, start)]
     while border:
         if len(seen) > _MAX_STATES:
@@ -35,12 +35,12 @@ def ways(patterns: Iterable[str], start: str) -> dict[frozenset[str], str]:
         for state, text in border:
             for character in [*sorted({p[i] for p, i in state if i < len(p)} - {"*", "?"}), other]:
                 new = _after(state, character)
-                found.setdefault(_matched(new), text + character)
+                examples.setdefault(_matched(new), text + character)
                 if new not in seen:
                     seen.add(new)
                     reached.append((new, text + character))
         border = reached
-    return found
+    return examples
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -54,7 +54,7 @@ def matches(pattern: str, text: str) -> bool:
 def _no_character_of(patterns: Iterable[str]) -> str:
     """Where a text with it matches, a text with any other character that no pattern names matches, too."""
     used = set("".join(patterns))
-    return next(one for one in string.ascii_lowercase + string.digits + "\N{WHITE SQUARE}" if one not in used)
+    return next(letter for letter in string.ascii_lowercase + string.digits + "\N{WHITE SQUARE}" if letter not in used)
 
 
 def _after(state: frozenset[_Place], character: str) -> frozenset[_Place]:
@@ -73,13 +73,13 @@ def _steps(state: frozenset[_Place], character: str) -> Iterator[_Place]:
 
 def _closed(places: Iterable[_Place]) -> frozenset[_Place]:
     """With the places that are reached when a `*` matches nothing more."""
-    found = set[_Place]()
+    reached = set[_Place]()
     for pattern, used in places:
-        found.add((pattern, used))
+        reached.add((pattern, used))
         while used < len(pattern) and pattern[used] == "*":
             used += 1
-            found.add((pattern, used))
-    return frozenset(found)
+            reached.add((pattern, used))
+    return frozenset(reached)
 
 
 def _matched(state: frozenset[_Place]) -> frozenset[str]:

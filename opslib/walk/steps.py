@@ -25,9 +25,10 @@ from opslib.router.journal import Progress, last_applies
 from opslib.router.lock import apply_lock
 from opslib.router.plan import UNSAFE, Plan, make_plan, make_removal
 from opslib.settings import Settings
-from opslib.validator.bucket import check_bucket, wanted_of
+from opslib.validator.bucket import check_bucket
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import counts
+from opslib.validator.wanted import wanted_of
 from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.resume import PLAN_MADE, Earlier, earlier_walk, org_of
 from opslib.walk.session import Session

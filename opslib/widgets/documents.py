@@ -1,4 +1,4 @@
-"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the change feed's AWS side."""
+"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the event feed's AWS side."""
 
 import base64
 import json
@@ -11,12 +11,12 @@ import ipywidgets as w
 from opslib.credentials import RoleReference
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.validator.bucket import wanted_of
-from opslib.validator.documents import event_feed as eventbridge
-from opslib.validator.documents import iam as permissions
+from opslib.validator.checks.encryption import key_in
+from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import code
+from opslib.validator.wanted import wanted_of
 from opslib.walk.steps import Walk
 from opslib.widgets.receipt import Rows, close
 
@@ -44,7 +44,7 @@ def documents(walk: Walk, report: Mapping[str, Any]) -> str:
 
 
 class FeedDocuments:
-    """The AWS side of the change feed, to copy or download; on the card of the step that needs it."""
+    """The AWS side of the event feed, to copy or download; on the card of the step that needs it."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
@@ -66,8 +66,8 @@ class FeedDocuments:
         org_id = str(connected.data.get("org_id") or "") if connected else ""
         webhook = self._walk.onboarding.webhook
         parts = (
-            _document("As AWS CLI commands", "change-feed.sh", eventbridge.commands(webhook, org_id)),
-            _document("As Terraform", "change-feed.tf", eventbridge.terraform(webhook, org_id)),
+            _document("As AWS CLI commands", "change-feed.sh", event_feed.commands(webhook, org_id)),
+            _document("As Terraform", "change-feed.tf", event_feed.terraform(webhook, org_id)),
         )
         title = "The AWS side of the feed: from Genesys's event source to the data lake"
         shown = f"<details><summary>{title}</summary>{''.join(parts)}</details>"
@@ -78,16 +78,12 @@ def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]
     """Title, name of the file, and content of each document."""
     credentials = walk.onboarding.target.credentials
     role = credentials if isinstance(credentials, RoleReference) else None
-    wanted = replace(wanted_of(walk.onboarding, role, walk.settings.region), kms_key=_key(report))
+    wanted = replace(wanted_of(walk.onboarding, role, walk.settings.region), kms_key=key_in(report))
     profile = load_profile(walk.onboarding.profile)
-    yield (
-        "For the key that checks",
-        "opslib-checks.json",
-        _json(permissions.for_checks(wanted, profile.calls(role=bool(role)))),
-    )
-    yield "For what Genesys writes with", "genesys-writer.json", _json(permissions.for_writer(wanted))
+    yield "For the key that checks", "opslib-checks.json", _json(iam.for_checks(wanted, profile))
+    yield "For what Genesys writes with", "genesys-writer.json", _json(iam.for_writer(wanted))
     if role:
-        document = permissions.trust(role.external_id, wanted.partition, wanted.genesys_domain)
+        document = iam.trust(role.external_id, wanted.partition, wanted.genesys_domain)
         yield "Who may assume the role", "genesys-trust.json", _json(document)
     yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
 
@@ -100,13 +96,3 @@ def _document(title: str, name: str, content: str) -> str:
 
 def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2) + "\n"
-
-
-def _key(report: Mapping[str, Any]) -> str | None:
-    """The KMS key that S3 says the bucket uses, once it was asked."""
-    evidence = (one for finding in report.get("findings", []) for one in finding["evidence"])
-    answers = (one["answer"] for one in evidence if one["call"] == "GetBucketEncryption")
-    configurations = (one.get("ServerSideEncryptionConfiguration", {}) for one in answers if isinstance(one, Mapping))
-    rules = (rule for one in configurations for rule in one.get("Rules", []))
-    keys = (rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", "") for rule in rules)
-    return next((key for key in keys if key.startswith("arn:")), None)

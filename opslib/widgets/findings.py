@@ -5,7 +5,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from opslib.validator.render import ORDER
+from opslib.verdict import WORST_FIRST
 from opslib.walk.steps import Walk
 from opslib.widgets.documents import documents, to_copy
 from opslib.widgets.fields import show
@@ -14,7 +14,7 @@ from opslib.widgets.results import findings
 
 _ALL = "all"
 _FILTERS = {"All": _ALL, "To mend (✖ ? ⚠)": "mend", "✔ PASS": "PASS", "– not checked": "not_checked"}
-_SHOWN = {_ALL: ORDER, "mend": ("FAIL", "UNKNOWN", "WARN"), "PASS": ("PASS",), "not_checked": ("not_checked",)}
+_SHOWN = {_ALL: WORST_FIRST, "mend": ("FAIL", "UNKNOWN", "WARN"), "PASS": ("PASS",), "not_checked": ("not_checked",)}
 
 
 class FindingsView:

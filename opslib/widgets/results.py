@@ -6,9 +6,9 @@ from typing import Any
 from opslib.audit.charts import retention_chart
 from opslib.html import table, text
 from opslib.router.render import as_html
-from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
-from opslib.verdict import Readiness
+from opslib.validator.render import code
+from opslib.verdict import WORST_FIRST, Readiness
 from opslib.walk.environment import readiness_table
 from opslib.walk.steps import Result
 
@@ -63,7 +63,7 @@ def _role(name: str, permissions: Sequence[str]) -> str:
 
 
 def findings(
-    report: Mapping[str, Any], *, only: Sequence[str] = ORDER, measured: bool, code: Callable[[str], str] = code
+    report: Mapping[str, Any], *, only: Sequence[str] = WORST_FIRST, measured: bool, code: Callable[[str], str] = code
 ) -> str:
     """The bucket's findings and its four clocks; `only` names the verdicts to show, `code` shows a command."""
     chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""

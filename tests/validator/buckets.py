@@ -13,8 +13,9 @@ from opslib.validator.aws_calls import CALLS, actions_of
 from opslib.validator.bucket import check_bucket
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding
-from opslib.validator.inspection import Wanted
-from opslib.validator.profiles import Profile, Row, load_profile
+from opslib.validator.profile import Profile, Row
+from opslib.validator.profiles import load_profile
+from opslib.validator.wanted import Wanted
 
 from ..world import Sandbox
 
@@ -47,15 +48,16 @@ async def finding(
     *,
     keys: AwsKeys | None = None,
     most: int | None = None,
+    playable_days: int | None = None,
     beside: Sequence[str] = (),
     **more: Any,
 ) -> Finding:
-    """What one check says about a bucket; `more` is what is wanted of it, `most` the profile's maximum in days, and
-    `beside` names the profile's other checks."""
+    """What one check says about a bucket; `more` is what is wanted of it, `most` and `playable_days` what the profile
+    asks for, and `beside` names the profile's other checks."""
     keys = keys or keys_of(sandbox)
     wanted = Wanted(bucket, more.pop("region", sandbox["region"]), **{"writer": keys, **more})
     profile = only(name, *beside)
-    bounds = profile.retention.model_copy(update={"max_days": most})
+    bounds = profile.retention.model_copy(update={"max_days": most, "playable_days": playable_days})
     report = await check_bucket(wanted, profile.model_copy(update={"retention": bounds}), keys)
     (found,) = [one for one in report.findings if one.check == name]
     return found

@@ -11,9 +11,10 @@ import pytest
 from opslib.errors import BucketNotFound, InvalidInput
 from opslib.validator.bucket import check_bucket, check_buckets
 from opslib.validator.checks import CHECKS
-from opslib.validator.inspection import Wanted
-from opslib.validator.profiles import BUILT_IN, load_profile, profiles_of
+from opslib.validator.profile import BUILT_IN
+from opslib.validator.profiles import load_profile
 from opslib.validator.render import as_html, as_text
+from opslib.validator.wanted import Wanted
 
 from ..world import Sandbox
 from .buckets import ACCOUNT, ACTIONS, keys_of, only, planted, role_of
@@ -135,8 +136,8 @@ def test_years_are_calendar_years(name: str, least: int | None, playable: int | 
 
 def test_every_check_belongs_to_a_profile() -> None:
     """And says to which, and how much it counts there."""
-    assert all(profiles_of(name) for name in CHECKS)
-    assert profiles_of("tls-only") == dict.fromkeys(BUILT_IN, "FAIL")
+    assert all(check.profiles for check in CHECKS.values())
+    assert {name: row.level for name, row in CHECKS["tls-only"].profiles.items()} == dict.fromkeys(BUILT_IN, "FAIL")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ async def test_a_profile_of_ones_own(sandbox: Sandbox, tmp_path: Path) -> None:
         report = await check_bucket(Wanted(bucket.name, sandbox["region"]), load_profile(str(file)), keys)
     (found,) = report.findings
     assert (report.verdict, found.verdict, found.source, report.clocks) == ("PASS", "WARN", "our rule", None)
-    assert report.wanted.max_days == 90
+    assert report.profile.retention.max_days == 90
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from opslib.validator.aws import _make_client
 from opslib.validator.aws_calls import CALLS, Service, actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.documents.iam import trust
-from opslib.validator.finding import Finding, Word
+from opslib.validator.finding import Finding
+from opslib.verdict import Verdict
 
 from ..world import Sandbox
 from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, planted, role, role_of
@@ -49,7 +50,7 @@ class Case:
     needs: str
     wanted: dict[str, Any] = field(default_factory=dict)
     but: dict[str, Any] = field(default_factory=dict)
-    refused: Word = "UNKNOWN"
+    refused: Verdict = "UNKNOWN"
     lock: bool = False
 
 
@@ -205,7 +206,7 @@ def test_every_check_says_how_to_mend() -> None:
         assert set(check.calls) <= set(CALLS)
 
 
-MORE: list[tuple[str, Spoil, dict[str, Any], Word, str]] = [
+MORE: list[tuple[str, Spoil, dict[str, Any], Verdict, str]] = [
     ("reachable", nothing, {"bucket": "no-such-bucket-anywhere"}, "FAIL", "there is no bucket"),
     ("owner", nothing, {"bucket": "no-such-bucket-anywhere", "owner": ACCOUNT}, "UNKNOWN", "no such bucket"),
     ("owner", nothing, {}, "not_checked", "no account id"),
@@ -255,7 +256,7 @@ MORE: list[tuple[str, Spoil, dict[str, Any], Word, str]] = [
 
 @pytest.mark.parametrize(("name", "prepare", "wanted", "word", "says"), MORE)
 async def test_the_other_answers(
-    sandbox: Sandbox, name: str, prepare: Spoil, wanted: dict[str, Any], word: Word, says: str
+    sandbox: Sandbox, name: str, prepare: Spoil, wanted: dict[str, Any], word: Verdict, says: str
 ) -> None:
     """What is absent fails; what does not apply or lacks an input is not checked, with the reason, and never passes."""
     found = await found_of(sandbox, name, prepare, wanted)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from opslib.validator.aws_calls import actions_of
 from opslib.validator.checks import CHECKS
-from opslib.validator.profiles import BUILT_IN, load_profile, profiles_of
+from opslib.validator.profile import BUILT_IN
+from opslib.validator.profiles import load_profile
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """\
@@ -22,7 +23,7 @@ def as_page() -> str:
     """The page as it should be."""
     lines = [f"| check | severity | {' | '.join(BUILT_IN)} |", f"|---|---|{'---|' * len(BUILT_IN)}"]
     for check in CHECKS.values():
-        levels = " | ".join(profiles_of(check.id).get(name, "–") for name in BUILT_IN)
+        levels = " | ".join(check.profiles[name].level if name in check.profiles else "–" for name in BUILT_IN)
         lines.append(f"| `{check.id}`: {check.title} | {check.severity} | {levels} |")
     lines += ["", "| check | AWS calls | IAM actions | source |", "|---|---|---|---|"]
     for check in CHECKS.values():

@@ -14,8 +14,9 @@ from opslib.validator.checks import CHECKS
 from opslib.validator.documents.event_feed import commands
 from opslib.validator.documents.iam import for_checks, for_writer, trust
 from opslib.validator.documents.terraform import template
-from opslib.validator.inspection import Wanted
-from opslib.validator.profiles import BUILT_IN, load_profile
+from opslib.validator.profile import BUILT_IN
+from opslib.validator.profiles import load_profile
+from opslib.validator.wanted import Wanted
 
 from ..world import Sandbox
 from .buckets import ACCOUNT, finding, keys_of, planted, role
@@ -40,7 +41,7 @@ async def test_the_policy_for_the_checks_is_enough(sandbox: Sandbox, name: str) 
     with planted(sandbox) as bucket:
         bucket.kms()
         wanted = Wanted(bucket.name, sandbox["region"], prefix="recordings", retention_days=365, owner=ACCOUNT)
-        actions = actions_in(for_checks(wanted, profile.calls(role=False)))
+        actions = actions_in(for_checks(wanted, profile))
         assert not [action for action in actions if "*" in action]
         keys = keys_of(sandbox, actions)
         report = await check_bucket(Wanted(**{**vars(wanted), "writer": keys}), profile, keys)
@@ -58,7 +59,7 @@ async def test_the_policy_for_the_checks_is_no_more_than_needed(sandbox: Sandbox
         bucket.lifecycle({"NoncurrentVersionExpiration": {"NoncurrentDays": 1}})
         bucket.versioning("Enabled")
         wanted = Wanted(bucket.name, sandbox["region"], retention_days=365)
-        actions = actions_in(for_checks(wanted, profile.calls(role=False)))
+        actions = actions_in(for_checks(wanted, profile))
         for left_out in [one for one in actions if not one.startswith("iam:")]:
             keys = keys_of(sandbox, [one for one in actions if one != left_out])
             report = await check_bucket(Wanted(**{**vars(wanted), "writer": keys}), profile, keys)
@@ -71,10 +72,7 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
     is not asked needs no permission: with a role there is no canary, and with a key no role."""
     writer = RoleReference(role_arn=f"arn:aws:iam::{ACCOUNT}:role/R", external_id="org-1")
     wanted = Wanted("b", "us-east-1", prefix="rec", kms_key=KEY, owner=ACCOUNT, writer=writer)
-    found = {
-        one["Sid"]: one["Resource"]
-        for one in for_checks(wanted, load_profile("sec-17a-4").calls(role=True))["Statement"]
-    }
+    found = {one["Sid"]: one["Resource"] for one in for_checks(wanted, load_profile("sec-17a-4"))["Statement"]}
     assert found == {
         "Bucket": "arn:aws:s3:::b",
         "Account": "*",
@@ -82,11 +80,11 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
         "Role": writer.role_arn,
         "Simulation": [f"arn:aws:iam::{ACCOUNT}:user/${{aws:username}}", writer.role_arn],
     }
-    without = for_checks(Wanted("b", "us-east-1", prefix="rec"), load_profile("baseline").calls(role=False))
+    without = for_checks(Wanted("b", "us-east-1", prefix="rec"), load_profile("baseline"))
     found = {one["Sid"]: one["Resource"] for one in without["Statement"]}
     assert found.keys() == {"Bucket", "Canary", "Key"}
     assert found["Canary"] == "arn:aws:s3:::b/rec/opslib-canary-*"
-    china = for_checks(Wanted("b", "cn-north-1"), load_profile("baseline").calls(role=False))["Statement"]
+    china = for_checks(Wanted("b", "cn-north-1"), load_profile("baseline"))["Statement"]
     assert china[0]["Resource"] == "arn:aws-cn:s3:::b"
     assert {one["Resource"] for one in china if one["Sid"] == "Key"} == {"arn:aws-cn:kms:cn-north-1:*:key/*"}
 

@@ -19,8 +19,8 @@ from moto.events.models import EventPattern
 from opslib.cli.event_feed import check_feed
 from opslib.onboarding.models import DataLakeWebhook
 from opslib.validator.aws_calls import CALLS
-from opslib.validator.documents import event_feed as eventbridge
-from opslib.validator.event_feed import ChangeFeed
+from opslib.validator.documents import event_feed
+from opslib.validator.event_feed import EventFeed
 
 URL = "https://datalake.example.com/ingest/a=1&b=$(id)'${x}"
 ORG = "6513270e-269e-4d37-b2a7-4de452e6b438"
@@ -93,7 +93,7 @@ def _decided(**asked: str) -> dict[str, Any]:
 
 def checked(monkeypatch: pytest.MonkeyPatch, feed: DataLakeWebhook = FEED, **answers: Any) -> dict[str, str]:
     monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: Events(**answers).client)
-    return {row.question: row.word for row in ChangeFeed(feed, ORG).check()}
+    return {row.question: row.word for row in EventFeed(feed, ORG).check()}
 
 
 def test_a_whole_chain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_a_refusal_is_unknown(monkeypatch: pytest.MonkeyPatch, call: str) -> Non
     monkeypatch.setattr(
         "opslib.validator.aws._make_client", lambda *_: Events(**{call: "AccessDeniedException"}).client
     )
-    *before, last = ChangeFeed(FEED, ORG).check()
+    *before, last = EventFeed(FEED, ORG).check()
     assert {row.word for row in before} <= {"PASS"}
     (action,) = [one.action for one in CALLS.values() if one.method == call]
     assert (last.word, last.fix) == ("UNKNOWN", f"allow {action}")
@@ -172,7 +172,7 @@ def test_a_refusal_is_unknown(monkeypatch: pytest.MonkeyPatch, call: str) -> Non
 
 def _calls() -> Iterator[tuple[str, str, dict[str, str]]]:
     """Each command as service, operation and options, as a shell would hand them to the AWS CLI."""
-    for line in eventbridge.commands(FEED, ORG).splitlines():
+    for line in event_feed.commands(FEED, ORG).splitlines():
         if line.startswith("#"):
             continue
         # A shell runs what is in $(…) only outside single quotes.
@@ -201,7 +201,7 @@ def test_the_commands_are_those_that_aws_knows() -> None:
 
 def test_the_terraform_says_the_same() -> None:
     """A hostile address stays text, documents are JSON in it, and no key is in it."""
-    text = eventbridge.terraform(FEED, ORG)
+    text = event_feed.terraform(FEED, ORG)
     strings = [json.loads(one) for one in re.findall(r'= ("(?:[^"\\]|\\.)*")', text)]
     assert URL.replace("${", "$${") in strings
     assert strings.count(BUS) == 2

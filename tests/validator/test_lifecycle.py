@@ -11,7 +11,7 @@ from opslib.validator.lifecycle import (
     Lock,
     Versioning,
     archived_early,
-    losses,
+    losses_by,
     parse_lock,
     parse_rules,
     removal_day,
@@ -29,7 +29,7 @@ def rule(**parts: Any) -> dict[str, Any]:
 
 
 def found(*rules: dict[str, Any], versioning: Versioning = "Off") -> list[tuple[str, int, str]]:
-    seen = losses(parse_rules({"Rules": list(rules)}), FOLDER, versioning, TODAY)
+    seen = losses_by(parse_rules({"Rules": list(rules)}), FOLDER, versioning, TODAY)
     return [(loss.kind, loss.day, loss.part) for loss in seen]
 
 
@@ -176,12 +176,14 @@ def test_what_happens_to_a_recording(
 @pytest.mark.parametrize(("days", "early"), [(29, False), (30, False), (31, True)])
 def test_the_day_itself_is_enough(days: int, early: bool) -> None:
     """S3 removes after the day has passed, at the next midnight."""
-    assert bool(too_early(losses(parse_rules({"Rules": [rule(**EXPIRES)]}), FOLDER, "Off", TODAY), days, None)) is early
+    assert (
+        bool(too_early(losses_by(parse_rules({"Rules": [rule(**EXPIRES)]}), FOLDER, "Off", TODAY), days, None)) is early
+    )
 
 
 def test_an_archive_is_no_loss() -> None:
     """But it is early while recordings must be playable."""
-    seen = losses(
+    seen = losses_by(
         parse_rules({"Rules": [rule(Transitions=[{"Days": 9, "StorageClass": "GLACIER"}])]}), "", "Off", TODAY
     )
     assert too_early(seen, 365, None) == []
@@ -250,7 +252,7 @@ SMALL = {"ObjectSizeLessThan": 5}
 )
 def test_when_the_bytes_are_gone(rules: Any, versioning: Versioning, lock: Lock | None, day: int | None) -> None:
     """Of every recording that nobody touches."""
-    seen = losses(parse_rules({"Rules": rules}), FOLDER, versioning, TODAY)
+    seen = losses_by(parse_rules({"Rules": rules}), FOLDER, versioning, TODAY)
     assert removal_day(seen, lock) == day
 
 
@@ -260,7 +262,7 @@ def test_rules_for_different_folders_do_not_add_up() -> None:
         rule(Filter={"Prefix": f"{FOLDER}a/"}, **EXPIRES),
         rule(Filter={"Prefix": f"{FOLDER}b/"}, **NONCURRENT),
     )
-    assert removal_day(losses(parse_rules({"Rules": [hides, removes]}), FOLDER, "Enabled", TODAY), None) is None
+    assert removal_day(losses_by(parse_rules({"Rules": [hides, removes]}), FOLDER, "Enabled", TODAY), None) is None
 
 
 @pytest.mark.parametrize(
@@ -275,13 +277,13 @@ def test_rules_for_different_folders_do_not_add_up() -> None:
 )
 def test_a_lock_keeps_bytes_and_not_what_is_seen(lock: Lock | None, early: list[str]) -> None:
     """No rule removes a locked version, in neither mode; a delete marker is placed all the same."""
-    seen = losses(parse_rules({"Rules": [rule(**EXPIRES, **NONCURRENT)]}), FOLDER, "Enabled", TODAY)
+    seen = losses_by(parse_rules({"Rules": [rule(**EXPIRES, **NONCURRENT)]}), FOLDER, "Enabled", TODAY)
     assert [loss.kind for loss in too_early(seen, 365, lock)] == early
 
 
 def test_a_date_beyond_the_retention_is_early_for_what_is_made_later() -> None:
     """Today's recordings have their time; those made the day before the date do not."""
-    seen = losses(parse_rules({"Rules": [rule(Expiration={"Date": "2099-01-01T00:00:00Z"})]}), FOLDER, "Off", TODAY)
+    seen = losses_by(parse_rules({"Rules": [rule(Expiration={"Date": "2099-01-01T00:00:00Z"})]}), FOLDER, "Off", TODAY)
     assert too_early(seen, 365, None) == []
     assert [loss.on for loss in too_early_later(seen, 365)] == ["2099-01-01"]
     assert "every recording made until then, on 2099-01-01" in seen[0].words()
@@ -299,6 +301,6 @@ def test_more_rules_never_keep_recordings_longer(rules: list[tuple[int, bool, st
     ]
 
     def fit(some: list[dict[str, Any]]) -> bool:
-        return not too_early(losses(parse_rules({"Rules": some}), FOLDER, "Off", TODAY), days, None)
+        return not too_early(losses_by(parse_rules({"Rules": some}), FOLDER, "Off", TODAY), days, None)
 
     assert fit(made) == all(fit([one]) for one in made)

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from opslib import StorageValidator, errors
-from opslib.validator.answers import Aws
+from opslib.validator.aws import Aws
 
 from ..aws_profiles import REFUSED, SIGN_ON, use_profile
 from ..world import Sandbox

@@ -6,8 +6,11 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
-from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
+from opslib.validator.check import asked_by, check
+from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
 from opslib.validator.inspection import Inspection
+from opslib.validator.profile import Profile
+from opslib.validator.wanted import Wanted
 
 _FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _PUBLIC = (
@@ -51,33 +54,47 @@ resource "aws_s3_bucket_policy" "recordings" {
 }"""
 
 
+TF_PROVIDER_OF_ACCOUNT = 'provider "aws" {\n  region              = "REGION"\n  allowed_account_ids = ["ACCOUNT"]\n}'
+
+
+def _tf_bucket(wanted: Wanted, profile: Profile) -> str:
+    """S3 can lock recordings only in a bucket that was made for it."""
+    lines = [f'  bucket              = "{wanted.bucket}"', "  object_lock_enabled = true"]
+    lines = lines if profile.worm else [f'  bucket = "{wanted.bucket}"']
+    return "\n".join(['resource "aws_s3_bucket" "recordings" {', *lines, "}"])
+
+
 @check(
     "reachable",
     "The bucket is there, in the stated region",
     "critical",
+    control="storage",
+    required=True,
+    profiles=asked_by("Amazon S3 API, HeadBucket", baseline="FAIL", regulated="FAIL"),
     why="Genesys writes to the region that the target names. Elsewhere it gets nothing, or breaks residency rules.",
     calls=("HeadBucket",),
     fix="Correct the bucket's name or region in the target, or make the bucket.",
     cli="aws s3 mb s3://BUCKET --region REGION",
     terraform='resource "aws_s3_bucket" "recordings" {\n  bucket = "BUCKET"\n}',
+    generated=_tf_bucket,
     source="Amazon S3 API, HeadBucket",
 )
-async def reachable(look: Inspection) -> Outcome:
+async def reachable(inspection: Inspection) -> Outcome:
     """botocore follows a redirect to another region without a word; only BucketRegion tells. A refusal may tell it,
     too, and a 404 is an answer."""
     try:
-        head = await look.bucket("HeadBucket")
+        head = await inspection.ask_bucket("HeadBucket")
     except Unanswered as refused:
-        if refused.region in (None, look.wanted.region):
+        if refused.region in (None, inspection.wanted.region):
             raise
-        return failed(f"the bucket is in {refused.region}, and the target says {look.wanted.region}")
+        return failed(f"the bucket is in {refused.region}, and the target says {inspection.wanted.region}")
     if head is None:
-        return failed(f"there is no bucket {look.wanted.bucket}")
+        return failed(f"there is no bucket {inspection.wanted.bucket}")
     actual = head.get("BucketRegion")
     if actual is None:
         return unknown("S3 answers, and does not say in which region the bucket is")
-    if actual != look.wanted.region:
-        return failed(f"the bucket is in {actual}, and the target says {look.wanted.region}")
+    if actual != inspection.wanted.region:
+        return failed(f"the bucket is in {actual}, and the target says {inspection.wanted.region}")
     return passed(f"the bucket answers from {actual}")
 
 
@@ -85,33 +102,43 @@ async def reachable(look: Inspection) -> Outcome:
     "owner",
     "The bucket belongs to the expected account",
     "high",
+    control="storage",
+    profiles=asked_by(
+        "Amazon S3 User Guide, verifying bucket ownership; counts only where an account is named",
+        baseline="FAIL",
+        regulated="FAIL",
+    ),
     why="A bucket of the same name in somebody else's account would receive the recordings.",
     calls=("HeadBucket",),
     fix="Use a bucket of your own account, or state the right account.",
     cli="aws s3api head-bucket --bucket BUCKET --expected-bucket-owner ACCOUNT",
-    terraform='provider "aws" {\n  region              = "REGION"\n  allowed_account_ids = ["ACCOUNT"]\n}',
+    terraform=TF_PROVIDER_OF_ACCOUNT,
+    generated=False,  # the provider is needed anyway, also where no account is named
     source="Amazon S3 User Guide, verifying bucket ownership",
 )
-async def owner(look: Inspection) -> Outcome:
+async def owner(inspection: Inspection) -> Outcome:
     """With ExpectedBucketOwner, S3 refuses every call about a bucket of another account, as it refuses those that lack
     a permission; so ask again without."""
-    if not look.wanted.owner:
+    if not inspection.wanted.owner:
         return not_checked("no account id was given to compare with")
     try:
-        head = await look.bucket("HeadBucket")
+        head = await inspection.ask_bucket("HeadBucket")
     except Unanswered as refused:
-        if not refused.action or await look.ask("HeadBucket", Bucket=look.wanted.bucket) is None:
+        if not refused.action or await inspection.ask("HeadBucket", Bucket=inspection.wanted.bucket) is None:
             raise
-        return failed(f"S3 answers about it, but not as a bucket of account {look.wanted.owner}")
+        return failed(f"S3 answers about it, but not as a bucket of account {inspection.wanted.owner}")
     if head is None:
         return unknown("there is no such bucket")
-    return passed(f"S3 confirms account {look.wanted.owner}")
+    return passed(f"S3 confirms account {inspection.wanted.owner}")
 
 
 @check(
     "public-access-block",
     "Public access is blocked for the bucket",
     "critical",
+    control="access",
+    required=True,
+    profiles=asked_by("AWS Foundational Security Best Practices S3.8", baseline="FAIL", regulated="FAIL"),
     why="One careless policy or ACL would otherwise make recordings of customers public.",
     calls=("GetPublicAccessBlock",),
     fix="Switch on all four settings of Block Public Access.",
@@ -120,15 +147,17 @@ async def owner(look: Inspection) -> Outcome:
     '  bucket                  = "BUCKET"\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
 )
-async def public_access_block(look: Inspection) -> Outcome:
+async def public_access_block(inspection: Inspection) -> Outcome:
     """All four flags."""
-    return _flags(await look.bucket("GetPublicAccessBlock"))
+    return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
 
 
 @check(
     "account-public-access-block",
     "Public access is blocked for the whole account",
     "high",
+    control="access",
+    profiles=asked_by("AWS Foundational Security Best Practices S3.1", regulated="FAIL"),
     why="The account's settings hold for every bucket, also for one whose own settings somebody removes.",
     calls=("GetCallerIdentity", "GetAccountPublicAccessBlock"),
     fix="Switch on Block Public Access for the account. It holds for all its buckets.",
@@ -136,16 +165,19 @@ async def public_access_block(look: Inspection) -> Outcome:
     terraform='resource "aws_s3_account_public_access_block" "account" {\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.1; CIS AWS 3.1.4",
 )
-async def account_public_access_block(look: Inspection) -> Outcome:
+async def account_public_access_block(inspection: Inspection) -> Outcome:
     """Of the bucket's account where it is known, else of the account that asks."""
-    account = look.wanted.owner or (await look.ask("GetCallerIdentity") or {}).get("Account", "")
-    return _flags(await look.ask("GetAccountPublicAccessBlock", AccountId=account))
+    account = inspection.wanted.owner or (await inspection.ask("GetCallerIdentity") or {}).get("Account", "")
+    return _flags(await inspection.ask("GetAccountPublicAccessBlock", AccountId=account))
 
 
 @check(
     "policy-not-public",
     "The bucket policy lets nobody unknown in",
     "critical",
+    control="access",
+    required=True,
+    profiles=asked_by("AWS Foundational Security Best Practices S3.2 and S3.3", baseline="FAIL", regulated="FAIL"),
     why="A public policy gives recordings to anybody who knows the bucket's name.",
     calls=("GetBucketPolicy", "GetBucketPolicyStatus"),
     fix="Remove the statements named, or limit them to known accounts. The command replaces the whole policy: keep in "
@@ -154,14 +186,14 @@ async def account_public_access_block(look: Inspection) -> Outcome:
     terraform=_TF_TLS,
     source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
 )
-async def policy_not_public(look: Inspection) -> Outcome:
+async def policy_not_public(inspection: Inspection) -> Outcome:
     """Both S3's own judgement and ours must find nothing."""
-    found = await look.bucket("GetBucketPolicy")
-    if found is None:
+    answer = await inspection.ask_bucket("GetBucketPolicy")
+    if answer is None:
         return passed("there is no bucket policy")
-    if grants := public_grants(found["Policy"]):
+    if grants := public_grants(answer["Policy"]):
         return failed(f"anybody is allowed something by {', '.join(grants)}")
-    status = await look.bucket("GetBucketPolicyStatus") or {}
+    status = await inspection.ask_bucket("GetBucketPolicyStatus") or {}
     public = status.get("PolicyStatus", {}).get("IsPublic")
     if public is None:
         return unknown("S3 does not say whether the policy is public")
@@ -172,6 +204,9 @@ async def policy_not_public(look: Inspection) -> Outcome:
     "tls-only",
     "Plain HTTP is refused",
     "high",
+    control="transport",
+    required=True,
+    profiles=asked_by("AWS Foundational Security Best Practices S3.5", baseline="FAIL", regulated="FAIL"),
     why="A recording sent without TLS can be read on the way. The policy must refuse it to everybody, for everything.",
     calls=("GetBucketPolicy",),
     fix="Add a statement that denies every action to everybody when aws:SecureTransport is false. The command replaces "
@@ -181,12 +216,12 @@ async def policy_not_public(look: Inspection) -> Outcome:
     source="AWS Foundational Security Best Practices S3.5; CIS AWS 3.1.1; Prowler maps HIPAA 164.312(e)(1), "
     "PCI DSS 4.2.1 and GDPR Article 32 to it",
 )
-async def tls_only(look: Inspection) -> Outcome:
+async def tls_only(inspection: Inspection) -> Outcome:
     """All principals, all actions, the bucket and its objects, no further condition."""
-    found = await look.bucket("GetBucketPolicy")
-    if found is None:
+    answer = await inspection.ask_bucket("GetBucketPolicy")
+    if answer is None:
         return failed("there is no bucket policy, so plain HTTP is allowed")
-    transport = plain_http(found["Policy"], look.wanted.arn)
+    transport = plain_http(answer["Policy"], inspection.wanted.arn)
     if transport.denied is None:
         return unknown(transport.why)
     return passed(transport.why) if transport.denied else failed(transport.why)
@@ -196,6 +231,8 @@ async def tls_only(look: Inspection) -> Outcome:
     "cross-account",
     "The bucket policy names no unexpected account",
     "medium",
+    control="access",
+    profiles=asked_by("AWS Foundational Security Best Practices S3.6", baseline="WARN", regulated="FAIL"),
     why="Another account could read or delete recordings under rules that are not yours.",
     calls=("GetBucketPolicy", "GetCallerIdentity"),
     fix="Remove those that do not belong there. The command replaces the whole policy: keep in it what you need.",
@@ -203,14 +240,14 @@ async def tls_only(look: Inspection) -> Outcome:
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.6; Prowler maps PCI DSS 7.2.1 to it",
 )
-async def cross_account(look: Inspection) -> Outcome:
+async def cross_account(inspection: Inspection) -> Outcome:
     """Whoever is allowed something must be of the owner's account, or of the account of Genesys's role."""
-    found = await look.bucket("GetBucketPolicy")
-    parties = allowed_parties(found["Policy"]) if found else set()
+    answer = await inspection.ask_bucket("GetBucketPolicy")
+    parties = allowed_parties(answer["Policy"]) if answer else set()
     if not parties:
         return passed("the bucket policy allows no account anything")
-    own = look.wanted.owner or (await look.ask("GetCallerIdentity") or {}).get("Account", "")
-    role = look.wanted.writer
+    own = inspection.wanted.owner or (await inspection.ask("GetCallerIdentity") or {}).get("Account", "")
+    role = inspection.wanted.writer
     expected = {own, role.role_arn.split(":")[4] if isinstance(role, RoleReference) else own}
     others = sorted(parties - expected)
     return failed(f"allowed: {', '.join(others)}") if others else passed(f"only account {own} is allowed")
@@ -220,6 +257,8 @@ async def cross_account(look: Inspection) -> Outcome:
     "acls-off",
     "ACLs are switched off",
     "medium",
+    control="access",
+    profiles=asked_by("AWS Foundational Security Best Practices S3.12", baseline="WARN", regulated="FAIL"),
     why="With ACLs on, whoever writes an object can own it and give it to others.",
     calls=("GetBucketOwnershipControls",),
     fix="Set object ownership to BucketOwnerEnforced.",
@@ -234,10 +273,10 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.12",
 )
-async def acls_off(look: Inspection) -> Outcome:
+async def acls_off(inspection: Inspection) -> Outcome:
     """BucketOwnerEnforced."""
-    found = await look.bucket("GetBucketOwnershipControls")
-    rules = (found or {}).get("OwnershipControls", {}).get("Rules", [])
+    answer = await inspection.ask_bucket("GetBucketOwnershipControls")
+    rules = (answer or {}).get("OwnershipControls", {}).get("Rules", [])
     ownership = rules[0]["ObjectOwnership"] if rules else "not set"
     if ownership == "BucketOwnerEnforced":
         return passed("object ownership is BucketOwnerEnforced")
@@ -248,6 +287,9 @@ async def acls_off(look: Inspection) -> Outcome:
     "no-public-acl",
     "No ACL lets the public in",
     "critical",
+    control="access",
+    required=True,
+    profiles=asked_by("AWS Foundational Security Best Practices S3.2 and S3.3", baseline="FAIL", regulated="FAIL"),
     why="A grant to everybody in the bucket's ACL opens recordings to anybody.",
     calls=("GetBucketAcl",),
     fix="Remove the grants to AllUsers and AuthenticatedUsers; better still, switch ACLs off.",
@@ -261,20 +303,20 @@ resource "aws_s3_bucket_ownership_controls" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.2, S3.3",
 )
-async def no_public_acl(look: Inspection) -> Outcome:
+async def no_public_acl(inspection: Inspection) -> Outcome:
     """Neither AllUsers nor AuthenticatedUsers (which is everybody with any AWS account)."""
-    found = await look.bucket("GetBucketAcl")
-    if found is None or "Grants" not in found:
+    answer = await inspection.ask_bucket("GetBucketAcl")
+    if answer is None or "Grants" not in answer:
         return unknown("S3 does not say whom the ACL names")
     public = [
         f"{grant['Permission']} for {grant['Grantee']['URI'].rsplit('/', 1)[1]}"
-        for grant in found["Grants"]
+        for grant in answer["Grants"]
         if grant.get("Grantee", {}).get("URI") in _PUBLIC
     ]
     return failed(f"the ACL grants {', '.join(public)}") if public else passed("the ACL names nobody of the public")
 
 
-def _flags(found: Mapping[str, Any] | None) -> Outcome:
-    configuration = (found or {}).get("PublicAccessBlockConfiguration", {})
+def _flags(answer: Mapping[str, Any] | None) -> Outcome:
+    configuration = (answer or {}).get("PublicAccessBlockConfiguration", {})
     off = [flag for flag in _FLAGS if configuration.get(flag) is not True]
     return failed(f"switched off: {', '.join(off)}") if off else passed("all four settings are on")

@@ -8,9 +8,10 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import Statement, allowed_parties, listed, patterns_of, statements
+from opslib.validator.check import asked_by, check
 from opslib.validator.checks.encryption import default_encryption, described
 from opslib.validator.documents.iam import KMS_WRITE, for_checks, genesys_accounts
-from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown
+from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
 from opslib.validator.inspection import Inspection
 from opslib.validator.wildcards import matches
 
@@ -25,6 +26,13 @@ _SIMULATED = ("Bucket", "Canary", "Account")
     "writer-role-trust",
     "The role trusts Genesys, and only with your external id",
     "critical",
+    control="storage",
+    required=True,
+    profiles=asked_by(
+        "AWS IAM User Guide, the confused deputy; Genesys Cloud, AWS S3 recording integration",
+        baseline="WARN",
+        regulated="FAIL",
+    ),
     why="Without the external id, another customer of Genesys could make it write with your role.",
     calls=("GetCallerIdentity", "GetRole"),
     fix="Let the role trust Genesys's account, with your organisation's id as external id; "
@@ -36,53 +44,55 @@ resource "aws_iam_role" "genesys" {
   name               = "ROLE"
   assume_role_policy = file("trust.json")
 }""",
+    generated=False,  # users and roles are documents of their own
     source="AWS IAM User Guide, the confused deputy; Genesys Cloud, AWS S3 recording integration",
+    written_with="role",
 )
-async def writer_role_trust(look: Inspection) -> Outcome:
+async def writer_role_trust(inspection: Inspection) -> Outcome:
     """Read through IAM, since only Genesys can assume the role."""
-    role = look.wanted.writer
+    role = inspection.wanted.writer
     if not isinstance(role, RoleReference):
         return not_checked("Genesys does not write with a role")
-    own = (await look.ask("GetCallerIdentity") or {}).get("Account")
+    own = (await inspection.ask("GetCallerIdentity") or {}).get("Account")
     if own != role.role_arn.split(":")[4]:
         return not_checked(f"the role is in another account than {own}, which asks")
     try:
-        found = await look.ask("GetRole", RoleName=role.role_arn.rsplit("/", 1)[-1])
+        answer = await inspection.ask("GetRole", RoleName=role.role_arn.rsplit("/", 1)[-1])
     except Unanswered as refused:
         if not refused.action:
             raise
         return not_checked(f"the role may not be read: {refused.why}")
-    if found is None:
+    if answer is None:
         return failed("there is no such role")
-    document = found["Role"]["AssumeRolePolicyDocument"]
-    said = statements(document if isinstance(document, str) else json.dumps(document))
-    return _trusts(said, role.external_id, genesys_accounts(look.wanted.genesys_domain), own)
+    document = answer["Role"]["AssumeRolePolicyDocument"]
+    trust = statements(document if isinstance(document, str) else json.dumps(document))
+    return _trusts(trust, role.external_id, genesys_accounts(inspection.wanted.genesys_domain), own)
 
 
-def _trusts(document: Sequence[Statement], external_id: str, genesys: frozenset[str], own: str) -> Outcome:
+def _trusts(trust: Sequence[Statement], external_id: str, genesys: frozenset[str], own: str) -> Outcome:
     """Genesys, and besides at most the role's own account; whoever it is, only with the external id."""
-    allow = [one for one in document if one.get("Effect") == "Allow" and _covers(one, *_ASSUMING)]
-    lets_in = [one for one in allow if _covers(one, _ASSUMING[0]) and _parties(one) & genesys]
+    allow = [grant for grant in trust if grant.get("Effect") == "Allow" and _covers(grant, *_ASSUMING)]
+    lets_in = [grant for grant in allow if _covers(grant, _ASSUMING[0]) and _parties(grant) & genesys]
     if not lets_in:
         return failed(f"the role does not let Genesys's account {' or '.join(sorted(genesys))} assume it")
-    if others := {party for one in allow for party in _parties(one)} - genesys - {own}:
+    if others := {party for grant in allow for party in _parties(grant)} - genesys - {own}:
         return failed(f"the role can also be assumed by: {', '.join(sorted(others))}")
-    if not all(_asks_for(one, external_id) for one in allow):
+    if not all(_asks_for(grant, external_id) for grant in allow):
         return failed("the role can be assumed without your external id")
-    deny = [one for one in document if one.get("Effect") == "Deny" and _covers(one, _ASSUMING[0])]
-    if any(_is_plain(one, genesys, conditions=0) for one in deny):
+    deny = [denial for denial in trust if denial.get("Effect") == "Deny" and _covers(denial, _ASSUMING[0])]
+    if any(_is_plain(denial, genesys, conditions=0) for denial in deny):
         return failed("a statement denies it to Genesys")
-    if any({_account(name) for name in _names(one)} & (genesys | {""}) for one in deny):
+    if any({_account(name) for name in _names(denial)} & (genesys | {""}) for denial in deny):
         return unknown("a statement denies it to somebody, and may mean Genesys")
-    if not any(_is_plain(one, genesys, conditions=1) for one in lets_in):
+    if not any(_is_plain(grant, genesys, conditions=1) for grant in lets_in):
         return unknown("Genesys may assume it only as somebody in its account, or only on further conditions")
     return passed(f"Genesys may assume it, with external id {external_id} only")
 
 
 def _covers(statement: Statement, *actions: str) -> bool:
     """Whether the statement is about one of the actions, also by leaving it out of NotAction."""
-    named = [one.lower() for one in patterns_of(statement, "Action")]
-    return any(any(matches(one, action) for one in named) is ("Action" in statement) for action in actions)
+    patterns = [pattern.lower() for pattern in patterns_of(statement, "Action")]
+    return any(any(matches(pattern, action) for pattern in patterns) is ("Action" in statement) for action in actions)
 
 
 def _parties(statement: Statement) -> set[str]:
@@ -92,13 +102,13 @@ def _parties(statement: Statement) -> set[str]:
 def _names(statement: Statement) -> list[str]:
     """The AWS principals; everybody for NotPrincipal."""
     principal = statement.get("Principal", "*")
-    return [str(one) for one in listed(principal.get("AWS", []) if isinstance(principal, Mapping) else principal)]
+    return [str(name) for name in listed(principal.get("AWS", []) if isinstance(principal, Mapping) else principal)]
 
 
 def _account(name: str) -> str:
     """Whose principal it is; empty when the name does not say, as that of everybody."""
-    found = re.fullmatch(r"(?:arn:[^:]+:(?:iam|sts)::)?(\d{12})(?::.+)?", name)
-    return found[1] if found else ""
+    match = re.fullmatch(r"(?:arn:[^:]+:(?:iam|sts)::)?(\d{12})(?::.+)?", name)
+    return match[1] if match else ""
 
 
 def _is_plain(statement: Statement, genesys: frozenset[str], *, conditions: int) -> bool:
@@ -123,6 +133,9 @@ def _asks_for(statement: Any, external_id: str) -> bool:
     "writer-role-permissions",
     "The role may write recordings",
     "critical",
+    control="storage",
+    required=True,
+    profiles=asked_by("Genesys Cloud, AWS S3 recording integration", baseline="WARN", regulated="FAIL"),
     why="A target with a role that may not write loses every recording, and nobody hears of it.",
     calls=("GetBucketEncryption", "DescribeKey", "SimulatePrincipalPolicy"),
     fix="Allow the role what is named; `opslib check-bucket BUCKET --print writer` prints the policy.",
@@ -134,28 +147,32 @@ resource "aws_iam_role_policy" "genesys" {
   role   = "ROLE"
   policy = file("writer.json")
 }""",
+    generated=False,  # users and roles are documents of their own
     source="AWS IAM, SimulatePrincipalPolicy; Genesys Cloud, AWS S3 recording integration",
+    written_with="role",
 )
-async def writer_role_permissions(look: Inspection) -> Outcome:
+async def writer_role_permissions(inspection: Inspection) -> Outcome:
     """As IAM's simulation predicts; bucket and key policies are not part of it."""
-    role = look.wanted.writer
+    role = inspection.wanted.writer
     if not isinstance(role, RoleReference):
         return not_checked("Genesys does not write with a role")
-    needs = [(["s3:PutObject"], f"{look.wanted.arn}/{look.wanted.folder}opslib-canary")]
-    _, key = await default_encryption(look)
+    needs = [(["s3:PutObject"], f"{inspection.wanted.arn}/{inspection.wanted.folder}opslib-canary")]
+    _, key = await default_encryption(inspection)
     if key:
-        found = await described(look, key)
-        if found is None:
+        description = await described(inspection, key)
+        if description is None:
             return failed("the bucket's KMS key is not there")
-        if found.get("KeyManager") != "AWS":  # AWS's own key lets in whoever writes through S3
-            needs.append(([*KMS_WRITE], found["Arn"]))
-    return await _simulated(look, role.role_arn, needs)
+        if description.get("KeyManager") != "AWS":  # AWS's own key lets in whoever writes through S3
+            needs.append(([*KMS_WRITE], description["Arn"]))
+    return await _simulated(inspection, role.role_arn, needs)
 
 
 @check(
     "own-permissions",
     "We may ask everything that the checks need",
     "low",
+    control="operation",
+    profiles=asked_by("AWS IAM, SimulatePrincipalPolicy", regulated="WARN"),
     why="What we may not ask stays UNKNOWN.",
     calls=("GetCallerIdentity", "SimulatePrincipalPolicy"),
     fix="Allow the actions named; `opslib check-bucket BUCKET --print checks` prints the whole policy.",
@@ -167,18 +184,23 @@ resource "aws_iam_user_policy" "checks" {
   user   = "USER"
   policy = file("checks.json")
 }""",
+    generated=False,  # users and roles are documents of their own
     source="AWS IAM, SimulatePrincipalPolicy",
 )
-async def own_permissions(look: Inspection) -> Outcome:
+async def own_permissions(inspection: Inspection) -> Outcome:
     """Predicted by IAM, where it lets us ask."""
-    arn = str((await look.ask("GetCallerIdentity") or {}).get("Arn", ""))
+    arn = str((await inspection.ask("GetCallerIdentity") or {}).get("Arn", ""))
     if arn.endswith(":root"):
         return passed("the account's root user may ask everything, and should not be used")
-    asked = (one for one in for_checks(look.wanted, look.wanted.calls)["Statement"] if one["Sid"] in _SIMULATED)
-    needs = [(one["Action"], one["Resource"].replace("canary-*", "canary-0")) for one in asked]
+    policy = for_checks(inspection.wanted, inspection.profile)["Statement"]
+    needs = [
+        (statement["Action"], statement["Resource"].replace("canary-*", "canary-0"))
+        for statement in policy
+        if statement["Sid"] in _SIMULATED
+    ]
     if not needs:
         return not_checked("the profile's checks ask for nothing that can be simulated")
-    return await _simulated(look, _principal(arn), needs)
+    return await _simulated(inspection, _principal(arn), needs)
 
 
 def _principal(arn: str) -> str:
@@ -187,7 +209,7 @@ def _principal(arn: str) -> str:
     return f"arn:{partition}:iam::{account}:role/{name[1]}" if ":assumed-role/" in arn else arn
 
 
-async def _simulated(look: Inspection, principal: str, needs: Sequence[tuple[list[str], str]]) -> Outcome:
+async def _simulated(inspection: Inspection, principal: str, needs: Sequence[tuple[list[str], str]]) -> Outcome:
     """Whether the principal may do these actions on these resources, each resource with a question of its own.
 
     Who may not ask IAM has not checked it; any other silence is UNKNOWN.
@@ -195,7 +217,7 @@ async def _simulated(look: Inspection, principal: str, needs: Sequence[tuple[lis
     denied: list[str] = []
     for actions, resource in needs:
         try:
-            found = await look.ask(
+            answer = await inspection.ask(
                 "SimulatePrincipalPolicy",
                 PolicySourceArn=principal,
                 ActionNames=actions,
@@ -205,10 +227,10 @@ async def _simulated(look: Inspection, principal: str, needs: Sequence[tuple[lis
             if not refused.action:
                 raise
             return not_checked(f"IAM may not be asked to simulate it: {refused.why}")
-        if found is None:
+        if answer is None:
             return not_checked(f"IAM knows no {principal}")
-        results = found.get("EvaluationResults", [])
+        results = answer.get("EvaluationResults", [])
         if not results:
             return unknown("IAM's simulation answered nothing")
-        denied += [str(one["EvalActionName"]) for one in results if one["EvalDecision"] != "allowed"]
+        denied += [str(result["EvalActionName"]) for result in results if result["EvalDecision"] != "allowed"]
     return failed(f"not allowed: {', '.join(denied)}") if denied else passed("IAM's simulation allows it all")

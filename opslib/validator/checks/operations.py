@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.validator.finding import Outcome, check, failed, passed
+from opslib.validator.check import asked_by, check
+from opslib.validator.finding import Outcome, failed, passed
 from opslib.validator.inspection import Inspection
 from opslib.validator.lifecycle import overlap
 
@@ -12,6 +13,13 @@ from opslib.validator.lifecycle import overlap
     "access-logging",
     "Access to recordings is logged",
     "medium",
+    control="operation",
+    profiles=asked_by(
+        "AWS Foundational Security Best Practices S3.9; CloudTrail data events would do as well, and no "
+        "bucket shows them",
+        baseline="WARN",
+        regulated="WARN",
+    ),
     why="Who listened to which recording is asked after every incident.",
     calls=("GetBucketLogging",),
     fix="Switch on server access logging, into another bucket. CloudTrail data events do too, and are not seen here.",
@@ -52,12 +60,12 @@ resource "aws_s3_bucket_logging" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.9; Prowler maps HIPAA 164.312(b) and PCI DSS 10.2.1 to it",
 )
-async def access_logging(look: Inspection) -> Outcome:
+async def access_logging(inspection: Inspection) -> Outcome:
     """Not into the bucket itself: every log line would make another."""
-    target = (await look.bucket("GetBucketLogging") or {}).get("LoggingEnabled", {}).get("TargetBucket")
+    target = (await inspection.ask_bucket("GetBucketLogging") or {}).get("LoggingEnabled", {}).get("TargetBucket")
     if target is None:
         return failed("server access logging is off")
-    if target == look.wanted.bucket:
+    if target == inspection.wanted.bucket:
         return failed("the bucket logs into itself")
     return passed(f"access is logged in {target}")
 
@@ -66,6 +74,8 @@ async def access_logging(look: Inspection) -> Outcome:
     "replication",
     "There is a second copy",
     "low",
+    control="operation",
+    profiles=asked_by("AWS Foundational Security Best Practices S3.7", regulated="WARN"),
     why="One region can be lost. Some rules ask for a copy stored apart.",
     calls=("GetBucketReplication",),
     fix="Replicate to a bucket in another region. Both buckets need versioning, and S3 a role that may copy.",
@@ -88,13 +98,14 @@ resource "aws_s3_bucket_replication_configuration" "recordings" {
     }
   }
 }""",
+    generated=False,  # a copy needs a second region
     source="AWS Foundational Security Best Practices S3.7",
 )
-async def replication(look: Inspection) -> Outcome:
+async def replication(inspection: Inspection) -> Outcome:
     """At least one enabled rule that covers every recording."""
-    found = await look.bucket("GetBucketReplication") or {}
-    rules = found.get("ReplicationConfiguration", {}).get("Rules", [])
-    on = [rule for rule in rules if rule.get("Status") == "Enabled" and _covers(rule, look.wanted.folder)]
+    answer = await inspection.ask_bucket("GetBucketReplication") or {}
+    rules = answer.get("ReplicationConfiguration", {}).get("Rules", [])
+    on = [rule for rule in rules if rule.get("Status") == "Enabled" and _covers(rule, inspection.wanted.folder)]
     if not on:
         part = " for every recording; those there are cover a part" if rules else ""
         return failed(f"no replication rule is enabled{part}")
@@ -112,6 +123,8 @@ def _covers(rule: Mapping[str, Any], folder: str) -> bool:
     "notifications",
     "The bucket announces new objects",
     "low",
+    control="operation",
+    profiles=asked_by("AWS Foundational Security Best Practices S3.11", baseline="WARN", regulated="WARN"),
     why="Without events, nobody notices when recordings stop arriving.",
     calls=("GetBucketNotificationConfiguration",),
     fix="Switch on Amazon EventBridge for the bucket, or name a queue, topic or function. The command replaces what is "
@@ -125,22 +138,22 @@ resource "aws_s3_bucket_notification" "recordings" {
 }""",
     source="AWS Foundational Security Best Practices S3.11; Prowler maps PCI DSS 11.5.2 to it",
 )
-async def notifications(look: Inspection) -> Outcome:
-    """“Nothing configured” is an empty answer here, no error."""
-    found = await look.bucket("GetBucketNotificationConfiguration") or {}
+async def notifications(inspection: Inspection) -> Outcome:
+    """“Nothing configured” is an empty answer here, not an error."""
+    answer = await inspection.ask_bucket("GetBucketNotificationConfiguration") or {}
     kinds = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
     on = [
         kind.removesuffix("Configurations")
         for kind in kinds
-        if any(_announces(one, look.wanted.folder) for one in found.get(kind, []))
+        if any(_announces(channel, inspection.wanted.folder) for channel in answer.get(kind, []))
     ]
-    if "EventBridgeConfiguration" in found:
+    if "EventBridgeConfiguration" in answer:
         on.append("EventBridge")
     return passed(f"announced through {', '.join(on)}") if on else failed("no new recording is announced")
 
 
-def _announces(configuration: Mapping[str, Any], folder: str) -> bool:
-    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+def _announces(channel: Mapping[str, Any], folder: str) -> bool:
+    rules = channel.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     prefixes = [str(rule["Value"]) for rule in rules if str(rule["Name"]).lower() == "prefix"]
-    created = any(str(event).startswith("s3:ObjectCreated:") for event in configuration.get("Events", []))
+    created = any(str(event).startswith("s3:ObjectCreated:") for event in channel.get("Events", []))
     return created and all(overlap(prefix, folder) for prefix in prefixes)

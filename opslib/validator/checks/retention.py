@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from opslib.validator.finding import Outcome, check, failed, not_checked, passed, unknown, warned
+from opslib.validator.check import asked_by, check
+from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown, warned
 from opslib.validator.inspection import Inspection
 from opslib.validator.lifecycle import (
     Lock,
@@ -11,16 +12,20 @@ from opslib.validator.lifecycle import (
     Rule,
     Versioning,
     archived_early,
-    losses,
+    losses_by,
     parse_lock,
     parse_rules,
     removal_day,
     too_early,
     too_early_later,
 )
+from opslib.validator.profile import Profile, Row
+from opslib.validator.wanted import Wanted
 
 _LIFECYCLE = ("GetBucketLifecycleConfiguration", "GetBucketVersioning")
 _LOCK = "GetObjectLockConfiguration"
+
+_MIFID_72 = "Regulation (EU) 2017/565, Article 72(1): no alteration, amendments traceable"
 
 # Both replace all rules of the bucket by one that removes no recording.
 _REPLACES = " The command replaces all rules of the bucket: add those that you need."
@@ -49,11 +54,35 @@ resource "aws_s3_bucket_versioning" "recordings" {
   }
 }"""
 
+_TF_LOCK = """\
+resource "aws_s3_bucket_object_lock_configuration" "recordings" {
+  bucket = "BUCKET"
+  rule {
+    default_retention {
+      mode = "COMPLIANCE"
+      days = DAYS
+    }
+  }
+}"""
+
+
+def _tf_lock(wanted: Wanted, profile: Profile) -> str:
+    """Only where the profile insists: nobody can take a lock off again."""
+    return _TF_LOCK if profile.worm else ""
+
 
 @check(
     "retention",
     "No lifecycle rule removes recordings before their time",
     "critical",
+    control="retention",
+    required=True,
+    profiles={
+        "baseline": Row(level="FAIL", source="Amazon S3 User Guide, lifecycle rules; the onboarding's own retention"),
+        "sec-17a-4": Row(level="FAIL", source="17 CFR 240.17a-4(b)(4)"),
+        "mifid-ii": Row(level="FAIL", source="Directive 2014/65/EU, Article 16(7)"),
+        "cftc": Row(level="FAIL", source="17 CFR 1.31 and 1.35"),
+    },
     why="A rule that somebody made to save money deletes recordings, by night and without a trace, that a regulator "
     "wants to hear later.",
     calls=(*_LIFECYCLE, _LOCK),
@@ -62,18 +91,18 @@ resource "aws_s3_bucket_versioning" "recordings" {
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, lifecycle rules and how conflicts end",
 )
-async def retention(look: Inspection) -> Outcome:
-    """Current and noncurrent versions; see `coherence`."""
-    days = look.wanted.retention_days
+async def retention(inspection: Inspection) -> Outcome:
+    """Current and noncurrent versions; see `lifecycle.py`."""
+    days = inspection.retention_days
     if days is None:
         return not_checked("no retention was given to hold the rules against")
-    found = await lifecycle_losses(look)
-    early = too_early(found, days, None)
+    losses = await lifecycle_losses(inspection)
+    early = too_early(losses, days, None)
     if any(loss.kind == "noncurrent deleted" for loss in early):
-        early = too_early(found, days, await default_lock(look))
+        early = too_early(losses, days, await default_lock(inspection))
     if early:
         return failed("; ".join(loss.words() for loss in early) + f"; recordings must stay for {days} days")
-    if later := too_early_later(found, days):
+    if later := too_early_later(losses, days):
         return warned("; ".join(loss.words() for loss in later) + f"; what is made nearer to it has not {days} days")
     return passed(f"nothing is removed within {days} days")
 
@@ -82,15 +111,18 @@ async def retention(look: Inspection) -> Outcome:
     "policy-within-target",
     "The policy keeps recordings no longer than the target",
     "high",
+    control="retention",
+    required=True,
+    profiles=asked_by("opslib, retention coherence", baseline="WARN", regulated="FAIL"),
     why="The target would remove what the policy must keep.",
     calls=(),
     fix="Lower the policy's retention_days or raise the target's.",
     cli=_CLI_ONBOARDING,
     source="opslib, retention coherence",
 )
-async def policy_within_target(look: Inspection) -> Outcome:
+async def policy_within_target(inspection: Inspection) -> Outcome:
     """Two numbers of the onboarding; nothing is asked."""
-    policy, target = look.wanted.policy_days, look.wanted.retention_days
+    policy, target = inspection.wanted.policy_days, inspection.retention_days
     if policy is None or target is None:
         return not_checked("no policy was given")
     if policy > target:
@@ -102,15 +134,22 @@ async def policy_within_target(look: Inspection) -> Outcome:
     "retention-bounds",
     "The retention is what the profile asks for",
     "high",
+    control="retention",
+    profiles={
+        "sec-17a-4": Row(level="FAIL", source="17 CFR 240.17a-4(b)(4): at least three years"),
+        "mifid-ii": Row(level="FAIL", source="Directive 2014/65/EU, Article 16(7): five years, on request up to seven"),
+        "cftc": Row(level="FAIL", source="17 CFR 1.31 and 1.35: one year for oral communications"),
+    },
     why="Too short breaks the rule; too long can break data protection.",
     calls=(*_LIFECYCLE, _LOCK),
     fix="Change the target's retention_days; with a maximum, let a lifecycle rule remove recordings in time.",
     cli=_CLI_ONBOARDING,
     source="the profile's retention",
 )
-async def retention_bounds(look: Inspection) -> Outcome:
+async def retention_bounds(inspection: Inspection) -> Outcome:
     """At least the profile's minimum. With a maximum, the bucket must be able to let go by then."""
-    days, least, most = look.wanted.retention_days, look.wanted.min_days, look.wanted.max_days
+    days, bounds = inspection.retention_days, inspection.profile.retention
+    least, most = bounds.min_days, bounds.max_days
     if least is None and most is None:
         return not_checked("the profile sets no bounds")
     if least is not None and days is not None and days < least:
@@ -119,15 +158,13 @@ async def retention_bounds(look: Inspection) -> Outcome:
         return passed(f"{days} days are at least the profile's {least}")
     if days is not None and days > most:
         return failed(f"{days} days are more than the profile's {most}")
-    lock = await default_lock(look)
+    lock = await default_lock(inspection)
     if lock and lock.most_days > most:
-        said = f"Object Lock holds for {lock.most_days} days, so nothing can be erased on day {most}"
-        return (
-            failed(said)
-            if lock.days > most
-            else unknown(f"the lock is set in years; counted as calendar years, {said}")
-        )
-    removed = removal_day(await lifecycle_losses(look), lock)
+        too_long = f"Object Lock holds for {lock.most_days} days, so nothing can be erased on day {most}"
+        if lock.days > most:
+            return failed(too_long)
+        return unknown(f"the lock is set in years; counted as calendar years, {too_long}")
+    removed = removal_day(await lifecycle_losses(inspection), lock)
     if removed is None or removed > most:
         gone = "never" if removed is None else f"on day {removed}"
         return failed(f"lifecycle rules have removed every recording {gone}, and they may stay for {most} days")
@@ -138,6 +175,11 @@ async def retention_bounds(look: Inspection) -> Outcome:
     "playable",
     "Recordings can be played at once while they must be",
     "medium",
+    control="retention",
+    profiles={
+        "sec-17a-4": Row(level="WARN", source="17 CFR 240.17a-4(b)(4): the first two years easily accessible"),
+        "cftc": Row(level="WARN", source="17 CFR 1.31: electronic records accessible throughout"),
+    },
     why="From GLACIER or DEEP_ARCHIVE a recording takes hours to come back.",
     calls=_LIFECYCLE,
     fix="Let the transition begin later, or use GLACIER_IR, which plays at once." + _REPLACES,
@@ -145,12 +187,12 @@ async def retention_bounds(look: Inspection) -> Outcome:
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, archive storage classes",
 )
-async def playable(look: Inspection) -> Outcome:
+async def playable(inspection: Inspection) -> Outcome:
     """The recording is not lost, but nobody can hear it today."""
-    days = look.wanted.playable_days
+    days = inspection.profile.retention.playable_days
     if days is None:
         return not_checked("the profile states no time in which recordings must be playable")
-    if early := archived_early(await lifecycle_losses(look), days):
+    if early := archived_early(await lifecycle_losses(inspection), days):
         return failed("; ".join(loss.words() for loss in early) + f"; they must be playable for {days} days")
     return passed(f"nothing goes to an archive class within {days} days")
 
@@ -159,6 +201,16 @@ async def playable(look: Inspection) -> Outcome:
     "versioning",
     "Versioning is on",
     "high",
+    control="worm",
+    profiles={
+        "baseline": Row(level="WARN", source="AWS Foundational Security Best Practices S3.14"),
+        "sec-17a-4": Row(level="FAIL", source="AWS Foundational Security Best Practices S3.14; Object Lock needs it"),
+        "mifid-ii": Row(level="FAIL", source=_MIFID_72),
+        "cftc": Row(
+            level="FAIL",
+            source="AWS Foundational Security Best Practices S3.14; 17 CFR 1.31: authenticity and reliability",
+        ),
+    },
     why="Without versions one wrong write or delete is final.",
     calls=("GetBucketVersioning",),
     fix="Switch on versioning.",
@@ -166,9 +218,9 @@ async def playable(look: Inspection) -> Outcome:
     terraform=_TF_VERSIONING,
     source="AWS Foundational Security Best Practices S3.14; Prowler maps PCI DSS 10.3.4 to it",
 )
-async def versioning(look: Inspection) -> Outcome:
+async def versioning(inspection: Inspection) -> Outcome:
     """Suspended counts as off: new objects are overwritten again."""
-    state = await versioning_state(look)
+    state = await versioning_state(inspection)
     return passed("versioning is on") if state == "Enabled" else failed(f"versioning is {state.lower()}")
 
 
@@ -176,36 +228,44 @@ async def versioning(look: Inspection) -> Outcome:
     "object-lock",
     "Object Lock holds recordings for as long as they must stay",
     "high",
+    control="worm",
+    required=True,
+    profiles={
+        "baseline": Row(level="WARN", source="AWS Foundational Security Best Practices S3.15"),
+        "sec-17a-4": Row(
+            level="FAIL",
+            source="17 CFR 240.17a-4(f)(2)(i)(B): non-rewriteable and non-erasable; adopted 2022-10-12, "
+            "effective 2023-01-03",
+        ),
+        "mifid-ii": Row(level="WARN", source=_MIFID_72),
+        "cftc": Row(
+            level="WARN",
+            source="AWS Foundational Security Best Practices S3.15; 17 CFR 1.31 asks for no such storage since "
+            "2017-08-28",
+        ),
+    },
     why="Only a lock keeps recordings from an administrator, or from somebody with an administrator's key.",
     calls=(_LOCK,),
     fix="Set a default retention, in COMPLIANCE mode, of at least the days that recordings must stay. Nobody can "
     "shorten it afterwards, and it holds for new recordings only.",
     cli="aws s3api put-object-lock-configuration --bucket BUCKET --object-lock-configuration "
     "'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=COMPLIANCE,Days=DAYS}}'",
-    terraform="""\
-resource "aws_s3_bucket_object_lock_configuration" "recordings" {
-  bucket = "BUCKET"
-  rule {
-    default_retention {
-      mode = "COMPLIANCE"
-      days = DAYS
-    }
-  }
-}""",
+    terraform=_TF_LOCK,
+    generated=_tf_lock,
     source="Amazon S3 User Guide, Object Lock; AWS Foundational Security Best Practices S3.15",
 )
-async def object_lock(look: Inspection) -> Outcome:
+async def object_lock(inspection: Inspection) -> Outcome:
     """Without a lock, 17a-4(f) may still be met by an audit trail, which no bucket can prove: UNKNOWN, not FAIL."""
-    lock, days = await default_lock(look), look.wanted.retention_days
+    lock, days = await default_lock(inspection), inspection.retention_days
     if lock is not None and lock.days and days is not None and lock.days < days:
         if lock.most_days >= days:
             return unknown(f"the lock is set in years, and AWS does not say how many days they have: {days} or fewer")
         return failed(f"the lock ends after {lock.days} days, and recordings must stay for {days}")
-    said = _not_held(lock)
-    if said and look.wanted.wants_worm:
-        return unknown(f"{said}; whether a complete audit trail takes its place cannot be seen in a bucket")
-    if said:
-        return warned(said) if lock and lock.days else failed(said)
+    gap = _not_held(lock)
+    if gap and inspection.profile.worm:
+        return unknown(f"{gap}; whether a complete audit trail takes its place cannot be seen in a bucket")
+    if gap:
+        return warned(gap) if lock and lock.days else failed(gap)
     assert lock  # noqa: S101 (held by _not_held)
     return passed(f"new recordings are locked in COMPLIANCE mode for {lock.days} days; each can be locked otherwise")
 
@@ -223,6 +283,8 @@ def _not_held(lock: Lock | None) -> str:
     "incomplete-uploads",
     "Uploads that never end are removed",
     "low",
+    control="operation",
+    profiles=asked_by("Amazon S3 User Guide, aborting incomplete multipart uploads", baseline="WARN", regulated="WARN"),
     why="Parts of broken uploads are invisible, cost money, and may hold half a conversation.",
     calls=_LIFECYCLE[:1],
     fix="Add a rule that aborts incomplete multipart uploads after some days." + _REPLACES,
@@ -230,10 +292,11 @@ def _not_held(lock: Lock | None) -> str:
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, aborting incomplete multipart uploads",
 )
-async def incomplete_uploads(look: Inspection) -> Outcome:
+async def incomplete_uploads(inspection: Inspection) -> Outcome:
     """An enabled rule that covers the prefix."""
-    for rule in await rules(look):
-        if rule.enabled and rule.aborts_uploads_after_days is not None and look.wanted.folder.startswith(rule.prefix):
+    folder = inspection.wanted.folder
+    for rule in await rules(inspection):
+        if rule.enabled and rule.aborts_uploads_after_days is not None and folder.startswith(rule.prefix):
             return passed(f"rule {rule.id} aborts them after {rule.aborts_uploads_after_days} days")
     return failed("no rule aborts incomplete uploads")
 
@@ -242,6 +305,8 @@ async def incomplete_uploads(look: Inspection) -> Outcome:
     "mfa-delete",
     "Deleting a version needs a second factor",
     "low",
+    control="operation",
+    profiles=asked_by("CIS AWS 3.1.2; AWS Foundational Security Best Practices S3.20", regulated="WARN"),
     why="A stolen key alone then deletes nothing for good. It excludes lifecycle rules, so few use it.",
     calls=("GetBucketVersioning",),
     fix="Rely on Object Lock; or switch on MFA delete, as the root user, in a bucket without lifecycle rules.",
@@ -256,32 +321,34 @@ resource "aws_s3_bucket_versioning" "recordings" {
     mfa_delete = "Enabled"
   }
 }""",
+    generated=False,  # it is for the root user, and forbids lifecycle rules
     source="CIS AWS 3.1.2; AWS Foundational Security Best Practices S3.20",
 )
-async def mfa_delete(look: Inspection) -> Outcome:
+async def mfa_delete(inspection: Inspection) -> Outcome:
     """Only the root user can switch it on."""
-    found = await look.bucket("GetBucketVersioning") or {}
-    if found.get("MFADelete") == "Enabled":
+    answer = await inspection.ask_bucket("GetBucketVersioning") or {}
+    if answer.get("MFADelete") == "Enabled":
         return passed("MFA delete is on, so lifecycle rules are not possible")
     return failed("MFA delete is off")
 
 
-async def rules(look: Inspection) -> Sequence[Rule]:
+async def rules(inspection: Inspection) -> Sequence[Rule]:
     """The bucket's lifecycle rules."""
-    return parse_rules(await look.bucket("GetBucketLifecycleConfiguration"))
+    return parse_rules(await inspection.ask_bucket("GetBucketLifecycleConfiguration"))
 
 
-async def versioning_state(look: Inspection) -> Versioning:
+async def versioning_state(inspection: Inspection) -> Versioning:
     """Enabled, Suspended or Off."""
-    status = (await look.bucket("GetBucketVersioning") or {}).get("Status")
+    status = (await inspection.ask_bucket("GetBucketVersioning") or {}).get("Status")
     return status if status in ("Enabled", "Suspended") else "Off"
 
 
-async def default_lock(look: Inspection) -> Lock | None:
+async def default_lock(inspection: Inspection) -> Lock | None:
     """The bucket's default Object Lock."""
-    return parse_lock(await look.bucket(_LOCK))
+    return parse_lock(await inspection.ask_bucket(_LOCK))
 
 
-async def lifecycle_losses(look: Inspection) -> list[Loss]:
+async def lifecycle_losses(inspection: Inspection) -> list[Loss]:
     """What the rules do to a recording that is made today."""
-    return losses(await rules(look), look.wanted.folder, await versioning_state(look), datetime.now(UTC).date())
+    lifecycle_rules, versioning = await rules(inspection), await versioning_state(inspection)
+    return losses_by(lifecycle_rules, inspection.wanted.folder, versioning, datetime.now(UTC).date())

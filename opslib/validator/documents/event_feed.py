@@ -1,11 +1,12 @@
-"""The AWS side of the change feed: what carries Genesys's events from its event source to the data lake.
+"""The AWS side of the event feed: what carries Genesys's events from its event source to the data lake.
 
-Text to run or to apply by whoever owns the AWS account; nothing here calls AWS. EventBridge reaches an address through
+Text for the owner of the AWS account to run or to apply; nothing here calls AWS. EventBridge reaches an address through
 an API destination, which sends with the key of a connection.
 """
 
 import json
 import shlex
+from string import Template
 from typing import Any
 
 from opslib.onboarding.models import DataLakeWebhook
@@ -77,16 +78,18 @@ def terraform(webhook: DataLakeWebhook, org_id: str) -> str:
         "SEND": json.dumps(_send(webhook)),
         "PATTERN": json.dumps(pattern(webhook, org_id)),
     }
-    text = _TERRAFORM
-    for word, value in values.items():
-        text = text.replace(f'"{word}"', json.dumps(value).replace("${", "$${").replace("%{", "%%{"))
-    return text
+    return _TERRAFORM.substitute({name: _quoted(value) for name, value in values.items()})
 
 
-_TERRAFORM = """\
+def _quoted(value: str) -> str:
+    """As a literal of Terraform: nothing in it is a template of Terraform's."""
+    return json.dumps(value).replace("${", "$${").replace("%{", "%%{")
+
+
+_TERRAFORM = Template("""\
 # Once Genesys's integration is active, its partner event source is there to be associated.
 provider "aws" {
-  region = "REGION"
+  region = $REGION
 }
 
 variable "data_lake_key" {
@@ -95,12 +98,12 @@ variable "data_lake_key" {
 }
 
 resource "aws_cloudwatch_event_bus" "genesys" {
-  name              = "BUS"
-  event_source_name = "BUS"
+  name              = $BUS
+  event_source_name = $BUS
 }
 
 resource "aws_cloudwatch_event_connection" "data_lake" {
-  name               = "CALLED"
+  name               = $CALLED
   authorization_type = "API_KEY"
   auth_parameters {
     api_key {
@@ -111,27 +114,27 @@ resource "aws_cloudwatch_event_connection" "data_lake" {
 }
 
 resource "aws_cloudwatch_event_api_destination" "data_lake" {
-  name                = "CALLED"
+  name                = $CALLED
   connection_arn      = aws_cloudwatch_event_connection.data_lake.arn
-  invocation_endpoint = "URL"
+  invocation_endpoint = $URL
   http_method         = "POST"
 }
 
 resource "aws_iam_role" "genesys_feed" {
-  name               = "CALLED"
-  assume_role_policy = "TRUST"
+  name               = $CALLED
+  assume_role_policy = $TRUST
 }
 
 resource "aws_iam_role_policy" "genesys_feed" {
   name   = "send"
   role   = aws_iam_role.genesys_feed.id
-  policy = "SEND"
+  policy = $SEND
 }
 
 resource "aws_cloudwatch_event_rule" "genesys" {
-  name           = "CALLED"
+  name           = $CALLED
   event_bus_name = aws_cloudwatch_event_bus.genesys.name
-  event_pattern  = "PATTERN"
+  event_pattern  = $PATTERN
 }
 
 resource "aws_cloudwatch_event_target" "data_lake" {
@@ -140,7 +143,7 @@ resource "aws_cloudwatch_event_target" "data_lake" {
   arn            = aws_cloudwatch_event_api_destination.data_lake.arn
   role_arn       = aws_iam_role.genesys_feed.arn
 }
-"""
+""")
 
 
 def _aws(command: str, *words: str) -> str:

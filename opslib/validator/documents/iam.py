@@ -1,13 +1,14 @@
 """IAM documents for what the checks and the writer need, and no more."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from opslib.credentials import RoleReference
 from opslib.settings import REGIONS
 from opslib.validator.aws_calls import actions_of
-from opslib.validator.inspection import Wanted
+from opslib.validator.check import calls_of
+from opslib.validator.profile import Profile
+from opslib.validator.wanted import Wanted
 
 Document = dict[str, Any]
 
@@ -34,20 +35,24 @@ def _account(domain: str | None) -> str:
     return _GENESYS_FEDRAMP_ACCOUNT if domain == _FEDRAMP_DOMAIN else _GENESYS_ACCOUNT
 
 
-def for_checks(wanted: Wanted, calls: Iterable[str]) -> Document:
-    """The least that lets us make these calls about this bucket, as an IAM policy."""
-    calls = frozenset(calls)
+def for_checks(wanted: Wanted, profile: Profile) -> Document:
+    """The least that lets us ask what the profile's checks ask about this bucket, as an IAM policy."""
+    calls = calls_of(profile, wanted)
     actions = actions_of(calls)
     s3 = [action for action in actions if action.startswith("s3:")]
     kms = [action for action in actions if action.startswith("kms:")]
     writes = [*KMS_WRITE] if wanted.kms_key and "CreateMultipartUpload" in calls else []
     return _document(
-        _allow("Bucket", [one for one in s3 if one not in _ON_OBJECTS | _ON_ACCOUNT], wanted.arn),
-        _allow("Canary", [one for one in s3 if one in _ON_OBJECTS], f"{_objects(wanted)}opslib-canary-*"),
-        _allow("Account", [one for one in s3 if one in _ON_ACCOUNT], "*"),
+        _allow("Bucket", [action for action in s3 if action not in _ON_OBJECTS | _ON_ACCOUNT], wanted.arn),
+        _allow("Canary", [action for action in s3 if action in _ON_OBJECTS], f"{_objects(wanted)}opslib-canary-*"),
+        _allow("Account", [action for action in s3 if action in _ON_ACCOUNT], "*"),
         _allow("Key", sorted([*kms, *writes]), wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
-        _allow("Role", [one for one in actions if one == "iam:GetRole"], *_role(wanted)),
-        _allow("Simulation", [one for one in actions if one == "iam:SimulatePrincipalPolicy"], *_principals(wanted)),
+        _allow("Role", [action for action in actions if action == "iam:GetRole"], *_role(wanted)),
+        _allow(
+            "Simulation",
+            [action for action in actions if action == "iam:SimulatePrincipalPolicy"],
+            *_principals(wanted),
+        ),
     )
 
 
@@ -80,8 +85,8 @@ def trust(external_id: str, partition: str = "aws", domain: str | None = None) -
 
 
 def _objects(wanted: Wanted) -> str:
-    """What every recording's ARN begins with; what IAM would take for a wildcard or variable stands for itself."""
-    return f"{wanted.arn}/" + re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", wanted.folder)
+    """What every recording's ARN begins with; IAM's wildcards and variables are escaped."""
+    return f"{wanted.arn}/" + re.sub(r"[*?$]", lambda match: f"${{{match[0]}}}", wanted.folder)
 
 
 def _role(wanted: Wanted) -> list[str]:
@@ -103,4 +108,4 @@ def _allow(sid: str, actions: list[str], *resources: str) -> Document:
 
 
 def _document(*statements: Document) -> Document:
-    return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Action"]]}
+    return {"Version": "2012-10-17", "Statement": [statement for statement in statements if statement["Action"]]}

@@ -1,4 +1,4 @@
-"""AWS's answers to one key pair, remembered: a call that any check has asked for is not made again."""
+"""Remembers AWS's answers: a call that any check has asked for is not made again."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from opslib.validator.aws_calls import CALLS
 
 
 @dataclass
-class Answers:
-    """AWS's answers to one key pair; a call that is asked for again is not made again."""
+class AnswerCache:
+    """AWS's answers to one key pair, shared by all checks of all buckets."""
 
     aws: Aws
     _asked: dict[tuple[str, str, str], "asyncio.Task[Answer]"] = field(default_factory=dict)

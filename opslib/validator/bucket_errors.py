@@ -1,4 +1,4 @@
-"""What S3 refused, as an error with cause and fix."""
+"""Turns what S3 refused into an error with cause and fix."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ def not_found(bucket: str, region: str, head: Evidence) -> BucketNotFound:
     )
 
 
-def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
+def bucket_error(refused: Unanswered, bucket: str, region: str) -> BucketError:
     """A call that got no answer, as an error with cause and fix."""
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
@@ -47,7 +47,7 @@ def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
     if refused.code == "NoSuchBucket":
         return not_found(bucket, region, refused.evidence)
     if isinstance(error, ClientError):
-        return _explain(error, bucket, region)
+        return _of_client_error(error, bucket, region)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AwsCredentialsInvalid(
             "No AWS credentials",
@@ -61,7 +61,7 @@ def explained(refused: Unanswered, bucket: str, region: str) -> BucketError:
     )
 
 
-def _explain(error: "ClientError", bucket: str, region: str) -> BucketError:
+def _of_client_error(error: "ClientError", bucket: str, region: str) -> BucketError:
     """A ClientError as one of ours. A HEAD has no body: its code is only the status."""
     answer = error.response
     code = str(answer.get("Error", {}).get("Code", ""))
