@@ -4,11 +4,9 @@ what the ledger keeps; an older ledger has less in it."""
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opslib.html import ICONS, Html, table, text, verdict
+from opslib.html import Html, table, text, verdict
+from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, in_words
 
-# What needs attention comes first.
-ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
-_TO_MEND = ORDER[:3]
 _SEVERITIES = ("critical", "high", "medium", "low")
 _WIDTH = 28
 _INDENT = " " * (_WIDTH + 16)
@@ -22,7 +20,7 @@ def as_text(report: dict[str, Any]) -> str:
     lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
     for finding in rows(report):
         word = finding["verdict"]
-        lines.append(f"  {ICONS[_words(word)]} {_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
+        lines.append(f"  {ICONS[word]} {in_words(word):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
         if word in ("FAIL", "UNKNOWN"):
             lines.append(f"{_INDENT}Fix: {finding['fix']}")
         if word == "FAIL":
@@ -32,13 +30,13 @@ def as_text(report: dict[str, Any]) -> str:
 
 def counts(report: dict[str, Any]) -> str:
     """How many of each word, worst first."""
-    return ", ".join(f"{report['counts'][word]} {_words(word)}" for word in ORDER if report["counts"].get(word))
+    return ", ".join(f"{report['counts'][word]} {in_words(word)}" for word in WORST_FIRST if report["counts"].get(word))
 
 
 def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings and what was not checked, worst first."""
     every = [*report["findings"], *report.get("not_checked", ())]
-    return sorted(every, key=lambda one: (ORDER.index(one["verdict"]), _SEVERITIES.index(one["severity"])))
+    return sorted(every, key=lambda one: (WORST_FIRST.index(one["verdict"]), _SEVERITIES.index(one["severity"])))
 
 
 def code(source: str) -> str:
@@ -47,7 +45,9 @@ def code(source: str) -> str:
     return f'<code style="{style}">{text(source)}</code>' if source else ""
 
 
-def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bool = True, code: Copy = code) -> Html:
+def as_html(
+    report: dict[str, Any], *, only: Sequence[str] = WORST_FIRST, evidence: bool = True, code: Copy = code
+) -> Html:
     """A row a finding, worst first: word, why, and, to be opened, the risk, the fix and commands.
 
     `only` names the verdicts to show; `evidence` says whether the calls, which differ in every run, are told; `code`
@@ -70,9 +70,9 @@ def as_html(report: dict[str, Any], *, only: Sequence[str] = ORDER, evidence: bo
 
 def _verdict(finding: dict[str, Any]) -> Html:
     """The word, and, where something is to be mended, how grave it is."""
-    word = verdict(_words(finding["verdict"]))
+    word = verdict(finding["verdict"])
     grave = f'<small style="display:block">{text(finding["severity"])}</small>'
-    return Html(f"{word.html}{grave if finding['verdict'] in _TO_MEND else ''}", word.plain)
+    return Html(f"{word.html}{grave if finding['verdict'] in TO_MEND else ''}", word.plain)
 
 
 def _note(report: dict[str, Any]) -> str:
@@ -80,12 +80,8 @@ def _note(report: dict[str, Any]) -> str:
     return " ".join(filter(None, (f"{title}." if title else "", note, "No legal advice.")))
 
 
-def _words(verdict: str) -> str:
-    return verdict.replace("_", " ")
-
-
 def _details(finding: dict[str, Any], *, evidence: bool, code: Copy) -> Html:
-    mend = finding["verdict"] in _TO_MEND
+    mend = finding["verdict"] in TO_MEND
     parts = [
         ("Risk", text(finding["risk"])),
         ("Fix", text(finding["fix"]) if mend else ""),

@@ -1,4 +1,4 @@
-"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the change feed's AWS side."""
+"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the event feed's AWS side."""
 
 import base64
 import json
@@ -12,13 +12,12 @@ from opslib.credentials import RoleReference
 from opslib.errors import OpslibError
 from opslib.html import text
 from opslib.validator.bucket import wanted_of
-from opslib.validator.documents import event_feed as eventbridge
-from opslib.validator.documents import iam as permissions
+from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import code
 from opslib.walk.steps import Walk
-from opslib.widgets.receipt import Rows, close
+from opslib.widgets.receipt import Rows, compact
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.
 _COPY = (
@@ -28,23 +27,23 @@ _COPY = (
 _BUTTON = "font:inherit;color:inherit;background:transparent;border:1px solid;border-radius:3px;cursor:pointer"
 
 
-def to_copy(source: str) -> str:
+def copyable(source: str) -> str:
     """A command or document with a button that copies it."""
     button = f'<button type="button" style="{_BUTTON}" onclick="{text(_COPY)}">Copy</button>'
     return f"{code(source)} {button}" if source else ""
 
 
-def documents(walk: Walk, report: Mapping[str, Any]) -> str:
-    """All of them; made from the form, so also before anything runs. `report`, when there is one, tells the KMS key."""
+def bucket_documents_html(walk: Walk, report: Mapping[str, Any]) -> str:
+    """What the bucket needs; made from the form, so also before anything runs. `report` may tell the KMS key."""
     try:
-        parts = [_document(*one) for one in _of(walk, report)]
+        parts = [_document_html(*document) for document in _bucket_documents(walk, report)]
     except OpslibError as error:  # the form names a profile that is not there, say
         return f"<p>{text(error.title)}: {text(error.cause)}</p>"
     return f"<details><summary>IAM policies and Terraform for this bucket</summary>{''.join(parts)}</details>"
 
 
 class FeedDocuments:
-    """The AWS side of the change feed, to copy or download; on the card of the step that needs it."""
+    """The AWS side of the event feed, to copy or download; on the card of the step that needs it."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
@@ -66,47 +65,49 @@ class FeedDocuments:
         org_id = str(connected.data.get("org_id") or "") if connected else ""
         webhook = self._walk.onboarding.webhook
         parts = (
-            _document("As AWS CLI commands", "change-feed.sh", eventbridge.commands(webhook, org_id)),
-            _document("As Terraform", "change-feed.tf", eventbridge.terraform(webhook, org_id)),
+            _document_html("As AWS CLI commands", "change-feed.sh", event_feed.commands(webhook, org_id)),
+            _document_html("As Terraform", "change-feed.tf", event_feed.terraform(webhook, org_id)),
         )
         title = "The AWS side of the feed: from Genesys's event source to the data lake"
-        shown = f"<details><summary>{title}</summary>{''.join(parts)}</details>"
-        self.widget.value = close(shown if org_id else f"<p>{title} is shown once connected.</p>")
+        details = f"<details><summary>{title}</summary>{''.join(parts)}</details>"
+        self.widget.value = compact(details if org_id else f"<p>{title} is shown once connected.</p>")
 
 
-def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _bucket_documents(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Title, name of the file, and content of each document."""
     credentials = walk.onboarding.target.credentials
     role = credentials if isinstance(credentials, RoleReference) else None
-    wanted = replace(wanted_of(walk.onboarding, role, walk.settings.region), kms_key=_key(report))
+    wanted = replace(wanted_of(walk.onboarding, role, walk.settings.region), kms_key=_kms_key(report))
     profile = load_profile(walk.onboarding.profile)
     yield (
         "For the key that checks",
         "opslib-checks.json",
-        _json(permissions.for_checks(wanted, profile.calls(role=bool(role)))),
+        _json(iam.for_checks(wanted, profile.calls(role=bool(role)))),
     )
-    yield "For what Genesys writes with", "genesys-writer.json", _json(permissions.for_writer(wanted))
+    yield "For what Genesys writes with", "genesys-writer.json", _json(iam.for_writer(wanted))
     if role:
-        document = permissions.trust(role.external_id, wanted.partition, wanted.genesys_domain)
+        document = iam.trust(role.external_id, wanted.partition, wanted.genesys_domain)
         yield "Who may assume the role", "genesys-trust.json", _json(document)
     yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
 
 
-def _document(title: str, name: str, content: str) -> str:
+def _document_html(title: str, name: str, content: str) -> str:
     link = f"data:application/octet-stream;base64,{base64.b64encode(content.encode()).decode()}"
     download = f'<a download="{name}" href="{link}">Download {name}</a>'
-    return f"<details><summary>{text(title)}</summary><p>{download}</p><p>{to_copy(content)}</p></details>"
+    return f"<details><summary>{text(title)}</summary><p>{download}</p><p>{copyable(content)}</p></details>"
 
 
 def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _key(report: Mapping[str, Any]) -> str | None:
+def _kms_key(report: Mapping[str, Any]) -> str | None:
     """The KMS key that S3 says the bucket uses, once it was asked."""
-    evidence = (one for finding in report.get("findings", []) for one in finding["evidence"])
-    answers = (one["answer"] for one in evidence if one["call"] == "GetBucketEncryption")
-    configurations = (one.get("ServerSideEncryptionConfiguration", {}) for one in answers if isinstance(one, Mapping))
-    rules = (rule for one in configurations for rule in one.get("Rules", []))
+    calls = (call for finding in report.get("findings", []) for call in finding["evidence"])
+    answers = (call["answer"] for call in calls if call["call"] == "GetBucketEncryption")
+    configurations = (
+        answer.get("ServerSideEncryptionConfiguration", {}) for answer in answers if isinstance(answer, Mapping)
+    )
+    rules = (rule for configuration in configurations for rule in configuration.get("Rules", []))
     keys = (rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", "") for rule in rules)
     return next((key for key in keys if key.startswith("arn:")), None)
