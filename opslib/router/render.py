@@ -8,12 +8,13 @@ NOTHING = "Nothing to do: the org is as wanted."
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """One line a change with its sign (+ ~ -), one a field, then what is unsafe (!), the notes (i) and the checksum."""
+    """A line for each change with its sign (+ ~ -) and for each field, then what is unsafe (!), the notes (i) and the
+    checksum."""
     notes = [f"i {note}" for note in plan.get("notes", ())]
     if not plan["changes"]:
         return "\n".join([NOTHING, *notes])
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
-    unsafe = [f"! {risk['name']}: {risk['why']} (needs --allow {risk['name']})" for risk in plan["unsafe"]]
+    unsafe = [f"! {item['name']}: {item['why']} (needs --allow {item['name']})" for item in plan["unsafe"]]
     return "\n".join([*lines, *unsafe, *notes, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
 
 
