@@ -1,6 +1,6 @@
 """The bucket, as a section of the report, from `opslib.validator.bucket.Report` as JSON and its findings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.audit.charts import retention_chart
@@ -14,7 +14,6 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
     if report is None:
         return [Prose("The bucket was not checked.")]
     findings = sorted(findings, key=lambda finding: WORST_FIRST.index(finding["verdict"]))
-    caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     answers: list[list[Cell]] = [
         [finding["title"], Mark(finding["verdict"]), finding["cause"], finding["severity"], finding["source"]]
         for finding in findings
@@ -23,14 +22,15 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
         [finding["title"], finding["risk"], finding["fix"]] for finding in findings if finding["verdict"] in TO_MEND
     ]
     calls: list[list[Cell]] = [
-        [finding["title"], call["call"], call["at"], _status(call), Code(call["request_id"] or "unknown")]
+        [finding["title"], call["call"], call["at"], answer(call), Code(call["request_id"] or "unknown")]
         for finding in findings
         for call in finding["evidence"]
     ]
     section: list[Block] = [Prose("Each check with its answer, worst first.")]
     if note := report.get("note"):
         section.append(Prose(f"{report['title']} (sources as of {report['as_of']}). {note}"))
-    section.append(Table(caption, ("Check", "Verdict", "Why", "Severity", "Source"), answers, (25, 13, 30, 11, 21)))
+    head = ("Check", "Verdict", "Why", "Severity", "Source")
+    section.append(Table(caption(report), head, answers, (25, 13, 30, 11, 21)))
     if to_do:
         section.append(Table("What is not well, and what to do", ("Check", "Risk", "Fix"), to_do, (3, 4, 4)))
     head = ("Check", "Call", "When (UTC)", "Answer", "Request id")
@@ -40,5 +40,11 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
     return [*section, Prose("S3 did not say how long recordings stay.")]
 
 
-def _status(call: dict[str, Any]) -> str:
+def caption(report: Mapping[str, Any]) -> str:
+    """The bucket, its profile, and how many findings have each verdict."""
+    return f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
+
+
+def answer(call: Mapping[str, Any]) -> str:
+    """What AWS answered to a call."""
     return f"HTTP {call['status']}" if call["status"] else "no answer"

@@ -15,7 +15,6 @@ from opslib.validator.bucket import wanted_of
 from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
-from opslib.validator.render import code
 from opslib.walk.steps import Walk
 from opslib.widgets.receipt import Rows, compact
 
@@ -27,10 +26,16 @@ _COPY = (
 _BUTTON = "font:inherit;color:inherit;background:transparent;border:1px solid;border-radius:3px;cursor:pointer"
 
 
+def selectable(source: str) -> str:
+    """A command or document; a click selects all of it, to be copied."""
+    style = "display:block;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
+    return f'<code style="{style}">{text(source)}</code>' if source else ""
+
+
 def copyable(source: str) -> str:
     """A command or document with a button that copies it."""
     button = f'<button type="button" style="{_BUTTON}" onclick="{text(_COPY)}">Copy</button>'
-    return f"{code(source)} {button}" if source else ""
+    return f"{selectable(source)} {button}" if source else ""
 
 
 def bucket_documents_html(walk: Walk, report: Mapping[str, Any]) -> str:

@@ -1,15 +1,18 @@
 """The findings about a bucket on its card, with a filter by verdict, and the documents that the bucket needs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
 
+from opslib.audit.bucket_section import answer, caption
 from opslib.audit.charts import retention_chart
-from opslib.validator.render import as_html, code
+from opslib.html import Html, table, text
+from opslib.html import verdict as verdict_html
+from opslib.validator.render import note, rows
 from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, Verdict, in_words
 from opslib.walk.steps import Walk
-from opslib.widgets.documents import bucket_documents_html, copyable
+from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import compact
 
@@ -32,11 +35,56 @@ def findings_html(
     *,
     only: Sequence[Verdict] = WORST_FIRST,
     measured: bool,
-    code: Callable[[str], str] = code,
+    code: Callable[[str], str] = selectable,
 ) -> str:
-    """The bucket's findings and its four clocks; `only` names the verdicts to show, `code` shows a command."""
+    """A row for each finding, worst first: verdict, why, and, to be opened, the risk, the fix and commands; below them
+    the four clocks of a recording.
+
+    `only` names the verdicts to show; `measured` says whether to show the calls, which differ in every run; `code`
+    shows a command.
+    """
+    findings = [
+        (finding["title"], _verdict(finding), finding["cause"], _details(finding, measured=measured, code=code))
+        for finding in rows(report)
+        if finding["verdict"] in only
+    ]
+    findings_table = table(caption(report), ("Check", "Verdict", "Why", "More"), findings).html
     chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
-    return as_html(dict(report), only=only, evidence=measured, code=code).html + chart
+    return f"{findings_table}<p>{text(note(report))}</p>{chart}"
+
+
+def _verdict(finding: Mapping[str, Any]) -> Html:
+    """The verdict, and, where something is to be mended, how grave it is."""
+    severity = f'<small style="display:block">{text(finding["severity"])}</small>'
+    return Html(verdict_html(finding["verdict"]).html + (severity if finding["verdict"] in TO_MEND else ""))
+
+
+def _details(finding: Mapping[str, Any], *, measured: bool, code: Callable[[str], str]) -> Html:
+    parts = "".join(
+        f"<p><strong>{label}:</strong> {value}</p>"
+        for label, value in _labelled_details(finding, measured=measured, code=code)
+        if value
+    )
+    return Html(f"<details><summary>details of {text(finding['check'])}</summary>{parts}</details>")
+
+
+def _labelled_details(
+    finding: Mapping[str, Any], *, measured: bool, code: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    """Label and HTML."""
+    yield "Risk", text(finding["risk"])
+    if finding["verdict"] in TO_MEND:
+        yield "Fix", text(finding["fix"])
+        yield "Command", code(finding["cli"])
+        yield "Terraform", code(finding["terraform"])
+    yield "Source", text("; the check: ".join(filter(None, (finding["source"], finding.get("rule")))))
+    yield "Permissions", text(", ".join(finding.get("actions", ())))
+    if measured:
+        calls = (
+            f"{call['call']} at {call['at']}: {answer(call)}, request {call['request_id'] or 'unknown'}"
+            for call in finding["evidence"]
+        )
+        yield "Rests on", "<br>".join(map(text, calls)) or "nothing was asked"
 
 
 class FindingsView:
