@@ -94,7 +94,7 @@ def results(facts: Facts) -> list[ControlResult]:
         _approval(facts),
         routing(facts),
         _step(facts, "see_event", "Change feed: a change was announced to the data lake"),
-        *(ControlResult(what, "not_checked", why) for what, why in NOT_CHECKED.items()),
+        *(ControlResult(control, "not_checked", why) for control, why in NOT_CHECKED.items()),
     ]
 
 

@@ -22,16 +22,7 @@ from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
 from opslib.widgets.findings import FindingsView
 from opslib.widgets.form import Panel
-from opslib.widgets.receipt import (
-    View,
-    compact,
-    error_box,
-    heading,
-    mimebundle,
-    progress_bar,
-    receipt,
-    status_line,
-)
+from opslib.widgets.receipt import View, compact, error_box, heading, mimebundle, progress_bar, receipt, status_line
 from opslib.widgets.results import result_html
 from opslib.widgets.status import CardState
 

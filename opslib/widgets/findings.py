@@ -1,6 +1,6 @@
 """The findings about a bucket on its card, with a filter by verdict, and the documents that the bucket needs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -16,26 +16,16 @@ from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import compact
 
-_TO_MEND_LABEL = f"To mend ({' '.join(ICONS[verdict] for verdict in TO_MEND)})"
-_SHOWN: dict[str, Sequence[Verdict]] = {
-    "all": WORST_FIRST,
-    "mend": TO_MEND,
-    "PASS": ("PASS",),
-    "not_checked": ("not_checked",),
-}
-_FILTERS = {
-    "All": "all",
-    _TO_MEND_LABEL: "mend",
-    **{f"{ICONS[verdict]} {in_words(verdict)}": verdict for verdict in ("PASS", "not_checked")},
-}
+Code = Callable[[str], str]
+
+_SHOWN: dict[str, Sequence[Verdict]]
+_SHOWN = {"all": WORST_FIRST, "mend": TO_MEND, "PASS": ("PASS",), "not_checked": ("not_checked",)}
+_FILTERS = {"All": "all", f"To mend ({' '.join(ICONS[verdict] for verdict in TO_MEND)})": "mend"}
+_FILTERS |= {f"{ICONS[verdict]} {in_words(verdict)}": verdict for verdict in ("PASS", "not_checked")}
 
 
 def findings_html(
-    report: Mapping[str, Any],
-    *,
-    only: Sequence[Verdict] = WORST_FIRST,
-    measured: bool,
-    code: Callable[[str], str] = selectable,
+    report: Mapping[str, Any], *, only: Sequence[Verdict] = WORST_FIRST, measured: bool, code: Code = selectable
 ) -> str:
     """A row for each finding, worst first: verdict, why, and, to be opened, the risk, the fix and commands; below them
     the four clocks of a recording.
@@ -59,32 +49,23 @@ def _verdict(finding: Mapping[str, Any]) -> Html:
     return Html(verdict_html(finding["verdict"]).html + (severity if finding["verdict"] in TO_MEND else ""))
 
 
-def _details(finding: Mapping[str, Any], *, measured: bool, code: Callable[[str], str]) -> Html:
-    parts = "".join(
-        f"<p><strong>{label}:</strong> {value}</p>"
-        for label, value in _labelled_details(finding, measured=measured, code=code)
-        if value
+def _details(finding: Mapping[str, Any], *, measured: bool, code: Code) -> Html:
+    mend = finding["verdict"] in TO_MEND
+    calls = (
+        f"{call['call']} at {call['at']}: {answer(call)}, request {call['request_id'] or 'unknown'}"
+        for call in finding["evidence"]
     )
-    return Html(f"<details><summary>details of {text(finding['check'])}</summary>{parts}</details>")
-
-
-def _labelled_details(
-    finding: Mapping[str, Any], *, measured: bool, code: Callable[[str], str]
-) -> Iterator[tuple[str, str]]:
-    """Label and HTML."""
-    yield "Risk", text(finding["risk"])
-    if finding["verdict"] in TO_MEND:
-        yield "Fix", text(finding["fix"])
-        yield "Command", code(finding["cli"])
-        yield "Terraform", code(finding["terraform"])
-    yield "Source", text("; the check: ".join(filter(None, (finding["source"], finding.get("rule")))))
-    yield "Permissions", text(", ".join(finding.get("actions", ())))
-    if measured:
-        calls = (
-            f"{call['call']} at {call['at']}: {answer(call)}, request {call['request_id'] or 'unknown'}"
-            for call in finding["evidence"]
-        )
-        yield "Rests on", "<br>".join(map(text, calls)) or "nothing was asked"
+    parts = {
+        "Risk": text(finding["risk"]),
+        "Fix": text(finding["fix"]) if mend else "",
+        "Command": code(finding["cli"]) if mend else "",
+        "Terraform": code(finding["terraform"]) if mend else "",
+        "Source": text("; the check: ".join(filter(None, (finding["source"], finding.get("rule"))))),
+        "Permissions": text(", ".join(finding.get("actions", ()))),
+        "Rests on": ("<br>".join(map(text, calls)) or "nothing was asked") if measured else "",
+    }
+    shown = "".join(f"<p><strong>{label}:</strong> {part}</p>" for label, part in parts.items() if part)
+    return Html(f"<details><summary>details of {text(finding['check'])}</summary>{shown}</details>")
 
 
 class FindingsView:

@@ -6,7 +6,7 @@ from typing import Any
 from opslib.html import table, text
 from opslib.verdict import Readiness
 from opslib.walk.environment import readiness_table
-from opslib.walk.steps import Result
+from opslib.walk.state_machine import Result
 from opslib.widgets.findings import findings_html
 from opslib.widgets.plan import plan_html
 

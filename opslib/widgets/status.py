@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from opslib.walk.steps import State
+from opslib.walk.state_machine import State
 
 CardState = State | Literal["cancelled"]
 

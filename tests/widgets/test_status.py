@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from opslib.walk.steps import State
+from opslib.walk.state_machine import State
 from opslib.widgets.status import COLOURS, ICONS, icon_and_word
 
 
