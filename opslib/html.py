@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from opslib.redact import redact
+from opslib.verdict import ICONS, Verdict, in_words
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,22 @@ def text(value: object) -> str:
     return escape(redact(str(value)))
 
 
-ICONS = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not checked": "–"}
 # Seen on white and on black; the text keeps the page's own colour.
-_COLOURS = {"PASS": "#2e9d55", "FAIL": "#d93025", "WARN": "#c77700", "UNKNOWN": "#8a63d2", "not checked": "#8a8a8a"}
+_VERDICT_COLOURS: dict[Verdict, str] = {
+    "PASS": "#2e9d55",
+    "FAIL": "#d93025",
+    "WARN": "#c77700",
+    "UNKNOWN": "#8a63d2",
+    "not_checked": "#8a8a8a",
+}
 
 
-def verdict(word: str) -> Html:
+def verdict(word: Verdict) -> Html:
     """A verdict as colour, icon and word, so that colour is not needed; a page may style the class."""
-    style = f"border-left:5px solid {_COLOURS[word]};padding-left:6px;white-space:nowrap"
-    shown = f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{text(word)}</strong>'
-    return Html(f'<span class="verdict verdict-{word.replace(" ", "-")}" style="{style}">{shown}</span>', word)
+    style = f"border-left:5px solid {_VERDICT_COLOURS[word]};padding-left:6px;white-space:nowrap"
+    shown = f'<span aria-hidden="true">{ICONS[word]}</span> <strong>{in_words(word)}</strong>'
+    css_class = f"verdict verdict-{word.replace('_', '-')}"
+    return Html(f'<span class="{css_class}" style="{style}">{shown}</span>', in_words(word))
 
 
 def code(value: object) -> Html:

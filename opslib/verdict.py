@@ -5,7 +5,10 @@ from typing import Literal
 
 Verdict = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not_checked"]
 
-WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
+TO_MEND: tuple[Verdict, ...] = ("FAIL", "UNKNOWN", "WARN")
+"""Those that somebody has to look at, worst first."""
+
+WORST_FIRST: tuple[Verdict, ...] = (*TO_MEND, "PASS", "not_checked")
 """The order in which people need them; `not_checked` says nothing for or against."""
 
 ICONS: dict[Verdict, str] = {"PASS": "✔", "FAIL": "✖", "WARN": "⚠", "UNKNOWN": "?", "not_checked": "–"}

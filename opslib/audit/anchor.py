@@ -1,4 +1,4 @@
-"""Anchors: checkpoints kept where not even the key's owner can take them back, so that a ledger made anew shows.
+"""Anchors: checkpoints kept where not even the key's owner can delete them, so that a replaced ledger shows.
 
 An anchor is one checkpoint, as a line of an export, in an S3 bucket whose default Object Lock holds every new object.
 Writing needs s3:GetBucketObjectLockConfiguration and s3:PutObject; reading s3:ListBucketVersions and
@@ -22,7 +22,7 @@ from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.bucket_errors import bucket_error
 from opslib.validator.lifecycle import Lock, parse_lock
 
-# Anything larger is no anchor, and is not fetched.
+# Anything larger is not an anchor, and is not fetched.
 _LONGEST_BYTES = 10_000
 
 
@@ -75,10 +75,10 @@ class AnchorBucket:
 
     async def read(self, ledger: Verification) -> tuple[list[Anchor], int]:
         """The anchors of a ledger, by its key, oldest first; and how many other objects stand in their place."""
-        versions = [one async for one in self._versions(_folder(ledger.first))]
-        read = await asyncio.gather(*(self._anchor(one, ledger.key) for one in versions))
+        versions = [version async for version in self._versions(_folder(ledger.first))]
+        read = await asyncio.gather(*(self._anchor(version, ledger.key) for version in versions))
         anchors = [anchor for anchor in read if anchor]
-        return sorted(anchors, key=lambda one: (one.at, one.checkpoint.id)), len(read) - len(anchors)
+        return sorted(anchors, key=lambda anchor: (anchor.at, anchor.checkpoint.id)), len(read) - len(anchors)
 
     async def _versions(self, prefix: str) -> AsyncIterator[dict[str, Any]]:
         page: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 from opslib.audit.charts import Chart
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms, visible
-from opslib.html import ICONS
+from opslib.verdict import ICONS, in_words
 
 _FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
@@ -61,17 +61,17 @@ def _block(block: Block, root: Path, file: str) -> Mapping[str, Any]:
             "rows": [[_cell(cell) for cell in row] for row in block.rows],
             "widths": block.widths,
         }
-    return _figure(block, root, file)
+    return _chart(block, root, file)
 
 
-def _figure(chart: Chart, root: Path, file: str) -> Mapping[str, Any]:
+def _chart(chart: Chart, root: Path, file: str) -> Mapping[str, Any]:
     (root / file).write_bytes(chart.png)
-    return {"kind": "figure", "title": _shown(chart.title), "alt": _shown(chart.alt), "file": file}
+    return {"kind": "chart", "title": _shown(chart.title), "alt": _shown(chart.alt), "file": file}
 
 
 def _cell(cell: Cell) -> Mapping[str, str]:
     if isinstance(cell, Mark):
-        return {"style": "verdict", "text": cell.word, "icon": ICONS[cell.word]}
+        return {"style": "verdict", "text": in_words(cell.word), "icon": ICONS[cell.word]}
     if isinstance(cell, Code):
         return {"style": "code", "text": _shown(cell.value)}
     return {"style": "text", "text": _shown(cell)}

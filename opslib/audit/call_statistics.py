@@ -1,6 +1,6 @@
-"""Statistics of one run's calls to Genesys, each a query over the ledger: no list of attempts is held in memory.
+"""Statistics of one run's calls to Genesys, each a query over the ledger, so that no list of attempts is in memory.
 
-Attempts are those of operations on the org's API: neither fetching a token nor looking into the data lake is one.
+Only calls of the org's API count: neither fetching a token nor looking into the data lake does.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ _ATTEMPTS = (
 
 @dataclass(frozen=True)
 class CallStatistics:
-    """The calls of a run, up to an entry of the ledger."""
+    """Counts, rates and latencies of a run, up to an entry of the ledger."""
 
     ledger: Path
     run_id: str
@@ -51,17 +51,17 @@ class CallStatistics:
         return None if seconds is None else seconds * 1000
 
     def percentiles_ms(self) -> Mapping[int, float | None]:
-        """p50, p95 and p99 of the wire time, by linear interpolation (type 7, see opslib.ledger.samples)."""
+        """p50, p95 and p99 of the wire time, by linear interpolation (type 7, see opslib.ledger.statistics)."""
         count = self.attempts()
         return {percent: self._percentile_ms(percent, count) if count else None for percent in PERCENTS}
 
     def latencies_ms(self) -> Mapping[float, int]:
-        """How many attempts took how long, to three digits: enough for a picture, and bounded."""
+        """How many attempts took how long, to three digits: enough for a chart, and bounded."""
         rows = self._rows("SELECT json_extract(body, '$.latency_s')")
         return Counter(float(f"{seconds * 1000:.3g}") for (seconds,) in rows)
 
     def by_operation(self) -> list[tuple[str, int, int]]:
-        """Name, attempts that succeeded, attempts. The answer that there is no such object counts neither way."""
+        """Name, attempts that succeeded, attempts. The answer that there is no such object does not count."""
         return list(
             self._rows(
                 "SELECT json_extract(body, '$.operation'), sum(json_extract(body, '$.outcome') = 'success'), count(*)",

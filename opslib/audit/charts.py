@@ -1,4 +1,4 @@
-"""Charts of the recorded samples, as pictures that say in words what they show.
+"""Charts of the recorded samples and of the bucket's retention, as PNG images that say in words what they show.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; no chart relies on colour alone.
 """
@@ -28,14 +28,14 @@ _MOST_EVENTS = 8
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture with a title and its content in words. Notebooks and pages show it as `<figure>`."""
+    """An image with a title and its content in words. Notebooks and pages show it as `<figure>`."""
 
     title: str
     alt: str
     png: bytes
 
     def html(self) -> str:
-        """A figure that needs no network."""
+        """As `<figure>`, with the image in it."""
         source = base64.b64encode(self.png).decode()
         alt, title = escape(self.alt), escape(self.title)
         return (
@@ -50,7 +50,7 @@ class Chart:
 def latency_chart(samples: "pd.DataFrame") -> Chart:
     """The distribution of attempts' wire times (ms): a histogram, and the share that was at least as fast.
 
-    `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.ledger.samples.
+    `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.ledger.statistics.
     """
     latencies_ms = [float(seconds) * 1000 for seconds in samples["latency_s"]]
     marks = {percent: percentile(latencies_ms, percent) for percent in _LINE_STYLES}
@@ -58,7 +58,7 @@ def latency_chart(samples: "pd.DataFrame") -> Chart:
 
 
 def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | None]) -> Chart:
-    """The same picture, of how many attempts took how many ms, with percentiles (ms) that are known already."""
+    """The same chart, of how many attempts took how many ms, with percentiles (ms) that are known already."""
     title = "Latency of HTTP attempts"
     if not attempts:
         return _empty(title)
@@ -83,7 +83,7 @@ def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | No
 def success_chart(samples: "pd.DataFrame") -> Chart:
     """The success rate of attempts, by operation, with its 95 % interval (Wilson 1927).
 
-    The answer that there is no such object counts neither way.
+    The answer that there is no such object does not count.
     """
     counted = samples[~_not_there(samples)]
     by_operation = counted.groupby("operation")["outcome"]
@@ -91,7 +91,7 @@ def success_chart(samples: "pd.DataFrame") -> Chart:
 
 
 def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
-    """The same picture, of operation, attempts that succeeded, attempts."""
+    """The same chart, of operation, attempts that succeeded, attempts."""
     title = "Success rate of HTTP attempts (answers “no such object” left out)"
     if not rows:
         return _empty(title)
@@ -176,19 +176,19 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
         (str(step) or "outside a step", [float(seconds) * 1000 for seconds in group])
         for step, group in in_order.groupby("step", sort=False)["latency_s"]
     ]
-    figures = [(name, len(ms), percentile(ms, 50) or 0.0, percentile(ms, 95) or 0.0) for name, ms in rows]
+    percentiles = [(name, len(ms), percentile(ms, 50) or 0.0, percentile(ms, 95) or 0.0) for name, ms in rows]
     alt = "; ".join(
-        f"{name}: {count} attempts, p50 {p50:.1f} ms, p95 {p95:.1f} ms" for name, count, p50, p95 in figures
+        f"{name}: {count} attempts, p50 {p50:.1f} ms, p95 {p95:.1f} ms" for name, count, p50, p95 in percentiles
     )
 
     def draw(axes: "Axes") -> None:
         for row, (_, values) in enumerate(rows):
             axes.plot([min(values), max(values)], [row, row], color=_GREY, linewidth=2)
         places = range(len(rows))
-        axes.scatter([p50 for _, _, p50, _ in figures], places, s=70, color=_BLUE, zorder=3, label="p50")
-        p95s = [p95 for _, _, _, p95 in figures]
+        axes.scatter([p50 for _, _, p50, _ in percentiles], places, s=70, color=_BLUE, zorder=3, label="p50")
+        p95s = [p95 for _, _, _, p95 in percentiles]
         axes.scatter(p95s, places, s=70, color=_ORANGE, marker="D", zorder=2, label="p95")
-        axes.set_yticks(places, [f"{name.replace('_', ' ')} ({count})" for name, count, _, _ in figures])
+        axes.set_yticks(places, [f"{name.replace('_', ' ')} ({count})" for name, count, _, _ in percentiles])
         axes.set(xlabel="latency (ms); line: fastest to slowest", ylim=(len(rows) - 0.5, -0.5))
         axes.set_xlim(left=0)
         axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
@@ -225,10 +225,10 @@ def _retention_chart(text: str) -> Chart:
     }
     events, removed = _events(clocks), clocks["removed"]
     wanted = clocks["target_days"] or clocks["policy_days"] or 0
-    said = [f"{name} {more}{days} days" if days else f"{name}: nothing" for name, (days, more) in bars.items()]
-    said += [f"{event.words} on day {event.day}{', too early' * event.early}" for event in events]
-    said += [] if events else ["no lifecycle rule touches recordings"]
-    said.append(f"the bytes are gone on day {removed}" if removed is not None else "the bytes are never removed")
+    alt = [f"{name} {more}{days} days" if days else f"{name}: nothing" for name, (days, more) in bars.items()]
+    alt += [f"{event.words} on day {event.day}{', too early' * event.early}" for event in events]
+    alt += [] if events else ["no lifecycle rule touches recordings"]
+    alt.append(f"the bytes are gone on day {removed}" if removed is not None else "the bytes are never removed")
     longest = max([*(days or 0 for days, _ in bars.values()), *(event.day for event in events), removed or 0, 1])
     end = longest * 1.12
 
@@ -250,16 +250,16 @@ def _retention_chart(text: str) -> Chart:
         axes.set(xlim=(0, end), ylim=(len(shown) - 0.4, -0.6), xlabel="days after the recording was made")
         axes.set_title("dashed: until then recordings must stay; ✖: too early")
 
-    return Chart("How long a recording stays", "; ".join(said), _png(draw, columns=1, rows=len(bars) + len(events) + 1))
+    return Chart("How long a recording stays", "; ".join(alt), _png(draw, columns=1, rows=len(bars) + len(events) + 1))
 
 
 def _events(clocks: Mapping[str, Any]) -> list[_Event]:
     """The losses, earliest first; a bucket may have 1,000 rules, of which the first few tell the story."""
-    found = [
-        _Event(one["day"], f"rule {_short(one['rule'])}: {one['kind']}", one in clocks.get("early", []))
-        for one in clocks["losses"]
+    events = [
+        _Event(loss["day"], f"rule {_short(loss['rule'])}: {loss['kind']}", loss in clocks.get("early", []))
+        for loss in clocks["losses"]
     ]
-    return sorted(found, key=lambda event: (not event.early, event.day))[:_MOST_EVENTS]
+    return sorted(events, key=lambda event: (not event.early, event.day))[:_MOST_EVENTS]
 
 
 def _short(name: str) -> str:

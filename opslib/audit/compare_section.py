@@ -17,9 +17,9 @@ def earlier(facts: Facts, run_id: str | None = None) -> Facts | None:
     if run_id:
         return another(facts, run_id)
     for walk in reversed(walks_before(facts.path, facts.started.seq - 1)):
-        found = another(facts, walk)
-        if any(entry.kind != "step.started" for entry in found.steps()):
-            return found
+        other = another(facts, walk)
+        if any(entry.kind != "step.started" for entry in other.steps()):
+            return other
     return None
 
 
@@ -27,29 +27,29 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     """Tables of what differs; the outcome and the rates always."""
     if before is None:
         return [Prose("There is no earlier walk in this ledger to compare with.")]
-    words = {verdict.control: verdict for verdict in _verdicts(before)}
+    old = {result.control: result.word for result in _results(before)}
     verdicts: list[list[Cell]] = [
-        [verdict.control, Mark(words[verdict.control].word), Mark(verdict.word), verdict.why]
-        for verdict in _verdicts(now)
-        if verdict.word != words[verdict.control].word
+        [result.control, Mark(old[result.control]), Mark(result.word), result.why]
+        for result in _results(now)
+        if result.word != old[result.control]
     ]
     findings = _findings(now, before)
-    rows: list[list[Cell]] = [[name, figure(before), figure(now)] for name, figure in _FIGURES.items()]
-    shown: list[Block] = [Prose(f"Compared with run {before.run_id}, started at {before.started.at}.")]
+    rows: list[list[Cell]] = [[name, value_of(before), value_of(now)] for name, value_of in _VALUES.items()]
+    compared: list[Block] = [Prose(f"Compared with run {before.run_id}, started at {before.started.at}.")]
     if verdicts:
-        shown.append(Table("Verdicts that changed", ("Control", "Before", "Now", "Why now"), verdicts, (4, 2, 2, 5)))
+        compared.append(Table("Verdicts that changed", ("Control", "Before", "Now", "Why now"), verdicts, (4, 2, 2, 5)))
     else:
-        shown.append(Prose("No verdict changed."))
+        compared.append(Prose("No verdict changed."))
     if findings:
-        shown.append(Table("Findings that changed", ("Check", "Before", "Now", "Why now"), findings, (4, 2, 2, 5)))
+        compared.append(Table("Findings that changed", ("Check", "Before", "Now", "Why now"), findings, (4, 2, 2, 5)))
     else:
-        shown.append(Prose("No finding about the bucket changed."))
-    return [*shown, Table("Outcome and rates", ("What", "Before", "Now"), rows, (2, 3, 3))]
+        compared.append(Prose("No finding about the bucket changed."))
+    return [*compared, Table("Outcome and rates", ("What", "Before", "Now"), rows, (2, 3, 3))]
 
 
-def _verdicts(facts: Facts) -> Sequence[controls.Verdict]:
-    found = controls.verdicts(facts)
-    return [controls.compliance(found), controls.http(facts), *found]
+def _results(facts: Facts) -> Sequence[controls.ControlResult]:
+    results = controls.results(facts)
+    return [controls.compliance(results), controls.http(facts), *results]
 
 
 def _findings(now: Facts, before: Facts) -> list[list[Cell]]:
@@ -62,11 +62,11 @@ def _findings(now: Facts, before: Facts) -> list[list[Cell]]:
 
 
 def _by_check(facts: Facts) -> dict[str, dict[str, Any]]:
-    return {one["check"]: one for one in facts.findings()}
+    return {finding["check"]: finding for finding in facts.findings()}
 
 
 def _mark(finding: dict[str, Any] | None) -> Mark:
-    return Mark(finding["verdict"].replace("_", " ") if finding else "not checked")
+    return Mark(finding["verdict"] if finding else "not_checked")
 
 
 def _cause(finding: dict[str, Any] | None) -> str:
@@ -86,17 +86,17 @@ def _outcome(facts: Facts) -> str:
 
 
 def _rate(facts: Facts) -> str:
-    good, bad = facts.calls.operations()
+    good, bad = facts.call_statistics.operations()
     rate = success_rate_percent(good, bad)
     return "no data" if rate is None else f"{good} of {good + bad} ({rate:.1f} %)"
 
 
 def _p95(facts: Facts) -> str:
-    p95 = facts.calls.percentiles_ms()[95]
+    p95 = facts.call_statistics.percentiles_ms()[95]
     return "no data" if p95 is None else f"{p95:.1f} ms"
 
 
-_FIGURES = {
+_VALUES = {
     "Bucket, profile": _bucket,
     "Outcome of the plan": _outcome,
     "Operations that succeeded": _rate,

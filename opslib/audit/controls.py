@@ -3,44 +3,38 @@
 PASS needs an answer: a control whose main checks gave none is UNKNOWN or not checked, whatever else passed.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal
 
-from opslib.audit.document import Word
 from opslib.audit.facts import Facts
 from opslib.ledger.chain import Entry
-from opslib.ledger.statistics import success_rate_percent
+from opslib.ledger.statistics import PASS_AT_PERCENT, success_rate_percent
 from opslib.router.apply import remaining_steps
 from opslib.router.journal import Progress
 from opslib.validator.check import CONTROLS, Control
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
+from opslib.verdict import WORST_FIRST, Verdict
 
-# The contract's threshold for HTTP operations, in percent.
-HTTP_PASS_AT_PERCENT = 95.0
-
-# Worst first; "not checked" counts neither way.
-_WORST_FIRST: tuple[Word, ...] = ("FAIL", "UNKNOWN", "WARN", "PASS")
-_RECORD: dict[str, Word] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
-_STATES: dict[str, Word] = {"done": "PASS", "failed": "FAIL"}
+_RECORD: dict[str, Verdict] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
+_STATES: dict[str, Verdict] = {"done": "PASS", "failed": "FAIL"}
 
 NOT_CHECKED = {
     "Recordings: they arrive in the bucket": "no archived recording was looked at",
     "Since then: what was registered is still there": "objects were read back right after they were written, not later",
 }
 
-
 ALL: Final = "all"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ControlResult:
     """One control's answer and the numbers of the ledger entries it rests on, or `ALL`."""
 
     control: str
-    word: Word
+    word: Verdict
     why: str
     entries: Sequence[int] | Literal["all"] = ()
 
@@ -94,7 +88,7 @@ def _bucket_control(control: Control) -> BucketControl:
 *BUCKET_CONTROLS, _THE_REST = map(_bucket_control, CONTROLS)
 
 
-def verdicts(facts: Facts) -> list[Verdict]:
+def results(facts: Facts) -> list[ControlResult]:
     """Each control, then what this release does not check."""
     return [
         _record(facts),
@@ -104,101 +98,105 @@ def verdicts(facts: Facts) -> list[Verdict]:
         _approval(facts),
         routing(facts),
         _step(facts, "see_event", "Change feed: a change was announced to the data lake"),
-        *(Verdict(what, "not checked", why) for what, why in NOT_CHECKED.items()),
+        *(ControlResult(control, "not_checked", why) for control, why in NOT_CHECKED.items()),
     ]
 
 
-def compliance(found: Sequence[Verdict]) -> Verdict:
+def compliance(results: Sequence[ControlResult]) -> ControlResult:
     """The worst of the controls that were checked."""
-    worst = _worst([verdict.word for verdict in found])
+    worst = _worst([result.word for result in results])
     why = {
-        "FAIL": f"failed: {_named(found, 'FAIL')}",
-        "UNKNOWN": f"without an answer: {_named(found, 'UNKNOWN')}",
-        "WARN": f"nothing failed; to be looked at: {_named(found, 'WARN')}",
+        "FAIL": f"failed: {_named(results, 'FAIL')}",
+        "UNKNOWN": f"without an answer: {_named(results, 'UNKNOWN')}",
+        "WARN": f"nothing failed; to be looked at: {_named(results, 'WARN')}",
         "PASS": "every control that was checked passed",
     }[worst]
-    why += f"; not checked: {_named(found, 'not checked')}"
-    return Verdict("Compliance, as far as it was checked", worst, why)
+    why += f"; not checked: {_named(results, 'not_checked')}"
+    return ControlResult("Compliance, as far as it was checked", worst, why)
 
 
-def http(facts: Facts) -> Verdict:
+def http(facts: Facts) -> ControlResult:
     """How the calls to Genesys went. It says nothing about the bucket or the recordings."""
-    good, bad = facts.calls.operations()
+    good, bad = facts.call_statistics.operations()
     rate = success_rate_percent(good, bad)
     if rate is None:
-        return Verdict("HTTP operations", "UNKNOWN", "no data: there were no operations")
-    word: Word = "PASS" if rate >= HTTP_PASS_AT_PERCENT else "WARN"
-    why = f"{good} of {good + bad} operations succeeded ({rate:.1f} %; PASS from {HTTP_PASS_AT_PERCENT:.0f} %)"
-    return Verdict("HTTP operations", word, why)
+        return ControlResult("HTTP operations", "UNKNOWN", "no data: there were no operations")
+    word: Verdict = "PASS" if rate >= PASS_AT_PERCENT else "WARN"
+    why = f"{good} of {good + bad} operations succeeded ({rate:.1f} %; PASS from {PASS_AT_PERCENT:.0f} %)"
+    return ControlResult("HTTP operations", word, why)
 
 
-def _named(found: Sequence[Verdict], word: Word) -> str:
-    """Controls with a word, each by the name before its colon."""
-    return ", ".join(verdict.control.split(":")[0] for verdict in found if verdict.word == word)
+def _named(results: Sequence[ControlResult], word: Verdict) -> str:
+    """The controls with this verdict, each by the name before its colon."""
+    return ", ".join(result.control.split(":")[0] for result in results if result.word == word)
 
 
 def outcome(apply: Progress) -> str:
     """How an apply ended, in words."""
     if apply.ended == "done":
-        said = "remove: all gone, as read back" if _removes(apply) else "change: all written and read back"
-        return f"{len(apply.plan.changes)} to {said}"
+        done = "remove: all gone, as read back" if _removes(apply) else "change: all written and read back"
+        return f"{len(apply.plan.changes)} to {done}"
     if apply.ended:
         return f"undone, and each object read back: the org is as it was before{apply.kept} ({apply.reason})"
     return f"left half-done. {remaining_steps(apply)}"
 
 
-def _record(facts: Facts) -> Verdict:
+def _record(facts: Facts) -> ControlResult:
     control = "Record: the ledger is as it was signed"
     ledger, own = facts.ledger, facts.own_key
     if ledger.intact and own is not None and ledger.key != own:
-        # Anybody can sign a ledger that he made; only the owner can say that this key is his.
+        # Anybody can sign a ledger of their own; only its owner can say that this key is theirs.
         whose = f"another key than this report's, {own}" if own else "a key that this report cannot compare with one"
         why = f"{ledger.reason}, but {ledger.key} is {whose}: be sure that it is the owner's (opslib verify --key)"
-        return Verdict(control, "WARN", why, entries=ALL)
-    return Verdict(control, _RECORD[ledger.state], ledger.reason, entries=ALL)
+        return ControlResult(control, "WARN", why, entries=ALL)
+    return ControlResult(control, _RECORD[ledger.state], ledger.reason, entries=ALL)
 
 
-def _step(facts: Facts, step: str, control: str) -> Verdict:
+def _step(facts: Facts, step: str, control: str) -> ControlResult:
     end = facts.last_end(step)
     if end is None:
-        return Verdict(control, "UNKNOWN", "this step was not run")
+        return ControlResult(control, "UNKNOWN", "this step was not run")
     word = _STATES.get(end.kind.removeprefix("step."), "UNKNOWN")
-    return Verdict(control, word, _said(end), [end.seq])
+    return ControlResult(control, word, _summary(end), [end.seq])
 
 
-def _said(end: Entry) -> str:
+def _summary(end: Entry) -> str:
     if end.kind == "step.started":
         return "it was begun, and how it ended is not recorded"
     return str(end.data.get("summary", "it was cancelled or broke off before it ended"))
 
 
-def _bucket(facts: Facts) -> Iterator[Verdict]:
+def _bucket(facts: Facts) -> Iterator[ControlResult]:
     report, end = facts.bucket_report(), facts.last_end("validate_bucket")
     titles = [control.title for control in (*BUCKET_CONTROLS, _THE_REST)]
     if report is None or end is None:
         # Without findings one thing may be known all the same: that there is no bucket to look at.
-        first = _step(facts, "validate_bucket", titles[0])
-        yield first
-        yield from (Verdict(title, "UNKNOWN", f"not looked at: {first.why}", first.entries) for title in titles[1:])
+        reached = _step(facts, "validate_bucket", titles[0])
+        yield reached
+        why = f"not looked at: {reached.why}"
+        yield from (ControlResult(title, "UNKNOWN", why, reached.entries) for title in titles[1:])
         return
-    found = {finding["check"]: finding for finding in facts.findings()}
+    findings = {finding["check"]: finding for finding in facts.findings()}
     for control in BUCKET_CONTROLS:
-        own = [found.pop(check) for check in control.checks if check in found]
+        own = [findings.pop(check) for check in control.checks if check in findings]
         yield _of_checks(control, own, end.seq)
-    yield _of_checks(_THE_REST, list(found.values()), end.seq)
+    yield _of_checks(_THE_REST, list(findings.values()), end.seq)
 
 
-def _of_checks(control: BucketControl, findings: Sequence[dict[str, Any]], seq: int) -> Verdict:
-    answers = {one["check"]: one["verdict"] for one in findings if one["verdict"] != "not_checked"}
-    word = _worst(list(answers.values()))
+def _of_checks(control: BucketControl, findings: Sequence[dict[str, Any]], seq: int) -> ControlResult:
+    answers = {finding["check"]: finding["verdict"] for finding in findings if finding["verdict"] != "not_checked"}
+    word = _worst(answers.values())
     if not answers or (word not in ("FAIL", "UNKNOWN") and not control.answered(answers.keys())):
-        word = "not checked"
-    rests_on = [one for one in findings if one["verdict"].replace("_", " ") == word]
-    said = [one["title"] if word == "PASS" else f"{one['title']}: {one['cause']}" for one in rests_on]
-    return Verdict(control.title, word, "; ".join(said) or "the profile does not ask for it", [seq])
+        word = "not_checked"
+    reasons = [
+        finding["title"] if word == "PASS" else f"{finding['title']}: {finding['cause']}"
+        for finding in findings
+        if finding["verdict"] == word
+    ]
+    return ControlResult(control.title, word, "; ".join(reasons) or "the profile does not ask for it", [seq])
 
 
-def _approval(facts: Facts) -> Verdict:
+def _approval(facts: Facts) -> ControlResult:
     control = "Approval: just that plan was approved before anything was written"
     if not facts.applies:
         return _step(facts, "approve", control)
@@ -206,26 +204,26 @@ def _approval(facts: Facts) -> Verdict:
     missing = [apply.id for apply, approval in approvals if approval is None]
     if missing:
         why = f"the apply that entry {missing[0]} begins has no approval in this run"
-        return Verdict(control, "FAIL", why, [int(id) for id in missing])
+        return ControlResult(control, "FAIL", why, [int(id) for id in missing])
     entries = sorted({approval.seq for _, approval in approvals if approval})
-    return Verdict(control, "PASS", "each apply carries the checksum of a plan approved before it", entries)
+    return ControlResult(control, "PASS", "each apply carries the checksum of a plan approved before it", entries)
 
 
-def routing(facts: Facts) -> Verdict:
+def routing(facts: Facts) -> ControlResult:
     """Whether the org has what was planned, as the last apply left it. A removal that succeeded leaves nothing that
     could be routed to."""
-    found = _applied(facts, "Routing: target, policy and webhook are in the org as planned, written and read back")
-    if found.word == "PASS" and _removal(facts):
-        why = f"this run was to remove them, so there is no routing to judge: {found.why}"
-        return Verdict(found.control, "not checked", why, found.entries)
-    return found
+    applied = _applied(facts, "Routing: target, policy and webhook are in the org as planned, written and read back")
+    if applied.word == "PASS" and _removal(facts):
+        why = f"this run was to remove them, so there is no routing to judge: {applied.why}"
+        return ControlResult(applied.control, "not_checked", why, applied.entries)
+    return applied
 
 
-def _applied(facts: Facts, control: str) -> Verdict:
+def _applied(facts: Facts, control: str) -> ControlResult:
     end = facts.last_end("apply")
     if facts.applies and not (end and end.kind == "step.done"):
         last = facts.applies[-1]
-        return Verdict(
+        return ControlResult(
             control, "PASS" if last.ended == "done" else "FAIL", outcome(last), [int(last.id), last.last_seq]
         )
     return _step(facts, "apply", control)
@@ -241,6 +239,6 @@ def _removes(apply: Progress) -> bool:
     return any(change.action == "delete" for change in apply.plan.changes)
 
 
-def _worst(words: Sequence[str]) -> Word:
-    """UNKNOWN where nothing was answered."""
-    return next((word for word in _WORST_FIRST if word in words), "UNKNOWN")
+def _worst(words: Collection[Verdict]) -> Verdict:
+    """UNKNOWN where nothing was answered; what was not checked counts neither way."""
+    return next((word for word in WORST_FIRST if word in words and word != "not_checked"), "UNKNOWN")

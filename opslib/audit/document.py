@@ -1,20 +1,18 @@
-"""The report as data: sections of prose, tables and figures. as_html and as_pdf say how they look.
+"""The report as data: sections of prose, tables and charts. as_html and as_pdf say how they look.
 
-Text is plain text, whoever wrote it: no renderer reads markup in it.
+All text is plain text: no renderer reads markup in it.
 """
 
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from opslib.audit.charts import Chart
 from opslib.redact import redact
+from opslib.verdict import Verdict
 
-Word = Literal["PASS", "FAIL", "WARN", "UNKNOWN", "not checked"]
-
-# Controls, marks that turn the direction of writing, private and unassigned characters: nobody sees them, and they can
-# make a text look like another one.
+# Control characters, marks that turn the direction of writing, private and unassigned characters: they cannot be seen,
+# and can make a text look like another one.
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 
 
@@ -29,7 +27,7 @@ class Code:
 class Mark:
     """A verdict."""
 
-    word: Word
+    word: Verdict
 
 
 Cell = str | int | Code | Mark

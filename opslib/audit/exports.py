@@ -1,4 +1,4 @@
-"""The audit for machines: samples and findings as CSV, findings as OCSF, and all of it as one JSON document."""
+"""The audit for programs: samples.csv, findings.csv, findings.ocsf.jsonl and report.json."""
 
 import csv
 import json
@@ -13,9 +13,10 @@ from opslib.audit.facts import Facts
 from opslib.audit.ocsf import compliance_finding
 from opslib.ledger.samples import COLUMNS
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
+from opslib.verdict import in_words
 
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
-# A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
+# A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -46,13 +47,13 @@ def findings_ocsf(facts: Facts) -> Iterator[str]:
 
 def report_json(facts: Facts, before: Facts | None) -> str:
     """The contract's keys (timestamp, metrics, compliance_status, routing_state); then scope, verdicts, plans and
-    findings. Figures without data are null, never zero.
+    findings. Statistics without data are null, never zero.
 
     In the contract, `compliance_status` speaks of HTTP calls only. Here, where all of it is known, PASS needs the
     compliance, too.
     """
-    found, http = controls.verdicts(facts), controls.http(facts)
-    compliance = controls.compliance(found)
+    results, http = controls.results(facts), controls.http(facts)
+    compliance = controls.compliance(results)
     count, last_at = facts.extent()
     document = {
         "timestamp": last_at,
@@ -62,16 +63,16 @@ def report_json(facts: Facts, before: Facts | None) -> str:
         "run": {"id": facts.run_id, "at": facts.started.at, "entries": count, **facts.started.data},
         "compared_with": before.run_id if before else None,
         "ledger": facts.ledger.as_json(),
-        "verdicts": {"compliance": asdict(compliance), "http": asdict(http)},
-        "controls": [asdict(verdict) for verdict in found],
+        "verdicts": {"compliance": _control(compliance), "http": _control(http)},
+        "controls": [_control(result) for result in results],
         "plans": [
             {
-                "entries": [int(one.id), one.last_seq],
-                "outcome": controls.outcome(one),
-                **one.plan.as_json(),
-                "checksum": one.checksum,
+                "entries": [int(apply.id), apply.last_seq],
+                "outcome": controls.outcome(apply),
+                **apply.plan.as_json(),
+                "checksum": apply.checksum,
             }
-            for one in facts.applies
+            for apply in facts.applies
         ],
         "bucket": facts.bucket_report(),
         "problems": facts.problem_count(),
@@ -79,9 +80,14 @@ def report_json(facts: Facts, before: Facts | None) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def _control(result: controls.ControlResult) -> dict[str, Any]:
+    return {**asdict(result), "word": in_words(result.word)}
+
+
 def _metrics(facts: Facts) -> dict[str, Any]:
-    good, bad = facts.calls.operations()
-    rate, percentiles = success_rate_percent(good, bad), facts.calls.percentiles_ms()
+    statistics = facts.call_statistics
+    good, bad = statistics.operations()
+    rate, percentiles = success_rate_percent(good, bad), statistics.percentiles_ms()
     interval = [_rounded(100 * bound) for bound in wilson_interval(good, good + bad)] if good + bad else None
     return {
         "total_operations": good + bad,
@@ -89,8 +95,8 @@ def _metrics(facts: Facts) -> dict[str, Any]:
         "failure_count": bad,
         "success_rate_percent": _rounded(rate),
         "success_rate_interval_95_percent": interval,
-        "attempts": facts.calls.attempts(),
-        "average_latency_ms": _rounded(facts.calls.average_ms()),
+        "attempts": statistics.attempts(),
+        "average_latency_ms": _rounded(statistics.average_ms()),
         **{f"p{percent}_latency_ms": _rounded(ms) for percent, ms in percentiles.items()},
     }
 

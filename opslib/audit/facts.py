@@ -13,7 +13,7 @@ from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.file import FILE_NAME, select
 from opslib.router.journal import KINDS, Progress, applies
 
-# The report names at most so many troubles; all attempts stand in samples.csv.
+# The report lists at most this many problems; samples.csv has all attempts.
 PROBLEMS_SHOWN = 100
 
 _COLUMNS = "SELECT seq, run_id, kind, at, body, hash FROM entries"
@@ -40,9 +40,9 @@ class Problem:
 class Facts:
     """One run, up to the entry `last_seq` of the ledger in the file `path`.
 
-    `ledger` is what a check of the whole chain found. `own_key` is the public key of who makes the report, empty where
-    there is none, and None where it is not asked whose the ledger is. `applies` are those that this run began, to their
-    end, also where a later run finished or undid them.
+    `ledger` is the result of verifying the whole chain. `own_key` is the public key of whoever makes the report: empty
+    if they have none, None if it does not matter whose the ledger is. `applies` are those that this run began, to their
+    end, even if a later run finished or undid them.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class Facts:
         return (Entry(*row) for row in select(self.path, query, (self.run_id, self.last_seq, *kinds)))
 
     @property
-    def calls(self) -> CallStatistics:
+    def call_statistics(self) -> CallStatistics:
         """Statistics of the run's calls to Genesys."""
         return CallStatistics(self.path, self.run_id, self.last_seq)
 
@@ -110,8 +110,8 @@ class Facts:
         return given[-1] if given else None
 
     def problems(self) -> list[Problem]:
-        """The first PROBLEMS_SHOWN attempts that failed, retried or not, and errors of steps. The answer that
-        there is no such object is none; that a write met none is one."""
+        """The first PROBLEMS_SHOWN failed attempts, retried or not, and errors of steps. The answer that there is no
+        such object is not a problem, unless a write got it."""
         query = f"{_COLUMNS} WHERE {_FAILED} ORDER BY seq LIMIT ?"
         rows = select(self.path, query, (self.run_id, self.last_seq, PROBLEMS_SHOWN))
         return [_problem(Entry(*row)) for row in rows]
@@ -129,16 +129,16 @@ def load(ledger: Path, run_id: str | None = None, own_key: str | None = None) ->
     `own_key` as in Facts.
     """
     path = ledger / FILE_NAME if ledger.is_dir() else ledger
-    found = verify(path)
+    verification = verify(path)
     ((last,),) = select(path, "SELECT coalesce(max(seq), 0) FROM entries")
     # What is written from here on was not verified, and is not part of this report.
-    last_seq = found.entries if found.intact else last
+    last_seq = verification.entries if verification.intact else last
     walks = walks_before(path, last_seq)
     if run_id is None and not walks:
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    return _of_run(path, run_id or walks[-1], last_seq, found, own_key)
+    return _of_run(path, run_id or walks[-1], last_seq, verification, own_key)
 
 
 def another(facts: Facts, run_id: str) -> Facts:
@@ -146,8 +146,8 @@ def another(facts: Facts, run_id: str) -> Facts:
     return _of_run(facts.path, run_id, facts.last_seq, facts.ledger, facts.own_key)
 
 
-def _of_run(path: Path, run_id: str, last_seq: int, found: Verification, own_key: str | None) -> Facts:
-    facts = Facts(path, run_id, last_seq, found, _applies(path, run_id, last_seq), own_key)
+def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_key: str | None) -> Facts:
+    facts = Facts(path, run_id, last_seq, ledger, _applies(path, run_id, last_seq), own_key)
     if not any(facts.entries("run.started")):
         known = ", ".join(walks_before(path, last_seq)[-3:]) or "none"
         raise LedgerError(

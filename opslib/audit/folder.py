@@ -31,8 +31,8 @@ FILES = (
 
 def write_audit(
     out: Path, *, home: Path, signing_key: Path, run_id: str | None = None, compare_with: str | None = None
-) -> list[Path]:
-    """Write the audit of a run in the workspace `home` into `out`, by default of its last walk; returns the files.
+) -> AuditReport:
+    """Write FILES, the audit of a run in the workspace `home`, into `out`; by default of its last walk.
 
     `signing_key` signs the manifest; it is made on first use. Files of an earlier audit are replaced, once all new ones
     are there. Raises LedgerError, SigningKeyError, or InvalidInput when ledger or key are in `out` themselves.
@@ -51,10 +51,9 @@ def write_audit(
         _write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
         _write(new / "report.json", [exports.report_json(facts, report.before)])
         manifest.write_manifest(new, facts.run_id, facts.extent()[1], facts.ledger, signer)
-        files = [out / name for name in FILES]
-        for file in files:
-            os.replace(new / file.name, file)
-    return files
+        for name in FILES:
+            os.replace(new / name, out / name)
+    return report
 
 
 def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:

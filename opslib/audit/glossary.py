@@ -1,4 +1,4 @@
-"""The glossary of the report, for readers who are no engineers."""
+"""The glossary of the report, for readers who are not engineers."""
 
 WORDS = (
     ("Storage target", "the S3 bucket that recordings are written to, as Genesys Cloud knows it"),

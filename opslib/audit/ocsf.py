@@ -9,9 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from opslib.onboarding.values import partition_of
+from opslib.verdict import Verdict
 
 # Names and numbers of the schema: compliance.status_id, severity_id.
-_STATUS: dict[str, tuple[int, str]] = {
+_STATUS: dict[Verdict, tuple[int, str]] = {
     "PASS": (1, "Pass"),
     "WARN": (2, "Warning"),
     "FAIL": (3, "Fail"),

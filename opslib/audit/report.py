@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opslib.audit import bucket_section, compare_section, controls
+from opslib.audit import bucket_section, compare_section, controls, plan_section
 from opslib.audit.as_html import section_html
 from opslib.audit.charts import draw_latencies, draw_success
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
@@ -23,7 +23,6 @@ from opslib.ledger.signing import existing_public_key
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.router.journal import Progress
 from opslib.router.org_changes import CHANGE, LOOKED
-from opslib.router.render import NOTHING, heading, show
 from opslib.settings import Settings, is_loopback
 
 TITLE = "Audit of one storage onboarding"
@@ -73,8 +72,8 @@ class AuditReport:
     def about(self) -> Section:
         """What this is."""
         example = Prose("This is the recorded example that comes with the kit, not your org.", loud=True)
-        said = [*([example] if self.recorded else []), *([_SANDBOX] if self._on_this_machine() else []), Prose(_ABOUT)]
-        return Section("About this report", said)
+        warnings = [*([example] if self.recorded else []), *([_SANDBOX] if self._on_this_machine() else [])]
+        return Section("About this report", [*warnings, Prose(_ABOUT)])
 
     def _on_this_machine(self) -> bool:
         return is_loopback(urlsplit(self._connected().get("api_url", "")).hostname)
@@ -85,8 +84,8 @@ class AuditReport:
 
     def summary(self) -> Section:
         """Two verdicts that must not be confused, in words."""
-        both = (controls.compliance(controls.verdicts(self.facts)), controls.http(self.facts))
-        rows: list[list[Cell]] = [[verdict.control, Mark(verdict.word), verdict.why] for verdict in both]
+        both = (controls.compliance(controls.results(self.facts)), controls.http(self.facts))
+        rows: list[list[Cell]] = [[result.control, Mark(result.word), result.why] for result in both]
         return Section(
             "Verdicts",
             [
@@ -125,8 +124,8 @@ class AuditReport:
     def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
         rows: list[list[Cell]] = [
-            [verdict.control, Mark(verdict.word), verdict.why, _rests_on(verdict)]
-            for verdict in controls.verdicts(self.facts)
+            [result.control, Mark(result.word), result.why, _rests_on(result)]
+            for result in controls.results(self.facts)
         ]
         table = Table("Controls", ("Control", "Verdict", "Why", "Entries"), rows, (30, 15, 46, 9))
         return Section("Controls", [Prose(_CONTROLS), table])
@@ -142,11 +141,14 @@ class AuditReport:
         for number, apply in enumerate(self.facts.applies, 1):
             blocks.append(self._apply(number, apply))
             first = first_with.setdefault(apply.checksum, number)
-            blocks += _plan(apply.plan.as_json()) if first == number else [Prose(f"The plan is that of apply {first}.")]
+            if first == number:
+                blocks += plan_section.blocks(apply.plan.as_json())
+            else:
+                blocks.append(Prose(f"The plan is that of apply {first}."))
         if not self.facts.applies:
             end = self.facts.last_end("plan")
             made = end.data.get("data") if end and end.kind == "step.done" else None
-            blocks += _plan(made) if made else [Prose("No plan was made.")]
+            blocks += plan_section.blocks(made) if made else [Prose("No plan was made.")]
             if made and made["changes"]:
                 blocks.append(Prose("This plan was not carried out."))
         return Section("Plan and approvals", blocks)
@@ -193,36 +195,34 @@ class AuditReport:
                 entry.data["at"],
                 "this kit's OAuth client" if entry.data.get("client_id") == client.get("id", "") else entry.data["by"],
                 f"{entry.data['action']} {entry.data['kind']} {entry.data['name']}",
-                _some([one["path"] for one in entry.data["fields"]]),
+                _some([field["path"] for field in entry.data["fields"]]),
                 entry.data["source"],
                 entry.seq,
             ]
             for entry in self.facts.of_the_org(CHANGE)
         ]
         head = ("When (UTC)", "Who", "What", "Fields", "Known by", "Entry")
-        said = [Prose(f"{len(looks)} looks, the last until {looks[-1].data['until']}. {_SOURCES}")]
-        found: list[Block] = (
-            [Table(_IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7))] if rows else [Prose("No change was seen.")]
-        )
+        blocks: list[Block] = [Prose(f"{len(looks)} looks, the last until {looks[-1].data['until']}. {_SOURCES}")]
         if gaps := _not_audited(self.facts.started.at, [look.data for look in looks]):
-            said.append(Prose("The org's own audit was not read for all of this time:", loud=True))
-            found.insert(0, Table("Not read in the org's audit", ("From (UTC)", "Until (UTC)", "Why"), gaps, (2, 2, 5)))
-        return Section(_IN_THE_ORG, [*said, *found])
+            blocks.append(Prose("The org's own audit was not read for all of this time:", loud=True))
+            blocks.append(Table("Not read in the org's audit", ("From (UTC)", "Until (UTC)", "Why"), gaps, (2, 2, 5)))
+        changes = Table(_IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7)) if rows else Prose("No change was seen.")
+        return Section(_IN_THE_ORG, [*blocks, changes])
 
     def calls(self) -> Section:
         """Success rate with its interval, and latency percentiles, with methods stated."""
-        figures = self.facts.calls
-        good, bad = figures.operations()
+        statistics = self.facts.call_statistics
+        good, bad = statistics.operations()
         rate, total = success_rate_percent(good, bad), good + bad
         low, high = wilson_interval(good, total) if total else (0.0, 0.0)
-        percentiles = figures.percentiles_ms()
+        percentiles = statistics.percentiles_ms()
         rows: dict[str, Cell] = {
             "Operations": total,
             "Succeeded": good,
             "Failed": bad,
             "Success rate": "no data" if rate is None else f"{rate:.1f} %",
             "95 % interval of the rate": f"{100 * low:.1f} % to {100 * high:.1f} %" if total else "no data",
-            "HTTP attempts": figures.attempts(),
+            "HTTP attempts": statistics.attempts(),
             **{
                 f"Latency p{percent}": "no data" if ms is None else f"{ms:.1f} ms"
                 for percent, ms in percentiles.items()
@@ -233,36 +233,38 @@ class AuditReport:
             [
                 Prose(_CALLS),
                 _pairs("Calls to Genesys", rows),
-                draw_latencies(figures.latencies_ms(), percentiles),
-                draw_success(figures.by_operation()),
+                draw_latencies(statistics.latencies_ms(), percentiles),
+                draw_success(statistics.by_operation()),
             ],
         )
 
     def problems(self) -> Section:
         """Every attempt that failed and every error, with the correlation id that support asks for."""
-        found, count = self.facts.problems(), self.facts.problem_count()
-        if not found:
+        problems, count = self.facts.problems(), self.facts.problem_count()
+        if not problems:
             return Section("Errors and retries", [Prose("No attempt failed, and no step ended in an error.")])
-        rows: list[list[Cell]] = [[p.where, p.what, p.cause, Code(p.correlation_id), p.at, p.entry] for p in found]
+        rows: list[list[Cell]] = [[p.where, p.what, p.cause, Code(p.correlation_id), p.at, p.entry] for p in problems]
         head = ("Where", "What", "Cause", "Correlation id", "When (UTC)", "Entry")
-        said = [Prose("A failed attempt that was repeated and then succeeded is listed here, too.")]
-        if count > len(found):
-            said.append(Prose(f"These are the first {PROBLEMS_SHOWN} of {count}; samples.csv has every attempt."))
-        return Section("Errors and retries", [*said, Table("Errors and retries", head, rows, (20, 16, 15, 20, 22, 7))])
+        notes = [Prose("A failed attempt that was repeated and then succeeded is listed here, too.")]
+        if count > len(problems):
+            notes.append(Prose(f"These are the first {PROBLEMS_SHOWN} of {count}; samples.csv has every attempt."))
+        return Section("Errors and retries", [*notes, Table("Errors and retries", head, rows, (20, 16, 15, 20, 22, 7))])
 
     def changed(self) -> Section:
         """What differs from an earlier run."""
         return Section("What changed since the last audit", compare_section.blocks(self.facts, self.before))
 
     def not_checked(self) -> Section:
-        """What nobody may conclude anything about."""
-        rows = [[one.control, one.why] for one in controls.verdicts(self.facts) if one.word == "not checked"]
-        rows += [[one["title"], one["cause"]] for one in self.facts.findings() if one["verdict"] == "not_checked"]
-        said = Prose("Nobody may conclude anything from silence. This was not looked at, and why:")
-        return Section("What was not checked", [said, Table("Not checked", ("What", "Why"), rows, (1, 1))])
+        """What was not looked at, so that nobody takes silence for an answer."""
+        controls_left = [result for result in controls.results(self.facts) if result.word == "not_checked"]
+        checks_left = [finding for finding in self.facts.findings() if finding["verdict"] == "not_checked"]
+        rows = [[result.control, result.why] for result in controls_left]
+        rows += [[finding["title"], finding["cause"]] for finding in checks_left]
+        lead = Prose("Nobody may conclude anything from silence. This was not looked at, and why:")
+        return Section("What was not checked", [lead, Table("Not checked", ("What", "Why"), rows, (1, 1))])
 
     def words(self) -> Section:
-        """A glossary for readers who are no engineers."""
+        """A glossary for readers who are not engineers."""
         return Section("Words", [Terms(WORDS)])
 
 
@@ -314,8 +316,8 @@ def _has_walk(ledger: Path) -> bool:
     return ledger.exists() and bool(walks_before(ledger, sys.maxsize))
 
 
-def _rests_on(verdict: controls.Verdict) -> str:
-    return "all" if verdict.entries == controls.ALL else ", ".join(map(str, verdict.entries)) or "–"
+def _rests_on(result: controls.ControlResult) -> str:
+    return "all" if result.entries == controls.ALL else ", ".join(map(str, result.entries)) or "–"
 
 
 def _not_audited(start: str, looks: Sequence[dict[str, Any]]) -> list[list[Cell]]:
@@ -324,7 +326,8 @@ def _not_audited(start: str, looks: Sequence[dict[str, Any]]) -> list[list[Cell]
     A later look goes on where the one before ended, so it does not make up for an audit that was not read then.
     """
     spans = [
-        (datetime.fromisoformat(one["since"]), datetime.fromisoformat(one["until"]), one["unaudited"]) for one in looks
+        (datetime.fromisoformat(look["since"]), datetime.fromisoformat(look["until"]), look["unaudited"])
+        for look in looks
     ]
     first = min(datetime.fromisoformat(start), *(since for since, _, _ in spans))
     gaps = [(first, max(until for _, until, _ in spans))]
@@ -349,29 +352,6 @@ def _some(names: Sequence[str], at_most: int = 5) -> str:
 
 def _pairs(caption: str, rows: dict[str, Cell]) -> Table:
     return Table(caption, ("What", "Value"), list(rows.items()), (1, 2))
-
-
-def _plan(plan: dict[str, Any]) -> Sequence[Block]:
-    """A table a change, a row a field; below them what is unsafe."""
-    if not plan["changes"]:
-        return [Prose(NOTHING)]
-    blocks: list[Block] = [
-        Table(
-            heading(change),
-            ("Field", "Before", "After"),
-            [[field["path"], show(field["before"]), show(field["after"])] for field in change["fields"]],
-            (33, 33, 34),
-        )
-        for change in plan["changes"]
-    ]
-    if plan["unsafe"]:
-        rows = [[one["name"], one["why"]] for one in plan["unsafe"]]
-        blocks.append(Table("Unsafe, needs consent", ("Name", "What it means"), rows, (1, 3)))
-    if notes := plan.get("notes"):
-        parts = [note.partition(": ") for note in notes]
-        rows = [[part, what] for part, _, what in parts]
-        blocks.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
-    return blocks
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Prove a ledger, or what was made from it: `verify` takes whatever PATH is and checks it without changing it."""
+"""Verify a ledger, an export or an audit folder, without changing it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,8 +22,8 @@ def verify(path: Path, pinned: str | None = None, anchors: Sequence[Checkpoint] 
         with open_export(path) as exported:
             return check(exported, pinned, anchors)
     with reading(path) as db:
-        found = check(record(db), pinned, anchors)
-        if found.state != "broken" and (wrong := flaw(db)):
+        verification = check(record(db), pinned, anchors)
+        if verification.state != "broken" and (wrong := flaw(db)):
             why = f"every entry is as it was written, but the file that holds them is damaged or was changed: {wrong}"
-            return replace(found, state="broken", reason=why, not_proved=())
-        return found
+            return replace(verification, state="broken", reason=why, not_proved=())
+        return verification

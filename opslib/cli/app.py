@@ -281,19 +281,18 @@ _anchor_region_option = click.option(
 @_json_option
 def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
     """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
-    from opslib.audit.folder import write_audit
+    from opslib.audit.folder import FILES, write_audit
     from opslib.settings import Settings
 
     settings = Settings.load()
-    files = write_audit(
+    report = write_audit(
         out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
     )
     if as_json:
-        click.echo(json.dumps({"folder": str(out), "files": [file.name for file in files]}))
+        click.echo(json.dumps({"folder": str(out), "files": FILES}))
     else:
-        click.echo("\n".join(f"written: {file}" for file in files))
-        run = json.loads((out / "report.json").read_text())["run"]
-        click.echo(f"of run {run['id']}, begun {run['at']}; --run names another")
+        click.echo("\n".join(f"written: {out / name}" for name in FILES))
+        click.echo(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The figures made of many samples and operations. Each method is stated here once and used everywhere.
+"""Statistics of samples and operations: each method is stated here once and used everywhere.
 
 percentile  linear interpolation between closest ranks (Hyndman & Fan 1996, type 7; the default of NumPy and
             pandas). With few samples a nearest-rank p95 is simply the maximum; this one is not.
@@ -9,6 +9,9 @@ interval    Wilson's score interval of a rate, at 95 %.
 import math
 import statistics
 from collections.abc import Sequence
+
+PASS_AT_PERCENT = 95.0
+"""The success rate from which the contract calls HTTP operations PASS."""
 
 # 95 % of a normal distribution lies within this many standard deviations.
 _Z_95 = 1.959964

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 
 import yaml
 
@@ -18,9 +19,9 @@ _EXAMPLES: dict[BackendName, str] = {
 version: 1
 backend: storage-targets
 target:
-  id: {target_id}      # yours to choose; the same id is the same target
+  id: $target_id      # yours to choose; the same id is the same target
   name: ProdVoiceArchive
-  bucket: {bucket}
+  bucket: $bucket
   region: us-east-1
   path_prefix: recordings/voice
   encryption: AES256                            # or aws:kms
@@ -30,16 +31,16 @@ target:
     secret_access_key_env: AWS_SECRET_ACCESS_KEY
     # or instead of the two lines above: role_arn and external_id
 policy:
-  id: {policy_id}
+  id: $policy_id
   name: ComplianceVoicePolicy
   recording_types: [voice]                      # voice, chat, email, message, screen
   retention_days: 365                           # at most the target's
 webhook:
-  id: {webhook_id}
+  id: $webhook_id
   name: DataLakeCatalogSync
-  url: {url}
+  url: $url
   events: [routing.recording.storage.updated, routing.recording.policy.updated]
-  authentication: {{type: none}}
+  authentication: {type: none}
 profile: baseline
 """,
     "platform": """\
@@ -48,14 +49,14 @@ version: 1
 backend: platform
 target:                                         # an S3 integration; found again by its name
   name: ProdVoiceArchive
-  bucket: {bucket}
+  bucket: $bucket
   region: us-east-1
   path_prefix: recordings/voice                 # this and encryption go as far as the integration has them
   encryption: AES256                            # or aws:kms
   retention_days: 365                           # what the bucket is held to; Genesys has no such field here
   credentials:                                  # a role that Genesys assumes; AWS keys are refused
-    role_arn: {role_arn}
-    external_id: {external_id}
+    role_arn: $role_arn
+    external_id: $external_id
 policy:                                         # a media retention policy; found again by its name
   name: ComplianceVoicePolicy
   recording_types: [voice]                      # voice, chat, email, message; and screen
@@ -69,7 +70,7 @@ webhook:                                        # an EventBridge integration; op
   account: "123456789012"                       # the AWS account and region that Genesys sends its events to
   region: us-east-1
   suffix: opslib                                # the end of the event source's name
-  url: {url}      # where a rule in your account sends them on to
+  url: $url      # where a rule in your account sends them on to
 profile: baseline
 """,
 }
@@ -96,7 +97,7 @@ def wanted_onboarding(settings: Settings) -> Onboarding:
 
 def _example(backend: BackendName, settings: Settings, ids: Mapping[str, str]) -> str:
     """On a sandbox it is complete: it names the sandbox's bucket, role and data lake."""
-    return _EXAMPLES[backend].format(
+    return Template(_EXAMPLES[backend]).substitute(
         bucket=settings.sandbox_bucket or "your-recordings-bucket",
         role_arn=settings.sandbox_role_arn or "arn:aws:iam::123456789012:role/GenesysRecordings",
         external_id=settings.sandbox_external_id or "your-genesys-organization-id",

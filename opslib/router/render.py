@@ -1,48 +1,21 @@
-"""A plan for people: as text for a terminal, as a table for a notebook or page.
-
-Both are made from `Plan.as_json()`, which is what the ledger keeps.
-"""
+"""A plan as text for a terminal, made from `Plan.as_json()`, which is what the ledger keeps."""
 
 from collections.abc import Iterator
 from typing import Any
-
-from opslib.html import Html, table, text
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 NOTHING = "Nothing to do: the org is as wanted."
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """One line a change with its sign (+ ~ -), one a field, then what is unsafe (!), the notes (i) and the checksum."""
+    """A line for each change with its sign (+ ~ -) and for each field, then what is unsafe (!), the notes (i) and the
+    checksum."""
     notes = [f"i {note}" for note in plan.get("notes", ())]
     if not plan["changes"]:
         return "\n".join([NOTHING, *notes])
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
-    unsafe = [f"! {one['name']}: {one['why']} (needs --allow {one['name']})" for one in plan["unsafe"]]
+    unsafe = [f"! {item['name']}: {item['why']} (needs --allow {item['name']})" for item in plan["unsafe"]]
     return "\n".join([*lines, *unsafe, *notes, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
-
-
-def as_html(plan: dict[str, Any]) -> Html:
-    """A table a change, a row a field, signs and words rather than colour; below them what is unsafe."""
-    listed = "".join(f"<li>{text(note)}</li>" for note in plan.get("notes", ()))
-    notes = f"<p><strong>What this API does otherwise:</strong></p><ul>{listed}</ul>" if listed else ""
-    if not plan["changes"]:
-        return Html(f"<p>{text(NOTHING)}</p>{notes}", as_text(plan))
-    tables = [
-        table(
-            heading(change),
-            ("Field", "Before", "After"),
-            [(field["path"], show(field["before"]), show(field["after"])) for field in change["fields"]],
-        ).html
-        for change in plan["changes"]
-    ]
-    unsafe = "".join(f"<li><strong>{text(one['name'])}</strong>: {text(one['why'])}</li>" for one in plan["unsafe"])
-    warning = (
-        f'<p><span aria-hidden="true">⚠</span> <strong>Unsafe, needs consent:</strong></p><ul>{unsafe}</ul>'
-        if unsafe
-        else ""
-    )
-    return Html("".join(tables) + warning + notes, as_text(plan))
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:

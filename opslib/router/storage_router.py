@@ -15,12 +15,9 @@ from opslib.genesys.recorder import Recorder
 from opslib.genesys.storage_targets import StorageTargetsBackend, policy_body, target_body, webhook_body
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.moment import utc_now
-from opslib.ledger.statistics import percentile, success_rate_percent
+from opslib.ledger.statistics import PASS_AT_PERCENT, percentile, success_rate_percent
 from opslib.onboarding.models import DataLakeWebhook, RecordingPolicy, StorageTarget, check_retention
 from opslib.onboarding.values import Id, checked, checked_value
-
-# The contract's threshold, in percent of operations.
-_PASS_AT_PERCENT = 95.0
 
 
 class GenesysStorageRouter:
@@ -162,7 +159,7 @@ class GenesysStorageRouter:
                 "average_latency_ms": round(sum(latencies_ms) / len(latencies_ms), 2) if latencies_ms else None,
                 "p95_latency_ms": None if p95 is None else round(p95, 2),
             },
-            "compliance_status": "PASS" if rate is not None and rate >= _PASS_AT_PERCENT else "WARNING",
+            "compliance_status": "PASS" if rate is not None and rate >= PASS_AT_PERCENT else "WARNING",
             "routing_state": "ACTIVE" if {"target", "policy"} <= self.routed else "UNKNOWN",
         }
 

@@ -1,24 +1,19 @@
-"""Findings for people: a table for a terminal, and HTML for a notebook or page. Made from `Report.as_json()`, which is
-what the ledger keeps; an older ledger has less in it."""
+"""Findings as text for a terminal, made from `Report.as_json()`, which is what the ledger keeps; an older ledger has
+less in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from opslib.html import Html, table, text
-from opslib.html import verdict as verdict_html
 from opslib.validator.finding import SEVERITIES
 from opslib.verdict import ICONS, WORST_FIRST, Verdict, in_words
 
-_TO_MEND = WORST_FIRST[:3]
 _WIDTH = 28
 _INDENT = " " * (_WIDTH + 16)
 
-Copy = Callable[[str], str]
 
-
-def as_text(report: dict[str, Any]) -> str:
-    """A line for each finding, worst first; below what failed its fix and the command, below what is unknown the fix;
-    then the counts."""
+def as_text(report: Mapping[str, Any]) -> str:
+    """One line a finding, worst first; below what failed its fix and the command, below what is unknown the fix; then
+    the counts."""
     lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
     for finding in rows(report):
         verdict: Verdict = finding["verdict"]
@@ -27,16 +22,15 @@ def as_text(report: dict[str, Any]) -> str:
             lines.append(f"{_INDENT}Fix: {finding['fix']}")
         if verdict == "FAIL":
             lines.append(f"{_INDENT}{finding['cli']}")
-    return "\n".join([*lines, f"  {counts(report)}", f"  {_note(report)}"])
+    return "\n".join([*lines, f"  {counts(report)}", f"  {note(report)}"])
 
 
-def counts(report: dict[str, Any]) -> str:
-    """How many findings have each verdict, worst first."""
-    numbers = report["counts"]
-    return ", ".join(f"{numbers[verdict]} {in_words(verdict)}" for verdict in WORST_FIRST if numbers.get(verdict))
+def counts(report: Mapping[str, Any]) -> str:
+    """How many of each word, worst first."""
+    return ", ".join(f"{report['counts'][word]} {in_words(word)}" for word in WORST_FIRST if report["counts"].get(word))
 
 
-def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+def rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The findings and what was not checked, worst first."""
     findings = [*report["findings"], *report.get("not_checked", ())]
     return sorted(
@@ -44,65 +38,7 @@ def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def code(source: str) -> str:
-    """A command or document as HTML; a click selects all of it, to be copied."""
-    style = "display:block;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
-    return f'<code style="{style}">{text(source)}</code>' if source else ""
-
-
-def as_html(
-    report: dict[str, Any], *, only: Sequence[str] = WORST_FIRST, evidence: bool = True, code: Copy = code
-) -> Html:
-    """A row for each finding, worst first: verdict, why, and, to be opened, the risk, the fix and commands.
-
-    `only` names the verdicts to show; `evidence` says whether to show the calls, which differ in every run; `code`
-    shows a command.
-    """
-    shown = [
-        (
-            finding["title"],
-            _verdict(finding),
-            finding["cause"],
-            _details(finding, evidence=evidence, code=code),
-        )
-        for finding in rows(report)
-        if finding["verdict"] in only
-    ]
-    caption = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
-    findings = table(caption, ("Check", "Verdict", "Why", "More"), shown).html
-    return Html(f"{findings}<p>{text(_note(report))}</p>", as_text(report))
-
-
-def _verdict(finding: dict[str, Any]) -> Html:
-    """The verdict, and, where something is to be mended, how grave it is."""
-    verdict = verdict_html(in_words(finding["verdict"]))
-    severity = f'<small style="display:block">{text(finding["severity"])}</small>'
-    return Html(f"{verdict.html}{severity if finding['verdict'] in _TO_MEND else ''}", verdict.plain)
-
-
-def _note(report: dict[str, Any]) -> str:
-    title, note = report.get("title", ""), report.get("note", "")
-    return " ".join(filter(None, (f"{title}." if title else "", note, "No legal advice.")))
-
-
-def _details(finding: dict[str, Any], *, evidence: bool, code: Copy) -> Html:
-    mend = finding["verdict"] in _TO_MEND
-    parts = [
-        ("Risk", text(finding["risk"])),
-        ("Fix", text(finding["fix"]) if mend else ""),
-        ("Command", code(finding["cli"]) if mend else ""),
-        ("Terraform", code(finding["terraform"]) if mend else ""),
-        ("Source", text("; the check: ".join(filter(None, (finding["source"], finding.get("rule")))))),
-        ("Permissions", text(", ".join(finding.get("actions", ())))),
-    ]
-    if evidence:
-        parts.append(
-            ("Rests on", "<br>".join(text(_call(call)) for call in finding["evidence"]) or "nothing was asked")
-        )
-    shown = "".join(f"<p><strong>{name}:</strong> {value}</p>" for name, value in parts if value)
-    return Html(f"<details><summary>details of {text(finding['check'])}</summary>{shown}</details>")
-
-
-def _call(call: dict[str, Any]) -> str:
-    status = f"HTTP {call['status']}" if call["status"] else "no answer"
-    return f"{call['call']} at {call['at']}: {status}, request {call['request_id'] or 'unknown'}"
+def note(report: Mapping[str, Any]) -> str:
+    """What the profile is, and that it is not legal advice."""
+    title, about = report.get("title", ""), report.get("note", "")
+    return " ".join(filter(None, (f"{title}." if title else "", about, "No legal advice.")))

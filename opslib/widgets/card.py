@@ -22,9 +22,9 @@ from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
 from opslib.widgets.findings import FindingsView
 from opslib.widgets.form import Panel
-from opslib.widgets.receipt import CardState, View, close, heading, progress_bar, receipt, status_line, trouble
-from opslib.widgets.results import shown
-from opslib.widgets.shown import mimebundle
+from opslib.widgets.receipt import View, compact, error_box, heading, mimebundle, progress_bar, receipt, status_line
+from opslib.widgets.results import result_html
+from opslib.widgets.status import CardState
 
 _VERBS: dict[CardState, str] = {
     "done": "Run again",
@@ -43,11 +43,11 @@ class StepCancelled(OpslibError):
 
 
 class Defect(OpslibError):
-    """An exception that nobody foresaw. `trace`: where it came from, line by line, without any value."""
+    """An unforeseen exception. `trace`: where it came from, line by line, without any value."""
 
     def __init__(self, title: str, error: Exception) -> None:
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [f"{Path(one.filename).name} line {one.lineno}, in {one.name}: {one.line or ''}" for one in frames]
+        lines = [f"{Path(at.filename).name} line {at.lineno}, in {at.name}: {at.line or ''}" for at in frames]
         super().__init__(
             f"Unexpected error in “{title}”",
             cause=f"{type(error).__name__}: {error}",
@@ -57,9 +57,9 @@ class Defect(OpslibError):
 
 
 class StepCard:
-    """One step as a widget with a static receipt. `make_form` makes what stands above the buttons, and anew when the
-    onboarding is for another backend.
+    """One step as a widget with a static receipt.
 
+    `make_form` makes what stands above the buttons, and is called again when the onboarding is for another backend.
     `help` is one line: what the step does and what it needs.
     """
 
@@ -78,17 +78,17 @@ class StepCard:
         self.cancel_button = w.Button(description="Cancel", tooltip=f"Cancel “{self._step.title}”", disabled=True)
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
-        self._progress, self._status, self._result, self._trouble = (w.HTML() for _ in range(4))
+        self._progress, self._status, self._result, self._error = (w.HTML() for _ in range(4))
         self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
         self.widget = w.VBox(
             [
-                w.HTML(close(heading(self._step.title, help))),
+                w.HTML(compact(heading(self._step.title, help))),
                 self._form_place,
                 w.HBox([self.run_button, self.cancel_button]),
                 self._progress,
                 self._status,
                 self._findings.widget if self._findings else self._result,
-                self._trouble,
+                self._error,
             ],
             layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
         )
@@ -189,7 +189,7 @@ class StepCard:
         if state == "ready" and reasons:
             state = "waiting"
         if result and state in ("done", "failed", "unknown", "stale"):
-            summary, error = said(result), result.error
+            summary, error = dated_summary(result), result.error
         if state == "stale":
             summary, error = f"an input has changed since. Before: {summary}", None
         if isinstance(notice, StepCancelled):
@@ -203,7 +203,7 @@ class StepCard:
             summary = summary if refused else notice.title
         elif error:
             changes = what_changed(self._walk.journal, self._step.name)
-        found = result if state in ("done", "unknown", "stale", "failed") else None
+        shown = result if state in ("done", "unknown", "stale", "failed") else None
         return View(
             title=self._step.title,
             about=self._help,
@@ -212,8 +212,8 @@ class StepCard:
             reasons=() if state == "running" else reasons,
             progress=progress[:2] if progress else None,
             inputs=self.form.rows() if self.form else (),
-            result=shown(found, f"{self._step.title}: result", measured=measured) if found else "",
-            findings=found.data if found and self._findings else {},
+            result=result_html(shown, f"{self._step.title}: result", measured=measured) if shown else "",
+            findings=shown.data if shown and self._findings else {},
             error=error,
             trace=error.trace if isinstance(error, Defect) else "",
             changes=changes,
@@ -249,14 +249,14 @@ class StepCard:
         if self._findings:
             self._findings.show(view.findings)
         else:
-            show(self._result, close(view.result))
-        show(self._trouble, close(trouble(view)))
-        # Last: whoever hears the state finds the rest there.
-        show(self._status, close(status_line(view)))
+            show(self._result, compact(view.result))
+        show(self._error, compact(error_box(view)))
+        # Last: a screen reader that announces the state finds the rest in place.
+        show(self._status, compact(status_line(view)))
 
 
-def said(result: Result) -> str:
-    """What a result says, and when it was, if not in this session."""
+def dated_summary(result: Result) -> str:
+    """A result's summary, and when it was, if not in this session."""
     when = f" (from the record of {result.recalled[:16].replace('T', ' ')} UTC)" if result.recalled else ""
     return result.summary + when
 

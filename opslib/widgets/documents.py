@@ -15,10 +15,9 @@ from opslib.validator.checks.encryption import key_in
 from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
-from opslib.validator.render import code
 from opslib.validator.wanted import wanted_of
 from opslib.walk.steps import Walk
-from opslib.widgets.receipt import Rows, close
+from opslib.widgets.receipt import Rows, compact
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.
 _COPY = (
@@ -28,16 +27,22 @@ _COPY = (
 _BUTTON = "font:inherit;color:inherit;background:transparent;border:1px solid;border-radius:3px;cursor:pointer"
 
 
-def to_copy(source: str) -> str:
+def selectable(source: str) -> str:
+    """A command or document; a click selects all of it, to be copied."""
+    style = "display:block;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all"
+    return f'<code style="{style}">{text(source)}</code>' if source else ""
+
+
+def copyable(source: str) -> str:
     """A command or document with a button that copies it."""
     button = f'<button type="button" style="{_BUTTON}" onclick="{text(_COPY)}">Copy</button>'
-    return f"{code(source)} {button}" if source else ""
+    return f"{selectable(source)} {button}" if source else ""
 
 
-def documents(walk: Walk, report: Mapping[str, Any]) -> str:
-    """All of them; made from the form, so also before anything runs. `report`, when there is one, tells the KMS key."""
+def bucket_documents_html(walk: Walk, report: Mapping[str, Any]) -> str:
+    """What the bucket needs; made from the form, so also before anything runs. `report` may tell the KMS key."""
     try:
-        parts = [_document(*one) for one in _of(walk, report)]
+        parts = [_document_html(*document) for document in _bucket_documents(walk, report)]
     except OpslibError as error:  # the form names a profile that is not there, say
         return f"<p>{text(error.title)}: {text(error.cause)}</p>"
     return f"<details><summary>IAM policies and Terraform for this bucket</summary>{''.join(parts)}</details>"
@@ -66,15 +71,15 @@ class FeedDocuments:
         org_id = str(connected.data.get("org_id") or "") if connected else ""
         webhook = self._walk.onboarding.webhook
         parts = (
-            _document("As AWS CLI commands", "change-feed.sh", event_feed.commands(webhook, org_id)),
-            _document("As Terraform", "change-feed.tf", event_feed.terraform(webhook, org_id)),
+            _document_html("As AWS CLI commands", "change-feed.sh", event_feed.commands(webhook, org_id)),
+            _document_html("As Terraform", "change-feed.tf", event_feed.terraform(webhook, org_id)),
         )
         title = "The AWS side of the feed: from Genesys's event source to the data lake"
-        shown = f"<details><summary>{title}</summary>{''.join(parts)}</details>"
-        self.widget.value = close(shown if org_id else f"<p>{title} is shown once connected.</p>")
+        details = f"<details><summary>{title}</summary>{''.join(parts)}</details>"
+        self.widget.value = compact(details if org_id else f"<p>{title} is shown once connected.</p>")
 
 
-def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _bucket_documents(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Title, name of the file, and content of each document."""
     credentials = walk.onboarding.target.credentials
     role = credentials if isinstance(credentials, RoleReference) else None
@@ -88,10 +93,10 @@ def _of(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]
     yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
 
 
-def _document(title: str, name: str, content: str) -> str:
+def _document_html(title: str, name: str, content: str) -> str:
     link = f"data:application/octet-stream;base64,{base64.b64encode(content.encode()).decode()}"
     download = f'<a download="{name}" href="{link}">Download {name}</a>'
-    return f"<details><summary>{text(title)}</summary><p>{download}</p><p>{to_copy(content)}</p></details>"
+    return f"<details><summary>{text(title)}</summary><p>{download}</p><p>{copyable(content)}</p></details>"
 
 
 def _json(document: Mapping[str, Any]) -> str:

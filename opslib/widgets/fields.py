@@ -56,8 +56,8 @@ def label_of(name: str, info: FieldInfo) -> str:
         return info.title
     words = name.split("_")
     unit = _UNITS.get(words[-1]) if len(words) > 1 else None
-    said = " ".join(_CAPITALS.get(word, word) for word in (words[:-1] if unit else words))
-    return f"{said[0].upper()}{said[1:]}" + (f" ({unit})" if unit else "")
+    label = " ".join(_CAPITALS.get(word, word) for word in (words[:-1] if unit else words))
+    return f"{label[0].upper()}{label[1:]}" + (f" ({unit})" if unit else "")
 
 
 def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, str] | None = None) -> Control | None:
@@ -241,15 +241,15 @@ class Group:
             name: control(name, model.model_fields[name], edited, (options or {}).get(name))
             for name in include or model.model_fields
         }
-        self.controls: dict[str, Control] = {name: one for name, one in made.items() if one}
-        self.widget = w.VBox([one.widget for one in self.controls.values()])
+        self.controls: dict[str, Control] = {name: control for name, control in made.items() if control}
+        self.widget = w.VBox([control.widget for control in self.controls.values()])
 
     def raw(self) -> Any:
-        return {name: one.raw() for name, one in self.controls.items()}
+        return {name: control.raw() for name, control in self.controls.items()}
 
     def load(self, value: Any) -> None:
-        for name, one in self.controls.items():
-            one.load(getattr(value, name))
+        for name, control in self.controls.items():
+            control.load(getattr(value, name))
 
     def find(self, loc: Loc) -> Control | None:
         if loc and (child := self.controls.get(str(loc[0]))):
@@ -259,15 +259,15 @@ class Group:
     def explain(self, message: str) -> None:
         """A group has no line of its own; its form says it."""
         if not message:
-            for one in self.controls.values():
-                one.explain("")
+            for control in self.controls.values():
+                control.explain("")
 
     def label(self, loc: Loc) -> str:
         child = self.controls.get(str(loc[0])) if loc else None
         return child.label(loc[1:]) if child else ""
 
     def rows(self) -> list[tuple[str, str]]:
-        return [row for one in self.controls.values() for row in one.rows()]
+        return [row for control in self.controls.values() for row in control.rows()]
 
 
 class Choice(_Explained):
@@ -302,8 +302,8 @@ class Choice(_Explained):
         if not loc:
             return self
         if loc[0] == self.chosen.__name__:
-            found = self._groups[self.chosen].find(loc[1:])
-            return self if isinstance(found, Group) else found
+            control = self._groups[self.chosen].find(loc[1:])
+            return self if isinstance(control, Group) else control
         return None
 
     def explain(self, message: str) -> None:

@@ -14,9 +14,8 @@ from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret
 from opslib.walk.steps import Walk
 from opslib.widgets.fields import show
-from opslib.widgets.receipt import close, framed, heading, problem
+from opslib.widgets.receipt import compact, framed, heading, mimebundle, problem
 from opslib.widgets.secret import LABEL_STYLE, WIDE
-from opslib.widgets.shown import mimebundle
 
 _TITLE = "The onboarding as a file"
 _ABOUT = (
@@ -46,7 +45,7 @@ class FileCard:
             button.on_click(lambda _, act=act: self._do(act))
         self.widget = w.VBox(
             [
-                w.HTML(close(heading(_TITLE, _ABOUT))),
+                w.HTML(compact(heading(_TITLE, _ABOUT))),
                 self.yaml,
                 self.file,
                 w.HBox([self.use, self.load, self.save]),
@@ -72,7 +71,7 @@ class FileCard:
         return as_yaml(self._walk.onboarding)
 
     def _follow(self) -> None:
-        """Show what the forms hold, unless somebody is at work on the text."""
+        """Show what the forms hold, unless the text is being edited."""
         if self.yaml.value == self._shown:
             self._put_back()
 
@@ -135,4 +134,4 @@ class FileCard:
         self._follow()
 
     def _say(self, words: str) -> None:
-        show(self._status, close(f'<div role="status" aria-live="polite">{text(words)}</div>'))
+        show(self._status, compact(f'<div role="status" aria-live="polite">{text(words)}</div>'))

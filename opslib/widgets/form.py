@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from opslib.errors import OpslibError
 from opslib.html import text
 from opslib.widgets.fields import Control, Group, Loc, show
-from opslib.widgets.receipt import Rows, close, problem, table
+from opslib.widgets.receipt import Rows, compact, problem, table
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -145,21 +145,21 @@ class Form(Generic[M]):
             self._busy = False
 
     def _explain(self, items: Sequence[ErrorDetails], whole: str = "") -> None:
-        said: dict[str, str] = {"": whole} if whole else {}
+        problems: dict[str, str] = {"": whole} if whole else {}
         self._group.explain("")
         for item in items:
             place = self._place(item)
-            found = self._group.find(place)
-            if found is None:
+            control = self._group.find(place)
+            if control is None:
                 continue  # about a choice that was not made
             message = _plain(item)
-            if found is self._group:
-                said[""] = "; ".join(filter(None, (said.get("", ""), message)))
+            if control is self._group:
+                problems[""] = "; ".join(filter(None, (problems.get("", ""), message)))
             else:
-                found.explain(message)
-                said[self._group.label(place)] = message
-        show(self._whole, problem(said.get("", "")))
-        self._problems = said
+                control.explain(message)
+                problems[self._group.label(place)] = message
+        show(self._whole, problem(problems.get("", "")))
+        self._problems = problems
 
     def _place(self, item: ErrorDetails) -> Loc:
         """Where the error belongs. Settings check their URLs together and name the one meant in the title."""
@@ -191,7 +191,7 @@ class Summary:
 
     def sync(self) -> None:
         """Show the values as they are now."""
-        self.widget.value = close(table(self._caption, self._read()))
+        self.widget.value = compact(table(self._caption, self._read()))
 
     def forget(self) -> None:
         """Nothing is typed here."""
@@ -202,9 +202,11 @@ class Sections:
 
     def __init__(self, panels: Mapping[str, Panel]) -> None:
         self.panels = panels
-        titles = [w.HTML(close(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
-        parts = [one for title, panel in zip(titles, panels.values(), strict=True) for one in (title, panel.widget)]
-        self.widget = w.VBox(parts)
+        titles = [w.HTML(compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
+        children = [
+            part for title, panel in zip(titles, panels.values(), strict=True) for part in (title, panel.widget)
+        ]
+        self.widget = w.VBox(children)
         self.on_change: list[Callable[[], None]] = []
         for panel in panels.values():
             panel.on_change.append(self._changed)

@@ -1,43 +1,28 @@
 """What a card shows, as static HTML: no script, no widgets, readable without a kernel.
 
-Text takes the page's own colours, so it reads well in light and dark; colour only decorates. Every value is redacted
-and escaped, whoever made it. A receipt is the same for the same outcome: it has no times, and leaves out the
-port of an address on this machine, which changes with every start.
+Text takes the page's own colours, so it reads well in light and dark. Every value is redacted and escaped. A receipt
+is the same for the same outcome: it has no times, and leaves out the port of an address on this machine, which changes
+with every start.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+import ipywidgets as w
 
 from opslib import html
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.walk.steps import State
+from opslib.widgets.status import COLOURS, ICONS, QUIET, CardState, icon_and_word
 
-CardState = State | Literal["cancelled"]
 Rows = Sequence[tuple[str, str]]
 
-_ICONS: dict[CardState, str] = {
-    "waiting": "…",
-    "ready": "○",
-    "running": "▶",
-    "done": "✔",
-    "failed": "✖",
-    "unknown": "?",
-    "stale": "↻",
-    "cancelled": "⊘",
-}
-_COLOURS: dict[CardState, str] = {
-    "done": "var(--jp-success-color1, #388e3c)",
-    "failed": "var(--jp-error-color1, #d32f2f)",
-    "unknown": "var(--jp-warn-color1, #f57c00)",
-    "stale": "var(--jp-warn-color1, #f57c00)",
-    "cancelled": "var(--jp-warn-color1, #f57c00)",
-}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
 # A widget's lines stand as far apart as its inputs; text below them belongs closer together.
-_CLOSE = "line-height:1.4"
-_QUIET = "var(--jp-border-color1, #8a8a8a)"
+_COMPACT = "line-height:1.4"
 _LOCAL_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
 
 
@@ -76,15 +61,21 @@ def receipt(view: View) -> str:
         status_line(view),
         table(f"{view.title}: inputs", view.inputs),
         view.result,
-        trouble(view),
+        error_box(view),
     )
-    return framed("".join(parts), _COLOURS.get(view.state, _QUIET))
+    return framed("".join(parts), COLOURS[view.state])
 
 
-def framed(body: str, edge: str = _QUIET) -> str:
+def framed(body: str, edge: str = QUIET) -> str:
     """The HTML with a coloured edge, and without what is different in every start."""
     body = _LOCAL_PORT.sub(r"\1:…", body)
     return f'<div style="border-left:4px solid {edge};padding:0 0 0 12px;margin:8px 0">{body}</div>'
+
+
+def mimebundle(widget: w.Widget, html: str, plain: str) -> dict[str, Any]:
+    """The widget for a live notebook, and what a reader sees without a kernel."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"text/plain": plain, "text/html": html, WIDGET_VIEW: view}
 
 
 def heading(title: str, about: str) -> str:
@@ -94,20 +85,15 @@ def heading(title: str, about: str) -> str:
 
 def status_line(view: View) -> str:
     """State as icon, word and summary; read out when it changes."""
-    said = "; ".join(part for part in (view.summary, *view.reasons) if part)
-    tail = f" — {text(said)}" if said else ""
-    return f'<div role="status" aria-live="polite" style="margin:4px 0">{state_words(view.state)}{tail}</div>'
+    details = "; ".join(part for part in (view.summary, *view.reasons) if part)
+    tail = f" — {text(details)}" if details else ""
+    return f'<div role="status" aria-live="polite" style="margin:4px 0">{icon_and_word(view.state)}{tail}</div>'
 
 
 def progress_bar(view: View) -> str:
     """How far a running step is; without numbers, that it runs."""
     done = f'value="{view.progress[0]}" max="{view.progress[1]}" ' if view.progress else ""
     return f'<progress {done}aria-label="{text(view.title)} is running" style="width:20em"></progress>'
-
-
-def state_words(state: CardState) -> str:
-    """A state as icon and word."""
-    return f'<span aria-hidden="true">{_ICONS[state]}</span> <strong>{state}</strong>'
 
 
 def table(caption: str, rows: Rows) -> str:
@@ -118,16 +104,16 @@ def table(caption: str, rows: Rows) -> str:
 def overview(caption: str, header: Sequence[str], rows: Sequence[tuple[str, CardState, str]]) -> str:
     """Every step with its state and summary."""
     lines = [
-        (title, html.Html(f'<span style="white-space:nowrap">{state_words(state)}</span>'), summary)
+        (title, html.Html(f'<span style="white-space:nowrap">{icon_and_word(state)}</span>'), summary)
         for title, state, summary in rows
     ]
     return _LOCAL_PORT.sub(r"\1:…", html.table(caption, header, lines).html)
 
 
-def trouble(view: View) -> str:
+def error_box(view: View) -> str:
     """The error with its cause and fix, and what was and was not changed; nothing when all is well."""
     if view.error is None:
-        return facts({"Changes": " ".join(view.changes)}) if view.changes else ""
+        return labelled_lines({"Changes": " ".join(view.changes)}) if view.changes else ""
     error = view.error
     rows = {
         "Cause": error.cause,
@@ -137,9 +123,9 @@ def trouble(view: View) -> str:
         "Changes": " ".join(view.changes),
     }
     return (
-        f'<div role="alert" style="border:1px solid {_COLOURS["failed"]};padding:6px 10px;margin:6px 0">'
-        f'<p style="margin:0"><span aria-hidden="true">{_ICONS["failed"]}</span> <strong>Error:</strong> '
-        f"{text(error.title)}</p>{facts(rows)}{_trace(view.trace)}</div>"
+        f'<div role="alert" style="border:1px solid {COLOURS["failed"]};padding:6px 10px;margin:6px 0">'
+        f'<p style="margin:0"><span aria-hidden="true">{ICONS["failed"]}</span> <strong>Error:</strong> '
+        f"{text(error.title)}</p>{labelled_lines(rows)}{_trace(view.trace)}</div>"
     )
 
 
@@ -150,29 +136,29 @@ def _trace(lines: str) -> str:
     return f'<details><summary>Where in the program</summary><pre style="{style}">{text(lines)}</pre></details>'
 
 
-def facts(rows: Mapping[str, str]) -> str:
-    """Names and texts below each other; those without a text are left out."""
+def labelled_lines(texts: Mapping[str, str]) -> str:
+    """Labels and texts below each other; those without a text are left out."""
     lines = "".join(
         f'<p style="margin:2px 0;overflow-wrap:anywhere"><strong>{text(name)}:</strong> {text(value)}</p>'
-        for name, value in rows.items()
+        for name, value in texts.items()
         if value
     )
     return f"<div>{lines}</div>"
 
 
-def close(html: str) -> str:
+def compact(html: str) -> str:
     """The same HTML for a widget, with its lines close together; nothing when there is nothing."""
-    return f'<div style="{_CLOSE}">{html}</div>' if html else ""
+    return f'<div style="{_COMPACT}">{html}</div>' if html else ""
 
 
 def problem(message: str) -> str:
     """What is wrong with a value, to stand beside its field; nothing when nothing is."""
     if not message:
         return ""
-    icon = f'<span aria-hidden="true">{_ICONS["failed"]}</span>'
-    return close(f'<span role="alert">{icon} <strong>Error:</strong> {text(message)}</span>')
+    icon = f'<span aria-hidden="true">{ICONS["failed"]}</span>'
+    return compact(f'<span role="alert">{icon} <strong>Error:</strong> {text(message)}</span>')
 
 
 def note(message: str) -> str:
     """A line of help."""
-    return close(f"<small>{text(message)}</small>") if message else ""
+    return compact(f"<small>{text(message)}</small>") if message else ""

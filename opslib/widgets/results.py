@@ -1,16 +1,14 @@
-"""What is shown of a step's result: the plan's changes, or figures under names for people."""
+"""A step's result on its card: findings, a plan, or its values under labels for people."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opslib.audit.charts import retention_chart
 from opslib.html import table, text
-from opslib.router.render import as_html
-from opslib.validator.render import as_html as findings_html
-from opslib.validator.render import code
-from opslib.verdict import WORST_FIRST, Readiness
+from opslib.verdict import Readiness
 from opslib.walk.environment import readiness_table
-from opslib.walk.steps import Result
+from opslib.walk.state_machine import Result
+from opslib.widgets.findings import findings_html
+from opslib.widgets.plan import plan_html
 
 _LABELS: dict[str, dict[str, str]] = {
     "connect": {
@@ -37,18 +35,18 @@ _LABELS: dict[str, dict[str, str]] = {
 _MEASURED = "_ms"
 
 
-def shown(result: Result, caption: str, *, measured: bool) -> str:
+def result_html(result: Result, caption: str, *, measured: bool) -> str:
     """The result as HTML, nothing when there is none; `measured` says whether what differs in every run is in it."""
     if not result.data:
         return ""
     if result.step == "validate_bucket":
-        return findings(result.data, measured=measured)
+        return findings_html(result.data, measured=measured)
     if result.step == "plan":
         checksum = table("", (), [("Checksum", result.data["checksum"])]).html if measured else ""
-        return as_html(result.data).html + checksum
-    found = _rows(result, measured=measured)
-    shown = table(caption, (), found).html if found else ""
-    return shown + _doctor(result.data["doctor"]) if "doctor" in result.data else shown
+        return plan_html(result.data).html + checksum
+    rows = _rows(result, measured=measured)
+    values = table(caption, (), rows).html if rows else ""
+    return values + _doctor(result.data["doctor"]) if "doctor" in result.data else values
 
 
 def _doctor(diagnosis: Mapping[str, Any]) -> str:
@@ -62,20 +60,12 @@ def _role(name: str, permissions: Sequence[str]) -> str:
     return f"<details><summary>Permissions of the role “{text(name)}”, to copy</summary><pre>{listed}</pre></details>"
 
 
-def findings(
-    report: Mapping[str, Any], *, only: Sequence[str] = WORST_FIRST, measured: bool, code: Callable[[str], str] = code
-) -> str:
-    """The bucket's findings and its four clocks; `only` names the verdicts to show, `code` shows a command."""
-    chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
-    return findings_html(dict(report), only=only, evidence=measured, code=code).html + chart
-
-
 def _rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:
     labels = _LABELS.get(result.step)
     if labels is None:  # a step that this file does not know yet: what is simple, under its own names
         labels = {key: key.replace("_", " ").capitalize() for key, value in result.data.items() if _simple(value)}
-    found = {path: _at(result.data, path) for path in labels if measured or not path.endswith(_MEASURED)}
-    return [(labels[path], _words(value)) for path, value in found.items() if value is not _ABSENT]
+    values = {path: _at(result.data, path) for path in labels if measured or not path.endswith(_MEASURED)}
+    return [(labels[path], _words(value)) for path, value in values.items() if value is not _ABSENT]
 
 
 _ABSENT = object()

@@ -9,10 +9,10 @@ import ipywidgets as w
 
 from opslib.html import text
 from opslib.walk.steps import RECOVERY, STEPS, Walk
-from opslib.widgets.card import StepCard, said
+from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
-from opslib.widgets.receipt import CardState, overview
-from opslib.widgets.shown import mimebundle
+from opslib.widgets.receipt import mimebundle, overview
+from opslib.widgets.status import CardState
 from opslib.widgets.walk_forms import form
 
 AUTO_RUN = "OPSLIB_AUTO_RUN"
@@ -47,7 +47,7 @@ class WalkCards(Mapping[str, StepCard]):
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._cards: dict[str, StepCard] = {}
-        # For an apply that a crash or a stop left unfinished; no part of the walk's count.
+        # For an apply that a crash or a stop left unfinished; not counted as steps of the walk.
         self.recovery = {name: StepCard(walk, name, partial(form, walk, name), help=_HELP[name]) for name in RECOVERY}
         self.file = FileCard(walk, self._problems, self._forget)
         self.widget = w.HTML()
@@ -71,7 +71,7 @@ class WalkCards(Mapping[str, StepCard]):
     def receipt(self) -> str:
         """Every step with its state and summary, as static HTML."""
         lines = [
-            (f"{number}. {step.title}", self._state(name), self._said(name))
+            (f"{number}. {step.title}", self._state(name), self._summary(name))
             for number, (name, step) in enumerate(STEPS.items(), 1)
         ]
         return overview(repr(self), ("Step", "State", "Result"), lines)
@@ -96,9 +96,9 @@ class WalkCards(Mapping[str, StepCard]):
     def _done(self) -> int:
         return sum(self._state(name) == "done" for name in STEPS)
 
-    def _said(self, name: str) -> str:
+    def _summary(self, name: str) -> str:
         result = self._walk.result(name)
-        return said(result) if result and self._walk.state(name) == result.state else ""
+        return dated_summary(result) if result and self._walk.state(name) == result.state else ""
 
     def _changed(self) -> None:
         try:

@@ -66,9 +66,9 @@ def _unsafe(walk: Walk) -> list[tuple[str, str]]:
 
 
 def _unfinished(walk: Walk) -> list[tuple[str, str]]:
-    if not (found := walk.unfinished):
+    if not (apply := walk.unfinished):
         return []
-    return [("Started by", found.user), ("Started at (UTC)", found.at), ("Where it stands", remaining_steps(found))]
+    return [("Started by", apply.user), ("Started at (UTC)", apply.at), ("Where it stands", remaining_steps(apply))]
 
 
 def _nothing_unfinished(walk: Walk) -> list[str]:
@@ -149,18 +149,18 @@ def connection_form(walk: Walk) -> Form[Settings]:
 
 def origins(settings: Settings) -> dict[str, str]:
     """Where each value of the connection came from, in words."""
-    found = {name: _HERE if getattr(settings, name) else "" for name in _CONNECTION}
+    origin = {name: _HERE if getattr(settings, name) else "" for name in _CONNECTION}
     sources: tuple[tuple[str, type[EnvSettingsSource]], ...] = (
         ("from .env", DotEnvSettingsSource),
         ("from the environment", EnvSettingsSource),  # last: it counts before .env
     )
     for words, source in sources:
         for name, value in source(cast(type[BaseSettings], Settings))().items():
-            if name in found and value and _same(getattr(settings, name), value):
-                found[name] = words
-    if found["client_secret"] == _HERE and kept_secret(settings.client_id) == settings.client_secret:
-        found["client_secret"] = "from the keyring"
-    return found
+            if name in origin and value and _same(getattr(settings, name), value):
+                origin[name] = words
+    if origin["client_secret"] == _HERE and kept_secret(settings.client_id) == settings.client_secret:
+        origin["client_secret"] = "from the keyring"
+    return origin
 
 
 def _same(known: object, given: str) -> bool:

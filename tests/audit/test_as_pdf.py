@@ -14,6 +14,7 @@ from pypdf.generic import ContentStream, DictionaryObject, NullObject
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Block, Mark, Prose, Section, Table, Terms
 from opslib.audit.report import RECORDED, TITLE, AuditReport
+from opslib.verdict import in_words
 
 from .hostile import HOSTILE, as_document
 
@@ -125,7 +126,9 @@ def _words(block: Block) -> Iterator[str]:
     elif isinstance(block, Table):
         yield from (block.caption, *block.head)
         for row in block.rows:
-            yield from (cell.word if isinstance(cell, Mark) else str(getattr(cell, "value", cell)) for cell in row)
+            yield from (
+                in_words(cell.word) if isinstance(cell, Mark) else str(getattr(cell, "value", cell)) for cell in row
+            )
     else:
         yield from (block.title, block.alt)
 

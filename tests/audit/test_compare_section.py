@@ -87,7 +87,7 @@ def test_what_changed_is_before_and_now(ledger: Ledger, tmp_path: Path) -> None:
     }
     assert tables["Findings that changed"] == [
         ["title of tls-only", "PASS", "FAIL", "why tls-only"],
-        ["title of owner", "PASS", "not checked", "not in the profile, or the bucket was not looked at"],
+        ["title of owner", "PASS", "not_checked", "not in the profile, or the bucket was not looked at"],
     ]
     rates = {row[0]: row[1:] for row in tables["Outcome and rates"]}
     assert rates["Operations that succeeded"] == ["1 of 1 (100.0 %)", "1 of 2 (50.0 %)"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from opslib.audit import controls
-from opslib.audit.controls import BUCKET_CONTROLS, NOT_CHECKED, Verdict
+from opslib.audit.controls import BUCKET_CONTROLS, NOT_CHECKED, ControlResult
 from opslib.audit.facts import Facts, load
 from opslib.credentials import KeyReference
 from opslib.ledger.ledger import Ledger, Run
@@ -35,21 +35,21 @@ def run(tmp_path: Path) -> Run:
     return Ledger(tmp_path).start_run("walk", backend="storage-targets")
 
 
-def _of(facts: Facts, control: str) -> Verdict:
-    (found,) = [one for one in controls.verdicts(facts) if one.control.startswith(control + ":")]
+def _of(facts: Facts, control: str) -> ControlResult:
+    (found,) = [one for one in controls.results(facts) if one.control.startswith(control + ":")]
     return found
 
 
 def _compliance(facts: Facts) -> str:
-    return controls.compliance(controls.verdicts(facts)).word
+    return controls.compliance(controls.results(facts)).word
 
 
 def test_pass_needs_every_control(run: Run, tmp_path: Path) -> None:
     """All steps done, all findings PASS and the record intact: PASS; what was not checked is still listed."""
     walk(run)
-    found = controls.verdicts(load(tmp_path))
+    found = controls.results(load(tmp_path))
     assert controls.compliance(found).word == "PASS"
-    assert {one.control for one in found if one.word == "not checked"} == set(NOT_CHECKED)
+    assert {one.control for one in found if one.word == "not_checked"} == set(NOT_CHECKED)
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -98,7 +98,7 @@ def test_a_finding_decides_its_control(
     seq = step(run, "validate_bucket", "done", report)  # the last look counts
     found = _of(load(tmp_path), control)
     silent = verdict in ("not_checked", "absent")
-    assert found.word == (("not checked" if main else "PASS") if silent else verdict)
+    assert found.word == (("not_checked" if main else "PASS") if silent else verdict)
     assert list(found.entries) == [seq]
     assert _compliance(load(tmp_path)) == ("PASS" if silent else verdict)
 
@@ -108,9 +108,9 @@ def test_a_finding_decides_its_control(
     [
         ("not_checked", "PASS", "PASS", "PASS"),
         ("PASS", "not_checked", "not_checked", "PASS"),
-        ("not_checked", "not_checked", "not_checked", "not checked"),
-        ("not_checked", "PASS", "not_checked", "not checked"),
-        ("not_checked", "not_checked", "PASS", "not checked"),
+        ("not_checked", "not_checked", "not_checked", "not_checked"),
+        ("not_checked", "PASS", "not_checked", "not_checked"),
+        ("not_checked", "not_checked", "PASS", "not_checked"),
         ("not_checked", "PASS", "UNKNOWN", "UNKNOWN"),
         ("not_checked", "FAIL", "not_checked", "FAIL"),
     ],
@@ -128,7 +128,7 @@ def test_that_recordings_can_be_written_needs_an_answer(
     step(run, "validate_bucket", "done", report)
     found = _of(load(tmp_path), "Storage")
     assert found.word == word
-    assert word != "not checked" or "title of writer: why writer" in found.why
+    assert word != "not_checked" or "title of writer: why writer" in found.why
 
 
 def test_no_check_is_lost(run: Run, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_removal_that_was_undone_or_left_half_done_fails(run: Run, tmp_path: P
     assert _of(load(tmp_path), "Routing").word == "FAIL"
     progress.note(run.ledger.start_run("resume"), FINISHED, how="done")
     verdict = _of(load(tmp_path), "Routing")
-    assert verdict.word == "not checked"
+    assert verdict.word == "not_checked"
     assert verdict.why.endswith("1 to remove: all gone, as read back")
     undone = started(run, progress.plan, KeyReference())
     undone.note(run, FINISHED, how="rolled back", kept="")
@@ -227,5 +227,5 @@ def test_http_and_compliance_are_separate(run: Run, tmp_path: Path) -> None:
     for number in range(2):
         call(run, number, "server_error")
     facts = load(tmp_path)
-    assert (controls.http(facts).word, facts.calls.operations()) == ("WARN", (19, 2))
+    assert (controls.http(facts).word, facts.call_statistics.operations()) == ("WARN", (19, 2))
     assert _compliance(facts) == "UNKNOWN"

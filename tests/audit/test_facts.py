@@ -39,7 +39,8 @@ def test_what_is_written_after_the_look_is_not_in_it(run: Run, tmp_path: Path) -
     facts = load(tmp_path)
     call(run, 2)
     call(run, 3, "server_error")
-    assert (facts.calls.operations(), facts.calls.attempts(), facts.problem_count()) == ((1, 0), 1, 0)
+    statistics = facts.call_statistics
+    assert (statistics.operations(), statistics.attempts(), facts.problem_count()) == ((1, 0), 1, 0)
     assert facts.extent()[0] == 3
 
 
@@ -50,7 +51,7 @@ def test_percentiles_are_pandas(run: Run, tmp_path: Path, count: int) -> None:
         call(run, 1 + number * 37 % 101, "not_found" if number % 7 == 0 else "success")
     call(run, 9999, operation="get_access_token")
     call(run, 9999, operation="read_catalogue")
-    calls = load(tmp_path).calls
+    calls = load(tmp_path).call_statistics
     expected = pd.Series([1.0 + number * 37 % 101 for number in range(count)], dtype=float)
     for percent, ms in calls.percentiles_ms().items():
         assert ms == (pytest.approx(expected.quantile(percent / 100)) if count else None)
@@ -84,7 +85,7 @@ def test_a_404_is_an_answer_to_a_question_and_a_failure_of_a_write(run: Run, tmp
         (name, "HTTP 404") for name in ("put", "post", "patch")
     ]
     assert facts.problem_count() == 3
-    assert facts.calls.by_operation() == [(name, 0, 1) for name in ("patch", "post", "put")]
+    assert facts.call_statistics.by_operation() == [(name, 0, 1) for name in ("patch", "post", "put")]
 
 
 def test_reading_the_record_changes_nothing() -> None:

@@ -119,7 +119,7 @@ def test_whose_the_ledger_is_must_be_known(tmp_path: Path, who: str) -> None:
         write_ledger(tables, empty / FILE_NAME, home / FILE_NAME)
     key = tmp_path / "none.pem" if who == "a colleague without a key" else own_key()
     report = AuditReport.open(home=home, signing_key=key)
-    record, *_ = controls.verdicts(report.facts)
+    record, *_ = controls.results(report.facts)
     assert report.facts.ledger.intact
     assert record.word == ("PASS" if who == "the owner" else "WARN")
     assert ("opslib verify --key" in record.why) == (who != "the owner")

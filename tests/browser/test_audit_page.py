@@ -18,8 +18,9 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
-    files = write_audit(tmp_path_factory.mktemp("audit"), home=RECORDED.parent, signing_key=own_key())
-    return files[0].as_uri()
+    folder = tmp_path_factory.mktemp("audit")
+    write_audit(folder, home=RECORDED.parent, signing_key=own_key())
+    return (folder / "audit.html").as_uri()
 
 
 @pytest.mark.parametrize("media", ["light", "dark", "print", "narrow"])

@@ -12,7 +12,7 @@ from opslib import errors
 from opslib.audit.verify import verify
 from opslib.credentials import KeyReference
 from opslib.router.plan import make_plan
-from opslib.router.render import as_html
+from opslib.widgets.plan import plan_html
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, environment, eventually, running
 from .org import (
@@ -194,7 +194,7 @@ async def test_no_secret_is_kept_or_shown(ops: Operator, sandbox: Sandbox, api: 
     inject(sandbox, "PUT", PATHS[2], times=1, status=400, body={"message": f"echo {secrets[0]}"})
     with pytest.raises(errors.RolledBack) as caught:
         await ops.apply(changed(sandbox), plan)
-    shown = f"{plan!r}{plan.model_dump_json()}{json.dumps(plan.as_json())}{as_html(plan.as_json())!r}{caught.value}"
+    shown = f"{plan!r}{plan.model_dump_json()}{json.dumps(plan.as_json())}{plan_html(plan.as_json())!r}{caught.value}"
     kept = b"".join(path.read_bytes() for path in (tmp_path / "home").iterdir())
     for secret in secrets:
         assert secret not in shown

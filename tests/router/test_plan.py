@@ -8,7 +8,8 @@ import pytest
 from opslib.genesys.backend import JSON, Item, Kind
 from opslib.genesys.storage_targets import StorageTargetsBackend
 from opslib.router.plan import UNSAFE, Change, Plan, _change, make_plan, make_removal
-from opslib.router.render import as_html, as_text
+from opslib.router.render import as_text
+from opslib.widgets.plan import plan_html
 
 from ..world import Sandbox
 from .org import NO_CLIENT, onboarding
@@ -160,12 +161,13 @@ def test_a_plan_reads_well_in_a_terminal_and_on_a_page() -> None:
         f"3 to change, checksum {plan.checksum}",
     ):
         assert line in said.splitlines()
-    page = as_html(plan.as_json()).html
+    page = plan_html(plan.as_json()).html
     assert "<img" not in page
     assert "&lt;img" in page
     for words in ("~ update target T (t-1)", "<td", "Unsafe, needs consent:", "disable", "Before", "After"):
         assert words in page
-    assert as_text(plan_of().as_json()) == as_html(plan_of().as_json()).plain == "Nothing to do: the org is as wanted."
+    nothing = plan_of().as_json()
+    assert as_text(nothing) == plan_html(nothing).plain == "Nothing to do: the org is as wanted."
 
 
 def test_a_rotation_shows_without_the_secret() -> None:

@@ -13,8 +13,9 @@ from opslib.validator.bucket import check_bucket, check_buckets
 from opslib.validator.checks import CHECKS
 from opslib.validator.profile import BUILT_IN
 from opslib.validator.profiles import load_profile
-from opslib.validator.render import as_html, as_text
+from opslib.validator.render import as_text
 from opslib.validator.wanted import Wanted
+from opslib.widgets.findings import findings_html
 
 from ..world import Sandbox
 from .buckets import ACCOUNT, ACTIONS, keys_of, only, planted, role_of
@@ -275,7 +276,7 @@ async def test_findings_read_well_and_hold_no_markup(sandbox: Sandbox) -> None:
     assert "✖ FAIL" in lines[1]
     assert any(line.strip().startswith("Fix: ") for line in lines)
     assert "No legal advice." in lines[-1]
-    page = as_html(report).html
+    page = findings_html(report, measured=True)
     assert "<script" not in page
     assert "<summary>details of tls-only</summary>" in page
     assert "aws s3api put-public-access-block --bucket planted-bucket" in page
@@ -301,5 +302,7 @@ async def test_no_secret_in_findings(sandbox: Sandbox) -> None:
     """Neither in what is kept nor in what is shown."""
     keys = keys_of(sandbox)
     report = await check_bucket(Wanted(sandbox["bucket"], sandbox["region"], writer=keys), only(), keys)
-    said: Any = f"{report!r}{report.as_json()}{as_text(report.as_json())}{as_html(report.as_json()).html}"
+    said: Any = (
+        f"{report!r}{report.as_json()}{as_text(report.as_json())}{findings_html(report.as_json(), measured=True)}"
+    )
     assert keys.secret_access_key.get_secret_value() not in said

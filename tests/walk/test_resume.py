@@ -55,7 +55,7 @@ async def test_what_was_done_comes_back_and_nothing_is_sent(sandbox: Sandbox, wo
         assert walk.run_id == before.run_id
         report = (await walk.run("report")).data
     assert report["metrics"] == results[-1].data["metrics"]
-    audited = load(workspace).calls
+    audited = load(workspace).call_statistics
     assert report["metrics"]["average_latency_ms"] == round(audited.average_ms() or 0, 2)
     assert report["metrics"]["p95_latency_ms"] == round(audited.percentiles_ms()[95] or 0, 2)
     assert report["routing_state"] == "ACTIVE"

@@ -11,9 +11,10 @@ from opslib.audit.verify import verify
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import Consent
-from opslib.router.render import as_html, as_text
+from opslib.router.render import as_text
 from opslib.settings import Settings
 from opslib.walk.steps import STEPS, Walk
+from opslib.widgets.plan import plan_html
 
 from ..router import platform_org as org
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment
@@ -108,7 +109,7 @@ async def test_what_is_not_carried_is_said_by_every_renderer(walk: Walk) -> None
     ):
         assert any(words in note for note in shown["notes"])
         assert words in as_text(shown)
-        assert words in as_html(shown).html
+        assert words in plan_html(shown).html
     assert plan.model_copy(update={"notes": ()}).checksum == plan.checksum
 
 

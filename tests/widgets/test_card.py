@@ -15,7 +15,7 @@ from opslib import errors
 from opslib.onboarding.models import Consent
 from opslib.walk.steps import STEPS, Walk
 from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
-from opslib.widgets.shown import WIDGET_VIEW
+from opslib.widgets.receipt import WIDGET_VIEW
 
 from ..world import Sandbox
 from .conftest import everything, fill

@@ -1,0 +1,24 @@
+"""A plan on its card: its changes as in the audit, then what is unsafe and what the API does otherwise."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from opslib.audit.as_html import block_html
+from opslib.audit.plan_section import changes
+from opslib.html import Html, text
+from opslib.router.render import as_text
+
+
+def plan_html(plan: dict[str, Any]) -> Html:
+    """Signs and words rather than colour. Without changes there is nothing unsafe."""
+    tables = "".join(block_html(block).html for block in changes(plan))
+    risks = (f"<strong>{text(risk['name'])}</strong>: {text(risk['why'])}" for risk in plan["unsafe"])
+    unsafe = _listed('<span aria-hidden="true">⚠</span> <strong>Unsafe, needs consent:</strong>', risks)
+    notes = _listed("<strong>What this API does otherwise:</strong>", map(text, plan.get("notes", ())))
+    return Html(tables + unsafe + notes, as_text(plan))
+
+
+def _listed(lead: str, items: Iterable[str]) -> str:
+    """A list below the line that leads to it; nothing when it is empty. All of it is HTML."""
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f"<p>{lead}</p><ul>{listed}</ul>" if listed else ""
