@@ -2,20 +2,16 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values, load_dotenv
+from dotenv import dotenv_values
 
 from opslib.errors import SandboxError
 
@@ -118,51 +114,3 @@ def where_we_work() -> str:
     if os.environ.get("OPSLIB_SANDBOX_BUCKET"):
         return "Sandbox: Genesys, S3 and a data lake on this machine. Nothing leaves it."
     return "Live: what you do here changes a real Genesys Cloud org."
-
-
-def open_lab(notebook: Path, *, browser: bool = True) -> int:
-    """Run JupyterLab on a notebook, with a sandbox unless an org is configured. Returns JupyterLab's exit code."""
-    load_dotenv(".env")  # kernels run in the notebook's folder, and would not find it
-    os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
-    sandbox = use_sandbox_unless_configured()
-    # The address that is printed opens the notebook too, for those whose browser does not open by itself.
-    folder, address = (
-        f"--ServerApp.root_dir={notebook.resolve().parent}",
-        f"--LabApp.default_url=/lab/tree/{notebook.name}",
-    )
-    command = [sys.executable, "-m", "jupyterlab", folder, address, "--LabApp.news_url="]
-    command.append("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")  # nothing leaves this machine
-    if not browser:
-        command.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # in a container there is often no other user
-    with tempfile.TemporaryDirectory() as config:
-        environment = os.environ | {"JUPYTER_CONFIG_PATH": _our_lab(Path(config))}
-        lab = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
-        signal.signal(signal.SIGTERM, lambda *_: lab.terminate())
-        try:
-            return _wait(lab)
-        finally:
-            if sandbox:
-                sandbox.stop()
-
-
-def _our_lab(config: Path) -> str:
-    """JUPYTER_CONFIG_PATH with a folder of settings before it: no news is fetched, and a notebook is saved only when it
-    is asked for, since the notebooks stand under version control and the ledger keeps what was done."""
-    (config / "labconfig").mkdir()
-    settings = {
-        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
-        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-    }
-    (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(settings))
-    return os.pathsep.join(filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")]))
-
-
-def _wait(process: "subprocess.Popen[Any]") -> int:
-    """Ctrl-C reaches JupyterLab too, which asks before it ends: so wait on."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            time.sleep(0.1)
