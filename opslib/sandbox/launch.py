@@ -1,4 +1,4 @@
-"""Starts the sandbox as a process of its own, and points this process at it."""
+"""Start the sandbox as a process of its own, and point this process at it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 
 from opslib.errors import SandboxError
 
-_READY_WITHIN_S = 30.0
+_STOPS_WITHIN_S = 30.0
 
 
 @dataclass
@@ -54,9 +54,9 @@ class Sandbox:
         }
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ask its control door, such as to set a fault. Raises SandboxError."""
-        door = urlsplit(self.info["control_url"])
-        with closing(HTTPConnection(str(door.hostname), door.port)) as connection:  # no proxy stands before loopback
+        """Send a request to its control endpoint, such as to set a fault. Raises SandboxError."""
+        url = urlsplit(self.info["control_url"])
+        with closing(HTTPConnection(str(url.hostname), url.port)) as connection:  # http.client uses no proxy
             connection.request(method, path, json.dumps(body) if body is not None else None)
             answer = connection.getresponse()
             content = answer.read().decode()
@@ -67,16 +67,16 @@ class Sandbox:
         return dict(json.loads(content)) if content else {}
 
     def stop(self) -> None:
-        """End the sandbox and wait until it is gone."""
+        """End the sandbox and wait for its process."""
         assert self.process.stdin  # noqa: S101 (a pipe, see start_sandbox)
         assert self.process.stdout  # noqa: S101
         self.process.stdin.close()
-        self.process.wait(timeout=_READY_WITHIN_S)
+        self.process.wait(timeout=_STOPS_WITHIN_S)
         self.process.stdout.close()
 
 
 def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
-    """Start one and wait until it is ready. Raises SandboxError with what it said when it does not."""
+    """Start one and wait until it is ready. Raises SandboxError with what it printed if it does not start."""
     seeded = () if seed is None else ("--seed", str(seed))
     process = subprocess.Popen(  # noqa: S603 (our own command)
         [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
@@ -101,8 +101,8 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
 
 def use_sandbox_unless_configured(*, seed: int = 7) -> Sandbox | None:
     """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
-    known = {**dotenv_values(".env"), **os.environ}
-    if known.get("OPSLIB_API_URL") or known.get("OPSLIB_REGION"):
+    configured = {**dotenv_values(".env"), **os.environ}
+    if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
     sandbox = start_sandbox(seed=seed)
     os.environ.update(sandbox.environment())

@@ -132,11 +132,11 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(one, (Mapping, list)) for one in value):
+    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
         for place, inner in enumerate(value):
             yield from _leaves(inner, f"{path}[{place}]")
     else:
-        yield path, [_text(one) for one in (value if isinstance(value, list) else [value])]
+        yield path, [_text(item) for item in (value if isinstance(value, list) else [value])]
 
 
 def _text(value: Any) -> str:
