@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opslib.sandbox.server import storage_target_routes
 from opslib.sandbox.server.aws import REGION, AwsAccount
 from opslib.sandbox.server.connection import Connection
 from opslib.sandbox.server.control import control_app
@@ -35,7 +36,6 @@ from opslib.sandbox.server.platform import Org, platform_routes
 from opslib.sandbox.server.platform.event_feed import EventFeed
 from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
-from opslib.sandbox.server.storage_target_routes import storage_target_routes
 from opslib.sandbox.server.world import Backend, Settings, World
 
 HOST = "127.0.0.1"
@@ -186,7 +186,7 @@ class _Server(uvicorn.Server):
 def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
     """The API, which serves what the setting says at the moment of the request."""
     guard = Guard(clients, world)
-    storage_targets = storage_target_routes(world, guard, deliveries.announce)
+    storage_targets = storage_target_routes.routes(world, guard, deliveries.announce)
     platform = platform_routes(org, clients, guard)
     served = {
         "both": _genesys([*tokens, *storage_targets, *platform]),

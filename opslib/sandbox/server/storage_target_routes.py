@@ -17,11 +17,11 @@ Announce = Callable[[Record, str], None]
 """Called with the record that changed (as it was, when deleted) and the request's correlation id."""
 
 
-def storage_target_routes(world: World, guard: Guard, announce: Announce) -> list[Route]:
-    return [route for kind in KINDS for route in _routes(kind, world, guard, announce)]
+def routes(world: World, guard: Guard, announce: Announce) -> list[Route]:
+    return [route for kind in KINDS for route in _routes_of(kind, world, guard, announce)]
 
 
-def _routes(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[Route]:
+def _routes_of(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[Route]:
     async def list_page(request: Request) -> Response:
         """One page in the order of ids; `total` counts all. No nextPageToken on the last page."""
         size = page_size(request)

@@ -9,19 +9,16 @@ from starlette.routing import Route
 
 from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.oauth import Clients
-from opslib.sandbox.server.platform.audit_routes import audit_routes
-from opslib.sandbox.server.platform.integration_routes import integration_routes
+from opslib.sandbox.server.platform import audit_routes, integration_routes, org_routes, policy_routes
 from opslib.sandbox.server.platform.org import Org
-from opslib.sandbox.server.platform.org_routes import org_routes
-from opslib.sandbox.server.platform.policy_routes import policy_routes
 
 __all__ = ["Org", "platform_routes"]
 
 
 def platform_routes(org: Org, clients: Clients, guard: Guard) -> list[Route]:
     return [
-        *org_routes(org.world, clients, guard),
-        *integration_routes(org, guard),
-        *policy_routes(org, guard),
-        *audit_routes(org, guard),
+        *org_routes.routes(org.world, clients, guard),
+        *integration_routes.routes(org, guard),
+        *policy_routes.routes(org, guard),
+        *audit_routes.routes(org, guard),
     ]

@@ -76,7 +76,7 @@ class Query:
         return {"filters": [], "sort": [], **question, "id": self.id, "state": self.state, "startDate": self.start}
 
 
-def audit_routes(org: Org, guard: Guard) -> list[Route]:
+def routes(org: Org, guard: Guard) -> list[Route]:
     queries: dict[str, Query] = {}
     services = _services(org)
 

@@ -54,7 +54,7 @@ class Configuration(Body):
     selfUri: str | None = None
 
 
-def integration_routes(org: Org, guard: Guard) -> list[Route]:
+def routes(org: Org, guard: Guard) -> list[Route]:
     async def list_types(request: Request) -> Response:
         return numbered_page(request, [kind.public() for kind in org.types.values()])
 

@@ -18,7 +18,7 @@ RETENTION_DAYS = 600
 """How long the org keeps the data of interactions."""
 
 
-def org_routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
+def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
     founded = utc_now()
 
     async def get_token(request: Request) -> Response:

@@ -23,7 +23,7 @@ from opslib.sandbox.server.world import utc_now
 SORTABLE = ("name", "order", "createdDate", "modifiedDate", "enabled")
 
 
-def policy_routes(org: Org, guard: Guard) -> list[Route]:
+def routes(org: Org, guard: Guard) -> list[Route]:
     async def list_page(request: Request) -> Response:
         """In their order unless sorted otherwise. A filter that is sent counts, also with a value that looks empty."""
         summary = flag(request, "summary") or False
