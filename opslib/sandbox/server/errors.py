@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
-Entity = TypeVar("Entity")
+Item = TypeVar("Item")
 
 CORRELATION_ID = "ININ-Correlation-Id"
 ANSWER_HEADERS = "opslib.sandbox.answer_headers"
@@ -76,7 +76,7 @@ def invalid_value(template: str, **params: object) -> ApiError:
     return ApiError(400, template, code="invalid.value", params={name: str(value) for name, value in params.items()})
 
 
-def or_404(entity: Entity | None) -> Entity:
+def or_404(entity: Item | None) -> Item:
     """What was asked for, or a 404 where there is none."""
     if entity is None:
         raise ApiError(404, "The requested resource was not found.")

@@ -28,7 +28,7 @@ from opslib.sandbox.server.resources import (
 )
 
 Backend = Literal["both", "storage-targets", "platform"]
-Entry = TypeVar("Entry")
+Item = TypeVar("Item")
 
 
 class Settings(BaseModel):
@@ -61,7 +61,7 @@ class Identity:
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    def choose(self, topic: str, options: Sequence[Entry]) -> Entry:
+    def choose(self, topic: str, options: Sequence[Item]) -> Item:
         """What the sandbox is free to choose about one topic, whatever else was chosen before."""
         return random.Random(None if self.seed is None else f"{topic} {self.seed}").choice(options)  # noqa: S311
 
@@ -97,22 +97,22 @@ class Record:
         }
 
 
-class VersionedStore(Generic[Entry]):
+class VersionedStore(Generic[Item]):
     """Every state that the resources of one kind were ever in, so that a late reader can be served."""
 
     def __init__(self) -> None:
-        self._history: dict[str, list[tuple[float, Entry | None]]] = {}
+        self._history: dict[str, list[tuple[float, Item | None]]] = {}
 
-    def put(self, record_id: str, record: Entry | None) -> None:
+    def put(self, record_id: str, record: Item | None) -> None:
         self._history.setdefault(record_id, []).append((time.monotonic(), record))
 
-    def get(self, record_id: str, lag_s: float = 0.0) -> Entry | None:
+    def get(self, record_id: str, lag_s: float = 0.0) -> Item | None:
         """The record as it was `lag_s` seconds ago."""
         moment = time.monotonic() - lag_s
         history = self._history.get(record_id, [])
         return next((record for at, record in reversed(history) if at <= moment), None)
 
-    def all(self, lag_s: float = 0.0) -> list[Entry]:
+    def all(self, lag_s: float = 0.0) -> list[Item]:
         """In the order of their ids, so that a page can begin after the last id of the one before."""
         records = (self.get(record_id, lag_s) for record_id in sorted(self._history))
         return [record for record in records if record is not None]

@@ -23,8 +23,8 @@ class Audited:
     entity_type: str
 
 
-INTEGRATIONS = Audited("Integrations", "Integration")
-POLICIES = (
+AUDITED_INTEGRATIONS = Audited("Integrations", "Integration")
+AUDITED_POLICIES = (
     Audited("Quality", "Policy"),
     Audited("ContactCenter", "Policy"),
     Audited("PeoplePermissions", "Policy"),
@@ -92,8 +92,8 @@ class AuditLog:
         self._world = world
         self._on_entry = on_entry
         self.entries: list[Entry] = []
-        self.integrations = INTEGRATIONS
-        self.policies = world.identity.choose("audited policies", POLICIES)
+        self.integrations = AUDITED_INTEGRATIONS
+        self.policies = world.identity.choose("audited policies", AUDITED_POLICIES)
 
     def note(self, request: Request, kind: Audited, before: Entity | None, after: Entity | None) -> None:
         """Keep one change: None before is a creation, None after a deletion."""

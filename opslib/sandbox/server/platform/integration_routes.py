@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from opslib.sandbox.server.bodies import Body, refusal, validated
+from opslib.sandbox.server.bodies import Body, Text, refusal, validated
 from opslib.sandbox.server.errors import ApiError, or_404
 from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
 from opslib.sandbox.server.parameters import choice, path_id
@@ -18,7 +18,6 @@ from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration
 from opslib.sandbox.server.platform.integration_types import TYPES, IntegrationType
 from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.paging import numbered_page
-from opslib.sandbox.server.platform.policy import Text
 from opslib.sandbox.server.world import utc_now
 
 

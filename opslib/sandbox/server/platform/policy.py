@@ -5,16 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from opslib.sandbox.server.bodies import Body
+from opslib.sandbox.server.bodies import Body, Days, Text
 from opslib.sandbox.server.platform.interval import Interval
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 SERVER_FIELDS = {"id", "order", "createdDate", "modifiedDate", "policyErrors", "selfUri"}
 """Fields of a policy that only the server sets; a client may send them back, to no effect."""
 
-
-Text = Annotated[str, Field(min_length=1)]
-Days = Annotated[int, Field(ge=1)]
 Time = Annotated[str, Field(pattern=r"^\d{2}:\d{2}:\d{2}\.\d{3}$")]
 Direction = Literal["INBOUND", "OUTBOUND"]
 
