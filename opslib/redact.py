@@ -7,10 +7,11 @@ that leads out: error texts, the ledger, logs, rendered pages.
 import base64
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
-from pydantic import SecretStr
+if TYPE_CHECKING:  # every error loads this module, and `opslib --version` needs no pydantic
+    from pydantic import SecretStr
 
 HIDDEN = "[hidden]"
 
@@ -29,14 +30,14 @@ _KEYS_WITH_VALUE = re.compile(r"""([\w-]+)["']?\s*:\s*[^\s#]""")
 _CREDENTIAL_TEXT = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
 
-def remember(secret: SecretStr | str) -> None:
+def remember(secret: "SecretStr | str") -> None:
     """Hide this value, and the forms it takes in URLs, JSON and Basic credentials, from now on."""
-    value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    value = secret if isinstance(secret, str) else secret.get_secret_value()
     if len(value) >= _SHORTEST_SECRET:
         _known.update({value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]})
 
 
-def remember_basic(user: str, secret: SecretStr) -> None:
+def remember_basic(user: str, secret: "SecretStr") -> None:
     """Hide the header value that HTTP Basic makes of a user name and a secret."""
     remember(secret)
     _known.add(base64.b64encode(f"{user}:{secret.get_secret_value()}".encode()).decode())

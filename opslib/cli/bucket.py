@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import click
 from pydantic import Field
 
+from opslib.cli import options
+from opslib.cli.exit_codes import ExitCode
 from opslib.credentials import AwsKeys, RoleReference, usual_keys
 from opslib.errors import InvalidInput
 from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value
@@ -15,6 +16,7 @@ from opslib.settings import Settings
 from opslib.validator.bucket import check_buckets
 from opslib.validator.documents import iam
 from opslib.validator.documents.terraform import template
+from opslib.validator.profile import Profile
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import as_text
 from opslib.validator.wanted import Wanted
@@ -23,56 +25,88 @@ _Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
 
 
-def check_bucket(buckets: Sequence[str], *, profile: str, as_json: bool, **options: Any) -> int:
-    """Check the buckets; 0 when none has a FAIL or UNKNOWN, else 1. One bucket is one JSON object, more are a list."""
-    chosen, keys = load_profile(profile), usual_keys()
+@click.command()
+@click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
+@click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
+@click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
+@click.option("--prefix", default="", help="The folder that recordings go to.")
+@click.option("--encryption", type=click.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
+@click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
+@click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
+@click.option("--kms-key", metavar="ARN", help="The key of the buckets, for what --print writes.")
+@click.option("--role-arn", metavar="ARN", help="The role that Genesys writes with, instead of the AWS key.")
+@click.option("--external-id", metavar="ID", help="Goes with the role: your Genesys organisation's id.")
+@click.option(
+    "--print",
+    "document",
+    type=click.Choice(["checks", "writer", "trust", "terraform"]),
+    help="Print the IAM policy for the checks or the writer, the role's trust, or Terraform, and ask nothing.",
+)
+@options.as_json
+def check_bucket(
+    buckets: tuple[str, ...], document: str | None, profile: str, as_json: bool, **requirements: Any
+) -> ExitCode:
+    """Is each BUCKET fit to hold recordings? Exit code 0: no FAIL and no UNKNOWN."""
+    if document:
+        wanted = _wanted(buckets[0], keys=None, domain=Settings.load().region, **requirements)
+        _print_document(document, wanted, load_profile(profile), as_json=as_json)
+        return ExitCode.DONE
+    rules, keys = load_profile(profile), usual_keys()
     domain = Settings.load().region
-    many = [wanted(bucket, keys=keys, domain=domain, **options) for bucket in buckets]
-    reports = asyncio.run(check_buckets(many, chosen, keys, _quiet if as_json else _tell))
-    found = [report.as_json() for report in reports]
+    many = [_wanted(bucket, keys=keys, domain=domain, **requirements) for bucket in buckets]
+    reports = asyncio.run(check_buckets(many, rules, keys, _say_nothing if as_json else _say_progress))
+    _show([report.as_json() for report in reports], as_json=as_json)
+    return ExitCode.DONE if all(report.verdict == "PASS" for report in reports) else ExitCode.FAILED
+
+
+def _show(reports: list[dict[str, Any]], *, as_json: bool) -> None:
+    """One bucket is one JSON object, more are a list."""
     if as_json:
-        click.echo(json.dumps(found[0] if len(found) == 1 else {"buckets": found}))
-    else:
-        click.echo("\n\n".join(as_text(report) for report in found))
-        if len(found) > 1:
-            click.echo("\n" + "\n".join(f"{report['verdict']:<8}{report['bucket']}" for report in found))
-    return 0 if all(report.verdict == "PASS" for report in reports) else 1
+        click.echo(json.dumps(reports[0] if len(reports) == 1 else {"buckets": reports}))
+        return
+    click.echo("\n\n".join(as_text(report) for report in reports))
+    if len(reports) > 1:
+        click.echo("\n" + "\n".join(f"{report['verdict']:<8}{report['bucket']}" for report in reports))
 
 
-def print_document(kind: str, bucket: str, *, profile: str, as_json: bool, **options: Any) -> None:
-    """Print what a bucket needs: the IAM policy for the `checks` or for the `writer`, the `trust` of Genesys's role, or
-    `terraform`; as JSON, Terraform is one text. Asks nothing."""
-    want, chosen = wanted(bucket, keys=None, domain=Settings.load().region, **options), load_profile(profile)
+def _print_document(kind: str, wanted: Wanted, profile: Profile, *, as_json: bool) -> None:
+    """What a bucket needs; as JSON, Terraform is one text. Asks nothing."""
     if kind == "terraform":
-        text = template(want, chosen)
+        text = template(wanted, profile)
         click.echo(json.dumps({"terraform": text}) + "\n" if as_json else text, nl=False)
-    elif kind == "trust":
-        if not isinstance(want.writer, RoleReference):
-            raise InvalidInput(
-                "The trust document needs the role",
-                cause="Genesys proves itself with your external id, which stands in the document",
-                fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
-            )
-        document = iam.trust(want.writer.external_id, want.partition, want.genesys_domain)
-        click.echo(json.dumps(document, indent=2))
     else:
-        document = iam.for_checks(want, chosen) if kind == "checks" else iam.for_writer(want)
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json.dumps(_iam_document(kind, wanted, profile), indent=2))
 
 
-def wanted(
+def _iam_document(kind: str, wanted: Wanted, profile: Profile) -> dict[str, Any]:
+    """The policy for the `checks` or for the `writer`, or the `trust` of Genesys's role."""
+    role = wanted.writer if isinstance(wanted.writer, RoleReference) else None
+    if kind == "checks":
+        return iam.for_checks(wanted, profile)
+    if kind == "writer":
+        return iam.for_writer(wanted)
+    if role is None:
+        raise InvalidInput(
+            "The trust document needs the role",
+            cause="Genesys proves itself with your external id, which stands in the document",
+            fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
+        )
+    return iam.trust(role.external_id, wanted.partition, wanted.genesys_domain)
+
+
+def _wanted(
     bucket: str,
     *,
     keys: AwsKeys | None,
     domain: str | None,
     region: str,
-    prefix: str = "",
-    encryption: str | None = None,
-    retention_days: int | None = None,
-    owner: str | None = None,
-    kms_key: str | None = None,
-    role_arn: str | None = None,
-    external_id: str | None = None,
+    prefix: str,
+    encryption: str | None,
+    retention_days: int | None,
+    owner: str | None,
+    kms_key: str | None,
+    role_arn: str | None,
+    external_id: str | None,
 ) -> Wanted:
     """What the options say of one bucket of the org with this domain. With a role, it writes; else the key that checks.
 
@@ -92,10 +126,10 @@ def wanted(
     )
 
 
-def _quiet(done: int, total: int, words: str) -> None:
+def _say_nothing(done: int, total: int, words: str) -> None:
     pass
 
 
-def _tell(done: int, total: int, words: str) -> None:
+def _say_progress(done: int, total: int, words: str) -> None:
     if total >= 50 and (done == total or done % 50 == 0):
         click.echo(f"{done} of {total} checks", err=True)

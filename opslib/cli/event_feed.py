@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from opslib.cli import options
+from opslib.cli.exit_codes import ExitCode
 from opslib.errors import InvalidInput
 from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import DataLakeWebhook, Onboarding
@@ -14,22 +16,25 @@ from opslib.validator.event_feed import EventFeed
 from opslib.walk.steps import Walk
 
 
-def check_feed(file: Path, org_id: str | None, *, as_json: bool) -> int:
-    """Say of each link whether it holds; 0 when all do."""
+@click.command()
+@options.onboarding_file
+@click.option("--org-id", help="The Genesys organisation's id; by default the org is asked.")
+@click.option("--print", "document", type=click.Choice(["terraform", "aws-cli"]), help="Print it, and ask AWS nothing.")
+@options.as_json
+def check_feed(file: Path, org_id: str | None, document: str | None, as_json: bool) -> ExitCode:
+    """Do Genesys's events reach FILE's data lake through AWS? Reads only. Exit code 0: every link is PASS."""
     webhook, org = _feed(file, org_id)
+    if document:
+        write = event_feed.terraform if document == "terraform" else event_feed.commands
+        click.echo(write(webhook, org))
+        return ExitCode.DONE
     rows = EventFeed(webhook, org).check()
     if as_json:
         click.echo(json.dumps({"source": event_feed.source(webhook, org), "links": [dict(vars(row)) for row in rows]}))
     else:
         for row in rows:
             click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
-    return 0 if all(row.word == "PASS" for row in rows) else 1
-
-
-def print_document(kind: str, file: Path, org_id: str | None) -> None:
-    """Print the AWS CLI commands or the Terraform."""
-    webhook, org = _feed(file, org_id)
-    click.echo(event_feed.terraform(webhook, org) if kind == "terraform" else event_feed.commands(webhook, org))
+    return ExitCode.DONE if all(row.word == "PASS" for row in rows) else ExitCode.FAILED
 
 
 def _feed(file: Path, org_id: str | None) -> tuple[DataLakeWebhook, str]:
@@ -41,12 +46,12 @@ def _feed(file: Path, org_id: str | None) -> tuple[DataLakeWebhook, str]:
             cause=f"its backend is {onboarding.backend}, whose webhook goes to the data lake itself",
             fix="give an onboarding file for backend: platform",
         )
-    return onboarding.webhook, org_id or asyncio.run(_ask(onboarding))
+    return onboarding.webhook, org_id or asyncio.run(_ask_org_id(onboarding))
 
 
-async def _ask(onboarding: Onboarding) -> str:
+async def _ask_org_id(onboarding: Onboarding) -> str:
     async with Walk(onboarding, command="check-feed") as walk:
-        found = (await walk.run("connect")).data["doctor"]["organization"]
-    if found:
-        return str(found["id"])
+        organization = (await walk.run("connect")).data["doctor"]["organization"]
+    if organization:
+        return str(organization["id"])
     raise InvalidInput("The organisation's id is not known", cause="the org does not say it", fix="give --org-id")

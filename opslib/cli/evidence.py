@@ -1,4 +1,4 @@
-"""`opslib verify`, `export-ledger`, `anchor`: what a second person needs to prove that nothing was edited."""
+"""`opslib audit`, `verify`, `anchor`, `export-ledger`: the reviewer's report, and the proof that nothing was edited."""
 
 import asyncio
 import json
@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 from opslib.audit.anchor import Anchor, AnchorBucket
-from opslib.audit.verify import verify
+from opslib.audit.folder import FILES, write_audit
+from opslib.audit.verify import verify as verify_record
+from opslib.cli import options
+from opslib.cli.exit_codes import ExitCode
 from opslib.credentials import usual_keys
 from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.chain import Verification
@@ -20,94 +23,151 @@ from opslib.settings import Settings
 _WORDS = {"intact": "intact", "unsigned": "UNSIGNED", "broken": "NOT INTACT"}
 
 
-def verify_path(path: Path, *, key: str | None, anchor: str | None, region: str, as_json: bool) -> int:
-    """Say what a check found, with `anchor` also against the anchors in that bucket; 0 only if the record is intact."""
+@click.command()
+@click.option("--run", "run_id", help="A run's id; by default the last walk.")
+@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
+@options.as_json
+def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
+    """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
+    settings = Settings.load()
+    report = write_audit(
+        out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
+    )
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "files": FILES}))
+    else:
+        click.echo("\n".join(f"written: {out / name}" for name in FILES))
+        click.echo(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
+@click.option("--anchor", "anchor_bucket", metavar="BUCKET", help="Check it against the anchors in this bucket, too.")
+@options.anchor_region
+@options.as_json
+def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, as_json: bool) -> ExitCode:
+    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
+
+    Exit code 0 only if it is; 1 also if nobody signed it.
+    """
     pinned = read_public_key(key) if key else None
-    found, anchors = verify(path, pinned), list[Anchor]()
-    if anchor and not found.first:
+    verification, anchors = verify_record(path, pinned), list[Anchor]()
+    if anchor_bucket and not verification.first:
         raise InvalidInput(
             f"{path} cannot be checked against anchors",
             cause="it has no entries; anchors are of a ledger",
             fix="give the ledger, the workspace folder or an export",
         )
-    if anchor and found.intact:
-        anchors, others = asyncio.run(_anchors(found, anchor, region))
-        found = verify(path, pinned, [one.checkpoint for one in anchors])
+    if anchor_bucket and verification.intact:
+        anchors, others = asyncio.run(_read_anchors(verification, anchor_bucket, region))
+        verification = verify_record(path, pinned, [anchor.checkpoint for anchor in anchors])
         if others:
             click.echo(f"{others} objects there are no anchors by this key, and were left out", err=True)
     if as_json:
-        click.echo(json.dumps({**found.as_json(), "anchors": [one.as_json() for one in anchors]}))
+        click.echo(json.dumps({**verification.as_json(), "anchors": [anchor.as_json() for anchor in anchors]}))
     else:
-        click.echo(_as_text(found, anchors))
-    return 0 if found.intact else 1
+        click.echo(_as_text(verification, anchors))
+    return _exit_code(verification)
 
 
-def export_ledger(out: Path, *, as_json: bool) -> int:
-    """Export the workspace's ledger; the exit code is that of verifying the export."""
+@click.command()
+@click.argument("bucket")
+@options.anchor_region
+@click.option("--yes", is_flag=True, help="Do it; without, only what would be written is shown (exit code 2).")
+@options.as_json
+def anchor(bucket: str, region: str, yes: bool, as_json: bool) -> ExitCode:
+    """Keep a signed checkpoint of the ledger in BUCKET, which needs Object Lock with a default retention."""
+    settings = Settings.load()
+    verification = verify_record(settings.home)
+    if not verification.intact:
+        raise LedgerError(
+            "The ledger was not anchored", cause=verification.reason, fix="see `opslib verify`; nothing was written"
+        )
+    report = asyncio.run(_anchor(settings, verification, bucket, region, yes=yes))
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _show_anchor(report)
+    return ExitCode.DONE if yes else ExitCode.CHANGES
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@options.as_json
+def export_ledger(out: Path, as_json: bool) -> ExitCode:
+    """Write the workspace's ledger as JSON lines, with its checkpoints and public key, and verify what was written."""
     settings = Settings.load()
     write_export(settings.home, out, settings.signing_key, settings.signing_key.with_suffix(".pub"))
-    found = verify(out)
-    click.echo(
-        json.dumps({"written": str(out), **found.as_json()}) if as_json else f"written: {out}\n{_as_text(found)}"
-    )
-    return 0 if found.intact else 1
-
-
-def anchor_ledger(bucket: str, *, region: str, yes: bool, as_json: bool) -> int:
-    """Keep a signed checkpoint of the workspace's ledger in a bucket; without `yes` only say so, and return 2."""
-    settings = Settings.load()
-    found = verify(settings.home)
-    if not found.intact:
-        raise LedgerError(
-            "The ledger was not anchored", cause=found.reason, fix="see `opslib verify`; nothing was written"
-        )
-    said = asyncio.run(_anchor(settings, found, bucket, region, yes=yes))
+    verification = verify_record(out)
     if as_json:
-        click.echo(json.dumps(said))
+        click.echo(json.dumps({"written": str(out), **verification.as_json()}))
     else:
-        place, lock = f"s3://{bucket}/{said['object']}" if yes else f"s3://{bucket}", said["lock"]
-        click.echo(f"{'anchored' if yes else 'would anchor'}: entries 1 to {said['seq']} in {place}")
-        click.echo(f"locked for {lock['days']} days in {lock['mode']} mode")
-        if lock["mode"] != "COMPLIANCE":
-            click.echo("note: those who may bypass GOVERNANCE mode can delete it earlier", err=True)
-        if not yes:
-            click.echo("nothing was written; add --yes to do it", err=True)
-    return 0 if yes else 2
+        click.echo(f"written: {out}\n{_as_text(verification)}")
+    return _exit_code(verification)
 
 
-async def _anchor(settings: Settings, found: Verification, bucket: str, region: str, *, yes: bool) -> dict[str, Any]:
-    async with AnchorBucket.open(bucket, region, usual_keys()) as place:
-        lock = vars(await place.lock())
+async def _anchor(
+    settings: Settings, verification: Verification, bucket: str, region: str, *, yes: bool
+) -> dict[str, Any]:
+    async with AnchorBucket.open(bucket, region, usual_keys()) as anchors:
+        lock = vars(await anchors.lock())
         if not yes:
-            return {"anchored": False, "bucket": bucket, "seq": found.entries, "lock": lock}
+            return {"anchored": False, "bucket": bucket, "seq": verification.entries, "lock": lock}
         ledger = Ledger(settings.home, settings.signing_key)
         run = ledger.start_run("anchor", bucket=bucket)
-        point = ledger.checkpoint()
+        checkpoint = ledger.checkpoint()
         try:
-            name, version = await place.write(found.first, point)
-            said = {"bucket": bucket, "object": name, "version": version, "seq": point.seq, "lock": lock}
-            run.append("anchor.done", said)
+            name, version = await anchors.write(verification.first, checkpoint)
+            report = {"bucket": bucket, "object": name, "version": version, "seq": checkpoint.seq, "lock": lock}
+            run.append("anchor.done", report)
         except OpslibError as error:
             run.append("anchor.failed", error.as_json())
             raise
         finally:
             ledger.checkpoint()
-        return {"anchored": True, **said}
+        return {"anchored": True, **report}
 
 
-async def _anchors(found: Verification, bucket: str, region: str) -> tuple[list[Anchor], int]:
+def _show_anchor(report: dict[str, Any]) -> None:
+    done, lock, place = report["anchored"], report["lock"], f"s3://{report['bucket']}"
+    click.echo(
+        f"anchored: entries 1 to {report['seq']} in {place}/{report['object']}"
+        if done
+        else f"would anchor: entries 1 to {report['seq']} in {place}"
+    )
+    click.echo(f"locked for {lock['days']} days in {lock['mode']} mode")
+    if lock["mode"] != "COMPLIANCE":
+        click.echo("note: those who may bypass GOVERNANCE mode can delete it earlier", err=True)
+    if not done:
+        click.echo("nothing was written; add --yes to do it", err=True)
+
+
+async def _read_anchors(verification: Verification, bucket: str, region: str) -> tuple[list[Anchor], int]:
     async with AnchorBucket.open(bucket, region, usual_keys()) as place:
-        anchors, others = await place.read(found)
+        anchors, others = await place.read(verification)
     if not anchors:
         raise LedgerError(
             f"Bucket {bucket} has no anchor of this ledger",
-            cause=f"no object there is a checkpoint of it by {found.key} ({others} others stand in their place)",
+            cause=f"no object there is a checkpoint of it by {verification.key} ({others} others stand in their place)",
             fix="if it was anchored there, it was made anew from the start; else anchor it first: opslib anchor",
         )
     return anchors, others
 
 
-def _as_text(found: Verification, anchors: list[Anchor] | None = None) -> str:
-    lines = [f"{_WORDS[found.state]}: {found.reason}", f"head {found.head}", f"key {found.key or 'none'}"]
-    lines += [f"anchor of entries 1 to {one.checkpoint.seq}, kept since {one.at} (S3's clock)" for one in anchors or ()]
-    return "\n".join([*lines, *(f"not proved: {point}" for point in found.not_proved)])
+def _exit_code(verification: Verification) -> ExitCode:
+    return ExitCode.DONE if verification.intact else ExitCode.FAILED
+
+
+def _as_text(verification: Verification, anchors: list[Anchor] | None = None) -> str:
+    lines = [
+        f"{_WORDS[verification.state]}: {verification.reason}",
+        f"head {verification.head}",
+        f"key {verification.key or 'none'}",
+    ]
+    lines += [
+        f"anchor of entries 1 to {anchor.checkpoint.seq}, kept since {anchor.at} (S3's clock)"
+        for anchor in anchors or ()
+    ]
+    return "\n".join([*lines, *(f"not proved: {point}" for point in verification.not_proved)])

@@ -1,155 +1,136 @@
-"""What the larger commands of `opslib` do: the walk's steps, in a terminal, with exit codes."""
+"""Onboarding files: write one, plan, apply, undo, compare with the org."""
 
 import asyncio
 import json
-import signal
+import os
 import textwrap
-from datetime import datetime
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import click
 
+from opslib.cli import options
+from opslib.cli.exit_codes import ExitCode
+from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
-from opslib.ledger.ledger import Ledger
+from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
-from opslib.onboarding.models import Consent, Onboarding
-from opslib.router.journal import unfinished_apply
-from opslib.router.org_changes import OrgChanges, find_org_changes
+from opslib.onboarding.models import BackendName, Consent, Onboarding
 from opslib.router.plan import Plan
-from opslib.router.render import as_text, show
+from opslib.router.render import as_text
+from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
-from opslib.walk.doctor import Diagnosis, examine, roles
-from opslib.walk.steps import RECOVERY, STEPS, Walk
-
-DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
+from opslib.walk.steps import Walk
 
 
-def plan_file(file: Path, *, as_json: bool) -> int:
-    """Show the plan; 0 nothing to do, 2 changes."""
-    plan = asyncio.run(_plan(load_onboarding(file)))
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("onboarding.yaml"))
+@click.option(
+    "--backend",
+    type=click.Choice(["storage-targets", "platform"]),
+    default="storage-targets",
+    envvar="OPSLIB_BACKEND",
+    help="platform: the API that Genesys publishes.",
+)
+def init(file: Path, backend: BackendName) -> None:
+    """Write a commented example to FILE; an existing file is left alone."""
+    write_example(file, backend, Settings.load())
+    click.echo(f"written: {file}")
+
+
+@click.command()
+@options.onboarding_file
+@options.as_json
+def plan(file: Path, as_json: bool) -> ExitCode:
+    """Show what would change for FILE. Writes nothing. Exit code 0: nothing to do, 2: changes."""
+    plan = asyncio.run(_make_plan(load_onboarding(file)))
     click.echo(json.dumps(plan.as_json()) if as_json else as_text(plan.as_json()))
-    return CHANGES if plan.changes else DONE
+    return ExitCode.CHANGES if plan.changes else ExitCode.DONE
 
 
-def apply_file(
-    file: Path,
-    *,
-    yes: bool,
-    checksum: str | None,
-    allow: tuple[str, ...],
-    reason: str,
-    as_json: bool,
-    rotate_credentials: bool = False,
-    removal: bool = False,
-) -> int:
-    """Plan, approve and apply; without `yes` only the plan is shown (exit code as `plan_file`)."""
+@click.command()
+@options.onboarding_file
+@click.option("--rotate-credentials", is_flag=True, help="Write the target's secret again.")
+@options.consent
+def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
+    """Bring the org to what FILE says, as one transaction. Exit code 1: failed and rolled back, 3: half-done."""
+    return _change_org(file, rotate_credentials=rotate_credentials, **consent)
 
-    onboarding = load_onboarding(file)
 
-    async def run() -> tuple[Plan, bool]:
-        if not yes:
-            plan = await _plan(onboarding, removal=removal, rotate_credentials=rotate_credentials)
-            _refuse_another(plan, checksum)
-            return plan, False
-        async with Walk(onboarding, removal=removal, rotate_credentials=rotate_credentials) as walk:
-            # Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one.
-            with _first_interrupt_stops(walk):
-                async for result in walk.in_order(Consent(allow=allow, reason=reason), until="apply"):
-                    if result.step == "plan":
-                        _refuse_another(walk.reviewed_plan(), checksum)
-                        if walk.reviewed_plan().changes and not as_json:
-                            click.echo(as_text(result.data))
-            return walk.reviewed_plan(), bool(walk.reviewed_plan().changes)
+@click.command()
+@options.onboarding_file
+@options.consent
+def offboard(file: Path, **consent: Any) -> ExitCode:
+    """Remove the webhook, policy and target that FILE names; needs --allow delete. Recordings stay."""
+    return _change_org(file, removal=True, **consent)
 
-    plan, applied = asyncio.run(_half_done_if_cancelled(run()))
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
+@options.allow
+@options.reason
+@options.as_json
+def onboard(file: Path | None, on_sandbox: bool, allow: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names)."""
+    with start_sandbox() if on_sandbox else nullcontext() as own:
+        if own:
+            os.environ.update(own.environment())
+        consent = Consent(allow=allow, reason=reason)
+        results = asyncio.run(half_done_if_cancelled(_walk_through(file, consent, quiet=as_json)))
     if as_json:
-        click.echo(json.dumps({**plan.as_json(), "applied": applied}))
-    elif applied:
-        click.echo("done: applied and read back")
-    else:
-        click.echo(as_text(plan.as_json()))
-    if not applied and plan.changes and not as_json:
-        click.echo("nothing was written; add --yes to apply it", err=True)
-    return DONE if applied or not plan.changes else CHANGES
+        click.echo(json.dumps({"steps": results}))
 
 
-def onboard(file: Path | None, *, allow: tuple[str, ...], reason: str, quiet: bool) -> list[dict[str, Any]]:
-    """Every step of the walk in order; each result as {step, state, summary, data}. Raises the first error."""
-
-    async def run() -> list[dict[str, Any]]:
-        done = []
-        async with Walk(load_onboarding(file) if file else None) as walk:
-            with _first_interrupt_stops(walk):
-                async for result in walk.in_order(Consent(allow=allow, reason=reason)):
-                    done.append(
-                        {"step": result.step, "state": result.state, "summary": result.summary, "data": result.data}
-                    )
-                    if not quiet:
-                        click.echo(f"{result.state:8} {result.summary}")
-                        if result.step == "plan":
-                            click.echo(textwrap.indent(as_text(result.data), " " * 9))
-        return done
-
-    return cast(list[dict[str, Any]], asyncio.run(_half_done_if_cancelled(run())))
+@click.command()
+@options.as_json
+def resume(as_json: bool) -> None:
+    """Finish an apply that a crash or a stop left unfinished."""
+    _recover("resume", as_json)
 
 
-def recover(how: Literal["resume", "rollback"], *, as_json: bool) -> int:
-    """Finish or undo an unfinished apply; 3 while something is left to do."""
-
-    async def run() -> str:
-        async with Walk(command=how) as walk:
-            try:
-                with _first_interrupt_stops(walk):
-                    return (await walk.run(how)).summary
-            except OpslibError as error:
-                if isinstance(error, HalfDone) or walk.unfinished is None:
-                    raise
-                raise HalfDone(
-                    error.title,
-                    cause=error.cause,
-                    fix=error.fix,
-                    status=error.status,
-                    correlation_id=error.correlation_id,
-                ) from None
-
-    said = asyncio.run(_half_done_if_cancelled(run()))
-    click.echo(json.dumps({"said": said}) if as_json else said)
-    return DONE
+@click.command()
+@options.as_json
+def rollback(as_json: bool) -> None:
+    """Undo an apply that a crash or a stop left unfinished."""
+    _recover("rollback", as_json)
 
 
-def drift_folder(folder: Path, *, as_json: bool) -> int:
-    """Plan each file; 0 none drifted, 2 some did, 1 some could not be planned."""
-    found: list[dict[str, Any]] = []
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@options.as_json
+def drift(folder: Path, as_json: bool) -> ExitCode:
+    """Plan every *.yaml file in FOLDER. Exit code 0: all as wanted, 2: some drifted, 1: some could not be read."""
+    reports: list[dict[str, Any]] = []
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
-            plan = asyncio.run(_plan(load_onboarding(file)))
-            found.append({"file": file.name, "drifted": bool(plan.changes), **plan.as_json()})
+            plan = asyncio.run(_make_plan(load_onboarding(file)))
+            reports.append({"file": file.name, "drifted": bool(plan.changes), **plan.as_json()})
         except OpslibError as error:
-            found.append({"file": file.name, "drifted": None, **error.as_json()})
+            reports.append({"file": file.name, "drifted": None, **error.as_json()})
         if not as_json:
-            click.echo(_drift_line(found[-1]))
-    if not found:
+            click.echo(_drift_line(reports[-1]))
+    if not reports:
         raise InvalidInput(f"No onboarding files in {folder}", cause="no *.yaml or *.yml", fix="name another folder")
     if as_json:
-        click.echo(json.dumps({"files": found}))
-    if any(one["drifted"] is None for one in found):
-        return FAILED
-    return CHANGES if any(one["drifted"] for one in found) else DONE
+        click.echo(json.dumps({"files": reports}))
+    if any(report["drifted"] is None for report in reports):
+        return ExitCode.FAILED
+    return ExitCode.CHANGES if any(report["drifted"] for report in reports) else ExitCode.DONE
 
 
-def export_target(target_id: str, policy_id: str | None, webhook_id: str | None, out: Path | None) -> None:
-    """Write the onboarding file of what exists."""
+@click.command()
+@click.argument("target_id")
+@click.option("--policy", "policy_id", help="The policy's id; by default the only one of the target.")
+@click.option("--webhook", "webhook_id", help="The webhook's id; by default the only one of the org.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default stdout.")
+def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: Path | None) -> None:
+    """Write the onboarding file of a target that exists, so that it can be kept from here on.
 
-    async def run() -> Onboarding:
-        async with Walk(command="export") as walk:
-            await walk.run("connect")
-            found = await walk.backend.adopt(target_id, policy_id, webhook_id)
-            for note in walk.backend.notes(found):  # what Genesys does not know stands in the file as an example
-                click.echo(f"i {note}", err=True)
-            return found
-
-    text = as_yaml(asyncio.run(run()))
+    On platform TARGET_ID, and the ids of policy and webhook, may be names.
+    """
+    text = as_yaml(asyncio.run(_adopt(target_id, policy_id, webhook_id)))
     if out is None:
         click.echo(text, nl=False)
         return
@@ -159,109 +140,113 @@ def export_target(target_id: str, policy_id: str | None, webhook_id: str | None,
     click.echo(f"written: {out}")
 
 
-def org_changes(since: datetime | None, *, as_json: bool) -> int:
-    """Say who changed what, and note it; 0 also when nothing was changed, 1 when the org's audit could not be read."""
-
-    async def run() -> OrgChanges:
-        async with Walk(command="changes") as walk:
-            await walk.run("connect")
-            return await find_org_changes(walk.session.client, walk.backend, walk.journal, since)
-
-    found = asyncio.run(run())
-    if as_json:
-        click.echo(
-            json.dumps({"since": found.since.isoformat(), "changes": found.changes, "unaudited": found.unaudited})
-        )
+def _change_org(
+    file: Path,
+    *,
+    yes: bool,
+    checksum: str | None,
+    allow: tuple[str, ...],
+    reason: str,
+    as_json: bool,
+    **kind: Any,
+) -> ExitCode:
+    """Plan, approve and apply; without `yes` only plan. `kind` is a removal or a rotation of credentials, see Walk."""
+    onboarding = load_onboarding(file)
+    if yes:
+        work = _apply(onboarding, checksum, Consent(allow=allow, reason=reason), quiet=as_json, **kind)
     else:
-        for one in found.changes:
-            click.echo(f"{one['at']}  {one['source']:10} {one['action']} {one['kind']} {one['name']}, by {one['by']}")
-            for field in one["fields"]:
-                click.echo(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
-        click.echo(f"{len(found.changes)} changes since {found.since.isoformat(timespec='seconds')}")
-        if found.first:
-            click.echo("This is the first look: what is there was noted, and the next one compares with it.")
-        if found.unaudited:
-            click.echo(f"Genesys's own audit was not read: {found.unaudited}", err=True)
-    return FAILED if found.failed else DONE
-
-
-def doctor(*, as_json: bool) -> int:
-    """Say what the org answers about itself and us; 0 when nothing is FAIL."""
-
-    async def run() -> Diagnosis:
-        async with Walk(command="doctor") as walk:
-            session = await walk.open_session()
-            await session.auth.get_access_token()
-            return await examine(session.client, session.backends, walk.onboarding.backend)
-
-    found = asyncio.run(run())
+        work = _make_plan(onboarding, checksum, **kind)
+    plan = asyncio.run(half_done_if_cancelled(work))
+    applied = yes and bool(plan.changes)
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        click.echo(json.dumps({**plan.as_json(), "applied": applied}))
+    elif applied:
+        click.echo("done: applied and read back")
     else:
-        for row in found.rows():
-            click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
-        for name, permissions in roles(found.wanted).items():
-            click.echo(f"\nrole {name}:\n" + textwrap.indent("\n".join(permissions), "  "))
-    return FAILED if any(row.word == "FAIL" for row in found.rows()) else DONE
+        click.echo(as_text(plan.as_json()))
+        if plan.changes:
+            click.echo("nothing was written; add --yes to apply it", err=True)
+    return ExitCode.CHANGES if plan.changes and not applied else ExitCode.DONE
 
 
-async def _plan(onboarding: Onboarding, *, removal: bool = False, rotate_credentials: bool = False) -> Plan:
-    async with Walk(onboarding, command="plan", removal=removal, rotate_credentials=rotate_credentials) as walk:
+async def _make_plan(onboarding: Onboarding, checksum: str | None = None, **kind: Any) -> Plan:
+    async with Walk(onboarding, command="plan", **kind) as walk:
         await walk.run("connect")
         await walk.run("plan")
+        return _reviewed(walk, checksum)
+
+
+async def _apply(onboarding: Onboarding, checksum: str | None, consent: Consent, *, quiet: bool, **kind: Any) -> Plan:
+    """Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one."""
+    async with Walk(onboarding, **kind) as walk:
+        with first_interrupt_stops(walk):
+            async for result in walk.in_order(consent, until="apply"):
+                if result.step == "plan" and _reviewed(walk, checksum).changes and not quiet:
+                    click.echo(as_text(result.data))
         return walk.reviewed_plan()
 
 
-def _refuse_another(plan: Plan, checksum: str | None) -> None:
+def _reviewed(walk: Walk, checksum: str | None) -> Plan:
+    """The walk's plan. Raises StalePlan if it has not the checksum that was reviewed."""
+    plan = walk.reviewed_plan()
     if checksum and checksum != plan.checksum:
         raise StalePlan(
             "The plan is not the one that was reviewed",
             cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
             fix="review the plan again; nothing was written",
         )
+    return plan
 
 
-def _drift_line(one: dict[str, Any]) -> str:
-    if one["drifted"] is None:
-        return f"error    {one['file']}: {one['title']}: {one['cause']}"
-    changes = ", ".join(f"{change['action']} {change['kind']}" for change in one["changes"])
-    return f"drifted  {one['file']}: {changes}" if one["drifted"] else f"as wanted {one['file']}"
+async def _walk_through(file: Path | None, consent: Consent, *, quiet: bool) -> list[dict[str, Any]]:
+    """Every step of the walk in order, each told as it ends. Raises the first error."""
+    results = []
+    async with Walk(load_onboarding(file) if file else None) as walk:
+        with first_interrupt_stops(walk):
+            async for result in walk.in_order(consent):
+                results.append({name: getattr(result, name) for name in ("step", "state", "summary", "data")})
+                if not quiet:
+                    click.echo(f"{result.state:8} {result.summary}")
+                    if result.step == "plan":
+                        click.echo(textwrap.indent(as_text(result.data), " " * 9))
+    return results
 
 
-class _first_interrupt_stops:
-    """While it lasts, the first Ctrl-C lets the change in flight finish; the second cancels."""
-
-    def __init__(self, walk: Walk) -> None:
-        self._walk = walk
-        self._task = asyncio.current_task()
-
-    def __enter__(self) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted)
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-
-    def _interrupted(self) -> None:
-        if self._walk.applier and not self._walk.applier.stopping:
-            self._walk.applier.stop()
-            click.echo("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
-        elif self._task:
-            for name in (*STEPS, *RECOVERY):
-                self._walk.cancel(name)
-            self._task.cancel()
+def _recover(how: Literal["resume", "rollback"], as_json: bool) -> None:
+    said = asyncio.run(half_done_if_cancelled(_run_recovery(how)))
+    click.echo(json.dumps({"said": said}) if as_json else said)
 
 
-async def _half_done_if_cancelled(work: Any) -> Any:
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if (task := asyncio.current_task()) is not None:
-            task.uncancel()
-    settings = Settings.load()
-    if unfinished_apply(Ledger(settings.home), settings.api_base) is None:
-        raise click.Abort("Ctrl-C; no change was under way")
-    raise HalfDone(
-        "Cancelled in the middle of a change",
-        cause="whether the change in flight took effect is not known",
-        fix="run `opslib resume` to go on or `opslib rollback` to undo it",
-    )
+async def _run_recovery(how: Literal["resume", "rollback"]) -> str:
+    """What was done, in words. Raises HalfDone while something is left to do."""
+    async with Walk(command=how) as walk:
+        try:
+            with first_interrupt_stops(walk):
+                return (await walk.run(how)).summary
+        except OpslibError as error:
+            if isinstance(error, HalfDone) or walk.unfinished is None:
+                raise
+            raise HalfDone(
+                error.title,
+                cause=error.cause,
+                fix=error.fix,
+                status=error.status,
+                correlation_id=error.correlation_id,
+            ) from None
+
+
+def _drift_line(report: dict[str, Any]) -> str:
+    if report["drifted"] is None:
+        return f"error    {report['file']}: {report['title']}: {report['cause']}"
+    changes = ", ".join(f"{change['action']} {change['kind']}" for change in report["changes"])
+    return f"drifted  {report['file']}: {changes}" if report["drifted"] else f"as wanted {report['file']}"
+
+
+async def _adopt(target_id: str, policy_id: str | None, webhook_id: str | None) -> Onboarding:
+    """The onboarding of what exists. What Genesys does not know about it is an example, and said on stderr."""
+    async with Walk(command="export") as walk:
+        await walk.run("connect")
+        onboarding = await walk.backend.adopt(target_id, policy_id, webhook_id)
+        for note in walk.backend.notes(onboarding):
+            click.echo(f"i {note}", err=True)
+        return onboarding

@@ -1,4 +1,7 @@
-"""Launch a local Genesys and S3, and lessons on it; `server` is that world itself. Importing this loads neither."""
+"""Start a local Genesys and S3 (`launch`), and practise on it (`lessons`); `server` is the sandbox's own process.
+
+Importing this package loads none of them.
+"""
 
 import lazy_loader
 

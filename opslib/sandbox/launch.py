@@ -1,25 +1,21 @@
-"""Starts the sandbox as a process of its own, and points this process at it."""
+"""Start the sandbox as a process of its own, and point this process at it."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values, load_dotenv
+from dotenv import dotenv_values
 
 from opslib.errors import SandboxError
 
-_READY_WITHIN_S = 30.0
+_STOPS_WITHIN_S = 30.0
 
 
 @dataclass
@@ -58,9 +54,9 @@ class Sandbox:
         }
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ask its control door, such as to set a fault. Raises SandboxError."""
-        door = urlsplit(self.info["control_url"])
-        with closing(HTTPConnection(str(door.hostname), door.port)) as connection:  # no proxy stands before loopback
+        """Send a request to its control endpoint, such as to set a fault. Raises SandboxError."""
+        url = urlsplit(self.info["control_url"])
+        with closing(HTTPConnection(str(url.hostname), url.port)) as connection:  # http.client uses no proxy
             connection.request(method, path, json.dumps(body) if body is not None else None)
             answer = connection.getresponse()
             content = answer.read().decode()
@@ -71,16 +67,16 @@ class Sandbox:
         return dict(json.loads(content)) if content else {}
 
     def stop(self) -> None:
-        """End the sandbox and wait until it is gone."""
+        """End the sandbox and wait for its process."""
         assert self.process.stdin  # noqa: S101 (a pipe, see start_sandbox)
         assert self.process.stdout  # noqa: S101
         self.process.stdin.close()
-        self.process.wait(timeout=_READY_WITHIN_S)
+        self.process.wait(timeout=_STOPS_WITHIN_S)
         self.process.stdout.close()
 
 
 def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
-    """Start one and wait until it is ready. Raises SandboxError with what it said when it does not."""
+    """Start one and wait until it is ready. Raises SandboxError with what it printed if it does not start."""
     seeded = () if seed is None else ("--seed", str(seed))
     process = subprocess.Popen(  # noqa: S603 (our own command)
         [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
@@ -105,8 +101,8 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
 
 def use_sandbox_unless_configured(*, seed: int = 7) -> Sandbox | None:
     """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
-    known = {**dotenv_values(".env"), **os.environ}
-    if known.get("OPSLIB_API_URL") or known.get("OPSLIB_REGION"):
+    configured = {**dotenv_values(".env"), **os.environ}
+    if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
     sandbox = start_sandbox(seed=seed)
     os.environ.update(sandbox.environment())
@@ -118,51 +114,3 @@ def where_we_work() -> str:
     if os.environ.get("OPSLIB_SANDBOX_BUCKET"):
         return "Sandbox: Genesys, S3 and a data lake on this machine. Nothing leaves it."
     return "Live: what you do here changes a real Genesys Cloud org."
-
-
-def open_lab(notebook: Path, *, browser: bool = True) -> int:
-    """Run JupyterLab on a notebook, with a sandbox unless an org is configured. Returns JupyterLab's exit code."""
-    load_dotenv(".env")  # kernels run in the notebook's folder, and would not find it
-    os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
-    sandbox = use_sandbox_unless_configured()
-    # The address that is printed opens the notebook too, for those whose browser does not open by itself.
-    folder, address = (
-        f"--ServerApp.root_dir={notebook.resolve().parent}",
-        f"--LabApp.default_url=/lab/tree/{notebook.name}",
-    )
-    command = [sys.executable, "-m", "jupyterlab", folder, address, "--LabApp.news_url="]
-    command.append("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")  # nothing leaves this machine
-    if not browser:
-        command.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # in a container there is often no other user
-    with tempfile.TemporaryDirectory() as config:
-        environment = os.environ | {"JUPYTER_CONFIG_PATH": _our_lab(Path(config))}
-        lab = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
-        signal.signal(signal.SIGTERM, lambda *_: lab.terminate())
-        try:
-            return _wait(lab)
-        finally:
-            if sandbox:
-                sandbox.stop()
-
-
-def _our_lab(config: Path) -> str:
-    """JUPYTER_CONFIG_PATH with a folder of settings before it: no news is fetched, and a notebook is saved only when it
-    is asked for, since the notebooks stand under version control and the ledger keeps what was done."""
-    (config / "labconfig").mkdir()
-    settings = {
-        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
-        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-    }
-    (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(settings))
-    return os.pathsep.join(filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")]))
-
-
-def _wait(process: "subprocess.Popen[Any]") -> int:
-    """Ctrl-C reaches JupyterLab too, which asks before it ends: so wait on."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Troubles on purpose: each error of the walk, provoked on a sandbox of its own, and mended.
+"""Troubles on purpose: each error of the walk, provoked on a sandbox of its own and mended again.
 
 Most of them are real: a wrong secret, a client without a permission, a bucket with the wrong settings. The others come
 from the sandbox's fault switch.
@@ -46,7 +46,7 @@ class Lessons:
             await self.walk.run(trouble.step)
 
     async def mend(self, name: str) -> Result:
-        """Take the trouble back, and run the step again. Raises its error if it still fails."""
+        """Undo the trouble, and run the step again. Raises its error if it still fails."""
         trouble = TROUBLES[name]
         self.sandbox.control("DELETE", "/faults")
         os.environ.update(self.sandbox.environment())
@@ -56,7 +56,7 @@ class Lessons:
         return await self.walk.run(trouble.step)
 
     async def aclose(self) -> None:
-        """End the connections, the sandbox and the workspace."""
+        """Close the connections, stop the sandbox and delete the workspace."""
         await self.walk.aclose()
         self.sandbox.stop()
         self._folder.cleanup()
@@ -87,15 +87,15 @@ class Lessons:
 
 @dataclass(frozen=True)
 class Trouble:
-    """One of them: the step that meets it, and what makes and what mends it beyond what `Lessons.mend` takes back."""
+    """The step that meets it, what makes it, and what mends it beyond what `Lessons.mend` undoes for all."""
 
     step: str
     make: Callable[[Lessons], object]
     mend: Callable[[Lessons], object] = lambda lessons: None
 
 
-def _fault(**what: Any) -> Callable[[Lessons], object]:
-    return lambda lessons: lessons.sandbox.control("POST", "/faults", what)
+def _fault(**fault: Any) -> Callable[[Lessons], object]:
+    return lambda lessons: lessons.sandbox.control("POST", "/faults", fault)
 
 
 def _client(lessons: Lessons, **changes: Any) -> None:

@@ -149,3 +149,15 @@ def test_every_command_is_documented() -> None:
     """The README names each command."""
     documented = set(re.findall(r"`opslib ([a-z-]+)", README.read_text()))
     assert set(cli.commands) <= documented
+
+
+def test_every_command_in_the_list_can_be_imported() -> None:
+    """And is called what the list calls it."""
+    assert {name: command.name for name, command in cli.commands.items()} == {name: name for name in cli.commands}
+
+
+def test_the_list_of_commands_is_light() -> None:
+    """What a command needs is imported when that command runs: `opslib --version` waits for none of it."""
+    heavy = {"pandas", "matplotlib", "boto3", "httpx", "pydantic", "ipywidgets", "moto", "structlog"}
+    code = f"import sys, opslib.cli.app; print(sorted({heavy!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

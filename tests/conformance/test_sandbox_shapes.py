@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter
 
-from opslib.sandbox.server.platform import audits, integrations, policy
+from opslib.sandbox.server.platform import audit_routes, integration_routes, policy
 
 from ..sandbox.platform import active, eventbridge_properties, interval, retention_policy, s3_properties, s3_type
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, eventually
@@ -37,12 +37,15 @@ BODIES = [
     *((one, one.__name__) for one in SAME_NAME),
     (policy.PolicyBody, "Policy"),
     (policy.PolicyBody, "PolicyCreate"),
-    (integrations.Configuration, "IntegrationConfiguration"),
-    (audits.QueryBody, "AuditQueryRequest"),
-    (audits.Filter, "AuditQueryFilter"),
-    (audits.Sort, "AuditQuerySort"),
+    (integration_routes.Configuration, "IntegrationConfiguration"),
+    (audit_routes.QueryBody, "AuditQueryRequest"),
+    (audit_routes.Filter, "AuditQueryFilter"),
+    (audit_routes.Sort, "AuditQuerySort"),
 ]
-PARTS = [(integrations.NewIntegration, "CreateIntegrationRequest"), (integrations.IntegrationUpdate, "Integration")]
+PARTS = [
+    (integration_routes.NewIntegration, "CreateIntegrationRequest"),
+    (integration_routes.IntegrationUpdate, "Integration"),
+]
 
 
 class Checked:

@@ -221,10 +221,10 @@ policy: {{name: P, retention_days: 365, conditions: {{directions: [INBOUND]}}}}
 webhook: {{url: {json.dumps(URL)}, account: "123456789012", region: eu-central-1, suffix: prod}}
 """)
     monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: Events().client)
-    assert check_feed(file, ORG, as_json=True) == 0
+    assert check_feed.callback(file, ORG, document=None, as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["source"], [one["word"] for one in found["links"]]) == (BUS, ["PASS"] * 7)
     refused = Events(describe_event_bus="ThrottlingException")
     monkeypatch.setattr("opslib.validator.aws._make_client", lambda *_: refused.client)
-    assert check_feed(file, ORG, as_json=False) == 1
+    assert check_feed.callback(file, ORG, document=None, as_json=False) == 1
     assert "UNKNOWN  AWS answers" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.cli.onboard import doctor
+from opslib.cli.org import doctor
 from opslib.genesys.client import _skew_s
 from opslib.genesys.permissions import AUDITOR, OPERATOR
 from opslib.walk.doctor import Diagnosis
@@ -29,7 +29,7 @@ def _settings(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def diagnosed(capsys: pytest.CaptureFixture[str]) -> tuple[int, Json]:
-    code = doctor(as_json=True)
+    code = doctor.callback(as_json=True)
     return code, json.loads(capsys.readouterr().out)
 
 

@@ -1,8 +1,24 @@
 """Genesys Cloud, S3 and a data lake on loopback, in one process of their own; no account needed.
 
-The room is self-contained: it imports nothing else from opslib, and opslib never knows whether it talks
-to it. How a request flows: `serve` picks the app by port → `front` logs it and applies `faults` →
-`guard` checks token, permission and rate limit → a route reads or writes the `world` → `deliveries`
-tells the subscribed webhooks. The API that Genesys publishes is in `platform`; which of the two an org
-serves is a setting. S3 takes its own way in, `s3`, past the same log and the same faults.
+The room imports nothing else from opslib, and the rest of opslib never knows whether it talks to it. The way of a
+request to Genesys, and the file of each station:
+
+    serve                  starts the servers, and picks the app by port
+    middleware             gives a correlation id, notes the request in the request_log, injects a fault (faults)
+    guard                  checks the token (oauth), the rate limit and the permission
+    a route                parameters and bodies check what was sent
+    world                  keeps the org's state, also as a late reader sees it
+    deliveries             tells the subscribed webhooks
+
+Which file answers which endpoint:
+
+    oauth                  /oauth/token
+    storage_target_routes  the storage-targets contract: targets, policies, webhooks, as resources describes them
+    platform               the API that Genesys publishes
+    datalake               POST of any event, GET /events
+    s3                     S3, IAM, STS and KMS, answered by moto, behind the same log and the same faults
+    aws                    the account behind it, and where moto differs from AWS
+    control                what a test or a lesson changes from outside: faults, clients, settings
+
+`errors` has the words of Genesys's refusals; `connection` lets a fault cut a connection.
 """

@@ -56,7 +56,7 @@ class AwsAccount:
         self._users += 1
         name = f"sandbox-{self._users}"
         self._iam.create_user(REGION, name)
-        known = [*actions, *(_MOTO_NAMES[one] for one in actions if one in _MOTO_NAMES)]
+        known = [*actions, *(_MOTO_NAMES[action] for action in actions if action in _MOTO_NAMES)]
         self._iam.put_user_policy(name, "actions", _policy("Allow", Action=known, Resource="*"))
         key = self._iam.create_access_key(name)
         key.secret_access_key = secrets.token_hex(20)
@@ -103,10 +103,12 @@ class AwsAccount:
             return f"The bucket {bucket} does not exist"
         if known.region_name != region:
             return f"The bucket {bucket} is in {known.region_name}, not in {region}"
-        role = next((one for one in self._iam.roles.values() if one.arn == role_arn), None)
+        role = next((role for role in self._iam.roles.values() if role.arn == role_arn), None)
         if role is None:
             return f"The role {role_arn} does not exist"
-        if not any(_trusts_genesys(one, external_id) for one in _statements(role.assume_role_policy_document)):
+        if not any(
+            _trusts_genesys(statement, external_id) for statement in _statements(role.assume_role_policy_document)
+        ):
             return f"The role {role_arn} does not let Genesys Cloud assume it with this external id"
         if _decision(list(role.policies.values()), "s3:PutObject", f"arn:aws:s3:::{bucket}/key") != "allowed":
             return f"The role {role_arn} may not write into {bucket}"
@@ -168,27 +170,23 @@ _get_bucket_notification = S3Response.get_bucket_notification
 
 
 def _with_event_bridge(response: S3Response) -> Any:
-    found = response.backend.get_bucket_notification_configuration(response.bucket_name)
-    if found is None or found.event_bridge is None:
+    configuration = response.backend.get_bucket_notification_configuration(response.bucket_name)
+    if configuration is None or configuration.event_bridge is None:
         return _get_bucket_notification(response)
     response.data["Action"] = "GetBucketNotificationConfiguration"
     return response.serialized(ActionResult({"EventBridgeConfiguration": {}}))
 
 
-_DECISIONS = {
-    PermissionResult.PERMITTED: "allowed",
-    PermissionResult.DENIED: "explicitDeny",
-    PermissionResult.NEUTRAL: "implicitDeny",
-}
+_DECISIONS = {PermissionResult.DENIED: "explicitDeny", PermissionResult.PERMITTED: "allowed"}
 
 
 def _simulate_principal_policy(response: IamResponse) -> ActionResult:
     params, iam = response._get_params(), response.backend
     kind, _, name = params["PolicySourceArn"].split(":")[5].partition("/")
     if kind == "role":
-        documents = [iam.get_role_policy(name, one)[1] for one in iam.list_role_policies(name)]
+        documents = [iam.get_role_policy(name, policy)[1] for policy in iam.list_role_policies(name)]
     else:
-        documents = [iam.get_user_policy(name, one)["policy_document"] for one in iam.list_user_policies(name)]
+        documents = [iam.get_user_policy(name, policy)["policy_document"] for policy in iam.list_user_policies(name)]
     results = [
         {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": _decision(documents, action, resource)}
         for action in params["ActionNames"]
@@ -198,16 +196,18 @@ def _simulate_principal_policy(response: IamResponse) -> ActionResult:
 
 
 def _decision(documents: Sequence[str], action: str, resource: str) -> str:
-    found = {IAMPolicy(document).is_action_permitted(action, resource) for document in documents}
-    order = (PermissionResult.DENIED, PermissionResult.PERMITTED)
-    return _DECISIONS[next((one for one in order if one in found), PermissionResult.NEUTRAL)]
+    """As IAM decides over all of a principal's policies: a Deny outweighs an Allow."""
+    results = {IAMPolicy(document).is_action_permitted(action, resource) for document in documents}
+    return next((decision for result, decision in _DECISIONS.items() if result in results), "implicitDeny")
 
 
 def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
     if bucket.policy is None:
         return PermissionResult.NEUTRAL
     document = json.loads(bucket.policy)
-    document["Statement"] = [one for one in _statements(bucket.policy) if not _denies_plain_http_only(one)]
+    document["Statement"] = [
+        statement for statement in _statements(bucket.policy) if not _denies_plain_http_only(statement)
+    ]
     return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
 
 
@@ -219,6 +219,6 @@ def _denies_plain_http_only(statement: dict[str, Any]) -> bool:
         if operator.lower().removesuffix("ifexists") not in {"bool", "stringequals"}:
             continue
         for key, value in keys.items():
-            if key.lower() == "aws:securetransport" and {str(one).lower() for one in _listed(value)} == {"false"}:
+            if key.lower() == "aws:securetransport" and {str(item).lower() for item in _listed(value)} == {"false"}:
                 return True
     return False

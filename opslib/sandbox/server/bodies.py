@@ -1,12 +1,14 @@
 """Request bodies: checked against their model, or refused field by field."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opslib.sandbox.server.errors import ApiError
 
 Model = TypeVar("Model", bound=BaseModel)
+Text = Annotated[str, Field(min_length=1)]
+Days = Annotated[int, Field(ge=1)]
 
 
 class Body(BaseModel):

@@ -11,7 +11,7 @@ from opslib.sandbox.server.bodies import Body, Model
 from opslib.sandbox.server.deliveries import Deliveries
 from opslib.sandbox.server.faults import Fault, Faults
 from opslib.sandbox.server.oauth import Clients
-from opslib.sandbox.server.traffic import Traffic
+from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.world import Settings, World
 
 
@@ -32,7 +32,7 @@ def control_app(
     world: World,
     clients: Clients,
     faults: Faults,
-    traffic: Traffic,
+    request_log: RequestLog,
     deliveries: Deliveries,
     aws: AwsAccount,
 ) -> Starlette:
@@ -66,10 +66,10 @@ def control_app(
         return Response(status_code=204)
 
     async def list_requests(request: Request) -> Response:
-        return JSONResponse(traffic.listing(request.query_params.get("service")))
+        return JSONResponse(request_log.listing(request.query_params.get("service")))
 
     async def clear_requests(request: Request) -> Response:
-        traffic.clear()
+        request_log.clear()
         return Response(status_code=204)
 
     async def list_deliveries(request: Request) -> Response:

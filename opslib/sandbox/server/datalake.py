@@ -90,8 +90,8 @@ def datalake_app(lake: DataLake) -> Starlette:
 
     async def events(request: Request) -> JSONResponse:
         wanted = {name: value for name, value in request.query_params.items() if name in FILTERS}
-        found = lake.events(wanted)
-        return JSONResponse({"entities": found, "total": len(found)})
+        entities = lake.events(wanted)
+        return JSONResponse({"entities": entities, "total": len(entities)})
 
     return Starlette(
         routes=[

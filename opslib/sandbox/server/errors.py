@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Scope
+
+Item = TypeVar("Item")
 
 CORRELATION_ID = "ININ-Correlation-Id"
 ANSWER_HEADERS = "opslib.sandbox.answer_headers"
@@ -67,6 +69,18 @@ class ApiError(Exception):
             "details": self.details,
             "errors": [],
         }
+
+
+def invalid_value(template: str, **params: object) -> ApiError:
+    """A 400 for what a client sent."""
+    return ApiError(400, template, code="invalid.value", params={name: str(value) for name, value in params.items()})
+
+
+def or_404(entity: Item | None) -> Item:
+    """What was asked for, or a 404 where there is none."""
+    if entity is None:
+        raise ApiError(404, "The requested resource was not found.")
+    return entity
 
 
 def bare_error(status: int) -> ApiError:

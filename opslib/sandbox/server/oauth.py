@@ -68,7 +68,7 @@ class Clients:
 
     def revoke(self, token: Token) -> None:
         """Forget this token."""
-        self._tokens = {text: one for text, one in self._tokens.items() if one is not token}
+        self._tokens = {text: issued for text, issued in self._tokens.items() if issued is not token}
 
     def revoke_tokens(self) -> int:
         """Forget every token issued so far; returns how many."""

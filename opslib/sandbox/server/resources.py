@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, model_validator
 
-from opslib.sandbox.server.bodies import Body
+from opslib.sandbox.server.bodies import Body, Days, Text
 
 _URL = TypeAdapter(AnyHttpUrl)
 
@@ -19,9 +19,7 @@ def _http_url(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(min_length=1)]
 Url = Annotated[str, AfterValidator(_http_url)]
-Days = Annotated[int, Field(ge=1)]
 TargetEvent = Literal["routing.recording.storage.updated"]
 PolicyEvent = Literal["routing.recording.policy.updated"]
 

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from opslib.sandbox.server.faults import Fault, Faults
-from opslib.sandbox.server.traffic import Traffic
+from opslib.sandbox.server.request_log import RequestLog
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,8 +32,8 @@ BACK_DOORS = ("/moto-api", "/latest/")
 class S3Server:
     """Serves S3, IAM, STS and KMS on 127.0.0.1, at a port that was free. moto tells them by the signature."""
 
-    def __init__(self, traffic: Traffic, faults: Faults) -> None:
-        app = S3Front(DomainDispatcherApplication(create_backend_app), traffic, faults)
+    def __init__(self, request_log: RequestLog, faults: Faults) -> None:
+        app = S3Middleware(DomainDispatcherApplication(create_backend_app), request_log, faults)
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="s3", daemon=True
@@ -50,18 +50,18 @@ class S3Server:
         self._server.server_close()
 
 
-class S3Front:
+class S3Middleware:
     """WSGI middleware: notes the request, then carries out the fault it meets, if any."""
 
-    def __init__(self, app: "WSGIApplication", traffic: Traffic, faults: Faults) -> None:
+    def __init__(self, app: "WSGIApplication", request_log: RequestLog, faults: Faults) -> None:
         self.app = app
-        self.traffic = traffic
+        self.request_log = request_log
         self.faults = faults
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         path, _, query = environ["RAW_URI"].partition("?")
-        self.traffic.note("s3", method, path, query)
+        self.request_log.note("s3", method, path, query)
         fault = self.faults.take(method, path)
         if fault is None:
             return self._serve(environ, start_response)
@@ -90,7 +90,7 @@ class S3Front:
 
 
 class _QuietHandler(MotoRequestHandler):
-    """Without an access log: it would hold signatures, and `Traffic` has what is needed."""
+    """Without an access log: it would hold signatures, and `RequestLog` has what is needed."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass

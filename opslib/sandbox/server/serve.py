@@ -21,21 +21,21 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opslib.sandbox.server import storage_target_routes
 from opslib.sandbox.server.aws import REGION, AwsAccount
+from opslib.sandbox.server.connection import Connection
 from opslib.sandbox.server.control import control_app
 from opslib.sandbox.server.datalake import DataLake, datalake_app
 from opslib.sandbox.server.deliveries import Deliveries
 from opslib.sandbox.server.errors import ApiError, answer_error
 from opslib.sandbox.server.faults import Faults
-from opslib.sandbox.server.front import Front
 from opslib.sandbox.server.guard import Guard
+from opslib.sandbox.server.middleware import Middleware
 from opslib.sandbox.server.oauth import Clients, token_routes
 from opslib.sandbox.server.platform import Org, platform_routes
 from opslib.sandbox.server.platform.event_feed import EventFeed
+from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
-from opslib.sandbox.server.storage_targets import storage_target_routes
-from opslib.sandbox.server.traffic import Traffic
-from opslib.sandbox.server.wire import Wire
 from opslib.sandbox.server.world import Backend, Settings, World
 
 HOST = "127.0.0.1"
@@ -95,18 +95,18 @@ def serve(
 
 async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, until_stdin_closes: bool) -> None:
     seed = world.identity.seed
-    traffic, faults, clients, aws = Traffic(seed), Faults(), Clients(), AwsAccount(seed)
+    request_log, faults, clients, aws = RequestLog(seed), Faults(), Clients(), AwsAccount(seed)
     lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
-    s3 = S3Server(traffic, faults)
-    sockets = {name: _free_port() for name in ("api", "login", "datalake", "control")}
-    urls = {f"{name}_url": f"http://{HOST}:{one.getsockname()[1]}" for name, one in sockets.items()}
+    s3 = S3Server(request_log, faults)
+    sockets = {name: _listen() for name in ("api", "login", "datalake", "control")}
+    urls = {f"{name}_url": f"http://{HOST}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
     org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
     tokens = token_routes(clients, lambda: world.settings.token_ttl_s)
     apps: dict[str, ASGIApp] = {
-        "api": Front(_api(world, clients, tokens, org, deliveries), "api", traffic, faults),
-        "login": Front(_genesys(tokens), "login", traffic, faults),
-        "datalake": Front(datalake_app(lake), "datalake", traffic, faults),
-        "control": control_app(world, clients, faults, traffic, deliveries, aws),
+        "api": Middleware(_api(world, clients, tokens, org, deliveries), "api", request_log, faults),
+        "login": Middleware(_genesys(tokens), "login", request_log, faults),
+        "datalake": Middleware(datalake_app(lake), "datalake", request_log, faults),
+        "control": control_app(world, clients, faults, request_log, deliveries, aws),
     }
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
     text = json.dumps(facts) + "\n" if json_output else HUMAN.format(**facts)
@@ -115,7 +115,7 @@ async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, 
         stdout.write(text)
         stdout.flush()
 
-    by_port = {one.getsockname()[1]: apps[name] for name, one in sockets.items()}
+    by_port = {listener.getsockname()[1]: apps[name] for name, listener in sockets.items()}
     server = _Server(_by_port(by_port), say_ready)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -157,12 +157,12 @@ class _Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
-            http=Wire,
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
-            proxy_headers=False,  # a connection is known by its true ends, see Wire
+            proxy_headers=False,  # a connection is known by its true ends, see Connection
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
@@ -186,7 +186,7 @@ class _Server(uvicorn.Server):
 def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
     """The API, which serves what the setting says at the moment of the request."""
     guard = Guard(clients, world)
-    storage_targets = storage_target_routes(world, guard, deliveries.announce)
+    storage_targets = storage_target_routes.routes(world, guard, deliveries.announce)
     platform = platform_routes(org, clients, guard)
     served = {
         "both": _genesys([*tokens, *storage_targets, *platform]),
@@ -214,16 +214,16 @@ def _by_port(apps: Mapping[int, ASGIApp]) -> ASGIApp:
     return dispatch
 
 
-def _free_port() -> socket.socket:
+def _listen() -> socket.socket:
     """A bound socket: its port is ours from here on.
 
     The protocol is named because asyncio turns Nagle's algorithm off only where it is; without, every
     answer on a kept connection waits 40 ms for the client's acknowledgement.
     """
-    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    one.bind((HOST, 0))
-    return one
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, 0))
+    return listener
 
 
 def _at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -1,4 +1,7 @@
-"""The org's state, in memory: what exists, what it was a moment ago, and the rules between resources."""
+"""The org's state, in memory: what exists, what it was a moment ago, and the rules between resources.
+
+The platform API's own part of it is in `platform.org`.
+"""
 
 import random
 import time
@@ -11,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.errors import ApiError, invalid_value
 from opslib.sandbox.server.resources import (
     KINDS,
     POLICY,
@@ -25,7 +28,7 @@ from opslib.sandbox.server.resources import (
 )
 
 Backend = Literal["both", "storage-targets", "platform"]
-Entry = TypeVar("Entry")
+Item = TypeVar("Item")
 
 
 class Settings(BaseModel):
@@ -58,7 +61,7 @@ class Identity:
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    def choose(self, topic: str, options: Sequence[Entry]) -> Entry:
+    def choose(self, topic: str, options: Sequence[Item]) -> Item:
         """What the sandbox is free to choose about one topic, whatever else was chosen before."""
         return random.Random(None if self.seed is None else f"{topic} {self.seed}").choice(options)  # noqa: S311
 
@@ -94,22 +97,22 @@ class Record:
         }
 
 
-class Shelf(Generic[Entry]):
+class VersionedStore(Generic[Item]):
     """Every state that the resources of one kind were ever in, so that a late reader can be served."""
 
     def __init__(self) -> None:
-        self._history: dict[str, list[tuple[float, Entry | None]]] = {}
+        self._history: dict[str, list[tuple[float, Item | None]]] = {}
 
-    def put(self, record_id: str, record: Entry | None) -> None:
+    def put(self, record_id: str, record: Item | None) -> None:
         self._history.setdefault(record_id, []).append((time.monotonic(), record))
 
-    def get(self, record_id: str, lag_s: float = 0.0) -> Entry | None:
+    def get(self, record_id: str, lag_s: float = 0.0) -> Item | None:
         """The record as it was `lag_s` seconds ago."""
         moment = time.monotonic() - lag_s
         history = self._history.get(record_id, [])
         return next((record for at, record in reversed(history) if at <= moment), None)
 
-    def all(self, lag_s: float = 0.0) -> list[Entry]:
+    def all(self, lag_s: float = 0.0) -> list[Item]:
         """In the order of their ids, so that a page can begin after the last id of the one before."""
         records = (self.get(record_id, lag_s) for record_id in sorted(self._history))
         return [record for record in records if record is not None]
@@ -121,14 +124,14 @@ class World:
     def __init__(self, seed: int | None, settings: Settings) -> None:
         self.identity = Identity(seed)
         self.settings = settings
-        self._shelves: dict[Kind, Shelf[Record]] = {kind: Shelf() for kind in KINDS}
+        self._stores: dict[Kind, VersionedStore[Record]] = {kind: VersionedStore() for kind in KINDS}
 
     def get(self, kind: Kind, record_id: str) -> Record | None:
         """As a reader sees it: as late as the read lag says."""
-        return self._shelves[kind].get(record_id, self.settings.read_lag_s)
+        return self._stores[kind].get(record_id, self.settings.read_lag_s)
 
     def all(self, kind: Kind) -> list[Record]:
-        return self._shelves[kind].all(self.settings.read_lag_s)
+        return self._stores[kind].all(self.settings.read_lag_s)
 
     def put(self, kind: Kind, record_id: str, body: Resource) -> Record:
         """Create (version 1) or replace, after checking the rules against the present state."""
@@ -136,78 +139,64 @@ class World:
             self._check_policy(body)
         if isinstance(body, StorageTarget):
             self._check_target(record_id, body)
-        shelf = self._shelves[kind]
-        before = shelf.get(record_id)
+        store = self._stores[kind]
+        before = store.get(record_id)
         now = utc_now()
         version = before.version + 1 if before else 1
         record = Record(kind, record_id, body, version, before.created if before else now, now)
-        shelf.put(record_id, record)
+        store.put(record_id, record)
         return record
 
     def delete(self, kind: Kind, record_id: str) -> Record | None:
         """The record that was deleted, None if there was none."""
-        before = self._shelves[kind].get(record_id)
+        before = self._stores[kind].get(record_id)
         if before is None:
             return None
         if kind is TARGET and (policies := self._policies_of(record_id)):
             raise ApiError(
                 409,
                 "Storage target {target} is used by policy {policies}",
-                params={"target": record_id, "policies": ", ".join(one.id for one in policies)},
+                params={"target": record_id, "policies": ", ".join(policy_id for policy_id, _ in policies)},
             )
-        self._shelves[kind].put(record_id, None)
+        self._stores[kind].put(record_id, None)
         return before
 
     def webhooks_for(self, event: str) -> list[tuple[Record, Webhook]]:
         """The enabled webhooks subscribed to this event, at present."""
-        hooks = ((record, record.body) for record in self._shelves[WEBHOOK].all())
+        hooks = ((record, record.body) for record in self._stores[WEBHOOK].all())
         return [
             (record, body)
             for record, body in hooks
             if isinstance(body, Webhook) and body.enabled and event in body.events
         ]
 
-    def _policies_of(self, target_id: str) -> list[Record]:
+    def _policies_of(self, target_id: str) -> list[tuple[str, RecordingPolicy]]:
         return [
-            record
-            for record in self._shelves[POLICY].all()
+            (record.id, record.body)
+            for record in self._stores[POLICY].all()
             if isinstance(record.body, RecordingPolicy) and record.body.storageTargetId == target_id
         ]
 
     def _check_policy(self, policy: RecordingPolicy) -> None:
-        target = self._shelves[TARGET].get(policy.storageTargetId)
+        target = self._stores[TARGET].get(policy.storageTargetId)
         if target is None or not isinstance(target.body, StorageTarget):
-            raise ApiError(
-                400,
-                "storageTargetId: storage target {target} does not exist",
-                code="invalid.value",
-                params={"target": policy.storageTargetId},
+            raise invalid_value(
+                "storageTargetId: storage target {target} does not exist", target=policy.storageTargetId
             )
         if policy.retentionPeriodDays > target.body.retentionPeriodDays:
-            raise ApiError(
-                400,
+            raise invalid_value(
                 "retentionPeriodDays: {days} is more than the {limit} of storage target {target}",
-                code="invalid.value",
-                params={
-                    "days": str(policy.retentionPeriodDays),
-                    "limit": str(target.body.retentionPeriodDays),
-                    "target": policy.storageTargetId,
-                },
+                days=policy.retentionPeriodDays,
+                limit=target.body.retentionPeriodDays,
+                target=policy.storageTargetId,
             )
 
     def _check_target(self, target_id: str, target: StorageTarget) -> None:
-        for record in self._policies_of(target_id):
-            if (
-                isinstance(record.body, RecordingPolicy)
-                and record.body.retentionPeriodDays > target.retentionPeriodDays
-            ):
-                raise ApiError(
-                    400,
+        for policy_id, policy in self._policies_of(target_id):
+            if policy.retentionPeriodDays > target.retentionPeriodDays:
+                raise invalid_value(
                     "retentionPeriodDays: {days} is less than the {limit} of policy {policy}",
-                    code="invalid.value",
-                    params={
-                        "days": str(target.retentionPeriodDays),
-                        "limit": str(record.body.retentionPeriodDays),
-                        "policy": record.id,
-                    },
+                    days=target.retentionPeriodDays,
+                    limit=policy.retentionPeriodDays,
+                    policy=policy_id,
                 )

@@ -23,8 +23,8 @@ class Audited:
     entity_type: str
 
 
-INTEGRATIONS = Audited("Integrations", "Integration")
-POLICIES = (
+AUDITED_INTEGRATIONS = Audited("Integrations", "Integration")
+AUDITED_POLICIES = (
     Audited("Quality", "Policy"),
     Audited("ContactCenter", "Policy"),
     Audited("PeoplePermissions", "Policy"),
@@ -92,8 +92,8 @@ class AuditLog:
         self._world = world
         self._on_entry = on_entry
         self.entries: list[Entry] = []
-        self.integrations = INTEGRATIONS
-        self.policies = world.identity.choose("audited policies", POLICIES)
+        self.integrations = AUDITED_INTEGRATIONS
+        self.policies = world.identity.choose("audited policies", AUDITED_POLICIES)
 
     def note(self, request: Request, kind: Audited, before: Entity | None, after: Entity | None) -> None:
         """Keep one change: None before is a creation, None after a deletion."""
@@ -132,11 +132,11 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(one, (Mapping, list)) for one in value):
+    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
         for place, inner in enumerate(value):
             yield from _leaves(inner, f"{path}[{place}]")
     else:
-        yield path, [_text(one) for one in (value if isinstance(value, list) else [value])]
+        yield path, [_text(item) for item in (value if isinstance(value, list) else [value])]
 
 
 def _text(value: Any) -> str:

@@ -126,7 +126,7 @@ def integration_types(identity: Identity) -> dict[str, IntegrationType]:
     """By id, in the order of the list. The S3 type comes last, more than a hundred types behind the first."""
     names = identity.choose("integration types", S3_NAMES)
     types = [*_others(), _eventbridge(), *_lookalikes(), _s3(names)]
-    return {one.id: one for one in types}
+    return {kind.id: kind for kind in types}
 
 
 def _eventbridge() -> IntegrationType:

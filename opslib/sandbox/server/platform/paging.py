@@ -8,7 +8,7 @@ from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from opslib.sandbox.server.query import page_size, whole_number
+from opslib.sandbox.server.parameters import page_size, whole_number
 
 
 def numbered_page(request: Request, entities: Sequence[dict[str, Any]]) -> JSONResponse:

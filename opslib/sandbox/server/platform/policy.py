@@ -5,16 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from opslib.sandbox.server.bodies import Body
+from opslib.sandbox.server.bodies import Body, Days, Text
 from opslib.sandbox.server.platform.interval import Interval
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 SERVER_FIELDS = {"id", "order", "createdDate", "modifiedDate", "policyErrors", "selfUri"}
 """Fields of a policy that only the server sets; a client may send them back, to no effect."""
 
-
-Text = Annotated[str, Field(min_length=1)]
-Days = Annotated[int, Field(ge=1)]
 Time = Annotated[str, Field(pattern=r"^\d{2}:\d{2}:\d{2}\.\d{3}$")]
 Direction = Literal["INBOUND", "OUTBOUND"]
 
@@ -131,7 +128,7 @@ class PolicyActions(Body):
 
     def delete_days(self) -> list[int]:
         retentions = [part.deleteRetention for part in (self.retentionDuration, self.initiateScreenRecording) if part]
-        return [one.days for one in retentions if one]
+        return [retention.days for retention in retentions if retention]
 
 
 class CallMediaPolicy(Body):
@@ -180,7 +177,7 @@ class PolicyBody(Body):
     def all_actions(self) -> list[PolicyActions]:
         media = self.mediaPolicies
         parts = [media.callPolicy, media.chatPolicy, media.emailPolicy, media.messagePolicy] if media else []
-        return [one for one in (self.actions, *(part.actions for part in parts if part)) if one]
+        return [actions for actions in (self.actions, *(part.actions for part in parts if part)) if actions]
 
     def export_integrations(self) -> list[str]:
         """The ids of the integrations that the policy exports to."""
@@ -228,11 +225,11 @@ def _policy_errors(missing: list[str]) -> dict[str, Any]:
         "policyErrorMessages": [
             {
                 "statusCode": 404,
-                "userMessage": f"Integration {one} was not found",
+                "userMessage": f"Integration {integration_id} was not found",
                 "userParamsMessage": "Integration {integrationId} was not found",
                 "errorCode": "not.found",
-                "userParams": [{"key": "integrationId", "value": one}],
+                "userParams": [{"key": "integrationId", "value": integration_id}],
             }
-            for one in missing
+            for integration_id in missing
         ]
     }

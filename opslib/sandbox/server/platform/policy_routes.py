@@ -11,42 +11,42 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import refusal, validated
-from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.errors import ApiError, invalid_value, or_404
 from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.parameters import choice, flag, path_id
 from opslib.sandbox.server.platform.interval import DATE_ERROR
-from opslib.sandbox.server.platform.org import Org, found, path_id
+from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.paging import numbered_page
 from opslib.sandbox.server.platform.policy import POLICIES, Policy, PolicyBody, PolicyUpdate
-from opslib.sandbox.server.query import choice, flag
 from opslib.sandbox.server.world import utc_now
 
 SORTABLE = ("name", "order", "createdDate", "modifiedDate", "enabled")
 
 
-def policy_routes(org: Org, guard: Guard) -> list[Route]:
+def routes(org: Org, guard: Guard) -> list[Route]:
     async def list_page(request: Request) -> Response:
         """In their order unless sorted otherwise. A filter that is sent counts, also with a value that looks empty."""
         summary = flag(request, "summary") or False
         key = choice(request, "sortBy", SORTABLE) or "order"
         chosen = filter(_filters(org, request), org.policies.all(org.lag_s))
-        return numbered_page(request, sorted((_public(org, one, summary) for one in chosen), key=itemgetter(key)))
+        return numbered_page(request, sorted((_public(org, policy, summary) for policy in chosen), key=itemgetter(key)))
 
     async def post(request: Request) -> Response:
         body, now = _checked(org, await request.body()), utc_now()
-        order = max((one.order for one in org.policies.all()), default=-1) + 1
+        order = max((policy.order for policy in org.policies.all()), default=-1) + 1
         return _written(org, request, None, Policy(org.world.identity.new_id(), body, order, now, now))
 
     async def get(request: Request) -> Response:
-        return JSONResponse(_public(org, found(org.policies.get(path_id(request), org.lag_s))))
+        return JSONResponse(_public(org, or_404(org.policies.get(path_id(request), org.lag_s))))
 
     async def put(request: Request) -> Response:
         """Replaces all of it. There is no version: the last writer wins."""
-        before = found(org.policies.get(path_id(request)))
+        before = or_404(org.policies.get(path_id(request)))
         body = _checked(org, await request.body())
         return _written(org, request, before, Policy(before.id, body, before.order, before.created, utc_now()))
 
     async def patch(request: Request) -> Response:
-        before = found(org.policies.get(path_id(request)))
+        before = or_404(org.policies.get(path_id(request)))
         update = validated(PolicyUpdate, await request.body())
         body = before.body.model_copy(update={"enabled": update.enabled})
         return _written(org, request, before, Policy(before.id, body, before.order, before.created, utc_now()))
@@ -55,23 +55,23 @@ def policy_routes(org: Org, guard: Guard) -> list[Route]:
         return _deleted(org, request, [path_id(request)])
 
     async def delete_several(request: Request) -> Response:
-        ids = [one for one in request.query_params.get("ids", "").split(",") if one]
+        ids = list(filter(None, request.query_params.get("ids", "").split(",")))
         if not ids:
-            raise ApiError(400, "ids: at least one is needed", code="invalid.value")
+            raise invalid_value("ids: at least one is needed")
         return _deleted(org, request, ids)
 
     def needs(action: str, endpoint: Endpoint) -> Endpoint:
         return guard.needs(f"recording:retentionPolicy:{action}", endpoint, MISSING)
 
-    one = POLICIES + "/{id}"
+    policy_path = POLICIES + "/{id}"
     return [
         Route(POLICIES, needs("view", list_page), methods=["GET"]),
         Route(POLICIES, needs("add", post), methods=["POST"]),
         Route(POLICIES, needs("delete", delete_several), methods=["DELETE"]),
-        Route(one, needs("view", get), methods=["GET"]),
-        Route(one, needs("edit", put), methods=["PUT"]),
-        Route(one, needs("edit", patch), methods=["PATCH"]),
-        Route(one, needs("delete", delete), methods=["DELETE"]),
+        Route(policy_path, needs("view", get), methods=["GET"]),
+        Route(policy_path, needs("edit", put), methods=["PUT"]),
+        Route(policy_path, needs("edit", patch), methods=["PATCH"]),
+        Route(policy_path, needs("delete", delete), methods=["DELETE"]),
     ]
 
 
@@ -80,7 +80,7 @@ def _public(org: Org, policy: Policy, summary: bool = False) -> dict[str, Any]:
 
 
 def _missing(org: Org, policy: Policy) -> list[str]:
-    return [one for one in policy.body.export_integrations() if org.integrations.get(one) is None]
+    return [exported for exported in policy.body.export_integrations() if org.integrations.get(exported) is None]
 
 
 def _filters(org: Org, request: Request) -> Callable[[Policy], bool]:
@@ -90,12 +90,12 @@ def _filters(org: Org, request: Request) -> Callable[[Policy], bool]:
     threshold = _threshold(request)
 
     def wanted(policy: Policy) -> bool:
-        days = [days for actions in policy.body.all_actions() for days in actions.delete_days()]
+        days = [count for actions in policy.body.all_actions() for count in actions.delete_days()]
         return (
             (name is None or name.lower() in policy.name.lower())
             and enabled in (None, policy.body.enabled)
             and has_errors in (None, bool(_missing(org, policy)))
-            and (threshold is None or any(one > threshold for one in days))
+            and (threshold is None or any(count > threshold for count in days))
         )
 
     return wanted
@@ -106,7 +106,7 @@ def _threshold(request: Request) -> int | None:
     if text is None:
         return None
     if not re.fullmatch("[0-9]{1,9}", text):
-        raise ApiError(400, "deleteDaysThreshold: must be a whole number", code="invalid.value")
+        raise invalid_value("deleteDaysThreshold: must be a whole number")
     return int(text)
 
 
@@ -147,7 +147,7 @@ def _written(org: Org, request: Request, before: Policy | None, after: Policy) -
 
 def _deleted(org: Org, request: Request, ids: list[str]) -> Response:
     """All of them or, when one does not exist, none."""
-    for policy in [found(org.policies.get(one)) for one in dict.fromkeys(ids)]:
+    for policy in [or_404(org.policies.get(policy_id)) for policy_id in dict.fromkeys(ids)]:
         org.policies.put(policy.id, None)
         org.audit.note(request, org.audit.policies, policy, None)
     return Response(status_code=200)

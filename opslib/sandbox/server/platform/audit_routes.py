@@ -1,7 +1,5 @@
 """Routes of the audit query: ask, wait until it is answered, read the answer page by page."""
 
-import base64
-import binascii
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import Body, validated
-from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.errors import invalid_value, or_404
 from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.parameters import page_size, page_start, page_token, path_id
 from opslib.sandbox.server.platform.audit_log import ACTIONS, Entry
 from opslib.sandbox.server.platform.interval import Interval, moments
-from opslib.sandbox.server.platform.org import Org, found, path_id
-from opslib.sandbox.server.query import page_size
+from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.world import utc
 
 QUERY = "/api/v2/audits/query"
@@ -78,7 +76,7 @@ class Query:
         return {"filters": [], "sort": [], **question, "id": self.id, "state": self.state, "startDate": self.start}
 
 
-def audit_routes(org: Org, guard: Guard) -> list[Route]:
+def routes(org: Org, guard: Guard) -> list[Route]:
     queries: dict[str, Query] = {}
     services = _services(org)
 
@@ -90,9 +88,9 @@ def audit_routes(org: Org, guard: Guard) -> list[Route]:
         body = validated(QueryBody, await request.body())
         start, end = moments(body.interval)
         if end - start > timedelta(days=MAX_DAYS):
-            raise ApiError(400, "interval: at most {days} days", code="invalid.value", params={"days": str(MAX_DAYS)})
+            raise invalid_value("interval: at most {days} days", days=MAX_DAYS)
         if body.serviceName not in services:
-            raise ApiError(400, "serviceName: not one of the service mapping", code="invalid.value")
+            raise invalid_value("serviceName: not one of the service mapping")
         now = datetime.now(UTC)
         query = Query(
             id=org.world.identity.new_id(),
@@ -106,18 +104,18 @@ def audit_routes(org: Org, guard: Guard) -> list[Route]:
         return JSONResponse(query.public(), status_code=202)
 
     async def get(request: Request) -> Response:
-        return JSONResponse(found(queries.get(path_id(request))).public())
+        return JSONResponse(or_404(queries.get(path_id(request))).public())
 
     async def get_results(request: Request) -> Response:
         """No cursor on the last page."""
-        query = found(queries.get(path_id(request)))
+        query = or_404(queries.get(path_id(request)))
         if query.state != "Succeeded":
-            raise ApiError(400, "The query has not succeeded yet", code="invalid.value")
-        size, start = page_size(request, MAX_RESULTS), _start(request.query_params.get("cursor"))
+            raise invalid_value("The query has not succeeded yet")
+        size, start = page_size(request, MAX_RESULTS), page_start(request, "cursor", int) or 0
         page = [entry.public() for entry in query.entries[start : start + size]]
         answer = {"id": query.id, "pageSize": size, "entities": page}
         if start + size < len(query.entries):
-            answer["cursor"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
+            answer["cursor"] = page_token(start + size)
         return JSONResponse(answer)
 
     def needs(endpoint: Endpoint) -> Endpoint:
@@ -151,16 +149,7 @@ def _answer(entries: list[Entry], body: QueryBody, seen_until: datetime) -> list
         if start <= entry.at < end
         and entry.at <= seen_until
         and entry.kind.service == body.serviceName
-        and all(FIELDS[one.property](entry) == one.value for one in body.filters or [])
+        and all(FIELDS[condition.property](entry) == condition.value for condition in body.filters or [])
     ]
-    ascending = [one.sortOrder for one in body.sort or []][:1] == ["ascending"]
+    ascending = [sort.sortOrder for sort in body.sort or []][:1] == ["ascending"]
     return chosen if ascending else chosen[::-1]
-
-
-def _start(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        return int(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        raise ApiError(400, "cursor: not one that this API gave", code="invalid.value") from None

@@ -1,4 +1,4 @@
-"""The front door of an ASGI service: correlation id, request log, faults."""
+"""What every request to an ASGI service passes first: correlation id, request log, faults."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opslib.sandbox.server.connection import Connection
 from opslib.sandbox.server.errors import ANSWER_HEADERS, CORRELATION_ID, bare_error
 from opslib.sandbox.server.faults import Fault, Faults
-from opslib.sandbox.server.traffic import Service, Traffic
-from opslib.sandbox.server.wire import Wire
+from opslib.sandbox.server.request_log import RequestLog, Service
 
 
-class Front:
+class Middleware:
     """ASGI middleware, outermost.
 
     1. Gives the request a correlation id and notes it, whatever happens next.
@@ -23,18 +23,18 @@ class Front:
     4. Puts the answer headers collected in the scope, and the fault's, on the answer.
     """
 
-    def __init__(self, app: ASGIApp, service: Service, traffic: Traffic, faults: Faults) -> None:
+    def __init__(self, app: ASGIApp, service: Service, request_log: RequestLog, faults: Faults) -> None:
         self.app = app
         self.service = service
-        self.traffic = traffic
+        self.request_log = request_log
         self.faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        correlation = self.traffic.new_id(self.service)
+        correlation = self.request_log.new_id(self.service)
         answer_headers = {CORRELATION_ID: correlation}
         path = scope["raw_path"].decode("ascii")
         scope = {**scope, "path": path, ANSWER_HEADERS: answer_headers}
-        self.traffic.note(self.service, scope["method"], path, scope["query_string"].decode(), correlation)
+        self.request_log.note(self.service, scope["method"], path, scope["query_string"].decode(), correlation)
         fault = self.faults.take(scope["method"], path)
 
         async def send_with_headers(message: Message) -> None:
@@ -54,7 +54,7 @@ class Front:
             await self.app(scope, receive, hold)
         await asyncio.sleep(fault.delay_s)
         if fault.drop:
-            await Wire.cut(scope, receive)
+            await Connection.cut(scope, receive)
         elif fault.answers:
             await _fault_response(fault, correlation)(scope, receive, send_with_headers)
         elif fault.when == "after":

@@ -1,4 +1,4 @@
-"""The HTTP connection, kept within reach so that a fault can cut it without an answer."""
+"""The HTTP connection, which a fault can cut without an answer."""
 
 import asyncio
 from typing import ClassVar
@@ -10,7 +10,7 @@ Ends = tuple[tuple[str, int], tuple[str, int]]
 """Both ends of a connection, client first. The client's alone may repeat from port to port."""
 
 
-class Wire(H11Protocol):
+class Connection(H11Protocol):
     """uvicorn's HTTP/1.1 protocol, which also remembers its transport by the connection's two ends.
 
     ASGI has no message for "hang up": an app that answers nothing gets a 500 sent in its name.

@@ -10,15 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from opslib.sandbox.server.bodies import Body, refusal, validated
-from opslib.sandbox.server.errors import ApiError
+from opslib.sandbox.server.bodies import Body, Text, refusal, validated
+from opslib.sandbox.server.errors import ApiError, or_404
 from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.parameters import choice, path_id
 from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
 from opslib.sandbox.server.platform.integration_types import TYPES, IntegrationType
-from opslib.sandbox.server.platform.org import Org, found, path_id
+from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.paging import numbered_page
-from opslib.sandbox.server.platform.policy import Text
-from opslib.sandbox.server.query import choice
 from opslib.sandbox.server.world import utc_now
 
 
@@ -54,34 +53,34 @@ class Configuration(Body):
     selfUri: str | None = None
 
 
-def integration_routes(org: Org, guard: Guard) -> list[Route]:
+def routes(org: Org, guard: Guard) -> list[Route]:
     async def list_types(request: Request) -> Response:
-        return numbered_page(request, [one.public() for one in org.types.values()])
+        return numbered_page(request, [kind.public() for kind in org.types.values()])
 
     async def get_type(request: Request) -> Response:
         return JSONResponse(_type(org, path_id(request)).public())
 
     async def get_schema(request: Request) -> Response:
         schemas = _type(org, path_id(request)).schemas()
-        return JSONResponse(found(schemas.get(request.path_params["settings"])))
+        return JSONResponse(or_404(schemas.get(request.path_params["settings"])))
 
     async def list_page(request: Request) -> Response:
         chosen = filter(_filters(request, org.lag_s), org.integrations.all(org.lag_s))
-        return numbered_page(request, [one.public(org.lag_s) for one in chosen])
+        return numbered_page(request, [integration.public(org.lag_s) for integration in chosen])
 
     async def post(request: Request) -> Response:
         new = validated(NewIntegration, await request.body())
         kind = _type(org, new.integrationType.id)
-        made = Integration(
+        integration = Integration(
             org.world.identity.new_id(), kind, new.name or kind.name, changed=utc_now(), settles_at=time.monotonic()
         )
-        return _written(org, request, None, made)
+        return _written(org, request, None, integration)
 
     async def get(request: Request) -> Response:
-        return JSONResponse(found(org.integrations.get(path_id(request), org.lag_s)).public(org.lag_s))
+        return JSONResponse(or_404(org.integrations.get(path_id(request), org.lag_s)).public(org.lag_s))
 
     async def patch(request: Request) -> Response:
-        before = found(org.integrations.get(path_id(request)))
+        before = or_404(org.integrations.get(path_id(request)))
         changes = validated(IntegrationUpdate, await request.body()).model_dump(exclude_none=True)
         intended = changes.pop("intendedState", before.intended)
         after = replace(before, **changes)
@@ -90,17 +89,17 @@ def integration_routes(org: Org, guard: Guard) -> list[Route]:
         return _written(org, request, before, after)
 
     async def delete(request: Request) -> Response:
-        before = found(org.integrations.get(path_id(request)))
+        before = or_404(org.integrations.get(path_id(request)))
         org.integrations.put(before.id, None)
         org.audit.note(request, org.audit.integrations, before, None)
         return JSONResponse({**before.public(0), "intendedState": "DELETED"})
 
     async def get_configuration(request: Request) -> Response:
-        return JSONResponse(found(org.integrations.get(path_id(request), org.lag_s)).configuration())
+        return JSONResponse(or_404(org.integrations.get(path_id(request), org.lag_s)).configuration())
 
     async def put_configuration(request: Request) -> Response:
         """Writing the configuration of an enabled integration makes it start again."""
-        before = found(org.integrations.get(path_id(request)))
+        before = or_404(org.integrations.get(path_id(request)))
         new = validated(Configuration, await request.body())
         if new.version != before.version:
             raise ApiError(409, "Version does not match current version.")
@@ -116,27 +115,28 @@ def integration_routes(org: Org, guard: Guard) -> list[Route]:
     def needs(action: str, endpoint: Endpoint) -> Endpoint:
         return guard.needs(f"integrations:integration:{action}", endpoint, MISSING)
 
-    one, current = INTEGRATIONS + "/{id}", INTEGRATIONS + "/{id}/config/current"
+    integration_path = INTEGRATIONS + "/{id}"
+    configuration_path = integration_path + "/config/current"
     return [
         Route(TYPES, needs("view", list_types), methods=["GET"]),
         Route(TYPES + "/{id}", needs("view", get_type), methods=["GET"]),
         Route(TYPES + "/{id}/configschemas/{settings}", needs("view", get_schema), methods=["GET"]),
         Route(INTEGRATIONS, needs("view", list_page), methods=["GET"]),
         Route(INTEGRATIONS, needs("add", post), methods=["POST"]),
-        Route(one, needs("view", get), methods=["GET"]),
-        Route(one, needs("edit", patch), methods=["PATCH"]),
-        Route(one, needs("delete", delete), methods=["DELETE"]),
-        Route(current, needs("view", get_configuration), methods=["GET"]),
-        Route(current, needs("edit", put_configuration), methods=["PUT"]),
+        Route(integration_path, needs("view", get), methods=["GET"]),
+        Route(integration_path, needs("edit", patch), methods=["PATCH"]),
+        Route(integration_path, needs("delete", delete), methods=["DELETE"]),
+        Route(configuration_path, needs("view", get_configuration), methods=["GET"]),
+        Route(configuration_path, needs("edit", put_configuration), methods=["PUT"]),
     ]
 
 
 def _type(org: Org, type_id: str) -> IntegrationType:
-    return found(org.types.get(type_id))
+    return or_404(org.types.get(type_id))
 
 
 def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
-    """Whether one meets the query; a credential's id meets none, the sandbox has no credentials."""
+    """Whether an integration meets the query; a credential's id meets none, the sandbox has no credentials."""
     query, state = request.query_params, choice(request, "reportedState", get_args(State))
 
     def wanted(integration: Integration) -> bool:

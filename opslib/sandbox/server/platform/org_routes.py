@@ -1,4 +1,4 @@
-"""Routes about the org itself: whose token this is, what its limits are, how long it keeps its data."""
+"""Routes of the org itself: whose token this is, what its limits are, how long it keeps its data."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ RETENTION_DAYS = 600
 """How long the org keeps the data of interactions."""
 
 
-def about_routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
+def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
     founded = utc_now()
 
     async def get_token(request: Request) -> Response:

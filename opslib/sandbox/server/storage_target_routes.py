@@ -1,9 +1,6 @@
 """Routes of the storage-targets contract: targets, policies, webhooks."""
 
-import base64
-import binascii
 from collections.abc import Callable
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,7 +9,7 @@ from starlette.routing import Route
 from opslib.sandbox.server.bodies import validated
 from opslib.sandbox.server.errors import ApiError, correlation_id
 from opslib.sandbox.server.guard import Guard
-from opslib.sandbox.server.query import page_size
+from opslib.sandbox.server.parameters import page_size, page_start, page_token, path_id
 from opslib.sandbox.server.resources import KINDS, Kind
 from opslib.sandbox.server.world import Record, World
 
@@ -20,25 +17,25 @@ Announce = Callable[[Record, str], None]
 """Called with the record that changed (as it was, when deleted) and the request's correlation id."""
 
 
-def storage_target_routes(world: World, guard: Guard, announce: Announce) -> list[Route]:
-    return [route for kind in KINDS for route in _routes(kind, world, guard, announce)]
+def routes(world: World, guard: Guard, announce: Announce) -> list[Route]:
+    return [route for kind in KINDS for route in _routes_of(kind, world, guard, announce)]
 
 
-def _routes(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[Route]:
+def _routes_of(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[Route]:
     async def list_page(request: Request) -> Response:
         """One page in the order of ids; `total` counts all. No nextPageToken on the last page."""
         size = page_size(request)
-        after = _last_id(request.query_params.get("pageToken"))
+        after = page_start(request, "pageToken", str)
         records = world.all(kind)
         rest = [record for record in records if after is None or record.id > after]
         page = rest[:size]
         answer = {"entities": [record.public() for record in page], "pageSize": size, "total": len(records)}
         if len(rest) > size:
-            answer["nextPageToken"] = base64.urlsafe_b64encode(page[-1].id.encode()).decode()
+            answer["nextPageToken"] = page_token(page[-1].id)
         return JSONResponse(answer)
 
     async def get(request: Request) -> Response:
-        record_id = _id(request)
+        record_id = path_id(request)
         record = world.get(kind, record_id)
         if record is None:
             raise _not_found(kind, record_id)
@@ -46,41 +43,27 @@ def _routes(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[
 
     async def put(request: Request) -> Response:
         body = validated(kind.body, await request.body())
-        record = world.put(kind, _id(request), body)
+        record = world.put(kind, path_id(request), body)
         announce(record, correlation_id(request.scope))
         return JSONResponse(record.public(), status_code=201 if record.version == 1 else 200)
 
     async def delete(request: Request) -> Response:
-        record_id = _id(request)
+        record_id = path_id(request)
         record = world.delete(kind, record_id)
         if record is None:
             raise _not_found(kind, record_id)
         announce(record, correlation_id(request.scope))
         return Response(status_code=204)
 
-    one = kind.path + "/{id}"
+    record_path = kind.path + "/{id}"
     return [
         Route(kind.path, guard.needs(kind.read_scope, list_page), methods=["GET"]),
-        Route(one, guard.needs(kind.read_scope, get), methods=["GET"]),
-        Route(one, guard.needs(kind.write_scope, put), methods=["PUT"]),
-        Route(one, guard.needs(kind.write_scope, delete), methods=["DELETE"]),
+        Route(record_path, guard.needs(kind.read_scope, get), methods=["GET"]),
+        Route(record_path, guard.needs(kind.write_scope, put), methods=["PUT"]),
+        Route(record_path, guard.needs(kind.write_scope, delete), methods=["DELETE"]),
     ]
-
-
-def _id(request: Request) -> str:
-    """The id of the path's last segment, decoded here because the front keeps the path encoded."""
-    return unquote(request.path_params["id"])
 
 
 def _not_found(kind: Kind, record_id: str) -> ApiError:
     params = {"kind": kind.name, "id": record_id}
     return ApiError(404, "The requested resource was not found: {kind} {id}", params=params)
-
-
-def _last_id(page_token: str | None) -> str | None:
-    if page_token is None:
-        return None
-    try:
-        return base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError, ValueError):
-        raise ApiError(400, "pageToken: not one that this API gave", code="invalid.value") from None

@@ -12,7 +12,7 @@ GENESYS: tuple[Service, ...] = ("api", "login")
 
 
 @dataclass(frozen=True)
-class Received:
+class LoggedRequest:
     """One request. `path` is as on the wire (percent-encoded, no query); `at` is UTC, ISO 8601."""
 
     method: str
@@ -23,11 +23,11 @@ class Received:
     at: str
 
 
-class Traffic:
+class RequestLog:
     """Requests in the order of their receipt, whatever became of them. S3 writes from its own threads."""
 
     def __init__(self, seed: int | None) -> None:
-        self._requests: list[Received] = []
+        self._requests: list[LoggedRequest] = []
         self._lock = threading.Lock()
         self._ids = {name: random.Random(None if seed is None else f"{seed} {name}") for name in get_args(Service)}  # noqa: S311
 
@@ -38,14 +38,14 @@ class Traffic:
     def note(self, service: Service, method: str, path: str, query: str, correlation_id: str | None = None) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
-            self._requests.append(Received(method, path, query, service, correlation_id, at))
+            self._requests.append(LoggedRequest(method, path, query, service, correlation_id, at))
 
     def listing(self, service: str | None = None) -> list[dict[str, Any]]:
         """The Genesys side (api and login) unless a service or "all" is named."""
         with self._lock:
             requests = list(self._requests)
         wanted = GENESYS if service is None else (service,)
-        return [asdict(one) for one in requests if service == "all" or one.service in wanted]
+        return [asdict(request) for request in requests if service == "all" or request.service in wanted]
 
     def clear(self) -> None:
         with self._lock:

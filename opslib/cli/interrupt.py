@@ -1,0 +1,55 @@
+"""Ctrl-C while an org is changed: the first finishes the change in flight, the second cancels it."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from opslib.errors import HalfDone
+from opslib.ledger.ledger import Ledger
+from opslib.router.journal import unfinished_apply
+from opslib.settings import Settings
+from opslib.walk.steps import RECOVERY, STEPS, Walk
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def first_interrupt_stops(walk: Walk) -> Iterator[None]:
+    """While it lasts, the first Ctrl-C lets the change in flight finish; the second cancels."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def interrupted() -> None:
+        if walk.applier and not walk.applier.stopping:
+            walk.applier.stop()
+            click.echo("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
+        elif task:
+            for name in (*STEPS, *RECOVERY):
+                walk.cancel(name)
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def half_done_if_cancelled(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of the work. Raises HalfDone if it was cancelled within a change, click.Abort if before or after."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+    settings = Settings.load()
+    if unfinished_apply(Ledger(settings.home), settings.api_base) is None:
+        raise click.Abort("Ctrl-C; no change was under way")
+    raise HalfDone(
+        "Cancelled in the middle of a change",
+        cause="whether the change in flight took effect is not known",
+        fix="run `opslib resume` to go on or `opslib rollback` to undo it",
+    )

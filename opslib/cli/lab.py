@@ -1,0 +1,71 @@
+"""`opslib lab`: JupyterLab on the notebooks, with a sandbox unless an org is configured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+from dotenv import load_dotenv
+
+from opslib.errors import InvalidInput
+from opslib.sandbox.launch import use_sandbox_unless_configured
+
+
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=Path), default=Path("notebooks/00_start_here.ipynb"))
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def lab(notebook: Path, no_browser: bool) -> int:
+    """Open JupyterLab on a notebook, with a sandbox unless an org is configured."""
+    if not notebook.is_file():
+        raise InvalidInput(
+            f"There is no notebook {notebook}", cause="no such file", fix="run it from the project folder"
+        )
+    load_dotenv(".env")  # kernels run in the notebook's folder, and would not find it
+    os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
+    with use_sandbox_unless_configured() or nullcontext(), tempfile.TemporaryDirectory() as config:
+        environment = os.environ | {"JUPYTER_CONFIG_PATH": _config_path(Path(config))}
+        process = subprocess.Popen(_command(notebook, no_browser), env=environment)  # noqa: S603 (our own command)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return _wait(process)
+
+
+def _command(notebook: Path, no_browser: bool) -> list[str]:
+    """The address that is printed opens the notebook too, for those whose browser does not open by itself."""
+    return [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={notebook.resolve().parent}",
+        f"--LabApp.default_url=/lab/tree/{notebook.name}",
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",  # nothing leaves this machine
+        *(["--no-browser"] if no_browser else []),
+        # In a container there is often no other user.
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]
+
+
+def _config_path(folder: Path) -> str:
+    """JUPYTER_CONFIG_PATH with a folder of settings before it: no news is fetched, and a notebook is saved only when it
+    is asked for, since the notebooks are under version control and the ledger keeps what was done."""
+    (folder / "labconfig").mkdir()
+    settings = {
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+    }
+    (folder / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(settings))
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_CONFIG_PATH")]))
+
+
+def _wait(process: "subprocess.Popen[Any]") -> int:
+    """Ctrl-C reaches JupyterLab too, which asks before it ends: so wait on."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            time.sleep(0.1)

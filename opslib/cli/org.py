@@ -1,0 +1,74 @@
+"""The org itself: what it serves and allows, and who changed it."""
+
+import asyncio
+import json
+import textwrap
+from datetime import UTC, datetime
+
+import click
+
+from opslib.cli import options
+from opslib.cli.exit_codes import ExitCode
+from opslib.router.org_changes import OrgChanges, find_org_changes
+from opslib.router.render import show
+from opslib.walk.doctor import Diagnosis, examine, roles
+from opslib.walk.steps import Walk
+
+
+@click.command()
+@options.as_json
+def doctor(as_json: bool) -> ExitCode:
+    """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL."""
+    diagnosis = asyncio.run(_diagnose())
+    if as_json:
+        click.echo(json.dumps(diagnosis.as_json()))
+    else:
+        for row in diagnosis.rows():
+            click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
+        for name, permissions in roles(diagnosis.wanted).items():
+            click.echo(f"\nrole {name}:\n" + textwrap.indent("\n".join(permissions), "  "))
+    return ExitCode.FAILED if any(row.word == "FAIL" for row in diagnosis.rows()) else ExitCode.DONE
+
+
+async def _diagnose() -> Diagnosis:
+    async with Walk(command="doctor") as walk:
+        session = await walk.open_session()
+        await session.auth.get_access_token()
+        return await examine(session.client, session.backends, walk.onboarding.backend)
+
+
+@click.command()
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="In UTC; by default the last look, or 7 days ago.",
+)
+@options.as_json
+def changes(since: datetime | None, as_json: bool) -> ExitCode:
+    """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger."""
+    report = asyncio.run(_find_changes(since.replace(tzinfo=UTC) if since else None))
+    if as_json:
+        answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
+        click.echo(json.dumps(answer))
+    else:
+        _show_changes(report)
+    return ExitCode.FAILED if report.failed else ExitCode.DONE
+
+
+async def _find_changes(since: datetime | None) -> OrgChanges:
+    async with Walk(command="changes") as walk:
+        await walk.run("connect")
+        return await find_org_changes(walk.session.client, walk.backend, walk.journal, since)
+
+
+def _show_changes(report: OrgChanges) -> None:
+    for change in report.changes:
+        action = f"{change['action']} {change['kind']} {change['name']}"
+        click.echo(f"{change['at']}  {change['source']:10} {action}, by {change['by']}")
+        for field in change["fields"]:
+            click.echo(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
+    click.echo(f"{len(report.changes)} changes since {report.since.isoformat(timespec='seconds')}")
+    if report.first:
+        click.echo("This is the first look: what is there was noted, and the next one compares with it.")
+    if report.unaudited:
+        click.echo(f"Genesys's own audit was not read: {report.unaudited}", err=True)
