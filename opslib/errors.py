@@ -1,4 +1,4 @@
-"""What can go wrong, each with its cause and its fix.
+"""What can go wrong, each with its cause and its fix. What Genesys's refusals mean is said here, class by class.
 
 OpslibError
 ├── InvalidInput (ValueError)            refused before anything was sent
@@ -33,7 +33,7 @@ OpslibError
     └── AwsCredentialsInvalid (ValueError)
 """
 
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from opslib.redact import redact
 
@@ -131,40 +131,102 @@ class SandboxError(OpslibError):
     """The local sandbox did not start."""
 
 
+class Advice(NamedTuple):
+    """What failed and what to do about it, where only the status is known. The cause is the server's to say."""
+
+    title: str
+    fix: str
+
+
 class ApiError(OpslibError):
-    """Genesys answered, and the answer is no."""
+    """Genesys answered, and the answer is no.
+
+    Attributes:
+        advice: for a refusal by the API.
+        login_advice: for a refusal by the token endpoint.
+    """
+
+    advice: ClassVar = Advice("Genesys gave an unexpected answer", "check the API URL")
+    login_advice: ClassVar = Advice(
+        "The token endpoint gave no token", "check that OPSLIB_LOGIN_URL is a Genesys Cloud login host"
+    )
 
 
 class InvalidRequest(ApiError, ValueError):
     """400: the server refused the content."""
 
+    advice = Advice("Genesys refused the content", "correct what the cause names, then try again")
+
 
 class AuthenticationFailed(ApiError):
     """401: wrong or disabled client credentials, or a token that is no longer accepted."""
+
+    advice = Advice(
+        "Genesys did not accept the access token",
+        "check that the OAuth client is enabled and that the region is the org's own",
+    )
+    login_advice = Advice(
+        "Genesys did not accept the client id and secret",
+        "compare the client id and secret, typed or from OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET, with "
+        "Admin > Integrations > OAuth, and the region with the org's own",
+    )
 
 
 class PermissionMissing(ApiError, PermissionError):
     """403: the OAuth client lacks a scope or permission."""
 
+    advice = Advice(
+        "The OAuth client lacks a permission",
+        "add the scope or permission that the cause names to the OAuth client's role, then connect again",
+    )
+
 
 class NotFound(ApiError, LookupError):
     """404: no such object, or no such API on this org."""
+
+    advice = Advice("Genesys has no such object", "check the id; a live org may not serve this API at all")
 
 
 class Conflict(ApiError):
     """409: another object still depends on this one, or somebody changed it meanwhile."""
 
+    advice = Advice("Genesys reports a conflict", "read the object again: another one depends on it, or it was changed")
+
 
 class RateLimited(ApiError):
     """429: the limit was still reached after every try, or the wait asked for is too long."""
+
+    advice = Advice(
+        "The rate limit was still reached after every try",
+        "wait a minute; if other programs share this OAuth client, give each its own",
+    )
+    login_advice = Advice("Too many tokens were asked for", advice.fix)
 
 
 class ServerFailure(ApiError):
     """5xx: the service failed, also after every try."""
 
+    advice = Advice("Genesys failed", "try again later; if it lasts, give support the correlation id")
+    login_advice = Advice("The login host failed", "try again later; if it lasts, look at status.mypurecloud.com")
+
 
 class UnexpectedAnswer(ApiError):
     """An answer that the contract does not know."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidRequest,
+    401: AuthenticationFailed,
+    403: PermissionMissing,
+    404: NotFound,
+    409: Conflict,
+    429: RateLimited,
+}
+
+
+def error_class(status: int) -> type[ApiError]:
+    """The error that a status of the API other than success means."""
+    return _BY_STATUS.get(status, ServerFailure if status >= 500 else UnexpectedAnswer)
 
 
 class ConnectionFailed(OpslibError, ConnectionError):

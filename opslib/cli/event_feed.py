@@ -11,7 +11,7 @@ from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import DataLakeWebhook, Onboarding
 from opslib.validator.documents import event_feed as eventbridge
 from opslib.validator.event_feed import ChangeFeed
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 
 def check_feed(file: Path, org_id: str | None, *, as_json: bool) -> int:

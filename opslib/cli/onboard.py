@@ -20,7 +20,8 @@ from opslib.router.plan import Plan
 from opslib.router.render import as_text, show
 from opslib.settings import Settings
 from opslib.walk.doctor import Diagnosis, examine, roles
-from opslib.walk.steps import RECOVERY, STEPS, Walk
+from opslib.walk.steps import RECOVERY, STEPS
+from opslib.walk.walk import Walk
 
 DONE, FAILED, CHANGES, HALF_DONE = 0, 1, 2, 3
 

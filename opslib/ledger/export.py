@@ -14,7 +14,7 @@ from typing import Any
 
 from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
-from opslib.ledger.file import FILE_NAME, reading, record
+from opslib.ledger.database import FILE_NAME, reading, record
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
 _NAMES = {kind: name for name, kind in _TABLES.items()}

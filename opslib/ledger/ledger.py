@@ -23,7 +23,7 @@ import rfc8785
 
 from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
-from opslib.ledger.file import (
+from opslib.ledger.database import (
     FILE_NAME,
     connect,
     migrate,

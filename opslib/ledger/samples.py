@@ -35,9 +35,9 @@ COLUMNS = (
 )
 
 TOKEN_OPERATION = "get_access_token"
-CATALOGUE_OPERATION = "read_catalogue"
+DATA_LAKE_OPERATION = "read_catalogue"
 # Samples of these are kept, but say nothing of the org's API: no figure counts them.
-NOT_OF_THE_API = (TOKEN_OPERATION, CATALOGUE_OPERATION)
+NOT_OF_THE_API = (TOKEN_OPERATION, DATA_LAKE_OPERATION)
 
 # A 404 to one of these is an answer: there is no such object, or it is gone already. To a write it is a failure.
 MAY_BE_GONE = ("GET", "DELETE")

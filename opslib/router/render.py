@@ -13,17 +13,18 @@ NOTHING = "Nothing to do: the org is as wanted."
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """One line a change with its sign (+ ~ -), one a field, then what is unsafe (!), the notes (i) and the checksum."""
+    """A line for each change with its sign (+ ~ -) and for each field, then what is unsafe (!), the notes (i) and the
+    checksum."""
     notes = [f"i {note}" for note in plan.get("notes", ())]
     if not plan["changes"]:
         return "\n".join([NOTHING, *notes])
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
-    unsafe = [f"! {one['name']}: {one['why']} (needs --allow {one['name']})" for one in plan["unsafe"]]
+    unsafe = [f"! {item['name']}: {item['why']} (needs --allow {item['name']})" for item in plan["unsafe"]]
     return "\n".join([*lines, *unsafe, *notes, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
 
 
 def as_html(plan: dict[str, Any]) -> Html:
-    """A table a change, a row a field, signs and words rather than colour; below them what is unsafe."""
+    """A table for each change with a row for each field, signs and words rather than colour; below what is unsafe."""
     listed = "".join(f"<li>{text(note)}</li>" for note in plan.get("notes", ()))
     notes = f"<p><strong>What this API does otherwise:</strong></p><ul>{listed}</ul>" if listed else ""
     if not plan["changes"]:
@@ -36,7 +37,7 @@ def as_html(plan: dict[str, Any]) -> Html:
         ).html
         for change in plan["changes"]
     ]
-    unsafe = "".join(f"<li><strong>{text(one['name'])}</strong>: {text(one['why'])}</li>" for one in plan["unsafe"])
+    unsafe = "".join(f"<li><strong>{text(item['name'])}</strong>: {text(item['why'])}</li>" for item in plan["unsafe"])
     warning = (
         f'<p><span aria-hidden="true">⚠</span> <strong>Unsafe, needs consent:</strong></p><ul>{unsafe}</ul>'
         if unsafe

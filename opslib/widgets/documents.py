@@ -17,7 +17,7 @@ from opslib.validator.documents import iam as permissions
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
 from opslib.validator.render import code
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets.receipt import Rows, close
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.

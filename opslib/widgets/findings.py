@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.validator.render import ORDER
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets.documents import documents, to_copy
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import close

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from opslib import html
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.walk.steps import State
+from opslib.walk.state_machine import State
 
 CardState = State | Literal["cancelled"]
 Rows = Sequence[tuple[str, str]]

@@ -10,7 +10,7 @@ from opslib.validator.render import ORDER, code
 from opslib.validator.render import as_html as findings_html
 from opslib.verdict import Readiness
 from opslib.walk.environment import readiness_table
-from opslib.walk.steps import Result
+from opslib.walk.state_machine import Result
 
 _LABELS: dict[str, dict[str, str]] = {
     "connect": {
