@@ -228,10 +228,11 @@ def _rate_limited(response: httpx.Response) -> bool:
 
 def _refused(response: httpx.Response) -> ApiError:
     kind, usual_cause = _meaning(response)
+    title, fix = kind.login_advice
     return kind(
-        kind.login_advice.title,
+        title,
         cause=_message(response) or usual_cause,
-        fix=kind.login_advice.fix,
+        fix=fix,
         status=response.status_code,
         correlation_id=response.headers.get(CORRELATION_HEADER),
     )

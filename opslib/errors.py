@@ -33,7 +33,7 @@ OpslibError
     └── AwsCredentialsInvalid (ValueError)
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from opslib.redact import redact
 
@@ -131,41 +131,35 @@ class SandboxError(OpslibError):
     """The local sandbox did not start."""
 
 
-class Advice(NamedTuple):
-    """What failed and what to do about it, where only the status is known. The cause is the server's to say."""
-
-    title: str
-    fix: str
-
-
 class ApiError(OpslibError):
     """Genesys answered, and the answer is no.
 
     Attributes:
-        advice: for a refusal by the API.
-        login_advice: for a refusal by the token endpoint.
+        advice: title and fix for an API answer of which only the status is known; the cause is the server's to say.
+        login_advice: the same for an answer of the token endpoint.
     """
 
-    advice: ClassVar = Advice("Genesys gave an unexpected answer", "check the API URL")
-    login_advice: ClassVar = Advice(
-        "The token endpoint gave no token", "check that OPSLIB_LOGIN_URL is a Genesys Cloud login host"
+    advice: ClassVar[tuple[str, str]] = ("Genesys gave an unexpected answer", "check the API URL")
+    login_advice: ClassVar[tuple[str, str]] = (
+        "The token endpoint gave no token",
+        "check that OPSLIB_LOGIN_URL is a Genesys Cloud login host",
     )
 
 
 class InvalidRequest(ApiError, ValueError):
     """400: the server refused the content."""
 
-    advice = Advice("Genesys refused the content", "correct what the cause names, then try again")
+    advice = ("Genesys refused the content", "correct what the cause names, then try again")
 
 
 class AuthenticationFailed(ApiError):
     """401: wrong or disabled client credentials, or a token that is no longer accepted."""
 
-    advice = Advice(
+    advice = (
         "Genesys did not accept the access token",
         "check that the OAuth client is enabled and that the region is the org's own",
     )
-    login_advice = Advice(
+    login_advice = (
         "Genesys did not accept the client id and secret",
         "compare the client id and secret, typed or from OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET, with "
         "Admin > Integrations > OAuth, and the region with the org's own",
@@ -175,7 +169,7 @@ class AuthenticationFailed(ApiError):
 class PermissionMissing(ApiError, PermissionError):
     """403: the OAuth client lacks a scope or permission."""
 
-    advice = Advice(
+    advice = (
         "The OAuth client lacks a permission",
         "add the scope or permission that the cause names to the OAuth client's role, then connect again",
     )
@@ -184,30 +178,30 @@ class PermissionMissing(ApiError, PermissionError):
 class NotFound(ApiError, LookupError):
     """404: no such object, or no such API on this org."""
 
-    advice = Advice("Genesys has no such object", "check the id; a live org may not serve this API at all")
+    advice = ("Genesys has no such object", "check the id; a live org may not serve this API at all")
 
 
 class Conflict(ApiError):
     """409: another object still depends on this one, or somebody changed it meanwhile."""
 
-    advice = Advice("Genesys reports a conflict", "read the object again: another one depends on it, or it was changed")
+    advice = ("Genesys reports a conflict", "read the object again: another one depends on it, or it was changed")
 
 
 class RateLimited(ApiError):
     """429: the limit was still reached after every try, or the wait asked for is too long."""
 
-    advice = Advice(
+    advice = (
         "The rate limit was still reached after every try",
         "wait a minute; if other programs share this OAuth client, give each its own",
     )
-    login_advice = Advice("Too many tokens were asked for", advice.fix)
+    login_advice = ("Too many tokens were asked for", advice[1])
 
 
 class ServerFailure(ApiError):
     """5xx: the service failed, also after every try."""
 
-    advice = Advice("Genesys failed", "try again later; if it lasts, give support the correlation id")
-    login_advice = Advice("The login host failed", "try again later; if it lasts, look at status.mypurecloud.com")
+    advice = ("Genesys failed", "try again later; if it lasts, give support the correlation id")
+    login_advice = ("The login host failed", "try again later; if it lasts, look at status.mypurecloud.com")
 
 
 class UnexpectedAnswer(ApiError):

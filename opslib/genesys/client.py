@@ -212,10 +212,11 @@ def _content(response: httpx.Response) -> JSON:
 def _refused(response: httpx.Response) -> ApiError:
     status, (message, context_id) = response.status_code, _message(response)
     kind = error_class(status)
+    title, fix = kind.advice
     return kind(
-        kind.advice.title,
+        title,
         cause=message or f"HTTP {status} without an explanation",
-        fix=kind.advice.fix,
+        fix=fix,
         status=status,
         correlation_id=response.headers.get(CORRELATION_HEADER) or context_id,
     )

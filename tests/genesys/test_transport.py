@@ -172,6 +172,7 @@ async def test_one_429_stops_all_requests_of_the_token(sandbox: Sandbox) -> None
         for _ in range(3):
             tasks.create_task(client.request("GET", TARGETS))
     await client.aclose()
+    await auth.aclose()
     assert len(refusals) == 1
 
 
