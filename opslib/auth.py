@@ -109,7 +109,7 @@ class GenesysAuthManager(httpx.Auth):
         return self._token.get_secret_value()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send the token; after a 401 fetch one new token, whoever saw the 401 first, and send once more."""
+        """Send the token; after a 401 fetch one new token for all callers that saw one, and send once more."""
         token = await self.get_access_token()
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request

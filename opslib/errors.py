@@ -5,7 +5,7 @@ OpslibError
 ├── StepBlocked                          a step was asked for before what it needs
 ├── ChangeRefused                        a plan was not applied; nothing was written
 │   ├── StalePlan                        the org is not as it was when the plan was made
-│   ├── ConsentMissing                   an unsafe change that nobody agreed to
+│   ├── ConsentMissing                   an unsafe change without consent
 │   └── Busy                             somebody else applies a plan, or one was left unfinished
 ├── RolledBack                           a change failed; the state before was restored
 ├── HalfDone                             a change failed or was stopped, and something is left to do
@@ -20,7 +20,7 @@ OpslibError
 │   ├── Conflict                         409
 │   ├── RateLimited                      429, also after all tries
 │   ├── ServerFailure                    5xx, also after all tries
-│   └── UnexpectedAnswer                 anything else, or an answer that is no JSON
+│   └── UnexpectedAnswer                 anything else, or an answer that is not JSON
 ├── ConnectionFailed (ConnectionError)   no answer: refused, dropped, timed out
 ├── DeadlineExceeded (TimeoutError)      the operation's time was used up
 └── BucketError                          S3 answered, and the bucket is not fit
@@ -104,7 +104,7 @@ class StalePlan(ChangeRefused):
 
 
 class ConsentMissing(ChangeRefused):
-    """An unsafe change that nobody agreed to."""
+    """An unsafe change without consent."""
 
 
 class Busy(ChangeRefused):

@@ -49,7 +49,7 @@ _OURS = frozenset(
     {"name", "description", "enabled", "mediaPolicies", "conditions", "actions"}
     | {"integrationType", "intendedState", "properties", "notes"}
 )
-# Fields that the server sets and nobody may send.
+# Fields that the server sets and that must not be sent.
 _SERVER_OWNED = frozenset(
     {"id", "version", "selfUri", "createdDate", "modifiedDate", "policyErrors", "reportedState", "attributes", "config"}
 )

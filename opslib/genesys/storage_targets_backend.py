@@ -18,7 +18,7 @@ _COLLECTIONS: dict[Kind, str] = {
 # The page size of the contract.
 _PAGE_SIZE = 50
 
-# Fields that the server sets and nobody may send.
+# Fields that the server sets and that must not be sent.
 _SERVER_OWNED = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
 
 # The fields of a target's configuration that say with what Genesys writes; secrets are never read back.

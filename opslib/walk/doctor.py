@@ -23,7 +23,7 @@ _TOKEN_LIMIT = "client.credentials.token.rate.per.minute"
 # After this time (seconds) what the org has not answered stays open.
 _ANSWERS_WITHIN_S = 20.0
 
-# AWS refuses signatures that are 15 minutes off; a minute off is a clock that nobody keeps.
+# AWS refuses signatures that are 15 minutes off; a minute off is a clock that is not kept.
 _SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
 
 API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "platform": "the platform API"}

@@ -147,7 +147,7 @@ class Walk(StateMachine):
         self.recall(saved.ends)
 
     def _holds(self, result: Result) -> bool:
-        """A new secret makes `connect` stale. It is compared here and is no input: those are hashed in the ledger."""
+        """A new secret makes `connect` stale. It is compared here, as inputs are hashed in the ledger."""
         same = result.step != "connect" or self._connected_with == self._settings.client_secret
         return same and super()._holds(result)
 
