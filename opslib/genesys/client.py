@@ -42,10 +42,10 @@ class GenesysClient:
     ) -> None:
         self.base_url = base_url
         self.recorder = recorder
-        self.deadline_s = deadline_s
+        self.deadline_s, self.timeout_s = deadline_s, timeout_s
         self.clock_skew_s: float | None = None
         gate = gate or RateGate()
-        self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=timeout_s, gate=gate))
+        self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=self.timeout_s, gate=gate))
 
     @asynccontextmanager
     async def operation(self, name: str) -> AsyncIterator[Operation]:

@@ -140,8 +140,7 @@ class Operator:
 
     def give_up_early(self) -> None:
         """From its first request on, a try is given up after half a second."""
-        auth = self.router.auth
-        auth.settings = auth.settings.model_copy(update={"timeout_s": 0.5})
+        self.router.client.timeout_s = 0.5
 
     def applier(self, settles_within_s: float = 0.6) -> Applier:
         return Applier(self.backend, self.run, settles_within_s=settles_within_s)
