@@ -16,7 +16,7 @@ from pathlib import Path
 
 from opslib.audit.report import RECORDED
 from opslib.ledger.chain import Entry
-from opslib.ledger.file import reading, record
+from opslib.ledger.database import reading, record
 from opslib.ledger.ledger import Ledger
 
 SIZES = (10_000, 100_000)

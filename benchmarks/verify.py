@@ -17,8 +17,8 @@ from contextlib import closing
 from pathlib import Path
 
 from opslib.audit.verify import verify
+from opslib.ledger.database import connect
 from opslib.ledger.export import write_export
-from opslib.ledger.file import connect
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.samples import Sample
 

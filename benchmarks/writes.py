@@ -18,7 +18,7 @@ import httpx
 
 from opslib import GenesysAuthManager, GenesysStorageRouter
 from opslib.credentials import AwsKeys
-from opslib.genesys.storage_targets import target_body
+from opslib.genesys.storage_targets_backend import target_body
 from opslib.onboarding.models import StorageTarget
 from opslib.sandbox.launch import start_sandbox
 

@@ -7,4 +7,4 @@ from .router.storage_router import GenesysStorageRouter as GenesysStorageRouter
 from .sandbox import launch as launch
 from .settings import Settings as Settings
 from .validator.storage_validator import StorageValidator as StorageValidator
-from .walk.steps import Walk as Walk
+from .walk.walk import Walk as Walk

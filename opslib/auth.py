@@ -26,7 +26,7 @@ from opslib.redact import remember, remember_basic
 from opslib.settings import Settings, checked_base_url
 
 # The contract: a token serves until 300 s before it expires. A shorter-lived one serves half its life, or it would
-# be fetched anew for every call.
+# be fetched again for every call.
 _RENEW_BEFORE_S = 300.0
 
 # How long at most to wait (seconds) after each token that the rate limit refused: about a minute in all.
@@ -103,13 +103,13 @@ class GenesysAuthManager(httpx.Auth):
         """
         if self._stale():
             async with self._lock.get():
-                if self._stale():  # nobody renewed it while we waited
+                if self._stale():  # no other caller renewed it while we waited
                     await self._renew()
         assert self._token is not None  # noqa: S101 (narrows the type)
         return self._token.get_secret_value()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send the token; after a 401 fetch one new token, whoever saw the 401 first, and send once more."""
+        """Send the token; after a 401 fetch one new token for all callers that saw one, and send once more."""
         token = await self.get_access_token()
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
@@ -141,8 +141,8 @@ class GenesysAuthManager(httpx.Auth):
         return self._token is None or self._clock() >= self._renew_at
 
     def _record(self, sample: Sample) -> None:
-        asking = current_operation()
-        record = asking.recorder.sample if asking and asking.recorder else self.record
+        operation = current_operation()
+        record = operation.recorder.sample if operation and operation.recorder else self.record
         if record:
             record(sample)
 
@@ -187,11 +187,11 @@ class GenesysAuthManager(httpx.Auth):
         )
 
 
-def _required(value: str, what: str, variable: str) -> str:
+def _required(value: str, name: str, variable: str) -> str:
     if not value or not value.strip():
         raise InvalidInput(
-            f"The {what} is empty",
-            cause=f"no {what} was given",
+            f"The {name} is empty",
+            cause=f"no {name} was given",
             fix=f"set {variable}, or type it on the Connect card; nothing was sent",
         )
     return value
@@ -212,7 +212,7 @@ def _parse(response: httpx.Response) -> _Token:
     )
 
 
-def _said(response: httpx.Response) -> str:
+def _message(response: httpx.Response) -> str:
     """The login host's own words; its errors have another shape than the API's."""
     try:
         body = response.json()
@@ -223,37 +223,28 @@ def _said(response: httpx.Response) -> str:
 
 def _rate_limited(response: httpx.Response) -> bool:
     """The token endpoint reports its own rate limit as a 400 (genesys-cloud Terraform provider, PR 1004)."""
-    return response.status_code == 400 and _said(response).lower().startswith("rate limit exceeded")
+    return response.status_code == 400 and _message(response).lower().startswith("rate limit exceeded")
 
 
 def _refused(response: httpx.Response) -> ApiError:
-    said, status = _said(response), response.status_code
-    about = {"status": status, "correlation_id": response.headers.get(CORRELATION_HEADER)}
-    if status == 429 or _rate_limited(response):
-        return RateLimited(
-            "Too many tokens were asked for",
-            cause=said or "the login host's rate limit is reached",
-            fix="wait a minute; if other programs share this OAuth client, give each its own",
-            **about,
-        )
-    if status in (400, 401, 403):
-        return AuthenticationFailed(
-            "Genesys did not accept the client id and secret",
-            cause=said or "wrong id or secret, or the OAuth client was disabled or deleted",
-            fix="compare the client id and secret, typed or from OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET, with "
-            "Admin > Integrations > OAuth, and the region with the org's own",
-            **about,
-        )
-    if status >= 500:
-        return ServerFailure(
-            "The login host failed",
-            cause=said or f"HTTP {status}, also after every try",
-            fix="try again later; if it lasts, look at status.mypurecloud.com",
-            **about,
-        )
-    return UnexpectedAnswer(
-        "The token endpoint gave no token",
-        cause=said or f"HTTP {status}",
-        fix="check that OPSLIB_LOGIN_URL is a Genesys Cloud login host",
-        **about,
+    kind, usual_cause = _meaning(response)
+    title, fix = kind.login_advice
+    return kind(
+        title,
+        cause=_message(response) or usual_cause,
+        fix=fix,
+        status=response.status_code,
+        correlation_id=response.headers.get(CORRELATION_HEADER),
     )
+
+
+def _meaning(response: httpx.Response) -> tuple[type[ApiError], str]:
+    """Which error a refusal of the token endpoint is, and its cause where the login host names none."""
+    status = response.status_code
+    if status == 429 or _rate_limited(response):
+        return RateLimited, "the login host's rate limit is reached"
+    if status in (400, 401, 403):
+        return AuthenticationFailed, "wrong id or secret, or the OAuth client was disabled or deleted"
+    if status >= 500:
+        return ServerFailure, f"HTTP {status}, also after every try"
+    return UnexpectedAnswer, f"HTTP {status}"

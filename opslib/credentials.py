@@ -22,7 +22,6 @@ from opslib.redact import remember
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+$"
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
-
 KEYRING_SERVICE = "opslib"
 
 
@@ -85,16 +84,16 @@ def _dotenv() -> dict[str, str]:
 
 
 def _profile_keys(profile: str) -> AwsKeys | None:
-    """A profile's long-lived key pair. Temporary keys expire, so they are none that Genesys could write with."""
+    """A profile's long-lived key pair. Genesys cannot write with temporary keys: they expire."""
     import botocore.session
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        found = botocore.session.Session(profile=profile).get_credentials()
+        keys = botocore.session.Session(profile=profile).get_credentials()
         # Each of these may ask SSO or STS.
-        if not found or found.token or not found.access_key or not found.secret_key:
+        if not keys or keys.token or not keys.access_key or not keys.secret_key:
             return None
-        return AwsKeys(access_key_id=found.access_key, secret_access_key=SecretStr(found.secret_key))
+        return AwsKeys(access_key_id=keys.access_key, secret_access_key=SecretStr(keys.secret_key))
     except (BotoCoreError, ClientError) as error:
         refused = credentials_refused(error, profile)
     refused.fix += "; Genesys itself cannot write with temporary keys: give it a key pair or a role"
@@ -121,8 +120,8 @@ def credentials_refused(error: Exception, profile: str = "") -> AwsCredentialsIn
 
 
 def usual_keys() -> AwsKeys | None:
-    """The key pair of the usual variables; None where boto3's own chain, such as a role, is left. Temporary keys need
-    their token, which only boto3 takes along, and are none that Genesys could write with."""
+    """The key pair of the usual variables; None where boto3's own chain, such as a role, is to be used. Temporary keys
+    need their token, which only boto3 sends."""
     if os.environ.get("AWS_SESSION_TOKEN"):
         return None
     try:
@@ -150,9 +149,9 @@ def kept_secret(name: str) -> SecretStr | None:
     except ImportError:
         return None
     try:
-        found = keyring.get_password(KEYRING_SERVICE, name)
+        secret = keyring.get_password(KEYRING_SERVICE, name)
     except KeyringError:
         return None
-    if found:
-        remember(found)
-    return SecretStr(found) if found else None
+    if secret:
+        remember(secret)
+    return SecretStr(secret) if secret else None

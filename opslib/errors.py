@@ -1,11 +1,11 @@
-"""What can go wrong, each with its cause and its fix.
+"""What can go wrong, each with its cause and its fix. What Genesys's refusals mean is said here, class by class.
 
 OpslibError
 ├── InvalidInput (ValueError)            refused before anything was sent
 ├── StepBlocked                          a step was asked for before what it needs
 ├── ChangeRefused                        a plan was not applied; nothing was written
 │   ├── StalePlan                        the org is not as it was when the plan was made
-│   ├── ConsentMissing                   an unsafe change that nobody agreed to
+│   ├── ConsentMissing                   an unsafe change without consent
 │   └── Busy                             somebody else applies a plan, or one was left unfinished
 ├── RolledBack                           a change failed; the state before was restored
 ├── HalfDone                             a change failed or was stopped, and something is left to do
@@ -20,7 +20,7 @@ OpslibError
 │   ├── Conflict                         409
 │   ├── RateLimited                      429, also after all tries
 │   ├── ServerFailure                    5xx, also after all tries
-│   └── UnexpectedAnswer                 anything else, or an answer that is no JSON
+│   └── UnexpectedAnswer                 anything else, or an answer that is not JSON
 ├── ConnectionFailed (ConnectionError)   no answer: refused, dropped, timed out
 ├── DeadlineExceeded (TimeoutError)      the operation's time was used up
 └── BucketError                          S3 answered, and the bucket is not fit
@@ -33,7 +33,7 @@ OpslibError
     └── AwsCredentialsInvalid (ValueError)
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from opslib.redact import redact
 
@@ -104,7 +104,7 @@ class StalePlan(ChangeRefused):
 
 
 class ConsentMissing(ChangeRefused):
-    """An unsafe change that nobody agreed to."""
+    """An unsafe change without consent."""
 
 
 class Busy(ChangeRefused):
@@ -132,39 +132,95 @@ class SandboxError(OpslibError):
 
 
 class ApiError(OpslibError):
-    """Genesys answered, and the answer is no."""
+    """Genesys answered, and the answer is no.
+
+    Attributes:
+        advice: title and fix for an API answer of which only the status is known; the cause is the server's to say.
+        login_advice: the same for an answer of the token endpoint.
+    """
+
+    advice: ClassVar[tuple[str, str]] = ("Genesys gave an unexpected answer", "check the API URL")
+    login_advice: ClassVar[tuple[str, str]] = (
+        "The token endpoint gave no token",
+        "check that OPSLIB_LOGIN_URL is a Genesys Cloud login host",
+    )
 
 
 class InvalidRequest(ApiError, ValueError):
     """400: the server refused the content."""
 
+    advice = ("Genesys refused the content", "correct what the cause names, then try again")
+
 
 class AuthenticationFailed(ApiError):
     """401: wrong or disabled client credentials, or a token that is no longer accepted."""
+
+    advice = (
+        "Genesys did not accept the access token",
+        "check that the OAuth client is enabled and that the region is the org's own",
+    )
+    login_advice = (
+        "Genesys did not accept the client id and secret",
+        "compare the client id and secret, typed or from OPSLIB_CLIENT_ID and OPSLIB_CLIENT_SECRET, with "
+        "Admin > Integrations > OAuth, and the region with the org's own",
+    )
 
 
 class PermissionMissing(ApiError, PermissionError):
     """403: the OAuth client lacks a scope or permission."""
 
+    advice = (
+        "The OAuth client lacks a permission",
+        "add the scope or permission that the cause names to the OAuth client's role, then connect again",
+    )
+
 
 class NotFound(ApiError, LookupError):
     """404: no such object, or no such API on this org."""
+
+    advice = ("Genesys has no such object", "check the id; a live org may not serve this API at all")
 
 
 class Conflict(ApiError):
     """409: another object still depends on this one, or somebody changed it meanwhile."""
 
+    advice = ("Genesys reports a conflict", "read the object again: another one depends on it, or it was changed")
+
 
 class RateLimited(ApiError):
     """429: the limit was still reached after every try, or the wait asked for is too long."""
+
+    advice = (
+        "The rate limit was still reached after every try",
+        "wait a minute; if other programs share this OAuth client, give each its own",
+    )
+    login_advice = ("Too many tokens were asked for", advice[1])
 
 
 class ServerFailure(ApiError):
     """5xx: the service failed, also after every try."""
 
+    advice = ("Genesys failed", "try again later; if it lasts, give support the correlation id")
+    login_advice = ("The login host failed", "try again later; if it lasts, look at status.mypurecloud.com")
+
 
 class UnexpectedAnswer(ApiError):
     """An answer that the contract does not know."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidRequest,
+    401: AuthenticationFailed,
+    403: PermissionMissing,
+    404: NotFound,
+    409: Conflict,
+    429: RateLimited,
+}
+
+
+def error_class(status: int) -> type[ApiError]:
+    """The error that a status of the API other than success means."""
+    return _BY_STATUS.get(status, ServerFailure if status >= 500 else UnexpectedAnswer)
 
 
 class ConnectionFailed(OpslibError, ConnectionError):

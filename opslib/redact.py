@@ -1,7 +1,7 @@
 """Keeps secrets out of everything that is written down or shown.
 
-Every secret is announced with `remember()` when it enters the program. `redact()` then stands at each door
-that leads out: error texts, the ledger, logs, rendered pages.
+Every secret is announced with `remember()` when it enters the program. `redact()` is then applied to everything that
+leaves it: error texts, the ledger, logs, rendered pages.
 """
 
 import base64
@@ -20,7 +20,7 @@ _SHORTEST_SECRET = 6
 
 _known: set[str] = set()
 
-# Keys whose values are secret whoever sends them (OAuth, Genesys and AWS spellings).
+# Keys whose values are always secret (OAuth, Genesys and AWS spellings).
 _SECRET_KEYS = re.compile(
     r"(secret|password|passphrase|authorization|access_?token|refresh_?token|bearer|private_?key)",
     re.IGNORECASE,
@@ -51,7 +51,7 @@ def redact(text: str) -> str:
 
 
 def names_a_secret(text: str) -> bool:
-    """Whether a text such as YAML has a value under a secret's key; the name of a variable is none."""
+    """Whether a text such as YAML has a value under a secret's key; the name of a variable is not a secret."""
     return any(_is_secret(key) for key in _KEYS_WITH_VALUE.findall(text))
 
 

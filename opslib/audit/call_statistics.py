@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger.file import select
+from opslib.ledger.database import select
 from opslib.ledger.samples import MAY_BE_GONE, NOT_OF_THE_API
 
 PERCENTS = (50, 95, 99)

@@ -10,7 +10,7 @@ from opslib.audit.call_statistics import NOT_THERE, CallStatistics
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry, Verification
-from opslib.ledger.file import FILE_NAME, select
+from opslib.ledger.database import FILE_NAME, select
 from opslib.router.journal import KINDS, Progress, applies
 
 # The report lists at most this many problems; samples.csv has all attempts.

@@ -13,7 +13,7 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.report import TITLE, AuditReport
 from opslib.errors import InvalidInput
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
 from opslib.redact import redact
 

@@ -18,11 +18,11 @@ from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
 from opslib.audit.glossary import WORDS
 from opslib.html import Html
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import existing_public_key
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.router.journal import Progress
-from opslib.router.org_changes import CHANGE, LOOKED
+from opslib.router.org_changes import CHANGE, CHECKED
 from opslib.settings import Settings, is_loopback
 
 TITLE = "Audit of one storage onboarding"
@@ -186,7 +186,7 @@ class AuditReport:
 
     def in_the_org(self) -> Section:
         """Who changed what in the org since this run began, by its own audit and by comparison."""
-        looks = list(self.facts.of_the_org(LOOKED))
+        looks = list(self.facts.of_the_org(CHECKED))
         if not looks:
             return Section(_IN_THE_ORG, [Prose("Nobody looked since this run began. The command opslib changes does.")])
         client: dict[str, Any] = (self._connected().get("doctor") or {}).get("client") or {}

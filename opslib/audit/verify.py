@@ -6,8 +6,8 @@ from pathlib import Path
 
 from opslib.audit.manifest import check_audit, is_audit
 from opslib.ledger.chain import Checkpoint, Verification, check
+from opslib.ledger.database import flaw, reading, record
 from opslib.ledger.export import is_export, open_export
-from opslib.ledger.file import flaw, reading, record
 
 
 def verify(path: Path, pinned: str | None = None, anchors: Sequence[Checkpoint] | None = None) -> Verification:

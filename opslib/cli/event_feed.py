@@ -13,7 +13,7 @@ from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import DataLakeWebhook, Onboarding
 from opslib.validator.documents import event_feed
 from opslib.validator.event_feed import EventFeed
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 
 @click.command()

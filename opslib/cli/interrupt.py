@@ -12,7 +12,8 @@ from opslib.errors import HalfDone
 from opslib.ledger.ledger import Ledger
 from opslib.router.journal import unfinished_apply
 from opslib.settings import Settings
-from opslib.walk.steps import RECOVERY, STEPS, Walk
+from opslib.walk.steps import RECOVERY, STEPS
+from opslib.walk.walk import Walk
 
 Result = TypeVar("Result")
 

@@ -21,7 +21,7 @@ from opslib.router.plan import Plan
 from opslib.router.render import as_text
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 
 @click.command()

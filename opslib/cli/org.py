@@ -12,7 +12,7 @@ from opslib.cli.exit_codes import ExitCode
 from opslib.router.org_changes import OrgChanges, find_org_changes
 from opslib.router.render import show
 from opslib.walk.doctor import Diagnosis, examine, roles
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 
 @click.command()

@@ -1,1 +1,19 @@
-"""One Genesys Cloud org: the HTTP stack, the client, and the two APIs that carry an onboarding."""
+"""One Genesys Cloud org: its HTTP stack, its client, and the two APIs that carry an onboarding.
+
+From the wire upwards:
+
+recorder                 the step and operation that a task works for; counts and keeps every attempt
+gate                     the rate gate, and what Retry-After means
+transport                the httpx stack: retry → gate → meter → pooled connections; the seam to replace in tests
+client                   `GenesysClient`: JSON requests, pages, deadlines; refusals as errors (see `opslib.errors`)
+polling                  ask again until the answer is the one that was waited for
+backend                  the `Backend` protocol: what the rest of opslib needs of an API
+storage_targets_backend  the backend for the storage-targets contract
+platform_backend         the backend for the API that Genesys publishes, with `integrations` and `policies`
+audits                   the org's own audit log: who changed an integration or a policy
+datalake                 has an event arrived in the data lake?
+permissions              which permissions opslib needs, and which of them we have (the doctor asks)
+logs                     log lines as JSON on stderr
+
+Paths and payloads of Genesys are known in this room only. What was written is read back in `opslib.router.apply`.
+"""

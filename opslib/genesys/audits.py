@@ -4,7 +4,6 @@ Under which service an org keeps the changes of retention policies is not publis
 is read first.
 """
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from opslib.errors import ServerFailure, UnexpectedAnswer
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient
+from opslib.genesys.polling import poll_until
 
 _QUERY = "/api/v2/audits/query"
 _SERVICES = _QUERY + "/servicemapping"
@@ -26,17 +26,18 @@ _PAGE_SIZE = 500
 # How long the org may take for one query (seconds).
 _ANSWERED_WITHIN_S = 60.0
 _POLL_S = 0.5
+_FINAL_STATES = ("Succeeded", "Failed", "Cancelled")
 
 
 async def audit_entries(client: GenesysClient, since: datetime, until: datetime) -> list[JSON]:
     """Every entry about integrations and policies in that time, oldest first, as the audit query has them."""
-    found: list[JSON] = []
+    entries: list[JSON] = []
     async with client.operation("audit_query"):
         mapping = await client.request("GET", _SERVICES)
         for service, entity_type in _ours(mapping):
             for start, end in _parts(since, until):
-                found += await _query(client, service, entity_type, start, end)
-    return sorted({entry["id"]: entry for entry in found}.values(), key=lambda entry: str(entry.get("eventDate")))
+                entries += await _query(client, service, entity_type, start, end)
+    return sorted({entry["id"]: entry for entry in entries}.values(), key=lambda entry: str(entry.get("eventDate")))
 
 
 def change(entry: JSON) -> JSON:
@@ -60,14 +61,18 @@ def change(entry: JSON) -> JSON:
         "entity_id": entity.get("id"),
         "name": entity.get("name"),
         "fields": [
-            {"path": one.get("property"), "before": one.get("oldValues") or [], "after": one.get("newValues") or []}
-            for one in entry.get("propertyChanges") or []
+            {
+                "path": field.get("property"),
+                "before": field.get("oldValues") or [],
+                "after": field.get("newValues") or [],
+            }
+            for field in entry.get("propertyChanges") or []
         ],
     }
 
 
 def _reference(entry: JSON, *names: str) -> dict[str, Any]:
-    """The first of these that is a reference; an id alone is one, too."""
+    """The first of these fields that holds a reference; an id alone is one, too."""
     for name in names:
         value = entry.get(name)
         if isinstance(value, dict):
@@ -98,17 +103,17 @@ async def _query(client: GenesysClient, service: str, kind: str, start: datetime
         "sort": [{"name": "Timestamp", "sortOrder": "ascending"}],
     }
     # A query that is asked twice does no harm.
-    asked = await client.request("POST", _QUERY, json=question, repeatable=True)
-    await _answered(client, asked)
-    found: list[JSON] = []
+    query = await client.request("POST", _QUERY, json=question, repeatable=True)
+    await _answered(client, query)
+    entries: list[JSON] = []
     cursor: str | None = None
     while True:
         params = {"pageSize": _PAGE_SIZE} | ({"cursor": cursor} if cursor else {})
-        page = await client.request("GET", _RESULTS, ids={"id": asked["id"]}, params=params)
-        found += page.get("entities") or []
+        page = await client.request("GET", _RESULTS, ids={"id": query["id"]}, params=params)
+        entries += page.get("entities") or []
         before, cursor = cursor, page.get("cursor")
         if not cursor:
-            return found
+            return entries
         if cursor == before:
             raise UnexpectedAnswer(
                 "The audit's answer never ends",
@@ -117,17 +122,22 @@ async def _query(client: GenesysClient, service: str, kind: str, start: datetime
             )
 
 
-async def _answered(client: GenesysClient, asked: JSON) -> None:
-    until = asyncio.get_running_loop().time() + _ANSWERED_WITHIN_S
-    while (state := asked.get("state")) != "Succeeded":
-        if state in ("Failed", "Cancelled") or asyncio.get_running_loop().time() > until:
-            raise ServerFailure(
-                "The org did not answer the audit query",
-                cause=f"its state is {state} after {_ANSWERED_WITHIN_S:.0f} s or less",
-                fix="ask for a shorter time, or later",
-            )
-        await asyncio.sleep(_POLL_S)
-        asked = await client.request("GET", _ONE, ids={"id": asked["id"]})
+async def _answered(client: GenesysClient, query: JSON) -> None:
+    """Wait until the org has the answer. Raises ServerFailure."""
+    if query.get("state") not in _FINAL_STATES:
+        query = await poll_until(
+            lambda: client.request("GET", _ONE, ids={"id": query["id"]}),
+            lambda answer: answer.get("state") in _FINAL_STATES,
+            deadline_s=_ANSWERED_WITHIN_S,
+            wait_s=_POLL_S,
+            first_wait_s=_POLL_S,
+        )
+    if (state := query.get("state")) != "Succeeded":
+        raise ServerFailure(
+            "The org did not answer the audit query",
+            cause=f"its state is {state} after {_ANSWERED_WITHIN_S:.0f} s or less",
+            fix="ask for a shorter time, or later",
+        )
 
 
 def _utc(moment: datetime) -> str:

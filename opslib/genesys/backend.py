@@ -1,4 +1,7 @@
-"""Which Genesys API carries an onboarding. Paths and payloads live only in this room."""
+"""`Backend`: what the rest of opslib needs of a Genesys API that carries an onboarding.
+
+The two that implement it are in `storage_targets_backend` and `platform_backend`.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,9 +35,12 @@ class Item:
 class Meaning:
     """What a body says, whatever its API calls it; None where it says nothing.
 
-    `access` is what the bucket is written with, `target` the identity of the target that a policy sends to.
-    `everything`: a policy that matches every interaction of the org. `ours`: made or adopted by opslib. `foreign`: the
-    paths of what no onboarding can say.
+    Attributes:
+        access: the credentials that the bucket is written with.
+        target: the identity of the target that a policy sends to.
+        everything: a policy that matches every interaction of the org.
+        ours: made or adopted by opslib.
+        foreign: the paths of what an onboarding cannot express.
     """
 
     bucket: str | None = None
@@ -49,9 +55,11 @@ class Meaning:
 
 
 class Backend(Protocol):
-    """What the rest of the house needs of an API. Each call is one operation; errors are ApiErrors.
+    """What the rest of opslib needs of an API. Each call is one operation; errors are ApiErrors.
 
-    `where`: the org, as the address of its API. `ids_are_ours`: an object that is made anew has the id it had.
+    Attributes:
+        where: the org, as the address of its API.
+        ids_are_ours: an object that is made again has the id it had before.
     """
 
     name: BackendName
@@ -65,20 +73,23 @@ class Backend(Protocol):
         """The objects of an onboarding, each after those it refers to."""
 
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
-        """What this API does not carry of the onboarding, or does otherwise, in words. Ask after `items`
-        or `adopt`."""
+        """What of the onboarding this API does not carry, or does differently, in words. Call it after `items` or
+        `adopt`."""
 
     def meaning(self, kind: Kind, body: JSON) -> Meaning:
         """What a body of `items` or `writable` says."""
 
     def writable(self, answer: JSON) -> JSON:
-        """A server's answer without what the server owns: what to write to have it back, byte for byte."""
+        """A server's answer without what the server owns: what to write to restore it, byte for byte."""
 
     def comparable(self, answer: JSON) -> JSON:
         """The same with lists in order, since their order means nothing: equal objects compare equal."""
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
         """Whether a write from `before` to `after` that was cut off may have left this."""
+
+    def undo_body(self, before: JSON | None, after: JSON | None) -> JSON | None:
+        """What to write to undo a change: `before`, except for credentials whose secret only the org has known."""
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         """The object as the server has it, or None."""
@@ -90,7 +101,7 @@ class Backend(Protocol):
         """
 
     async def delete(self, kind: Kind, id: str) -> None:
-        """Remove the object; one that is already gone is no error."""
+        """Remove the object; one that is already gone is not an error."""
 
     async def list(self, kind: Kind) -> list[JSON]:
         """Every object of a kind, from all pages."""
@@ -103,7 +114,7 @@ class Backend(Protocol):
 
 
 def leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value in a body with its path, with dots."""
+    """Each value in a body with its dotted path."""
     for key, value in (body or {}).items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
@@ -111,12 +122,12 @@ def leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def only(found: Sequence[JSON], kind: Kind, identity: str | None) -> JSON:
-    """The one with the identity (id or name), or the only one there is. Raises InvalidInput when that is not clear."""
-    chosen = [one for one in found if identity in (one.get("id"), one.get("name"))] if identity else found
+def only(bodies: Sequence[JSON], kind: Kind, identity: str | None) -> JSON:
+    """The object with the identity (id or name), or the only one there is. Raises InvalidInput for none or several."""
+    chosen = [body for body in bodies if identity in (body.get("id"), body.get("name"))] if identity else bodies
     if len(chosen) == 1:
         return chosen[0]
-    known = ", ".join(f"{one.get('name')} ({one.get('id')})" for one in found[:10]) or "none"
+    known = ", ".join(f"{body.get('name')} ({body.get('id')})" for body in bodies[:10]) or "none"
     raise InvalidInput(
         f"Which {kind} belongs to the onboarding is not clear",
         cause=f"there are: {known}",

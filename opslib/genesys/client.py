@@ -1,4 +1,4 @@
-"""GenesysClient: one request or all pages, on the transport stack, with Genesys's errors as ours."""
+"""GenesysClient: JSON requests and lists by page, on the HTTP stack of `transport`, with Genesys's errors as ours."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -11,19 +11,7 @@ from urllib.parse import quote
 import httpx
 from httpx_retries import Retry
 
-from opslib.errors import (
-    ApiError,
-    AuthenticationFailed,
-    Conflict,
-    DeadlineExceeded,
-    InvalidRequest,
-    NotFound,
-    OpslibError,
-    PermissionMissing,
-    RateLimited,
-    ServerFailure,
-    UnexpectedAnswer,
-)
+from opslib.errors import ApiError, DeadlineExceeded, OpslibError, UnexpectedAnswer, error_class
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
 from opslib.genesys.transport import PerLoop, http_client, retry_for, unreachable
@@ -34,38 +22,12 @@ JSON = dict[str, Any]
 # The most that Genesys's own Terraform provider asks for.
 _PAGE_SIZE = 100
 
-# What to do about a status, by status: error class and fix. Causes come from the server's own words.
-_ANSWERS: dict[int, tuple[type[ApiError], str, str]] = {
-    400: (InvalidRequest, "Genesys refused the content", "correct what the cause names, then try again"),
-    401: (
-        AuthenticationFailed,
-        "Genesys did not accept the access token",
-        "check that the OAuth client is enabled and that the region is the org's own",
-    ),
-    403: (
-        PermissionMissing,
-        "The OAuth client lacks a permission",
-        "add the scope or permission that the cause names to the OAuth client's role, then connect again",
-    ),
-    404: (NotFound, "Genesys has no such object", "check the id; a live org may not serve this API at all"),
-    409: (
-        Conflict,
-        "Genesys reports a conflict",
-        "read the object again: another one depends on it, or it was changed",
-    ),
-    429: (
-        RateLimited,
-        "The rate limit was still reached after every try",
-        "wait a minute; if other programs share this OAuth client, give each its own",
-    ),
-}
-
 
 class GenesysClient:
     """Requests to one org. One pooled HTTP client per event loop.
 
     Every call belongs to an operation, which has a deadline and is recorded with its outcome. `clock_skew_s` is how far
-    the server's clock was ahead of ours at its last answer, to the second; None while no answer has said it.
+    the server's clock was ahead of ours at its last answer, to the second; None while no answer had a date.
     """
 
     def __init__(
@@ -169,26 +131,26 @@ class GenesysClient:
         is read once more.
         """
         for _ in range(2):
-            found, total = await self._numbered_pages(endpoint)
-            if total is None or len(found) == total:
-                return found
+            entities, total = await self._numbered_pages(endpoint)
+            if total is None or len(entities) == total:
+                return entities
         raise UnexpectedAnswer(
             "The list is not complete",
-            cause=f"{endpoint} says that it has {total}, and {len(found)} came",
+            cause=f"{endpoint} says that it has {total}, and {len(entities)} came",
             fix="try again; if it lasts, give Genesys support the path",
         )
 
     async def _numbered_pages(self, endpoint: str) -> tuple[list[JSON], int | None]:
-        found: dict[str, JSON] = {}
+        by_id: dict[str, JSON] = {}
         number = 1
         while True:
             # No other parameter: Genesys takes even a default filter at its word, and hides objects.
             page = await self.request("GET", endpoint, params={"pageSize": _PAGE_SIZE, "pageNumber": number})
             entities = page.get("entities") or []
-            found |= {str(entity["id"]): entity for entity in entities}
+            by_id |= {str(entity["id"]): entity for entity in entities}
             last = number >= page["pageCount"] if "pageCount" in page else not page.get("nextUri")
             if last or not entities:
-                return list(found.values()), page.get("total")
+                return list(by_id.values()), page.get("total")
             number += 1
 
     async def aclose(self) -> None:
@@ -248,24 +210,19 @@ def _content(response: httpx.Response) -> JSON:
 
 
 def _refused(response: httpx.Response) -> ApiError:
-    status = response.status_code
-    kind, title, fix = _ANSWERS.get(
-        status,
-        (ServerFailure, "Genesys failed", "try again later; if it lasts, give support the correlation id")
-        if status >= 500
-        else (UnexpectedAnswer, "Genesys gave an unexpected answer", "check the API URL"),
-    )
-    said, context_id = _said(response)
+    status, (message, context_id) = response.status_code, _message(response)
+    kind = error_class(status)
+    title, fix = kind.advice
     return kind(
         title,
-        cause=said or f"HTTP {status} without an explanation",
+        cause=message or f"HTTP {status} without an explanation",
         fix=fix,
         status=status,
         correlation_id=response.headers.get(CORRELATION_HEADER) or context_id,
     )
 
 
-def _said(response: httpx.Response) -> tuple[str, str | None]:
+def _message(response: httpx.Response) -> tuple[str, str | None]:
     """The server's own words and its context id, from Genesys's error body."""
     try:
         body = response.json()

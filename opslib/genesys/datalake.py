@@ -1,21 +1,23 @@
-"""Looks into the data lake's catalogue, where it offers one: has an event arrived?"""
+"""Looks into the data lake, where it lists the events that it received: has an event arrived?"""
 
 import asyncio
+from contextlib import suppress
 
 import httpx
 
 from opslib.errors import UnexpectedAnswer
 from opslib.genesys.client import JSON
 from opslib.genesys.gate import RateGate
+from opslib.genesys.polling import poll_until
 from opslib.genesys.recorder import Recorder, operation
 from opslib.genesys.transport import http_client, retry_for, unreachable
-from opslib.ledger.samples import CATALOGUE_OPERATION
+from opslib.ledger.samples import DATA_LAKE_OPERATION
 
 # How often a waiting reader looks (seconds).
 _POLL_S = 0.2
 
 
-class Catalogue:
+class DataLake:
     """The events that a data lake has received, as JSON: GET {url}/events?entityId=… → {entities: [{eventId, …}]}."""
 
     def __init__(self, url: str, recorder: Recorder) -> None:
@@ -28,19 +30,18 @@ class Catalogue:
 
     async def wait_for_new(self, entity_id: str, known: set[str], *, deadline_s: float) -> JSON | None:
         """The first event about the object that is not known yet, or None when none came in time."""
-        try:
-            async with asyncio.timeout(deadline_s):
-                while True:
-                    for event in await self._events(entity_id):
-                        if event["eventId"] not in known:
-                            return event
-                    await asyncio.sleep(_POLL_S)
-        except TimeoutError:
-            return None
+
+        async def new_event() -> JSON | None:
+            return next((event for event in await self._events(entity_id) if event["eventId"] not in known), None)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):  # a slow answer, too, ends with the deadline
+                return await poll_until(new_event, deadline_s=deadline_s, wait_s=_POLL_S)
+        return None
 
     async def _events(self, entity_id: str) -> list[JSON]:
         try:
-            with operation(CATALOGUE_OPERATION, 10.0, self._recorder):
+            with operation(DATA_LAKE_OPERATION, 10.0, self._recorder):
                 async with http_client(self._recorder.sample, gate=RateGate()) as http:
                     answer = await http.get(
                         f"{self._url}/events",

@@ -33,10 +33,10 @@ def retry_after_s(value: str) -> float:
 
 
 class RateGate:
-    """Where every request of a token waits, once one was told to by a 429: the others would run into the same limit.
+    """Where every request of a token waits after a 429 asked one of them to: the others would meet the same limit.
 
     A Retry-After beyond the cap or beyond the operation's deadline is an error at once, not a long sleep that ends
-    in one; it does not shut the gate, since nobody here waits for its end.
+    in one; it does not shut the gate, since no request here waits for its end.
     """
 
     def __init__(self) -> None:

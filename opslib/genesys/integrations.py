@@ -1,9 +1,8 @@
-"""Integrations of an org: found, made, configured and switched on.
+"""Integrations of an org (platform only): found, made, configured and switched on.
 
 What an S3 integration is called in its org, and what its properties are called, is not published: both are asked for.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from opslib.errors import (
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
+from opslib.genesys.polling import poll_until
 from opslib.genesys.recorder import current_operation
 
 INTEGRATIONS = "/api/v2/integrations"
@@ -55,21 +55,23 @@ class Integrations:
 
     async def list(self) -> list[JSON]:
         """Every integration that is not deleted, from all pages."""
-        return [one for one in await self._client.entities(INTEGRATIONS) if one.get("intendedState") != "DELETED"]
+        return [
+            entity for entity in await self._client.entities(INTEGRATIONS) if entity.get("intendedState") != "DELETED"
+        ]
 
     async def s3_type(self) -> str:
         """The id of the type that exports recordings to S3. Raises InvalidInput when there is not exactly one."""
         if self._s3_type:
             return self._s3_type
         types = await self._client.entities(_TYPES)
-        found = [one["id"] for one in types if _speaks_of_recordings_in_s3(one)]
-        if len(found) == 1:
-            self._s3_type = str(found[0])
+        fitting = [type["id"] for type in types if _speaks_of_recordings_in_s3(type)]
+        if len(fitting) == 1:
+            self._s3_type = str(fitting[0])
             return self._s3_type
         raise InvalidInput(
             "Which integration type exports recordings to S3 is not clear",
             cause=f"of {len(types)} types that this org may use, these speak of S3 and recordings: "
-            + (", ".join(found) or "none"),
+            + (", ".join(fitting) or "none"),
             fix="name one as target.integration_type; if there is none, the org lacks the licence or the role lacks "
             "integrations:integration:view",
         )
@@ -77,12 +79,12 @@ class Integrations:
     async def schema(self, type_id: str) -> JSON:
         """The JSON schema of a type's properties."""
         if type_id not in self._schemas:
-            found = await self._client.request("GET", _SCHEMA, ids={"id": type_id})
-            self._schemas[type_id] = {key: value for key, value in found.items() if value is not None}
+            schema = await self._client.request("GET", _SCHEMA, ids={"id": type_id})
+            self._schemas[type_id] = {key: value for key, value in schema.items() if value is not None}
         return self._schemas[type_id]
 
     async def whole(self, id: str) -> JSON | None:
-        """One integration together with its configuration; `version` is the configuration's. None: gone."""
+        """One integration together with its configuration; `version` is the configuration's. None when it is gone."""
         entity = await self._entity(id)
         return _composed(entity, await self._config(id)) if entity else None
 
@@ -92,7 +94,7 @@ class Integrations:
         return str(entity["name"]) if entity else None
 
     async def make(self, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-        """An integration that does nothing yet; `find` looks for it when the answer is lost."""
+        """Make an integration that does nothing yet; `find` looks for it when the answer is lost."""
         new = {"name": body["name"], "integrationType": body["integrationType"]}
         return await create(self._client, INTEGRATIONS, new, find)
 
@@ -102,7 +104,7 @@ class Integrations:
         return _composed(await self._switch(id, body["intendedState"]), config)
 
     async def remove(self, id: str) -> None:
-        """Delete it; one that is gone already is no error."""
+        """Delete it; one that is gone already is not an error."""
         try:
             await self._client.request("DELETE", _ONE, ids={"id": id})
         except NotFound:
@@ -115,45 +117,59 @@ class Integrations:
             return {}
 
     async def _configure(self, id: str, body: JSON) -> JSON:
-        """Write the configuration over the version that is there now; another one meanwhile: read again."""
-        until = _now() + SETTLES_WITHIN_S
-        while True:
-            current = await self._config(id)
-            config = {
-                "name": body["name"],
-                "version": current.get("version", 1),
-                "properties": body.get("properties", {}),
-                "advanced": body.get("advanced", current.get("advanced") or {}),
-                "notes": body.get("notes", ""),
-                "credentials": body.get("credentials", current.get("credentials") or {}),
-            }
+        """Write the configuration over its current version; where another one appeared meanwhile, read that again."""
+        conflicts: list[Conflict | InvalidRequest] = []
+
+        async def put() -> JSON | None:
             try:
-                return await self._client.request("PUT", _CONFIG, ids={"id": id}, json=config)
+                return await self._put_over_current(id, body)
             except (Conflict, InvalidRequest) as error:
                 # Genesys says a conflict as 409, or as 400 with these words.
-                if (isinstance(error, InvalidRequest) and "version" not in error.cause.lower()) or _now() > until:
+                if isinstance(error, InvalidRequest) and "version" not in error.cause.lower():
                     raise
-            await asyncio.sleep(_POLL_S)
+                conflicts.append(error)
+                return None
+
+        config = await poll_until(put, lambda answer: answer is not None, deadline_s=SETTLES_WITHIN_S, wait_s=_POLL_S)
+        if config is None:
+            raise conflicts[-1]
+        return config
+
+    async def _put_over_current(self, id: str, body: JSON) -> JSON:
+        current = await self._config(id)
+        config = {
+            "name": body["name"],
+            "version": current.get("version", 1),
+            "properties": body.get("properties", {}),
+            "advanced": body.get("advanced", current.get("advanced") or {}),
+            "notes": body.get("notes", ""),
+            "credentials": body.get("credentials", current.get("credentials") or {}),
+        }
+        return await self._client.request("PUT", _CONFIG, ids={"id": id}, json=config)
 
     async def _switch(self, id: str, state: str) -> JSON:
         # Asking twice for a state does no harm.
         await self._client.request("PATCH", _ONE, ids={"id": id}, json={"intendedState": state}, repeatable=True)
-        until = _now() + _ACTIVE_WITHIN_S
-        while True:
-            entity = await self._entity(id) or {}
-            reported = entity.get("reportedState") or {}
-            code = reported.get("code", "nothing")
-            arrived = entity.get("intendedState") == state
-            if arrived and (state != "ENABLED" or code == "ACTIVE"):
-                return entity
-            if (arrived and code == "ERROR") or _now() > until:
-                said = (reported.get("detail") or {}).get("message") or reported.get("effective") or "nothing more"
-                raise UnexpectedAnswer(
-                    f"Integration {entity.get('name', id)} did not become active",
-                    cause=f"Genesys reports {code}: {said}",
-                    fix="correct what the cause names, such as the role's trust policy or the bucket, then try again",
-                )
-            await asyncio.sleep(_POLL_S)
+
+        async def read() -> JSON:
+            return await self._entity(id) or {}
+
+        def is_final(entity: JSON) -> bool:
+            return entity.get("intendedState") == state and (
+                state != "ENABLED" or _reported(entity) in ("ACTIVE", "ERROR")
+            )
+
+        entity = await poll_until(read, is_final, deadline_s=_ACTIVE_WITHIN_S, wait_s=_POLL_S)
+        code = _reported(entity)
+        if is_final(entity) and (state != "ENABLED" or code == "ACTIVE"):
+            return entity
+        reported = entity.get("reportedState") or {}
+        words = (reported.get("detail") or {}).get("message") or reported.get("effective") or "nothing more"
+        raise UnexpectedAnswer(
+            f"Integration {entity.get('name', id)} did not become active",
+            cause=f"Genesys reports {code}: {words}",
+            fix="correct what the cause names, such as the role's trust policy or the bucket, then try again",
+        )
 
     async def _entity(self, id: str) -> JSON | None:
         try:
@@ -163,31 +179,22 @@ class Integrations:
 
 
 async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-    """POST, once. Where its answer is lost, the object is looked for before it is sent again: as long as a list may not
-    show it, or there would be two. It is not sent again when the operation's deadline leaves no time to look anew."""
+    """POST, once. Where its answer is lost, the object is looked for before it is sent again, for as long as a list may
+    not show it, or there would be two. It is not sent again when the operation has too little time left to look again.
+    """
     for _ in range(_TRIES):
         try:
             return await client.request("POST", endpoint, json=body)
         except (ServerFailure, ConnectionFailed) as error:
             failure: ServerFailure | ConnectionFailed = error
-        if found := await _appeared(find):
-            return found
+        # Asked ever less often, since each look counts as a call.
+        if made := await poll_until(find, deadline_s=SETTLES_WITHIN_S, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S):
+            return made
         if failure.status == 500:  # not a failure that passes (Genesys's resiliency guide)
             break
         if (operation := current_operation()) and operation.seconds_left() < SETTLES_WITHIN_S:
             break
     raise failure
-
-
-async def _appeared(find: Callable[[], Awaitable[JSON | None]]) -> JSON | None:
-    """What `find` finds before the API must have shown it; asked ever less often, since each look counts as a call."""
-    until, wait_s = _now() + SETTLES_WITHIN_S, _POLL_S
-    while not (found := await find()):
-        if _now() > until:
-            return None
-        await asyncio.sleep(wait_s)
-        wait_s = min(2 * wait_s, _POLL_AT_MOST_S)
-    return found
 
 
 def names_of(schema: JSON, type_id: str) -> dict[str, str]:
@@ -196,9 +203,9 @@ def names_of(schema: JSON, type_id: str) -> dict[str, str]:
         name: f"{name} {spec.get('title', '') if isinstance(spec, Mapping) else ''}".lower()
         for name, spec in (schema.get("properties") or {}).items()
     }
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for field, words in _WORDS.items():
-        fitting = [name for name, said in free.items() if any(word in said for word in words)]
+        fitting = [name for name, description in free.items() if any(word in description for word in words)]
         if len(fitting) > 1 or (not fitting and field in _NEEDED):
             raise InvalidInput(
                 f"Which property of integration type {type_id} is the {field.replace('_', ' ')} is not clear",
@@ -206,9 +213,9 @@ def names_of(schema: JSON, type_id: str) -> dict[str, str]:
                 fix="give target.properties: the schema's names, with values such as '{bucket}' or '{role_arn}'",
             )
         if fitting:
-            found[field] = fitting[0]
+            names[field] = fitting[0]
             del free[fitting[0]]
-    return found
+    return names
 
 
 def filled(template: Mapping[str, Any], values: Mapping[str, str]) -> JSON:
@@ -238,8 +245,8 @@ def checked_properties(properties: JSON, schema: JSON, type_id: str) -> JSON:
     return whole
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _reported(entity: JSON) -> str:
+    return str((entity.get("reportedState") or {}).get("code", "nothing"))
 
 
 def _composed(entity: JSON, config: JSON) -> JSON:
@@ -252,6 +259,6 @@ def exports_recordings(integration: JSON) -> bool:
     return _speaks_of_recordings_in_s3(integration.get("integrationType") or {})
 
 
-def _speaks_of_recordings_in_s3(kind: JSON) -> bool:
-    said = f"{kind.get('id')} {kind.get('name')}".lower()
-    return "s3" in said and "recording" in said
+def _speaks_of_recordings_in_s3(type: JSON) -> bool:
+    words = f"{type.get('id')} {type.get('name')}".lower()
+    return "s3" in words and "recording" in words

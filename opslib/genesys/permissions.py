@@ -1,4 +1,8 @@
-"""Who we are in an org and what we may do there, by what it answers. Nothing here writes."""
+"""The permissions that opslib needs in an org, and which of them we have, by the org's answers. Nothing here writes.
+
+The doctor (`opslib.walk.doctor`) asks for those in `ASKED_FOR`. To add one, add it to its role below, and to
+`_QUESTIONS` where a request shows it without changing anything; else the client's roles must tell.
+"""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +12,7 @@ from typing import Literal
 from opslib.errors import DeadlineExceeded, OpslibError, PermissionMissing
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient
-from opslib.genesys.platform import POLICIES
+from opslib.genesys.platform_backend import POLICIES
 from opslib.onboarding.models import BackendName
 
 State = Literal["present", "missing", "not known"]
@@ -24,11 +28,11 @@ AUDITOR = (
     "analytics:dataRetention:view",
     "recording:encryptionKey:view",
 )
-# To delete is needed to undo what was made new, and to offboard.
+# To delete is needed to undo what was created, and to offboard.
 _CHANGES = tuple(
-    f"{what}:{how}"
-    for what in ("recording:retentionPolicy", "integrations:integration")
-    for how in ("add", "edit", "delete")
+    f"{entity}:{action}"
+    for entity in ("recording:retentionPolicy", "integrations:integration")
+    for action in ("add", "edit", "delete")
 )
 OPERATOR = (
     *AUDITOR,
@@ -77,7 +81,7 @@ class Permission:
 
 
 async def answer(client: GenesysClient, endpoint: str, params: Params | None, until: float) -> JSON | OpslibError:
-    """What the org says, or why it says nothing; `until` is in the event loop's time."""
+    """The org's answer, or the error instead of one; `until` is in the event loop's time."""
     try:
         async with asyncio.timeout_at(until):
             return await client.request("GET", endpoint, params=params)
@@ -88,26 +92,27 @@ async def answer(client: GenesysClient, endpoint: str, params: Params | None, un
 
 
 async def permissions(client: GenesysClient, backend: BackendName, until: float) -> list[Permission]:
-    """What we may do, each asked with a harmless question; else by the roles that the org tells, else not known."""
+    """What we may do: by a harmless question for each permission, else by the client's roles, else not known."""
     subject = await answer(client, "/api/v2/authorization/subjects/me", {"includeFullRoles": "true"}, until)
     granted = [] if isinstance(subject, OpslibError) else list(_granted(subject))
     # One after the other: the org counts each question.
     return [
-        await _asked(client, name, until) if name in _QUESTIONS else _told(name, granted) for name in ASKED_FOR[backend]
+        await _by_question(client, name, until) if name in _QUESTIONS else _by_roles(name, granted)
+        for name in ASKED_FOR[backend]
     ]
 
 
-async def _asked(client: GenesysClient, name: str, until: float) -> Permission:
+async def _by_question(client: GenesysClient, name: str, until: float) -> Permission:
     endpoint, params = _QUESTIONS[name]
-    found = await answer(client, endpoint, params, until)
-    if isinstance(found, PermissionMissing):
-        return Permission(name, "missing", f"the org refused GET {endpoint}: {found.cause}")
-    if isinstance(found, OpslibError):
-        return Permission(name, "not known", f"GET {endpoint}: {found.cause}")
+    result = await answer(client, endpoint, params, until)
+    if isinstance(result, PermissionMissing):
+        return Permission(name, "missing", f"the org refused GET {endpoint}: {result.cause}")
+    if isinstance(result, OpslibError):
+        return Permission(name, "not known", f"GET {endpoint}: {result.cause}")
     return Permission(name, "present", f"the org answered GET {endpoint}")
 
 
-def _told(name: str, granted: Sequence[JSON]) -> Permission:
+def _by_roles(name: str, granted: Sequence[JSON]) -> Permission:
     if not granted:
         return Permission(name, "not known", "not before it is used: the org does not tell this client its roles")
     if any(_covers(policy, name) for policy in granted):

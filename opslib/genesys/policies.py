@@ -1,4 +1,4 @@
-"""Media retention policies as bodies: from an onboarding's policy to one, and back."""
+"""The bodies of media retention policies (platform only): made from an onboarding's policy, and read back."""
 
 from typing import Any
 
@@ -46,36 +46,36 @@ def policy_body(policy: RecordingPolicy, target: str) -> JSON:
         "name": policy.name,
         "description": f"Keeps {types} recordings for {policy.retention_days} days; {MARK}",
         "enabled": policy.enabled,
-        "mediaPolicies": {_MEDIA[one]: part for one in policy.recording_types if one in _MEDIA},
+        "mediaPolicies": {_MEDIA[type]: part for type in policy.recording_types if type in _MEDIA},
     }
 
 
-def over(there: JSON, body: JSON) -> JSON:
-    """Our policy with what is somebody else's in the one that is there: conditions, actions and media that no
-    onboarding can say. A condition that was dropped would widen the policy, and more recordings would be deleted."""
-    media, old = body["mediaPolicies"], there.get("mediaPolicies") or {}
-    kept = {name: there[name] for name in ("conditions", "actions") if there.get(name)}
+def over(existing: JSON, body: JSON) -> JSON:
+    """Our policy with what somebody else added to the existing one: conditions, actions and media that an onboarding
+    cannot express. Without a condition the policy would match more, and more recordings would be deleted."""
+    media, old = body["mediaPolicies"], existing.get("mediaPolicies") or {}
+    kept = {name: existing[name] for name in ("conditions", "actions") if existing.get(name)}
     others = {name: part for name, part in old.items() if part and name not in _MEDIA.values()}
     ours = {name: _part_over(old.get(name) or {}, part) for name, part in media.items()}
     return {**kept, **body, "mediaPolicies": others | ours}
 
 
 def foreign(body: JSON) -> frozenset[str]:
-    """The paths of what no onboarding can say."""
-    found = {name for name in ("conditions", "actions") if body.get(name)}
+    """The paths of what an onboarding cannot express."""
+    paths = {name for name in ("conditions", "actions") if body.get(name)}
     for medium, part in (body.get("mediaPolicies") or {}).items():
         if part and medium not in _MEDIA.values():
-            found.add(medium)
+            paths.add(medium)
         elif part:
-            found |= {f"{medium}.conditions.{name}" for name in _foreign_conditions(part)}
+            paths |= {f"{medium}.conditions.{name}" for name in _foreign_conditions(part)}
             for name, kept in _foreign_actions(part).items():
                 inside = [f".{key}" for key in kept] if name in _OUR_ACTIONS else [""]
-                found |= {f"{medium}.actions.{name}{key}" for key in inside}
-    return frozenset(found)
+                paths |= {f"{medium}.actions.{name}{key}" for key in inside}
+    return frozenset(paths)
 
 
 def parts(body: JSON) -> list[JSON]:
-    """What the policy says for each medium."""
+    """The policy's part for each medium."""
     return [part for part in (body.get("mediaPolicies") or {}).values() if part]
 
 
@@ -86,30 +86,31 @@ def exported_to(body: JSON) -> list[JSON]:
 
 
 def delete_days(body: JSON) -> int | None:
-    """After how many days Genesys deletes its own copy: the shortest of all media; None: never said."""
-    days = [_delete_days(part) for part in parts(body)]
-    return min((one for one in days if one is not None), default=None)
+    """After how many days Genesys deletes its own copy: the shortest of all media; None where none says it."""
+    return min((days for part in parts(body) if (days := _delete_days(part)) is not None), default=None)
 
 
 def matches_everything(body: JSON) -> bool:
     """Whether a medium is matched without any condition."""
-    return any(not _said(part.get("conditions")) for part in parts(body)) and not _said(body.get("conditions"))
+    return any(not _narrowing(part.get("conditions")) for part in parts(body)) and not _narrowing(
+        body.get("conditions")
+    )
 
 
 def policy_values(body: JSON) -> JSON:
-    """What `RecordingPolicy` is made of. Raises InvalidInput when the media differ: one onboarding cannot say that."""
+    """The values of a `RecordingPolicy`. Raises InvalidInput when the media differ, as an onboarding has one policy."""
     media = {name: part for name in _MEDIA if (part := (body.get("mediaPolicies") or {}).get(_MEDIA[name]))}
-    said = [(_delete_days(part), part.get("conditions") or {}) for part in media.values()]
-    if not said or any(one != said[0] for one in said) or said[0][0] is None:
+    retentions = [(_delete_days(part), part.get("conditions") or {}) for part in media.values()]
+    if not retentions or any(other != retentions[0] for other in retentions) or retentions[0][0] is None:
         raise InvalidInput(
             f"Policy {body.get('name')} cannot be said in one onboarding",
             cause="its media have no retention, or different retentions or conditions",
             fix="write the file by hand: opslib init --backend platform",
         )
-    days, conditions = said[0]
+    days, conditions = retentions[0]
     exports = [(part.get("actions") or {}).get("integrationExport") or {} for part in media.values()]
-    screen = ("screen",) if any(one.get("shouldExportScreenRecordings") for one in exports) else ()
-    ids = {ours: tuple(one["id"] for one in conditions.get(theirs, ())) for ours, theirs in _REFERENCES.items()}
+    screen = ("screen",) if any(export.get("shouldExportScreenRecordings") for export in exports) else ()
+    ids = {ours: tuple(entity["id"] for entity in conditions.get(theirs, ())) for ours, theirs in _REFERENCES.items()}
     values = {ours: tuple(conditions.get(theirs, ())) for ours, theirs in _VALUES.items()}
     return {
         "name": body["name"],
@@ -121,9 +122,9 @@ def policy_values(body: JSON) -> JSON:
 
 
 def by_reference(conditions: JSON) -> JSON:
-    """Conditions whose references are ids and nothing else: the rest belongs to what they refer to."""
+    """Conditions whose references have only their id: the rest belongs to what they refer to."""
     return {
-        name: [{"id": one["id"]} if isinstance(one, dict) and "id" in one else one for one in value]
+        name: [{"id": item["id"]} if isinstance(item, dict) and "id" in item else item for item in value]
         if isinstance(value, list)
         else value
         for name, value in conditions.items()
@@ -138,35 +139,36 @@ def _conditions(conditions: PolicyConditions) -> JSON:
     return {name: value for name, value in named.items() if value}
 
 
-def _part_over(there: JSON, part: JSON) -> JSON:
+def _part_over(existing: JSON, part: JSON) -> JSON:
     """One medium."""
-    actions, conditions = dict(part["actions"]), _foreign_conditions(there) | part.get("conditions", {})
-    for name, kept in _foreign_actions(there).items():
+    actions, conditions = dict(part["actions"]), _foreign_conditions(existing) | part.get("conditions", {})
+    for name, kept in _foreign_actions(existing).items():
         actions[name] = {**kept, **actions[name]} if name in _OUR_ACTIONS else kept
     return {"actions": actions, **({"conditions": conditions} if conditions else {})}
 
 
 def _foreign_conditions(part: JSON) -> JSON:
-    return {name: one for name, one in (part.get("conditions") or {}).items() if one and name not in _OUR_CONDITIONS}
+    conditions = part.get("conditions") or {}
+    return {name: value for name, value in conditions.items() if value and name not in _OUR_CONDITIONS}
 
 
 def _foreign_actions(part: JSON) -> JSON:
-    found: JSON = {}
-    for name, one in (part.get("actions") or {}).items():
+    foreign_actions: JSON = {}
+    for name, action in (part.get("actions") or {}).items():
         if (ours := _OUR_ACTIONS.get(name, frozenset())) is None:
             continue
-        kept = {key: value for key, value in one.items() if key not in ours and value} if ours and one else one
+        kept = {key: value for key, value in action.items() if key not in ours and value} if ours and action else action
         if kept:
-            found[name] = kept
-    return found
+            foreign_actions[name] = kept
+    return foreign_actions
 
 
-def _said(conditions: JSON | None) -> JSON:
-    """Those that hold for some interactions only; a time without slots is any time."""
+def _narrowing(conditions: JSON | None) -> JSON:
+    """The conditions that match only some interactions; a time without slots is any time."""
     return {
-        name: one
-        for name, one in (conditions or {}).items()
-        if one and not (name == "timeAllowed" and not one.get("timeSlots"))
+        name: value
+        for name, value in (conditions or {}).items()
+        if value and not (name == "timeAllowed" and not value.get("timeSlots"))
     }
 
 

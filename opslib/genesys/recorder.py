@@ -16,7 +16,7 @@ _operation: ContextVar["Operation | None"] = ContextVar("operation", default=Non
 
 @dataclass
 class Operation:
-    """What the caller asked for; it may take several attempts, which `recorder` keeps.
+    """What the caller asked for; it may take several attempts, which `recorder` records.
 
     `deadline_at` is in the event loop's time (s).
     """
@@ -48,7 +48,7 @@ def operation(name: str, deadline_s: float, recorder: "Recorder | None" = None) 
 
 
 class Recorder:
-    """What one client did: counted here, kept by `write(kind, data)`, which is the ledger's.
+    """What one client did: counted here, and written with `write(kind, data)`, such as to the ledger.
 
     Attributes:
         latency_samples: seconds, one per attempt, those of `NOT_OF_THE_API` left out.
@@ -82,7 +82,7 @@ class Recorder:
         self._write("operation", data)
 
     def recall(self, kind: str, data: dict[str, Any]) -> None:
-        """Count what is written already, such as by an earlier session; entries of other kinds count nothing."""
+        """Count what was already written, such as by an earlier session; entries of other kinds are not counted."""
         if kind == "sample" and data["operation"] not in NOT_OF_THE_API:
             self.latency_samples.append(data["latency_s"])
         elif kind == "operation":

@@ -1,4 +1,4 @@
-"""The stack below the client: retry → rate gate → meter → pooled HTTP.
+"""The httpx stack below the client: retry → rate gate → meter → pooled HTTP.
 
 The gate stands below retry, so that every attempt passes it; the meter stands below the gate, so that a sample is
 wire time and not queueing. One TLS context serves the whole process: making one costs 20 ms of processor time.
@@ -126,7 +126,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 class ByHost(httpx.AsyncBaseTransport):
-    """The wire: through the proxy that the environment names (HTTPS_PROXY, NO_PROXY), but for this machine direct."""
+    """Pooled HTTP through the proxy that the environment names (HTTPS_PROXY, NO_PROXY); to this machine directly."""
 
     def __init__(self) -> None:
         proxy = urllib.request.getproxies().get("https")
@@ -163,7 +163,7 @@ def http_client(
         transport=RetryTransport(Gated(metered, gate) if gate else metered),
         auth=auth,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-        follow_redirects=False,  # a redirect would carry the token to a host that nobody checked
+        follow_redirects=False,  # a redirect would carry the token to an unchecked host
         trust_env=False,  # a .netrc would replace our Authorization header
     )
 

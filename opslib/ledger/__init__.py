@@ -1,1 +1,11 @@
-"""What happened, kept so that nobody can change it unseen: entries, each chained to the one before, and signed."""
+"""What happened, kept so that a change to it does not go unnoticed: entries, chained and signed.
+
+ledger      `Ledger` and `Run`: append entries, read them, write checkpoints
+database    the SQLite file: its tables and schema versions, and reading it without changing it
+chain       the hash chain of entries and checkpoints, and the check that it holds
+signing     the key that signs, and the check of a signature
+export      the ledger as JSON lines, for readers without SQLite
+samples     one HTTP attempt as a sample, and the samples as a DataFrame
+statistics  percentiles and success rates of samples
+moment      the time as the ledger writes it
+"""

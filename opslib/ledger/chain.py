@@ -3,10 +3,10 @@
 An **entry**'s hash is SHA-256 over six lines: the hash before it, its number, run, kind, time and body. The body is
 canonical JSON (RFC 8785) and is stored as it was hashed, so that a check needs no parser.
 A **checkpoint** names the last entry at a moment and the checkpoint before it, and is signed; checkpoints stay.
-The **head** names the last entry and the last checkpoint, and is signed anew with each of them, in one transaction.
+The **head** names the last entry and the last checkpoint, and is signed again with each of them, in one transaction.
 
 So one signature, the head's, covers everything, and no entry is ever without one. What is not detectable here: a record
-that the key's holder made and signed anew, and an older copy in place of a newer one. Anchors show both.
+that the key's holder made and signed again, and an older copy in place of a newer one. Anchors show both.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """A ledger or an export as it lies there, unchecked.
+    """A ledger or an export as it was read, unchecked.
 
     `entries` may be read once; reading raises ValueError at an entry that cannot be read.
     """
@@ -92,12 +92,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a check of a record found.
+    """The outcome of checking a record.
 
-    `state` is "intact", "unsigned" (the chain holds, but nobody signed it) or "broken". `entries` counts those that
-    follow from each other, `head` is the hash of the last of them. `bad_seq` is the first entry that is wrong or not
-    proved; it is None in a broken record when only the checkpoints were changed. `key` is the public key, or empty.
-    `first` is the hash of entry 1, by which anchors know the ledger. `not_proved` says what this check leaves open.
+    Attributes:
+        state: "intact", "unsigned" (the chain holds, but is not signed) or "broken".
+        entries: how many follow from each other.
+        head: the hash of the last of them.
+        bad_seq: the first entry that is wrong or not proved; None in a broken record of which only the checkpoints were
+            changed.
+        key: the public key, or empty.
+        first: the hash of entry 1, by which anchors know the ledger.
+        not_proved: what this check leaves open.
     """
 
     state: Literal["intact", "unsigned", "broken"]
@@ -141,10 +146,10 @@ def check(record: Record, pinned: str | None = None, anchors: Sequence[Checkpoin
     """
     head, checkpoints = record.head, record.checkpoints
     named = [*checkpoints, *(anchors or ())]
-    walked = _Walked({1, *(one.seq for one in named), *([head.seq] if head else [])})
+    walked = _Walked({1, *(point.seq for point in named), *([head.seq] if head else [])})
     key = str(head.key) if head else ""  # a file can hold bytes there
 
-    def found(state: Literal["intact", "unsigned", "broken"], bad_seq: int | None, reason: str) -> Verification:
+    def verification(state: Literal["intact", "unsigned", "broken"], bad_seq: int | None, reason: str) -> Verification:
         first, open_points = walked.hashes.get(1, ""), _open_points(state, pinned, anchors, walked.last)
         return Verification(state, walked.last, walked.link, len(checkpoints), bad_seq, reason, key, first, open_points)
 
@@ -155,16 +160,16 @@ def check(record: Record, pinned: str | None = None, anchors: Sequence[Checkpoin
         if head is None:
             _check_unsigned(checkpoints, walked)
             empty = "the ledger is empty: there is nothing to prove"
-            return found("unsigned", None, "the chain holds, but nobody signed it" if walked.last else empty)
+            return verification("unsigned", None, "the chain holds, but nobody signed it" if walked.last else empty)
         _check_signed(head, checkpoints, walked)
         _check_anchors(anchors or (), checkpoints, walked)
     except _Broken as broken:
-        return found("broken", broken.seq, str(broken))
-    return found("intact", None, f"all {walked.last} entries are as they were signed")
+        return verification("broken", broken.seq, str(broken))
+    return verification("intact", None, f"all {walked.last} entries are as they were signed")
 
 
 class _Walked:
-    """The way along the entries: how far it went, and the hash of each entry whose number is in `marks`."""
+    """The entries so far: how far the check went, and the hash of each entry whose number is in `marks`."""
 
     def __init__(self, marks: Collection[int]) -> None:
         self.last, self.link = 0, NO_HASH
@@ -187,20 +192,20 @@ class _Walked:
                     self.hashes[seq] = stored
                 if kind == "run.started" and self.says_signed is None and '"signed_by":' in body:
                     self.says_signed = seq
-        except (ValueError, TypeError) as error:  # TypeError: a column that is no text
+        except (ValueError, TypeError) as error:  # TypeError: a column that is not text
             raise _Broken(last + 1, f"entry {last + 1} cannot be read: {error}") from None
         finally:
             self.last, self.link = last, link
 
 
 def _check_unsigned(checkpoints: Sequence[Checkpoint], walked: _Walked) -> None:
-    if any(one.key for one in checkpoints) or walked.says_signed:
+    if any(point.key for point in checkpoints) or walked.says_signed:
         first = _unproved(checkpoints, walked)
         raise _Broken(first, f"the signature of the head was removed: nothing from entry {first} on is proved")
-    for before, one in enumerate(checkpoints):
-        if one.id != before + 1 or walked.hashes.get(one.seq) != one.hash:
+    for before, point in enumerate(checkpoints):
+        if point.id != before + 1 or walked.hashes.get(point.seq) != point.hash:
             first = checkpoints[before - 1].seq + 1 if before else 1
-            raise _Broken(first, f"checkpoint {one.id} names other entries than those from {first} on")
+            raise _Broken(first, f"checkpoint {point.id} names other entries than those from {first} on")
 
 
 def _check_signed(head: Head, checkpoints: Sequence[Checkpoint], walked: _Walked) -> None:
@@ -214,40 +219,40 @@ def _check_signed(head: Head, checkpoints: Sequence[Checkpoint], walked: _Walked
     if head.seq < last:
         raise _Broken(head.seq + 1, f"entry {head.seq + 1} was added without the key")
     before = NO_HASH
-    for one in checkpoints:
-        if one.before != before or walked.hashes.get(one.seq) != one.hash:
-            raise _Broken(None, f"every entry is as it was signed, but checkpoint {one.id} is not")
-        before = one.digest()
+    for point in checkpoints:
+        if point.before != before or walked.hashes.get(point.seq) != point.hash:
+            raise _Broken(None, f"every entry is as it was signed, but checkpoint {point.id} is not")
+        before = point.digest()
     if head.checkpoint != before:
         raise _Broken(None, "every entry is as it was signed, but a checkpoint was changed, added or removed")
 
 
 def _check_anchors(anchors: Sequence[Checkpoint], checkpoints: Sequence[Checkpoint], walked: _Walked) -> None:
-    here, proved = {one.digest() for one in checkpoints}, 0
-    for one in sorted(anchors, key=lambda anchor: anchor.seq):
-        if one.seq > walked.last:
-            raise _Broken(walked.last + 1, f"entry {walked.last + 1} is missing: an anchor names {one.seq} entries")
-        if walked.hashes[one.seq] != one.hash:
+    here, proved = {point.digest() for point in checkpoints}, 0
+    for anchor in sorted(anchors, key=lambda point: point.seq):
+        if anchor.seq > walked.last:
+            raise _Broken(walked.last + 1, f"entry {walked.last + 1} is missing: an anchor names {anchor.seq} entries")
+        if walked.hashes[anchor.seq] != anchor.hash:
             raise _Broken(proved + 1, f"it was made anew: an anchor names other entries from {proved + 1} on")
-        if one.digest() not in here:
-            raise _Broken(None, f"every entry is as it was signed, but the checkpoint at entry {one.seq} is another")
-        proved = one.seq
+        if anchor.digest() not in here:
+            raise _Broken(None, f"every entry is as it was signed, but the checkpoint at entry {anchor.seq} is another")
+        proved = anchor.seq
 
 
 def _contradicted(checkpoints: Sequence[Checkpoint], walked: _Walked, first: int) -> bool:
-    """Whether the entries that are there are others than a checkpoint says; `first` is the first that is not proved."""
-    there = [one for one in checkpoints if not (isinstance(one.seq, int) and one.seq > walked.last)]
-    return any(walked.hashes.get(one.seq) != one.hash or (one.key and one.seq >= first) for one in there)
+    """Whether the entries differ from what a checkpoint says; `first` is the first that is not proved."""
+    reached = [point for point in checkpoints if not (isinstance(point.seq, int) and point.seq > walked.last)]
+    return any(walked.hashes.get(point.seq) != point.hash or (point.key and point.seq >= first) for point in reached)
 
 
 def _unproved(checkpoints: Sequence[Checkpoint], walked: _Walked) -> int:
     """The first entry that no signed checkpoint covers. Slow, 0.1 ms each: only for what the head does not prove."""
-    first, key = 1, next((one.key for one in checkpoints if one.key), "")
-    for one in checkpoints:
-        if walked.hashes.get(one.seq) != one.hash:
+    first, key = 1, next((point.key for point in checkpoints if point.key), "")
+    for point in checkpoints:
+        if walked.hashes.get(point.seq) != point.hash:
             break
-        if one.key == key and verify_signature(key, one.text(), one.signature):
-            first = max(first, one.seq + 1)
+        if point.key == key and verify_signature(key, point.text(), point.signature):
+            first = max(first, point.seq + 1)
     return first
 
 
@@ -259,7 +264,7 @@ def _open_points(state: str, pinned: str | None, anchors: Sequence[Checkpoint] |
     whose = () if pinned else ("whose key it is: compare it with the one that its owner gave you (--key)",)
     if anchors is None:
         return (*whose, "that the key's owner did not make it anew, or hand over an older copy (--anchor)")
-    anchored = max((one.seq for one in anchors), default=0)
+    anchored = max((anchor.seq for anchor in anchors), default=0)
     newer = () if anchored == last else (f"the same of the entries after {anchored}, which are not anchored",)
     return (*whose, *newer)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
-from opslib.ledger.file import FILE_NAME, reading, record
+from opslib.ledger.database import FILE_NAME, reading, record
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
 _NAMES = {kind: name for name, kind in _TABLES.items()}
@@ -35,10 +35,10 @@ def write_export(ledger: Path, out: Path, *keep: Path) -> None:
             raise LedgerError(
                 f"{ledger} was not exported", cause=checked.reason, fix="keep the file itself: it is the evidence"
             )
-        found = record(db)
-        file.writelines(map(to_line, [found.head] if found.head else []))
-        file.writelines(map(to_line, found.checkpoints))
-        file.writelines(to_line(Entry(*row)) for row in found.entries)
+        content = record(db)
+        file.writelines(map(to_line, [content.head] if content.head else []))
+        file.writelines(map(to_line, content.checkpoints))
+        file.writelines(to_line(Entry(*row)) for row in content.entries)
     os.replace(partial, out)
 
 
@@ -76,7 +76,7 @@ def is_export(path: Path) -> bool:
 
 @contextmanager
 def open_export(path: Path) -> Iterator[Record]:
-    """An export as it lies there; its entries are read while they are iterated over. Raises LedgerError."""
+    """An export as it is, unchecked; its entries are read while they are iterated over. Raises LedgerError."""
     head, points, entries = None, list[Checkpoint](), list[Entry]()
     with path.open("rb") as file:
         rows = map(from_line, file)
@@ -111,7 +111,7 @@ def to_line(row: Head | Checkpoint | Entry) -> bytes:
 
 
 def from_line(line: bytes) -> Head | Checkpoint | Entry:
-    """The row of a line. Raises ValueError for any spelling but that of `to_line`."""
+    """The row of a line. Raises ValueError for any other spelling than that of `to_line`."""
     try:
         values = json.loads(line)
         kind = _TABLES[values.pop("table")]

@@ -23,7 +23,7 @@ import rfc8785
 
 from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
-from opslib.ledger.file import (
+from opslib.ledger.database import (
     FILE_NAME,
     connect,
     migrate,
@@ -49,7 +49,7 @@ class Ledger:
 
     Raises LedgerError when the file cannot be opened or written, and SigningKeyError when there is no key to sign with
     (`signing_key`, by default the setting's). An entry is on disk and signed when `append` returns. `close()` is called
-    by itself when the ledger is no longer used.
+    automatically when the ledger is no longer used.
     """
 
     def __init__(self, home: Path, signing_key: Path | None = None) -> None:
@@ -139,7 +139,7 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[Head]:
-        """A transaction, with the head that it goes on from."""
+        """A transaction, with the head that it continues."""
         _ = self._signer  # without a key, nothing is begun
         with self._lock, self._explained("written"), transaction(self._db):
             yield self._checked_head()
@@ -162,14 +162,14 @@ class Ledger:
     def _first_head(self) -> Head:
         """Where a new ledger begins, or one that was written before there were signatures, if its chain holds."""
         with reading(self.path) as db:
-            found = check(record(db))
-        if found.state != "unsigned":
-            raise self._changed(found.reason)
+            checked = check(record(db))
+        if checked.state != "unsigned":
+            raise self._changed(checked.reason)
         before = NO_HASH
         for point in read_checkpoints(self._db):  # those of version 1 are chained now, so that the next one covers them
             self._db.execute("UPDATE checkpoints SET before = ? WHERE id = ?", (before, point.id))
             before = point._replace(before=before).digest()
-        return Head(found.entries, found.head, before, self._signer.public_key, "")
+        return Head(checked.entries, checked.head, before, self._signer.public_key, "")
 
     def _changed(self, why: str) -> LedgerError:
         return LedgerError(

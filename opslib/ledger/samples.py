@@ -1,4 +1,4 @@
-"""One HTTP attempt as a sample."""
+"""One HTTP attempt as a sample, and samples as a DataFrame."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,9 +35,9 @@ COLUMNS = (
 )
 
 TOKEN_OPERATION = "get_access_token"
-CATALOGUE_OPERATION = "read_catalogue"
-# Samples of these are kept, but say nothing of the org's API: no figure counts them.
-NOT_OF_THE_API = (TOKEN_OPERATION, CATALOGUE_OPERATION)
+DATA_LAKE_OPERATION = "read_catalogue"
+# Samples of these are kept, but are not calls of the org's API: no figure counts them.
+NOT_OF_THE_API = (TOKEN_OPERATION, DATA_LAKE_OPERATION)
 
 # A 404 to one of these is an answer: there is no such object, or it is gone already. To a write it is a failure.
 MAY_BE_GONE = ("GET", "DELETE")
@@ -61,10 +61,10 @@ class Sample(BaseModel):
 
 
 def outcome_of(status: int) -> Outcome:
-    """The outcome that an HTTP status stands for."""
+    """The outcome that an HTTP status means."""
     if 200 <= status < 300:
         return "success"
-    if status < 400:  # nobody follows it, so what was asked for was not done
+    if status < 400:  # redirects are not followed, so what was asked for was not done
         return "redirect"
     if status == 404:
         return "not_found"

@@ -1,4 +1,4 @@
-"""The key that signs the ledger, and the check of a signature by whoever holds the public half.
+"""The key that signs the ledger, and the check of a signature with its public half.
 
 Keys are Ed25519. Public keys are written `ed25519:` and 64 hexadecimal digits, signatures are 128 of them; each value
 has one spelling only, so that a changed character never goes unnoticed.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _PREFIX = "ed25519:"
-# Longer files are no public key, and are not read into memory.
+# Longer files are not public keys, and are not read into memory.
 _LONGEST_KEY_FILE = 1000
 
 
@@ -35,7 +35,7 @@ class Signer:
     def load(cls, path: Path) -> "Signer":
         """The key in `path` (PKCS #8, PEM); made on first use, with its public half beside it as `*.pub`.
 
-        Raises SigningKeyError when it cannot be read or made, is no Ed25519 key, or others may read it.
+        Raises SigningKeyError when it cannot be read or made, is not an Ed25519 key, or others may read it.
         """
         try:
             if not path.exists():
@@ -54,7 +54,7 @@ class Signer:
 
 
 def verify_signature(public_key: str, data: bytes, signature: str) -> bool:
-    """Whether the holder of the key signed just these bytes. A key or signature that is none is False."""
+    """Whether the holder of the key signed exactly these bytes; False for what is not a key or a signature."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -67,7 +67,7 @@ def verify_signature(public_key: str, data: bytes, signature: str) -> bool:
 
 
 def existing_public_key(file: Path) -> str:
-    """The public half of the signing key in a file; empty where there is none that can be used."""
+    """The public half of the signing key in a file; empty where there is no usable one."""
     try:
         return Signer.load(file).public_key if file.exists() else ""
     except SigningKeyError:
@@ -123,7 +123,7 @@ def _read(path: Path) -> "Ed25519PrivateKey":
 
 
 def _create(path: Path) -> None:
-    """Write a new key. Of several processes at once one succeeds, and nobody ever sees half a key."""
+    """Write a new key. Of several processes at once one succeeds, and no reader ever sees half a key."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -46,5 +46,6 @@ def _problem(item: Any, lines: Lines) -> str:
     while known and known not in lines:
         known = known[:-1]
     field = ".".join(str(part) for part in where) or "onboarding"
-    said = "there is no such field" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-    return f"line {lines.get(known, 1)}, {field}: {said}"
+    unknown = item["type"] == "extra_forbidden"
+    why = "there is no such field" if unknown else item["msg"].removeprefix("Value error, ")
+    return f"line {lines.get(known, 1)}, {field}: {why}"

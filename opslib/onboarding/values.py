@@ -127,13 +127,13 @@ def checked(model: type[M], **values: Any) -> M:
         raise invalid_input(model.__name__, error) from None
 
 
-def invalid_input(what: str, error: ValidationError) -> InvalidInput:
+def invalid_input(name: str, error: ValidationError) -> InvalidInput:
     """pydantic's errors as one of ours; the values themselves are left out, they may be secrets."""
     problems = "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or what}: {item['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(str(part) for part in item['loc']) or name}: {item['msg'].removeprefix('Value error, ')}"
         for item in error.errors(include_input=False, include_url=False, include_context=False)
     )
-    return InvalidInput(f"{what} is not valid", cause=problems, fix="correct the fields named; nothing was sent")
+    return InvalidInput(f"{name} is not valid", cause=problems, fix="correct the fields named; nothing was sent")
 
 
 def checked_value(kind: Any, value: Any, name: str) -> Any:

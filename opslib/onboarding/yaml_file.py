@@ -1,4 +1,4 @@
-"""Reads a small YAML file, with the line of each field; refuses what no file of ours needs."""
+"""Reads a small YAML file, with the line of each field; refuses what our files do not need."""
 
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
         values = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = "; ".join(filter(None, (error.context, error.problem)))
-        raise _unreadable(name, f"line {mark.line + 1}: {said}" if mark else said) from None
+        problem = "; ".join(filter(None, (error.context, error.problem)))
+        raise _unreadable(name, f"line {mark.line + 1}: {problem}" if mark else problem) from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, InvalidInput):
             raise

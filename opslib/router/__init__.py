@@ -1,1 +1,10 @@
-"""Brings Genesys into the desired state. `GenesysStorageRouter` writes one object a call."""
+"""Brings an org into the desired state.
+
+plan            what would change, field by field, and what of it is unsafe
+render          a plan for people, as text or HTML
+apply           carries out exactly one plan; reads back what was written; resumes and rolls back
+journal         how far an apply came, read from the ledger
+lock            one apply at a time in a workspace
+org_changes     what others changed in the org (what a step of ours changed: `opslib.walk.what_changed`)
+storage_router  the tutorial's `GenesysStorageRouter`, which writes one object per call
+"""

@@ -8,7 +8,7 @@ For each change, in order:
 4. Note it as done.
 
 A failure starts the rollback, which is noted first and then undoes what was touched, last change first, reading each
-back. A crash leaves an apply without an end in the ledger: `resume` goes on where it stood, forwards or, if the
+back. A crash leaves an apply without an end in the ledger: `resume` continues where it stopped, forwards or, if the
 rollback had begun, backwards; `rollback` undoes it. A write may be made twice, also over one that was cut off half-way,
 so an intent without an end is simply carried out again.
 """
@@ -37,6 +37,7 @@ from opslib.errors import (
     UnexpectedAnswer,
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
+from opslib.genesys.polling import poll_until
 from opslib.ledger.ledger import Run
 from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
 from opslib.router.lock import apply_lock
@@ -52,8 +53,8 @@ _REFUSALS = (InvalidRequest, AuthenticationFailed, PermissionMissing, NotFound, 
 class Applier:
     """Applies, resumes and rolls back through one backend, noting each move in one run.
 
-    `tell(done, total, words)` hears of progress. `stop()` lets the change in flight finish and then ends the apply
-    unfinished.
+    `tell(done, total, words)` is called with the progress. `stop()` lets the change in flight finish and then ends the
+    apply unfinished.
     """
 
     backend: Backend
@@ -72,8 +73,8 @@ class Applier:
                 self.tell(done, total, f"stopping after this: {words}; a second time cancels it")
 
     async def apply(self, plan: Plan, credentials: KeyReference | RoleReference, replan: Callable[[], Any]) -> int:
-        """Carry out the plan; returns how many changes were made. `replan` makes it anew: the org must still be as it
-        was when the plan was reviewed, or as it is wanted already.
+        """Carry out the plan; returns how many changes were made. `replan` makes it again: the org must still be as it
+        was when the plan was reviewed, or already as it is wanted.
 
         Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored) or HalfDone; and
         CancelledError when it was stopped before it began.
@@ -120,7 +121,7 @@ class Applier:
         return unfinished_apply(self.run.ledger, self.backend.where)
 
     async def _carry_out(self, progress: Progress) -> None:
-        """Go on in the direction that the ledger names."""
+        """Continue in the direction that the ledger names."""
         try:
             await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
         except LedgerError as error:  # what is not written down must not be done
@@ -151,7 +152,7 @@ class Applier:
         change = progress.plan.changes[place]
         progress.note(self.run, "rollback.started", reason=error.title, place=place, error=error.as_json())
         if isinstance(error, _REFUSALS):
-            # It may be that of a second try, after a first one whose answer was lost: look more than once.
+            # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
             with suppress(OpslibError):  # what cannot be read is written back
                 if await self._stays(change, change.before):
                     progress.note(self.run, "undo.done", place=place, replaced=False)
@@ -177,39 +178,40 @@ class Applier:
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
     async def _undo(self, progress: Progress, change: Change) -> bool:
-        """Bring the object back; returns whether something of it is new and stays so: credentials, since the old secret
-        is known to nobody, or an id."""
-        gone = change.after is None and not self.backend.ids_are_ours
-        if gone and await self.backend.read(change.kind, change.id) is None:
-            await self._write(progress, change, change.undo)
+        """Restore the object; returns whether something of it could not be restored: credentials, whose old secret is
+        not known here, or an id."""
+        old = self._undo_body(change)
+        deleted = change.after is None and not self.backend.ids_are_ours
+        if deleted and await self.backend.read(change.kind, change.id) is None:
+            await self._write(progress, change, old)
             return True
         if change.rotates and change.before == change.after:
             return True
-        if change.undo != change.before and await self._stays(change, change.before):
+        if old != change.before and await self._stays(change, change.before):
             return False  # the new credentials were never taken
         try:
-            await self._write(progress, change, change.undo)
+            await self._write(progress, change, old)
         except OpslibError:
             # The write back failed too. If the object stays as it was before, there is nothing to undo.
             if not await self._stays(change, change.before):
                 raise
             return change.rotates
-        return change.rotates or change.undo != change.before
+        return change.rotates or old != change.before
+
+    def _undo_body(self, change: Change) -> JSON | None:
+        return self.backend.undo_body(change.before, change.after)
 
     async def _write(self, progress: Progress, change: Change, wanted: JSON | None) -> None:
-        """Bring one object to the wanted state and see it there. Raises what the server or the deadline says."""
+        """Bring one object to the wanted state and read it back. Raises the server's error, or UnexpectedAnswer when it
+        does not read as it was written within the deadline."""
+        version = None
         if wanted is None:
             await self.backend.delete(change.kind, change.id)
-            version = None
         else:
-            credentials = progress.credentials
-            if isinstance(credentials, KeyReference) and change.kind == "target":
-                answer = await self.backend.write(
-                    change.kind, change.id, wanted, await asyncio.to_thread(credentials.resolve)
-                )
-            else:
-                answer = await self.backend.write(change.kind, change.id, wanted)
-            version = answer.get("version")
+            reference, keys = progress.credentials, None
+            if isinstance(reference, KeyReference) and change.kind == "target":
+                keys = await asyncio.to_thread(reference.resolve)  # a profile may ask SSO or STS
+            version = (await self.backend.write(change.kind, change.id, wanted, keys)).get("version")
         if not await self._comes_true(lambda: self._is(change, wanted, version)):
             raise UnexpectedAnswer(
                 f"{change.kind} {change.name} does not read as it was written",
@@ -219,13 +221,9 @@ class Applier:
 
     async def _comes_true(self, question: Callable[[], Awaitable[bool]]) -> bool:
         """Whether the answer is yes before the deadline; asked ever less often, since each read counts as a call."""
-        deadline, wait_s = asyncio.get_running_loop().time() + self.settles_within_s, _POLL_S
-        while not await question():
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _POLL_AT_MOST_S)
-        return True
+        return await poll_until(
+            question, deadline_s=self.settles_within_s, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S
+        )
 
     async def _is(self, change: Change, wanted: JSON | None, version: object = None) -> bool:
         """Whether a read shows the state, and nothing older than the version that the write was answered with."""
@@ -247,7 +245,7 @@ class Applier:
         return await self._is(change, wanted)
 
     async def _refuse_any_foreign(self, progress: Progress) -> None:
-        """Before going on after a crash: each object is as it was before, or as we meant it. Raises StalePlan."""
+        """Before continuing after a crash: each object is as it was before, or as we wanted it. Raises StalePlan."""
         for place in range(len(progress.plan.changes)):
             await self._refuse_foreign(progress, place)
 
@@ -268,10 +266,11 @@ class Applier:
             return self._same(answer, change.before)
         if place in progress.done and not progress.rolling_back:
             return self._same(answer, change.after)
-        if any(self._same(answer, state) for state in (change.before, change.after, change.undo)):
+        undone = self._undo_body(change)
+        if any(self._same(answer, state) for state in (change.before, change.after, undone)):
             return True
-        ways = ((change.before, change.after), (change.after, change.undo))
-        return answer is not None and any(self.backend.may_be_cut_off(answer, *way) for way in ways)
+        writes = ((change.before, change.after), (change.after, undone))
+        return answer is not None and any(self.backend.may_be_cut_off(answer, *write) for write in writes)
 
     def _half_done(self, progress: Progress, why: str, error: OpslibError | None = None) -> HalfDone:
         return HalfDone(
@@ -298,7 +297,7 @@ def remaining_steps(progress: Progress) -> str:
 
 
 def refuse_unfinished(progress: Progress | None) -> None:
-    """Raises Busy when there is one: an earlier apply in this workspace that has no end."""
+    """Raises Busy when an earlier apply in this workspace has no end."""
     if progress:
         raise Busy(
             "An earlier apply was left unfinished",

@@ -1,4 +1,4 @@
-"""How far an apply came, as the ledger tells it: enough to finish or undo it after a crash."""
+"""How far an apply came, read from the ledger: enough to finish or undo it after a crash."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ KINDS = (STARTED, *_MOVES)
 
 @dataclass
 class Progress:
-    """One apply. `intended`, `done`, `undone` and `replaced` (undone, but for new credentials or a new id) are places
-    in the plan; `ended` is empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its
-    last.
+    """One apply. `intended`, `done`, `undone` and `replaced` (undone, except for new credentials or a new id) are
+    places in the plan; `ended` is empty while it is unfinished. `id` is the number of its first entry, `last_seq` of
+    its last one.
     """
 
     id: str
@@ -27,7 +27,7 @@ class Progress:
     credentials: KeyReference | RoleReference
     user: str
     at: str
-    # The plan's, as it was when it was approved: a later opslib may reckon it otherwise.
+    # The plan's checksum when it was approved: a later opslib may compute another one.
     checksum: str
     intended: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
@@ -40,7 +40,7 @@ class Progress:
 
     @property
     def kept(self) -> str:
-        """What a rollback cannot bring back, in words to go after “as it was before”; empty when it is everything."""
+        """What a rollback could not restore, in words that follow “as it was before”; empty when it restored all."""
         changes = [self.plan.changes[place] for place in sorted(self.replaced)]
         return "".join(
             f", but for the id of {change.kind} {change.name}: made anew, it has a new one"
@@ -50,7 +50,7 @@ class Progress:
         )
 
     def note(self, run: Run, kind: str, **data: Any) -> None:
-        """Write down, durably, what is about to happen or has happened, and follow it."""
+        """Write down, durably, what is about to happen or has happened, and take it in."""
         self.follow(run.append(kind, {"apply": self.id, **data}))
 
     def follow(self, entry: Entry) -> None:
@@ -87,17 +87,17 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
 
 def applies(entries: Iterable[Entry]) -> list[Progress]:
     """Every apply among a ledger's entries, with how far it came; a later run may have finished it."""
-    found: dict[str, Progress] = {}
+    by_id: dict[str, Progress] = {}
     for entry in entries:
         if entry.kind == STARTED:
             data, plan = entry.data, Plan.model_validate(entry.data["plan"])
             reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
             credentials = reference.model_validate(data["credentials"])
             id = str(entry.seq)
-            found[id] = Progress(id, plan, credentials, data["user"], entry.at, data["checksum"])
-        elif entry.kind in _MOVES and entry.data["apply"] in found:
-            found[entry.data["apply"]].follow(entry)
-    return list(found.values())
+            by_id[id] = Progress(id, plan, credentials, data["user"], entry.at, data["checksum"])
+        elif entry.kind in _MOVES and entry.data["apply"] in by_id:
+            by_id[entry.data["apply"]].follow(entry)
+    return list(by_id.values())
 
 
 def all_applies(ledger: Ledger) -> list[Progress]:
@@ -113,5 +113,5 @@ def last_applies(ledger: Ledger) -> dict[str, Progress]:
 
 def unfinished_apply(ledger: Ledger, where: str) -> Progress | None:
     """The newest apply to that org, if it has not ended."""
-    found = last_applies(ledger).get(where)
-    return found if found and not found.ended else None
+    apply = last_applies(ledger).get(where)
+    return apply if apply and not apply.ended else None

@@ -1,8 +1,7 @@
-"""Who changed what in the org, beside what we did: by Genesys's own audit, and by comparing what is there now with
-what was there at the last look.
+"""What others changed in the org: by Genesys's own audit, and by comparing the org with its last snapshot.
 
-The audit says who, and comes late; a comparison says what, whoever did it and whether it was audited or not. Both end
-as entries of the ledger, each audit entry once.
+The audit says who, and comes late; a comparison says what, whoever did it and whether it was audited or not. Both are
+written to the ledger, each audit entry once. What a step of ours changed is in `opslib.walk.what_changed`.
 """
 
 from collections.abc import Iterator
@@ -17,19 +16,24 @@ from opslib.genesys.client import GenesysClient
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.moment import utc_now
 
-SNAPSHOT, CHANGE, LOOKED = "org.snapshot", "org.change", "org.looked"
+SNAPSHOT, CHANGE, CHECKED = "org.snapshot", "org.change", "org.looked"
 _KINDS: tuple[Kind, ...] = ("target", "policy", "webhook")
 
-# How far back a first look goes.
-_FIRST_LOOK = timedelta(days=7)
-# How far a look goes back behind the end of the one before: how late an entry may come is not published.
+# How far back the audit is read the first time.
+_FIRST_PERIOD = timedelta(days=7)
+# How far it is read again behind the end of the last time: how late an entry may come is not published.
 _OVERLAP = timedelta(hours=1)
 
 
 @dataclass
 class OrgChanges:
-    """What one look at the org found. `first`: there was none before to compare with. `unaudited` says why its audit
-    was not read, empty when it was; `failed` whether it should have been."""
+    """What others changed in the org.
+
+    Attributes:
+        first: there was no snapshot to compare with.
+        unaudited: why the org's audit was not read; empty when it was.
+        failed: it should have been read.
+    """
 
     since: datetime
     first: bool
@@ -39,71 +43,75 @@ class OrgChanges:
 
 
 async def find_org_changes(client: GenesysClient, backend: Backend, run: Run, since: datetime | None) -> OrgChanges:
-    """Compare, ask the audit, and note both in the ledger. `since` is by default a while before the end of what the
-    audit was read for."""
-    last = _last(run.ledger, backend, client)
-    # A ledger of before does not say it.
+    """Compare with the last snapshot, read the audit, and write both to the ledger. `since` is by default a while
+    before the time up to which the audit was read."""
+    last = _last_snapshot(run.ledger, backend, client)
+    # Older ledgers have no audited_until.
     audited = datetime.fromisoformat(last.get("audited_until") or last["at"]) if last else None
-    found = OrgChanges(since or (audited - _OVERLAP if audited else datetime.now(UTC) - _FIRST_LOOK), first=not last)
+    result = OrgChanges(since or (audited - _OVERLAP if audited else datetime.now(UTC) - _FIRST_PERIOD), first=not last)
     at, objects = utc_now(), await _objects(backend)
     if last:
-        found.changes += [
-            {"source": "comparison", "at": at, "by": f"not said; between {last['at']} and {at}", **one}
-            for one in differences(last["objects"], objects)
+        result.changes += [
+            {"source": "comparison", "at": at, "by": f"not said; between {last['at']} and {at}", **difference}
+            for difference in differences(last["objects"], objects)
         ]
     if backend.name == "platform":
         try:
-            told = [change(one) for one in await audit_entries(client, found.since, datetime.now(UTC))]
+            audit = [change(entry) for entry in await audit_entries(client, result.since, datetime.now(UTC))]
         except OpslibError as error:
-            found.unaudited, found.failed, told = f"{error.title}: {error.cause}", True, []
+            result.unaudited, result.failed, audit = f"{error.title}: {error.cause}", True, []
         known = {entry.data.get("id") for entry in run.ledger.entries(CHANGE)}
-        found.changes += [{"source": "audit", **one} for one in told if one["id"] not in known]
+        result.changes += [{"source": "audit", **entry} for entry in audit if entry["id"] not in known]
     else:
-        found.unaudited = "this API has no audit; only a comparison shows a change"
-    for one in found.changes:
-        run.append(CHANGE, one)
-    run.append(LOOKED, {"since": found.since.isoformat(), "until": at, "unaudited": found.unaudited})
-    if found.failed:
-        audited_until = (audited or found.since).isoformat()
+        result.unaudited = "this API has no audit; only a comparison shows a change"
+    for org_change in result.changes:
+        run.append(CHANGE, org_change)
+    run.append(CHECKED, {"since": result.since.isoformat(), "until": at, "unaudited": result.unaudited})
+    if result.failed:
+        audited_until = (audited or result.since).isoformat()
     else:  # a --since that leaves a gap does not close it
-        audited_until = at if audited is None or found.since <= audited else audited.isoformat()
+        audited_until = at if audited is None or result.since <= audited else audited.isoformat()
     where = {"where": client.base_url, "backend": backend.name}
     run.append(SNAPSHOT, {"at": at, "audited_until": audited_until, **where, "objects": objects})
-    return found
+    return result
 
 
 def differences(before: dict[str, JSON], after: dict[str, JSON]) -> Iterator[JSON]:
-    """What was made, changed and removed, field by field. Both are {id: {kind, name, body}}."""
+    """What was created, changed and removed, field by field. Both are {id: {kind, name, body}}."""
     for id in sorted(before.keys() | after.keys()):
         old, new = before.get(id), after.get(id)
         if old == new:
             continue
-        was, is_now = dict(leaves((old or {}).get("body"))), dict(leaves((new or {}).get("body")))
-        there: JSON = new or old or {}
+        before_fields, after_fields = (dict(leaves((entry or {}).get("body"))) for entry in (old, new))
+        known: JSON = new or old or {}
         yield {
             "action": "Create" if old is None else "Delete" if new is None else "Update",
-            "kind": there["kind"],
+            "kind": known["kind"],
             "entity_id": id,
-            "name": there["name"],
+            "name": known["name"],
             "fields": [
-                {"path": path, "before": was.get(path), "after": is_now.get(path)}
-                for path in sorted(was.keys() | is_now.keys())
-                if was.get(path) != is_now.get(path)
+                {"path": path, "before": before_fields.get(path), "after": after_fields.get(path)}
+                for path in sorted(before_fields.keys() | after_fields.keys())
+                if before_fields.get(path) != after_fields.get(path)
             ],
         }
 
 
 async def _objects(backend: Backend) -> dict[str, JSON]:
-    """Everything that could be an onboarding's, by its id."""
+    """Everything that could belong to an onboarding, by its id."""
     return {
-        str(one["id"]): {"kind": kind, "name": one.get("name"), "body": backend.comparable(one)}
+        str(body["id"]): {"kind": kind, "name": body.get("name"), "body": backend.comparable(body)}
         for kind in _KINDS
-        for one in await backend.list(kind)
+        for body in await backend.list(kind)
     }
 
 
-def _last(ledger: Ledger, backend: Backend, client: GenesysClient) -> dict[str, Any] | None:
-    """The last look at this org through this API."""
-    looks = [entry.data for entry in ledger.entries(SNAPSHOT)]
-    same = [one for one in looks if (one["where"], one["backend"]) == (client.base_url, backend.name)]
+def _last_snapshot(ledger: Ledger, backend: Backend, client: GenesysClient) -> dict[str, Any] | None:
+    """The last snapshot of this org through this API."""
+    snapshots = [entry.data for entry in ledger.entries(SNAPSHOT)]
+    same = [
+        snapshot
+        for snapshot in snapshots
+        if (snapshot["where"], snapshot["backend"]) == (client.base_url, backend.name)
+    ]
     return same[-1] if same else None

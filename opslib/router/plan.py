@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
 from opslib.genesys.backend import JSON, Backend, Item, Kind, Meaning, leaves
-from opslib.genesys.storage_targets import CREDENTIALS
+from opslib.genesys.storage_targets_backend import SECRET_PATH
 from opslib.onboarding.models import BackendName, Onboarding
 
 Action = Literal["create", "update", "delete"]
@@ -57,7 +57,7 @@ class FieldChange(_Data):
 
 
 class Change(_Data):
-    """One object. `before` is what to write to have it back, `after` what is wanted; no secrets; None where absent.
+    """One object. `before` is what to write to restore it, `after` what is wanted; no secrets; None where absent.
 
     `unsafe` has the names of what is unsafe in it; see `UNSAFE`.
     """
@@ -75,7 +75,7 @@ class Change(_Data):
     def fields(self) -> tuple[FieldChange, ...]:
         """What differs, field by field."""
         if self.rotates and self.before == self.after:
-            return (FieldChange(path="configuration.secretAccessKey", before="as it is", after="written again"),)
+            return (FieldChange(path=SECRET_PATH, before="as it is", after="written again"),)
         before, after = dict(leaves(self.before)), dict(leaves(self.after))
         paths = sorted(before.keys() | after.keys())
         return tuple(
@@ -83,16 +83,6 @@ class Change(_Data):
             for path in paths
             if _unordered(before.get(path)) != _unordered(after.get(path))
         )
-
-    @property
-    def undo(self) -> JSON | None:
-        """What a rollback writes: `before`; but an access key of which nobody has the secret stays replaced."""
-        before, after = self.before or {}, self.after or {}
-        old, new = before.get("configuration", {}), after.get("configuration", {})
-        if not self.after or "accessKeyId" not in old or old["accessKeyId"] == new.get("accessKeyId"):
-            return self.before
-        kept = {key: value for key, value in old.items() if key not in CREDENTIALS}
-        return {**before, "configuration": kept | {key: new[key] for key in CREDENTIALS if key in new}}
 
 
 class Plan(_Data):

@@ -1,4 +1,4 @@
-"""The tutorial's router: one PUT a call, every attempt a sample, every failure counted."""
+"""The tutorial's router: one PUT per call, every attempt a sample, every failure counted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from opslib.errors import InvalidInput
 from opslib.genesys.backend import JSON, Kind
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.recorder import Recorder
-from opslib.genesys.storage_targets import StorageTargetsBackend, policy_body, target_body, webhook_body
+from opslib.genesys.storage_targets_backend import StorageTargetsBackend, policy_body, target_body, webhook_body
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.moment import utc_now
 from opslib.ledger.statistics import PASS_AT_PERCENT, percentile, success_rate_percent
@@ -47,7 +47,7 @@ class GenesysStorageRouter:
         )
         self.backend = StorageTargetsBackend(self.client)
         self._retention_days: dict[str, int] = {}
-        # The kinds that the org has as we want them, as far as this router was told.
+        # The kinds that the org has as we want them, as far as this router knows.
         self.routed: set[Kind] = set()
 
     async def __aenter__(self) -> Self:

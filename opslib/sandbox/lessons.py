@@ -18,7 +18,9 @@ from opslib.errors import InvalidInput, OpslibError
 from opslib.onboarding.models import Onboarding
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings, is_loopback
-from opslib.walk.steps import STEPS, Result, Walk
+from opslib.walk.state_machine import Result
+from opslib.walk.steps import STEPS
+from opslib.walk.walk import Walk
 
 
 class Lessons:

@@ -1,1 +1,11 @@
-"""The walk: one onboarding as steps, the session they share, and how a walk is resumed."""
+"""The walk: one onboarding as steps.
+
+walk           `Walk`: what the user has chosen, the steps in order, and the connection they use
+steps          what each step does, what it needs, and which inputs make it stale
+state_machine  how steps are run, joined, cancelled and recorded, whatever they do
+session        the connection to one org, which several walks may share: token, rate gate, client, both backends
+resume         restores a walk from the ledger after the program has ended
+what_changed   what one step changed in the org (what others changed: `opslib.router.org_changes`)
+environment    is this machine ready? asked before anything is sent
+doctor         is the org ready? (the permissions it asks for: `opslib.genesys.permissions`)
+"""

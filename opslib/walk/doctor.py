@@ -1,4 +1,8 @@
-"""Is this org ready for an onboarding? Who we are there, what we may do, its limits and its clock. Reads only."""
+"""Is this org ready for an onboarding? Who we are there, what we may do, its limits and its clock. Reads only.
+
+The permissions it asks for, and the harmless question for each, are in `opslib.genesys.permissions`; this module judges
+the answers.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,7 +23,7 @@ _TOKEN_LIMIT = "client.credentials.token.rate.per.minute"
 # After this time (seconds) what the org has not answered stays open.
 _ANSWERS_WITHIN_S = 20.0
 
-# AWS refuses signatures that are 15 minutes off; a minute off is a clock that nobody keeps.
+# AWS refuses signatures that are 15 minutes off; a minute off is a clock that is not kept.
 _SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
 
 API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "platform": "the platform API"}
@@ -27,7 +31,7 @@ API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "plat
 
 @dataclass(frozen=True)
 class Named:
-    """What Genesys names by id and name."""
+    """An organisation or OAuth client, as Genesys refers to it."""
 
     id: str
     name: str
@@ -35,9 +39,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the org answered. `wanted` is the backend that is asked for; what was not told is None or in words.
+    """What the org answered; None for what it did not say.
 
-    `served`: whether each API is there, None where nobody could say. `limits`: requests and the like by Genesys's key.
+    Attributes:
+        wanted: the backend that the onboarding needs.
+        served: whether the org has each API.
+        limits: requests and the like, by Genesys's key.
     """
 
     wanted: BackendName
@@ -59,7 +66,7 @@ class Diagnosis:
             "backends": dict(self.served),
             "organization": self.organization and vars(self.organization),
             "client": self.client and vars(self.client),
-            "permissions": [dict(vars(one)) for one in self.permissions],
+            "permissions": [dict(vars(permission)) for permission in self.permissions],
             "rate_limits": None if self.limits is None else dict(self.limits),
             "clock_skew_s": None if self.clock_skew_s is None else round(self.clock_skew_s),
             "roles": roles(self.wanted),
@@ -67,31 +74,31 @@ class Diagnosis:
         }
 
     def _served(self) -> Readiness:
-        there = [API_NAMES[name] for name, found in self.served.items() if found]
+        apis = [API_NAMES[name] for name, served in self.served.items() if served]
         question = f"The org serves {API_NAMES[self.wanted]}"
         if self.served[self.wanted]:
-            return Readiness(question, "PASS", f"it serves {' and '.join(there)}")
+            return Readiness(question, "PASS", f"it serves {' and '.join(apis)}")
         if self.served[self.wanted] is None:
             return Readiness(question, "UNKNOWN", "it gave no usable answer", "check OPSLIB_API_URL or OPSLIB_REGION")
-        fix = "use that backend, in the onboarding file or as OPSLIB_BACKEND" if there else "check OPSLIB_API_URL"
-        return Readiness(question, "FAIL", f"it serves {' and '.join(there) or 'neither API'}", fix)
+        fix = "use that backend, in the onboarding file or as OPSLIB_BACKEND" if apis else "check OPSLIB_API_URL"
+        return Readiness(question, "FAIL", f"it serves {' and '.join(apis) or 'neither API'}", fix)
 
     def _who(self) -> list[Readiness]:
         return [
-            Readiness(question, "PASS", f"{told.name} ({told.id})")
-            if told
+            Readiness(question, "PASS", f"{entity.name} ({entity.id})")
+            if entity
             else Readiness(question, "UNKNOWN", "the org does not say")
-            for question, told in (("Organisation", self.organization), ("OAuth client", self.client))
+            for question, entity in (("Organisation", self.organization), ("OAuth client", self.client))
         ]
 
-    def _permission(self, one: Permission) -> Readiness:
-        question = f"May {one.name}"
-        if one.state == "present":
-            return Readiness(question, "PASS", one.why)
-        if one.state == "not known":
-            return Readiness(question, "UNKNOWN", one.why)
-        needed = one.name in NEEDED[self.wanted]
-        return Readiness(question, "FAIL" if needed else "WARN", one.why, "add it to a role of the OAuth client")
+    def _permission(self, permission: Permission) -> Readiness:
+        question, why = f"May {permission.name}", permission.why
+        if permission.state == "present":
+            return Readiness(question, "PASS", why)
+        if permission.state == "not known":
+            return Readiness(question, "UNKNOWN", why)
+        needed = permission.name in NEEDED[self.wanted]
+        return Readiness(question, "FAIL" if needed else "WARN", why, "add it to a role of the OAuth client")
 
     def _limit(self) -> Readiness:
         question = "Requests per token and minute"
@@ -104,11 +111,11 @@ class Diagnosis:
         question = "This machine's clock agrees with the org's"
         if self.clock_skew_s is None:
             return Readiness(question, "UNKNOWN", "the org's answers have no date")
-        off = abs(round(self.clock_skew_s))
-        said = f"{off} s apart"
-        if off < _SKEW_WARNS_S:
+        off_s = abs(round(self.clock_skew_s))
+        if off_s < _SKEW_WARNS_S:
             return Readiness(question, "PASS", "less than a minute apart")
-        return Readiness(question, "FAIL" if off >= _SKEW_FAILS_S else "WARN", said, "set the clock; use NTP")
+        fails = off_s >= _SKEW_FAILS_S
+        return Readiness(question, "FAIL" if fails else "WARN", f"{off_s} s apart", "set the clock; use NTP")
 
 
 def roles(backend: BackendName) -> dict[str, list[str]]:
@@ -119,19 +126,21 @@ def roles(backend: BackendName) -> dict[str, list[str]]:
 
 
 async def examine(client: GenesysClient, backends: Mapping[BackendName, Backend], wanted: BackendName) -> Diagnosis:
-    """Ask the org everything. Nothing raises: a question without an answer stays open."""
+    """Ask the org everything. Never raises: a question without an answer stays open."""
     async with client.operation("doctor"):
         until = asyncio.get_running_loop().time() + _ANSWERS_WITHIN_S
         served = {name: await serves(backend, until) for name, backend in backends.items()}
         token = await answer(client, "/api/v2/tokens/me", None, until)
         limits = await answer(client, _LIMITS, None, until)
-        may = await permissions(client, wanted, until)
+        granted = await permissions(client, wanted, until)
     about = {} if isinstance(token, OpslibError) else token
-    known = (
-        None if isinstance(limits, OpslibError) else {one["key"]: one["value"] for one in limits.get("entities") or []}
+    by_key = (
+        None
+        if isinstance(limits, OpslibError)
+        else {limit["key"]: limit["value"] for limit in limits.get("entities") or []}
     )
     organization, oauth_client = _named(about.get("organization")), _named(about.get("OAuthClient"))
-    return Diagnosis(wanted, served, organization, oauth_client, may, known, client.clock_skew_s)
+    return Diagnosis(wanted, served, organization, oauth_client, granted, by_key, client.clock_skew_s)
 
 
 async def serves(backend: Backend, until: float | None = None) -> bool | None:
@@ -140,13 +149,13 @@ async def serves(backend: Backend, until: float | None = None) -> bool | None:
         async with asyncio.timeout_at(until):
             return await backend.probe() is not None
     except PermissionMissing:
-        return True  # who refuses a question has heard it
+        return True  # a refusal is an answer, too
     except (OpslibError, TimeoutError):
         return None
 
 
 async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backend], wanted: BackendName) -> NotFound:
-    """What to say of an org without the API that is wanted: the other is offered where it is served."""
+    """The error for an org without the API that is wanted; it offers the other one where the org serves that."""
     other: BackendName = "platform" if wanted == "storage-targets" else "storage-targets"
     served = await serves(backends[other])
     fix = (

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from opslib.credentials import KeyReference
 from opslib.errors import AwsCredentialsInvalid, OpslibError
 from opslib.html import Html, table, verdict
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 from opslib.settings import Settings
 from opslib.verdict import Readiness
@@ -26,7 +26,7 @@ def environment_table(environ: Mapping[str, str] = os.environ) -> Html:
 
 
 def readiness_table(caption: str, rows: Sequence[Readiness]) -> Html:
-    """Answers as a table, the word with its icon."""
+    """Answers as a table; each verdict has its icon."""
     cells = [(row.question, verdict(row.word), row.found, row.fix or "–") for row in rows]
     return table(caption, ("Question", "Answer", "Found", "Fix"), cells)
 
@@ -45,12 +45,12 @@ def _wrong_packages(wanted: list[str]) -> Iterator[str]:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            found = importlib.metadata.version(requirement.name)
+            installed = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
             yield f"{requirement.name} is missing"
             continue
-        if found not in requirement.specifier:
-            yield f"{requirement.name} {found} is not {requirement.specifier}"
+        if installed not in requirement.specifier:
+            yield f"{requirement.name} {installed} is not {requirement.specifier}"
 
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Readiness]:
@@ -70,9 +70,9 @@ def _workspace(home: Path) -> Readiness:
         if (home / FILE_NAME).exists():
             Ledger(home).close()
             return Readiness(question, "PASS", "the ledger opens")
-        # To look must not begin a record: a ledger is tried next to where it will be, and is gone again.
-        there = next(folder for folder in (home, *home.parents) if folder.exists())
-        with TemporaryDirectory(dir=there) as folder:
+        # A check must not start a record: a ledger is tried next to where it will be, and removed again.
+        existing = next(folder for folder in (home, *home.parents) if folder.exists())
+        with TemporaryDirectory(dir=existing) as folder:
             Ledger(Path(folder)).close()
     except OpslibError as error:
         return Readiness(question, "FAIL", error.cause, error.fix)

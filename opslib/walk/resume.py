@@ -1,4 +1,4 @@
-"""How far a walk came, as the ledger tells it: enough to go on with it after the program ended."""
+"""How far a walk came, read from the ledger: enough to resume it after the program has ended."""
 
 import getpass
 import platform
@@ -19,7 +19,7 @@ PLAN_MADE = "plan.made"
 RESUMED = "run.resumed"
 _ENDS = ("step.done", "step.failed", "step.unknown")
 
-# Where the org is, and the OAuth client: all of the settings that a walk's results depend on, but for the secret.
+# The settings that a walk's results depend on, without the secret: where the org is, and the OAuth client.
 _ORG = ("api_url", "login_url", "region", "client_id")
 
 
@@ -29,10 +29,11 @@ def org_of(settings: Settings) -> JSON:
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """A walk of the past, as its user had chosen everything when a step was last started.
+class SavedWalk:
+    """A walk that the ledger holds, with the choices its user had made when a step was last started.
 
-    `ends` has, by step, how its last run ended: none for one that was stopped, or cut off by the program's end.
+    `ends` holds how the last run of each step ended; a step that was stopped, or cut off when the program ended, is not
+    in it.
     """
 
     run: Run
@@ -42,14 +43,14 @@ class Earlier:
     plan: Plan | None
     ends: dict[str, Entry]
 
-    def go_on(self) -> Run:
-        """The same run, with a note of who goes on with it."""
+    def resume(self) -> Run:
+        """The same run, after noting who resumed it."""
         self.run.append(RESUMED, {"user": getpass.getuser(), "host": platform.node()})
         return self.run
 
 
-def earlier_walk(ledger: Ledger, began_with: str, settings: Settings) -> Earlier | None:
-    """The newest walk that began with the same inputs (their hash); None when none of its steps was ever started."""
+def find_saved_walk(ledger: Ledger, began_with: str, settings: Settings) -> SavedWalk | None:
+    """The newest walk that began with the same inputs (by hash); None when none of its steps was ever started."""
     runs = [
         entry.run_id
         for entry in ledger.entries("run.started")
@@ -67,11 +68,11 @@ def earlier_walk(ledger: Ledger, began_with: str, settings: Settings) -> Earlier
     if given is None:
         return None
     onboarding, consent = Onboarding.model_validate(given["onboarding"]), Consent.model_validate(given["consent"])
-    return Earlier(Run(ledger, runs[-1]), onboarding, _settings_for(given["org"], settings), consent, plan, ends)
+    return SavedWalk(Run(ledger, runs[-1]), onboarding, _settings_for(given["org"], settings), consent, plan, ends)
 
 
 def _settings_for(org: JSON, settings: Settings) -> Settings:
-    """The settings for that org. The secret is that of the present one, so it does not go to another."""
+    """The settings for that org. The present secret belongs to the present org, so it is not sent to another one."""
     if org == org_of(settings):
         return settings
     return Settings.load(**{**dict(settings), **org, "client_secret": SecretStr("")})

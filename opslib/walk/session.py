@@ -1,11 +1,11 @@
-"""The connection of a walk to its org. Walks to the same org may share one, and so one token and one rate gate."""
+"""The connection of a walk to its org. Walks to the same org may share one, with its token and its rate gate."""
 
 from collections.abc import Mapping
 from typing import Self
 
 from opslib.auth import GenesysAuthManager
 from opslib.genesys.backend import Backend
-from opslib.genesys.platform import PlatformBackend
+from opslib.genesys.platform_backend import PlatformBackend
 from opslib.genesys.recorder import Recorder
 from opslib.onboarding.models import BackendName
 from opslib.router.storage_router import GenesysStorageRouter

@@ -1,9 +1,9 @@
 """Steps with needs and states, and the machine that runs them; it knows nothing of what a step does.
 
 A step's inputs are hashed together with those of the steps it needs. When an input changes later, the hash no longer
-matches and the step, with all behind it, is stale: nothing has to be reset by hand. The same goes for what rests on a
-step that is run again, until that is done. A step that runs already is
-joined, never started twice. Every start and end is in the ledger.
+matches, and the step with all that depend on it is stale: nothing has to be reset by hand. The same holds for what
+depends on a step that is run again, until that is done. A step that is running already is joined, never started twice.
+Every start and end is in the ledger.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "sta
 class Result:
     """How a step ended: one line for people, data for programs, and the error if it failed.
 
-    `recalled` is empty, or when that was (UTC), for a result that an earlier session left in the ledger.
+    `recalled` is when it ended (UTC) for a result that an earlier session left in the ledger, else empty.
     """
 
     step: str
@@ -41,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """One stage. `inputs` names all that its outcome depends on; `act` does it. Both are given the machine.
+    """One stage. `inputs` returns everything that its outcome depends on; `act` does it. Both are given the machine.
 
     The steps in `needs` must be done. Those in `after` must have ended, well or not: `act` decides what follows.
     """
@@ -101,11 +101,11 @@ class StateMachine:
         return self._results.get(name)
 
     def given(self) -> JSON:
-        """All that a user has chosen, without secrets; kept with each start of a step."""
+        """Everything that a user has chosen, without secrets; written with each start of a step."""
         return {}
 
     def recall(self, ends: Mapping[str, Entry]) -> None:
-        """Take back how steps ended in an earlier session, where their inputs are still the same."""
+        """Restore how steps ended in an earlier session, where their inputs are still the same."""
         for name in self.steps:
             if (end := ends.get(name)) and end.data["input_hash"] == self._input_hash(name):
                 self._results[name] = _recalled(end)
@@ -141,7 +141,7 @@ class StateMachine:
     async def _perform(self, step: Step) -> Result:
         input_hash = self._input_hash(step.name)
         try:
-            # Kept before it ends: nobody sees a step that neither runs nor has its result.
+            # Kept before it ends, so that a step always either runs or has its result.
             return self._keep(await self._attempt(step, input_hash), input_hash)
         finally:
             self._ended(step.name, asyncio.current_task())
@@ -154,7 +154,7 @@ class StateMachine:
         except OpslibError as error:
             return Result(step.name, "failed", error.title, error=error)
         except BaseException as error:
-            # An earlier result no longer holds: nobody knows how far this run came.
+            # An earlier result no longer holds: how far this run came is not known.
             self._results.pop(step.name, None)
             kind = "step.cancelled" if isinstance(error, asyncio.CancelledError) else "step.crashed"
             self.journal.append(kind, {"step": step.name, "input_hash": input_hash, "error": type(error).__name__})
@@ -199,7 +199,7 @@ def hash_of(value: Any) -> str:
 
 def _recalled(end: Entry) -> Result:
     data = end.data
-    told = data["error"] or {}
-    error = OpslibError(**{key: told[key] for key in told if key != "error"}) if told else None
+    failure = data["error"] or {}
+    error = OpslibError(**{key: failure[key] for key in failure if key != "error"}) if failure else None
     state = cast(Literal["done", "failed", "unknown"], end.kind.removeprefix("step."))
     return Result(data["step"], state, data["summary"], data["data"], error, data["input_hash"], end.at)

@@ -1,4 +1,7 @@
-"""What a step changed in the org and what it did not, read from the ledger and nowhere else."""
+"""What one step of ours changed in the org and what it did not, read from the ledger and nowhere else.
+
+What others changed there is in `opslib.router.org_changes`.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,8 +21,10 @@ NOT_STARTED = "Nothing was changed: the step did not start."
 
 
 def what_changed(run: Run, step: str) -> list[str]:
-    """One sentence for each change of the apply that the step's last run was about, else for each of its writes; what
-    has no final answer is not known, never "no"."""
+    """One sentence for each change of the apply that the step's last run worked on, else for each of its writes.
+
+    A write without a final answer is "not known", never "not changed".
+    """
     try:
         entries = _last_run(run.entries(), step)
         moves = [entry for entry in entries if entry.kind in KINDS]
@@ -30,23 +35,23 @@ def what_changed(run: Run, step: str) -> list[str]:
 
 
 def _last_run(entries: Iterable[Entry], step: str) -> list[Entry]:
-    """What belongs to the step, from its last start to its end. Only one step at a time makes or undoes changes."""
-    found, running = list[Entry](), False
+    """The step's entries from its last start to its end. Only one step at a time makes or undoes changes."""
+    last, running = list[Entry](), False
     for entry in entries:
         own = entry.data.get("step") == step
         if own and entry.kind == "step.started":
-            found, running = [], True
+            last, running = [], True
         elif own and entry.kind.startswith("step."):
             running = False
         elif running and (own or (step in CHANGING and entry.kind in KINDS)):
-            found.append(entry)
-    return found
+            last.append(entry)
+    return last
 
 
 def _apply(run: Run, move: Entry) -> Progress | None:
-    """As it is now: a later step may have finished or undone it."""
+    """The apply as it is now: a later step may have finished or undone it."""
     id = str(move.seq) if move.kind == STARTED else move.data["apply"]
-    return next((one for one in all_applies(run.ledger) if one.id == id), None)
+    return next((apply for apply in all_applies(run.ledger) if apply.id == id), None)
 
 
 def _of_apply(apply: Progress) -> Iterator[str]:
@@ -54,15 +59,15 @@ def _of_apply(apply: Progress) -> Iterator[str]:
         yield f"Undone: the org is as it was before{apply.kept}. Each object was read back."
         return
     for place, change in enumerate(apply.plan.changes):
-        what = f"{change.action} {change.kind} {change.name}"
+        words = f"{change.action} {change.kind} {change.name}"
         if place in apply.undone:
-            yield f"As before: {what} is undone, or never took effect."
+            yield f"As before: {words} is undone, or never took effect."
         elif place in apply.done:
-            yield f"Changed: {what}{', and not undone yet' * apply.rolling_back}."
+            yield f"Changed: {words}{', and not undone yet' * apply.rolling_back}."
         elif place in apply.intended:
-            yield f"Not known: {what} was begun, so it may have taken effect or not."
+            yield f"Not known: {words} was begun, so it may have taken effect or not."
         else:
-            yield f"Not changed: {what} was not begun."
+            yield f"Not changed: {words} was not begun."
 
 
 def _of_attempts(entries: list[Entry]) -> Iterator[str]:
@@ -74,13 +79,13 @@ def _of_attempts(entries: list[Entry]) -> Iterator[str]:
             writes.setdefault(data["operation"], []).append(data)
     for name, attempts in writes.items():
         last = attempts[-1]
-        what = f"{name} ({last['method']})"
+        words = f"{name} ({last['method']})"
         if operations.get(name, {}).get("outcome") == "success":
-            yield f"Changed: {what} succeeded."
+            yield f"Changed: {words} succeeded."
         elif any(attempt["outcome"] in _OPEN for attempt in attempts):
             yield (
-                f"Not known: {what} got no final answer ({str(last['outcome']).replace('_', ' ')}), "
+                f"Not known: {words} got no final answer ({str(last['outcome']).replace('_', ' ')}), "
                 "so the change may have taken effect or not. Running the step again sends the same content."
             )
         else:
-            yield f"Not changed: {what} was refused with HTTP {last['status']}."
+            yield f"Not changed: {words} was refused with HTTP {last['status']}."

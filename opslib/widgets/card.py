@@ -17,7 +17,8 @@ import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError, StepBlocked
 from opslib.html import Html, text
-from opslib.walk.steps import Result, Walk
+from opslib.walk.state_machine import Result
+from opslib.walk.walk import Walk
 from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.fields import show
 from opslib.widgets.findings import FindingsView

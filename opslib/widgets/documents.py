@@ -16,7 +16,7 @@ from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profiles import load_profile
 from opslib.validator.wanted import wanted_of
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets.receipt import Rows, compact
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.

@@ -12,7 +12,7 @@ from opslib.html import text
 from opslib.onboarding.file import as_yaml, load_onboarding, parse_onboarding
 from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import compact, framed, heading, mimebundle, problem
 from opslib.widgets.secret import LABEL_STYLE, WIDE

@@ -11,7 +11,7 @@ from opslib.html import Html, table, text
 from opslib.html import verdict as verdict_html
 from opslib.validator.render import note, rows
 from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, Verdict, in_words
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import compact

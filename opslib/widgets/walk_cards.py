@@ -8,7 +8,8 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.html import text
-from opslib.walk.steps import RECOVERY, STEPS, Walk
+from opslib.walk.steps import RECOVERY, STEPS
+from opslib.walk.walk import Walk
 from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
 from opslib.widgets.receipt import mimebundle, overview

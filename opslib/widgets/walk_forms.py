@@ -20,7 +20,7 @@ from opslib.onboarding.models import (
 from opslib.router.apply import remaining_steps
 from opslib.router.plan import UNSAFE
 from opslib.settings import REGIONS, Settings
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.fields import Choice, Control, Secret, Simple
 from opslib.widgets.form import Form, Panel, Sections, Summary

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Run
 
 STEPS = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event"]

@@ -21,7 +21,7 @@ import httpx
 from opslib import Walk
 from opslib.audit.report import RECORDED
 from opslib.errors import BucketUnfit, RolledBack
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.sandbox.launch import Sandbox, start_sandbox
 
 

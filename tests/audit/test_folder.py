@@ -15,7 +15,7 @@ from opslib.audit.folder import FILES, write_audit
 from opslib.audit.manifest import check_audit
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import InvalidInput, LedgerError
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 
 from ..world import own_key

@@ -14,10 +14,10 @@ from opslib.audit.facts import PROBLEMS_SHOWN, load
 from opslib.audit.report import SECTIONS, TITLE, AuditReport, notebook_hash
 from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
 from opslib.router.journal import FINISHED, started
-from opslib.router.org_changes import LOOKED
+from opslib.router.org_changes import CHECKED
 from opslib.router.plan import Change, Plan
 
 from .ledgers import bucket_report, call, step, walk
@@ -67,7 +67,7 @@ def test_each_time_that_was_not_audited_is_named(
         return (begun + timedelta(minutes=minutes)).isoformat()
 
     for since, until, unaudited in looks:
-        run.append(LOOKED, {"since": at(since), "until": at(until), "unaudited": unaudited})
+        run.append(CHECKED, {"since": at(since), "until": at(until), "unaudited": unaudited})
     section = AuditReport.open(home=tmp_path).in_the_org()
     tables = [block for block in section.blocks if isinstance(block, Table)]
     assert [row for table in tables for row in table.rows] == [

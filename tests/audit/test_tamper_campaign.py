@@ -14,7 +14,7 @@ import pytest
 
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 
 from . import tampering

@@ -17,8 +17,8 @@ from opslib.audit.folder import write_audit
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry
+from opslib.ledger.database import FILE_NAME, SCHEMA_VERSION, reading, record
 from opslib.ledger.export import write_export
-from opslib.ledger.file import FILE_NAME, SCHEMA_VERSION, reading, record
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import Signer
 

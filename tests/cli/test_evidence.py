@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from opslib.audit.anchor import AnchorBucket
 from opslib.audit.verify import verify
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import Signer, read_public_key
 from opslib.validator.aws import Answer, Aws

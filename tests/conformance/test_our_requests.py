@@ -9,7 +9,8 @@ import pytest
 
 from opslib.onboarding.models import Consent
 from opslib.router.org_changes import find_org_changes
-from opslib.walk.steps import STEPS, Walk
+from opslib.walk.steps import STEPS
+from opslib.walk.walk import Walk
 
 from ..router import platform_org as org
 from ..world import Api, Json, Sandbox, environment

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.errors import InvalidInput
-from opslib.genesys.platform import PlatformBackend
+from opslib.genesys.platform_backend import PlatformBackend
 from opslib.genesys.policies import delete_days, matches_everything, policy_body, policy_values
 from opslib.onboarding.models import Onboarding, RecordingPolicy
 

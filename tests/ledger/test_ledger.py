@@ -11,7 +11,7 @@ import pytest
 
 from opslib.audit.verify import verify
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember

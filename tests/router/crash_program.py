@@ -19,8 +19,9 @@ import httpx
 from opslib import Onboarding
 from opslib.onboarding.models import Consent
 from opslib.router.apply import Applier
-from opslib.walk import steps
-from opslib.walk.steps import RECOVERY, Walk
+from opslib.walk import walk as walk_module
+from opslib.walk.steps import RECOVERY
+from opslib.walk.walk import Walk
 
 from ..world import Sandbox, environment
 
@@ -69,7 +70,7 @@ def _program(pipe: Connection, variables: dict[str, str], wanted: str, how: How,
         del os.environ[name]
     os.environ.update(variables)
     # What a refused write leaves is looked at twice, this long apart; the sandbox needs no such time.
-    steps.Applier = functools.partial(Applier, settles_within_s=0.5)  # type: ignore[misc, assignment]
+    walk_module.Applier = functools.partial(Applier, settles_within_s=0.5)  # type: ignore[misc, assignment]
     send, seen = httpx.AsyncHTTPTransport.handle_async_request, 0
 
     async def counted(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:

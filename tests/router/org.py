@@ -13,7 +13,7 @@ import pytest
 from opslib import GenesysAuthManager, GenesysStorageRouter, Onboarding, errors
 from opslib.credentials import KeyReference
 from opslib.genesys.backend import Backend
-from opslib.genesys.platform import PlatformBackend
+from opslib.genesys.platform_backend import PlatformBackend
 from opslib.ledger.ledger import Ledger, Run
 from opslib.router.apply import Applier
 from opslib.router.journal import Progress, unfinished_apply

@@ -12,9 +12,9 @@ import pytest
 from opslib.audit.report import AuditReport
 from opslib.genesys.audits import change
 from opslib.ledger.ledger import Ledger
-from opslib.router.org_changes import CHANGE, LOOKED, OrgChanges, differences, find_org_changes
+from opslib.router.org_changes import CHANGE, CHECKED, OrgChanges, differences, find_org_changes
 from opslib.settings import Settings
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 from ..world import POLICIES, RETENTION_POLICIES, Api, Json, Sandbox, environment, without_settings
 from . import org as storage_targets
@@ -87,7 +87,7 @@ async def test_an_audit_that_cannot_be_read_is_said(sandbox: Sandbox, monkeypatc
     assert found.failed
     assert "audits:audit:view" in found.unaudited
     ledger = Ledger(Settings.load().home)
-    assert next(ledger.entries(LOOKED)).data["unaudited"] == found.unaudited
+    assert next(ledger.entries(CHECKED)).data["unaudited"] == found.unaudited
 
 
 async def test_what_happened_before_a_refused_look_is_still_found(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opslib.genesys.backend import JSON, Item, Kind
-from opslib.genesys.storage_targets import StorageTargetsBackend
+from opslib.genesys.storage_targets_backend import StorageTargetsBackend
 from opslib.router.plan import UNSAFE, Change, Plan, _change, make_plan, make_removal
 from opslib.router.render import as_text
 from opslib.widgets.plan import plan_html
@@ -121,7 +121,7 @@ async def test_deleting_and_many_at_once_are_unsafe(sandbox: Sandbox) -> None:
 )
 def test_what_a_rollback_writes(before: JSON, after: JSON, undone: JSON) -> None:
     """The state before; but an old access key comes without its secret, so the new credentials stay."""
-    assert update(target(configuration=before), target(configuration=after)).undo == target(configuration=undone)
+    assert BACKEND.undo_body(target(configuration=before), target(configuration=after)) == target(configuration=undone)
 
 
 def test_a_checksum_covers_everything_that_will_be_done() -> None:

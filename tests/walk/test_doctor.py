@@ -15,7 +15,7 @@ from opslib.cli.org import doctor
 from opslib.genesys.client import _skew_s
 from opslib.genesys.permissions import AUDITOR, OPERATOR
 from opslib.walk.doctor import Diagnosis
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 from ..router import platform_org as org
 from ..world import Json, Sandbox, environment, without_settings

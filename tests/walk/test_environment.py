@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.ledger.file import FILE_NAME
+from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 from opslib.walk.environment import _wrong_packages, check_environment, environment_table
 

@@ -13,7 +13,7 @@ from opslib import errors
 from opslib.audit.facts import load
 from opslib.onboarding.models import Consent
 from opslib.settings import Settings
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 
 from ..world import Sandbox, environment
 from .test_steps import ORDER, cancel_in_the_policy, onboarding, puts, up_to

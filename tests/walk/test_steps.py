@@ -12,7 +12,8 @@ from opslib import Onboarding, errors
 from opslib.audit.verify import verify
 from opslib.onboarding.models import Consent
 from opslib.settings import Settings
-from opslib.walk.steps import RECOVERY, STEPS, Walk
+from opslib.walk.steps import RECOVERY, STEPS
+from opslib.walk.walk import Walk
 
 from ..world import POLICIES, TARGETS, WEBHOOKS, Api, Sandbox, environment, policy
 

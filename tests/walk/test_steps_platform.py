@@ -13,7 +13,8 @@ from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import Consent
 from opslib.router.render import as_text
 from opslib.settings import Settings
-from opslib.walk.steps import STEPS, Walk
+from opslib.walk.steps import STEPS
+from opslib.walk.walk import Walk
 from opslib.widgets.plan import plan_html
 
 from ..router import platform_org as org

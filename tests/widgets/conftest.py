@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets as w
 import pytest
 
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets import WalkCards
 from opslib.widgets.fields import Choice, Control, Several
 

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from opslib import errors
 from opslib.onboarding.models import Consent
-from opslib.walk.steps import STEPS, Walk
+from opslib.walk.steps import STEPS
+from opslib.walk.walk import Walk
 from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
 from opslib.widgets.receipt import WIDGET_VIEW
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from opslib.onboarding.file import as_yaml, load_onboarding, parse_onboarding
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets import WalkCards
 from opslib.widgets.file_card import FileCard
 from opslib.widgets.form import Sections

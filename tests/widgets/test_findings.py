@@ -11,7 +11,7 @@ import pytest
 from opslib import errors
 from opslib.credentials import RoleReference
 from opslib.onboarding.models import Onboarding
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets import WalkCards
 
 from ..validator.buckets import planted

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets import Form, WalkCards
 from opslib.widgets.fields import Choice, Control
 from opslib.widgets.form import Sections

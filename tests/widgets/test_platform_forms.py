@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opslib.onboarding.file import as_yaml
-from opslib.walk.steps import Walk
+from opslib.walk.walk import Walk
 from opslib.widgets import WalkCards
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.form import Form, Sections

@@ -1,4 +1,4 @@
-"""The file of the ledger: its tables, its schema versions, and reading it without changing it.
+"""The ledger's SQLite file: its tables, its schema versions, and reading it without changing it.
 
 Version 1 had entries and unsigned checkpoints; 2 signs checkpoints and keeps a signed head. A change of the schema only
 adds tables and columns: entries stay as they were hashed. Reading changes neither the file nor its folder: one of an
@@ -58,8 +58,8 @@ def connect(path: Path, options: str = "") -> sqlite3.Connection:
 
 
 def use_wal(db: sqlite3.Connection) -> None:
-    """Readers do not wait for a writer. Of several who open a new file at once SQLite refuses all but one, without the
-    wait that it grants elsewhere, so the others ask again."""
+    """Switch to WAL mode, in which readers do not wait for a writer. When several processes open a new file at once,
+    SQLite refuses all but one without the wait that it grants elsewhere, so the others ask again."""
     until = time.monotonic() + _BUSY_TIMEOUT_S
     while True:
         try:
@@ -124,7 +124,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _untouched(file: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that makes no file beside this one, which may be in a folder where nobody may write.
+    """A connection that creates no file beside this one, which may be in a folder that is not writable.
 
     In WAL mode a reader needs the log and its index, and makes both where they are missing.
     """
@@ -158,19 +158,19 @@ def flaw(db: sqlite3.Connection) -> str:
 
     A query may be answered from an index alone, and find what the index names: it must name just the rows there are.
     """
-    found: str = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    return "" if found == "ok" else found
+    answer: str = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return "" if answer == "ok" else answer
 
 
 def record(db: sqlite3.Connection) -> Record:
-    """What is to be checked; the entries are read while they are iterated over."""
+    """The content of a ledger, to be checked; the entries are read while they are iterated over."""
     return Record(read_head(db), read_checkpoints(db), _rows(db))
 
 
 def _rows(db: sqlite3.Connection) -> Iterator[Row]:
     try:
         yield from db.execute(_ENTRIES)
-    except sqlite3.Error as error:  # a damaged page, or bytes that are no text
+    except sqlite3.Error as error:  # a damaged page, or bytes that are not text
         raise ValueError(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""The storage-targets contract: three kinds of object, each written with PUT under an id that we choose."""
+"""The storage-targets backend: three kinds of object, each written with PUT under an id that we choose."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,14 @@ _COLLECTIONS: dict[Kind, str] = {
 # The page size of the contract.
 _PAGE_SIZE = 50
 
-# Fields that the server sets and nobody may send.
+# Fields that the server sets and that must not be sent.
 _SERVER_OWNED = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
 
 # The fields of a target's configuration that say with what Genesys writes; secrets are never read back.
-CREDENTIALS = ("accessKeyId", "roleArn", "externalId")
+_CREDENTIALS = ("accessKeyId", "roleArn", "externalId")
+
+# Where a target's secret goes in its body.
+SECRET_PATH = "configuration.secretAccessKey"
 
 # What the operations are called in samples and errors: the contract's own names for the writes.
 _OPERATIONS: dict[Kind, str] = {
@@ -64,7 +67,7 @@ class StorageTargetsBackend:
         return Meaning(
             bucket=configuration.get("bucket"),
             region=configuration.get("region"),
-            access=tuple(configuration.get(name) for name in CREDENTIALS),
+            access=tuple(configuration.get(name) for name in _CREDENTIALS),
             retention_days=body.get("retentionPeriodDays"),
             target=body.get("storageTargetId"),
             enabled=body.get("enabled", True),
@@ -81,6 +84,13 @@ class StorageTargetsBackend:
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
         return False  # one PUT writes it all, or nothing
 
+    def undo_body(self, before: JSON | None, after: JSON | None) -> JSON | None:
+        old, new = (body.get("configuration", {}) if body else {} for body in (before, after))
+        if not after or "accessKeyId" not in old or old["accessKeyId"] == new.get("accessKeyId"):
+            return before
+        kept = {key: value for key, value in old.items() if key not in _CREDENTIALS}
+        return {**(before or {}), "configuration": kept | {key: new[key] for key in _CREDENTIALS if key in new}}
+
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
         wire = _with_secret(body, credentials)
         async with self._client.operation(_OPERATIONS[kind]):
@@ -94,7 +104,7 @@ class StorageTargetsBackend:
                 return
 
     async def list(self, kind: Kind) -> list[JSON]:
-        found: list[JSON] = []
+        listed: list[JSON] = []
         async with self._client.operation(f"list_{kind}s"):
             async for page in self._client.pages(_COLLECTIONS[kind], page_size=_PAGE_SIZE):
                 if not isinstance(entities := page.get("entities"), list):
@@ -103,13 +113,13 @@ class StorageTargetsBackend:
                         cause="a page has no entities",
                         fix="check that the API URL serves the storage-targets API",
                     )
-                found.extend(entities)
-        return found
+                listed.extend(entities)
+        return listed
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):
-            of_target = _known(await self.read("target", target), "target", target)
-            policies = [one for one in await self.list("policy") if one.get("storageTargetId") == target]
+            of_target = _existing(await self.read("target", target), "target", target)
+            policies = [policy for policy in await self.list("policy") if policy.get("storageTargetId") == target]
             of_policy = only(policies, "policy", policy)
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
         return checked(Onboarding, target=_target(of_target), policy=_policy(of_policy), webhook=_webhook(of_webhook))
@@ -187,12 +197,12 @@ def _with_secret(body: JSON, credentials: AwsKeys | RoleReference | None) -> JSO
     return {**body, "configuration": {**configuration, **secret}}
 
 
-def _known(found: JSON | None, kind: Kind, id: str) -> JSON:
-    if found is None:
+def _existing(body: JSON | None, kind: Kind, id: str) -> JSON:
+    if body is None:
         raise NotFound(
             f"There is no {kind} {id}", cause="the org has none with this id", fix=f"check the {kind}'s id", status=404
         )
-    return found
+    return body
 
 
 def _target(body: JSON) -> JSON:

@@ -9,7 +9,7 @@ import pytest
 from opslib import errors
 from opslib.credentials import RoleReference
 from opslib.genesys.integrations import checked_properties, filled, names_of
-from opslib.genesys.platform import FEED_TYPE, PlatformBackend
+from opslib.genesys.platform_backend import FEED_TYPE, PlatformBackend
 from opslib.router.plan import make_plan
 from opslib.sandbox.server.platform.integration_types import S3_NAMES
 

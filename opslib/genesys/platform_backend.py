@@ -1,5 +1,5 @@
-"""The API that Genesys publishes: a target is an S3 integration, a policy a media retention policy, and changes are
-announced by an EventBridge integration.
+"""The backend for the API that Genesys publishes: a target is an S3 integration, a policy a media retention policy, and
+changes are announced by an EventBridge integration.
 
 Ids are the server's, so an object is known by its name, and marked as ours in its description or notes. A policy refers
 to its integration by name in plans, and by id on the wire.
@@ -44,18 +44,17 @@ _POLICY = POLICIES + "/{id}"
 # Genesys's own blueprint "aws-event-bridge-module" has this type and these properties.
 FEED_TYPE = "amazon-eventbridge-source"
 
-# What an onboarding says of an object. The rest of it is somebody else's and stays as it is.
+# The fields of an object that an onboarding sets. The others belong to somebody else and stay as they are.
 _OURS = frozenset(
     {"name", "description", "enabled", "mediaPolicies", "conditions", "actions"}
     | {"integrationType", "intendedState", "properties", "notes"}
 )
-# Fields that the server sets and nobody may send.
+# Fields that the server sets and that must not be sent.
 _SERVER_OWNED = frozenset(
     {"id", "version", "selfUri", "createdDate", "modifiedDate", "policyErrors", "reportedState", "attributes", "config"}
 )
 
-
-# What holds where a type of integration has no property for a field.
+# What applies where a type of integration has no property for a field.
 _OTHERWISE = {
     "region": "Genesys finds the bucket by its name",
     "path_prefix": "Genesys writes below its organisation's id",
@@ -76,7 +75,7 @@ class PlatformBackend:
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}
         self._policy_errors: list[str] = []
-        # What of the policy no onboarding can say, in words; known after `items` or `adopt`.
+        # What of the policy an onboarding cannot express, in words; known after `items` or `adopt`.
         self._foreign: list[str] = []
         # What was made a moment ago, by kind and name: its id and until when a list may not show it.
         self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
@@ -105,7 +104,7 @@ class PlatformBackend:
                 ("webhook", webhook, await self._feed_body(webhook)),
             ]
             return [
-                Item(kind, wanted.name, wanted.name, await self._over_what_is_there(kind, wanted.id, body))
+                Item(kind, wanted.name, wanted.name, await self._over_existing(kind, wanted.id, body))
                 for kind, wanted, body in bodies
             ]
 
@@ -163,21 +162,24 @@ class PlatformBackend:
         return normal
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
-        """Each field is as it was or as it should be; a new object may be switched off still."""
+        """Each field is as it was or as it should be; a new object may still be switched off."""
         if after is None:
             return False
-        found, old, new = (dict(leaves(self.comparable(one))) if one else {} for one in (answer, before or {}, after))
+        current, old, new = (dict(leaves(self.comparable(body))) if body else {} for body in (answer, before, after))
         off = {"enabled": False, "intendedState": "DISABLED"}
         return all(
-            _plain(found.get(path)) in (_plain(old.get(path)), _plain(new.get(path)))
-            or (path in off and found.get(path) == off[path])
-            for path in found.keys() | old.keys() | new.keys()
+            _plain(current.get(path)) in (_plain(old.get(path)), _plain(new.get(path)))
+            or (path in off and current.get(path) == off[path])
+            for path in current.keys() | old.keys() | new.keys()
         )
+
+    def undo_body(self, before: JSON | None, after: JSON | None) -> JSON | None:
+        return before  # a role has no secret
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):
-            found = await self._find(kind, id)
-            return await self._whole(kind, found["id"]) if found else None
+            entity = await self._find(kind, id)
+            return await self._whole(kind, entity["id"]) if entity else None
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
         remembered = (kind, id) in self._made
@@ -192,29 +194,29 @@ class PlatformBackend:
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
-            found = await self._find(kind, id)
+            entity = await self._find(kind, id)
             self._made.pop((kind, id), None)
-            if found is None:
+            if entity is None:
                 return
             if kind != "policy":
-                await self.integrations.remove(found["id"])
+                await self.integrations.remove(entity["id"])
                 return
             try:
-                await self._client.request("DELETE", _POLICY, ids={"id": found["id"]})
+                await self._client.request("DELETE", _POLICY, ids={"id": entity["id"]})
             except NotFound:
                 return
 
     async def list(self, kind: Kind) -> list[JSON]:
         async with self._client.operation(f"list_{'policie' if kind == 'policy' else kind}s"):
-            listed = [one for one in await self._listed(kind) if kind != "target" or exports_recordings(one)]
-            found = [await self._whole(kind, one["id"]) for one in listed]
-            return [one for one in found if one is not None]
+            listed = [entity for entity in await self._listed(kind) if kind != "target" or exports_recordings(entity)]
+            bodies = [await self._whole(kind, entity["id"]) for entity in listed]
+            return [body for body in bodies if body is not None]
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):
             of_target = await self._whole("target", only(await self._listed("target"), "target", target)["id"]) or {}
             reference = {"name": of_target["name"]}
-            policies = [one for one in await self.list("policy") if reference in exported_to(one)]
+            policies = [policy for policy in await self.list("policy") if reference in exported_to(policy)]
             of_policy = only(policies, "policy", policy)
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
             self._foreign = [
@@ -262,75 +264,77 @@ class PlatformBackend:
             "notes": f"Changes to AWS account {webhook.account}; {MARK}",
         }
 
-    async def _over_what_is_there(self, kind: Kind, pinned: str, body: JSON) -> JSON:
-        """The body with what is somebody else's in the object that exists. Raises InvalidInput when it is another."""
-        found = await self._find(kind, body["name"])
-        if pinned and (found is None or found["id"] != pinned):
+    async def _over_existing(self, kind: Kind, pinned: str, body: JSON) -> JSON:
+        """The body with what somebody else added to the existing object. Raises InvalidInput when that is another."""
+        entity = await self._find(kind, body["name"])
+        if pinned and (entity is None or entity["id"] != pinned):
+            id = entity["id"] if entity else "– (there is none)"
             raise InvalidInput(
                 f"{kind}.id names another object than {kind}.name",
-                cause=f"the {kind} {body['name']} has id {found['id'] if found else '– (there is none)'}, not {pinned}",
+                cause=f"the {kind} {body['name']} has id {id}, not {pinned}",
                 fix="leave out the id: opslib finds objects by name; or correct the name",
             )
-        there = await self._whole(kind, found["id"]) if found else None
-        if there is None:
+        existing = await self._whole(kind, entity["id"]) if entity else None
+        if existing is None:
             return body
         if kind == "policy":
-            messages = (there.get("policyErrors") or {}).get("policyErrorMessages") or []
-            self._policy_errors = [str(one.get("userMessage")) for one in messages]
-        there = self.writable(there)
-        if there.get("integrationType") != body.get("integrationType"):
+            messages = (existing.get("policyErrors") or {}).get("policyErrorMessages") or []
+            self._policy_errors = [str(message.get("userMessage")) for message in messages]
+        existing = self.writable(existing)
+        if existing.get("integrationType") != body.get("integrationType"):
             raise InvalidInput(
                 f"The name {body['name']} is taken",
-                cause=f"an integration of type {there['integrationType']['id']} has it; a type cannot be changed",
+                cause=f"an integration of type {existing['integrationType']['id']} has it; a type cannot be changed",
                 fix=f"choose another {kind}.name",
             )
         if kind == "policy":
-            body = over(there, body)
+            body = over(existing, body)
             self._foreign = [
                 f"{path} is none of the onboarding's, and "
                 + ("stays as it is" if path in foreign(body) else "goes with the medium that is left out")
-                for path in sorted(foreign(there))
+                for path in sorted(foreign(existing))
             ]
-        return {**{key: value for key, value in there.items() if key not in _OURS}, **body}
+        return {**{key: value for key, value in existing.items() if key not in _OURS}, **body}
 
     async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:
         if kind == "policy":
             return await self._write_policy(name, await self._with_ids(body))
-        found = await self._find(kind, name)
-        if found is None:
-            found = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
-        return await self.integrations.put(found["id"], body)
+        entity = await self._find(kind, name)
+        if entity is None:
+            entity = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
+        return await self.integrations.put(entity["id"], body)
 
     async def _write_policy(self, name: str, body: JSON) -> JSON:
-        """Made disabled, and enabled last; what exists is replaced as a whole, so it is read first."""
-        found, new = await self._find("policy", name), {**body, "enabled": False}
-        if found is None:
+        """A new policy is made disabled and enabled last; an existing one is read first, as a PUT replaces it all."""
+        policy, new = await self._find("policy", name), {**body, "enabled": False}
+        if policy is None:
             made = await create(self._client, POLICIES, new, lambda: self._find("policy", name))
-            found = self._note_made("policy", made)
-        if self.comparable(found) != self.comparable(new):
-            current = await self._policy(found["id"]) or {}
+            policy = self._note_made("policy", made)
+        if self.comparable(policy) != self.comparable(new):
+            current = await self._policy(policy["id"]) or {}
             kept = {key: value for key, value in current.items() if key not in _OURS | _SERVER_OWNED}
             whole = {**kept, **body, "enabled": bool(current.get("enabled")) and body["enabled"]}
-            found = await self._client.request("PUT", _POLICY, ids={"id": found["id"]}, json=whole)
-        if body["enabled"] and not found.get("enabled"):
-            enabled = {"enabled": True}
-            found = await self._client.request("PATCH", _POLICY, ids={"id": found["id"]}, json=enabled, repeatable=True)
-        return found
+            policy = await self._client.request("PUT", _POLICY, ids={"id": policy["id"]}, json=whole)
+        if body["enabled"] and not policy.get("enabled"):
+            enabled, ids = {"enabled": True}, {"id": policy["id"]}
+            policy = await self._client.request("PATCH", _POLICY, ids=ids, json=enabled, repeatable=True)
+        return policy
 
     async def _find(self, kind: Kind, name: str) -> JSON | None:
-        """The one with the name; also one that was made just now and that no list shows yet.
+        """The object with the name; also one that was made just now and that no list shows yet.
 
         Raises Conflict when there are several.
         """
-        found = [one for one in await self._listed(kind) if one.get("name") == name]
-        if len(found) > 1:
+        named = [entity for entity in await self._listed(kind) if entity.get("name") == name]
+        if len(named) > 1:
+            ids = ", ".join(entity["id"] for entity in named)
             raise Conflict(
-                f"There are {len(found)} {'policies' if kind == 'policy' else 'integrations'} named {name}",
-                cause=f"their ids are {', '.join(one['id'] for one in found)}; opslib cannot know which one is meant",
+                f"There are {len(named)} {'policies' if kind == 'policy' else 'integrations'} named {name}",
+                cause=f"their ids are {ids}; opslib cannot know which one is meant",
                 fix="rename or remove all but one in Genesys Cloud; nothing was written",
             )
-        if found:
-            return found[0]
+        if named:
+            return named[0]
         id, until = self._made.get((kind, name), ("", 0.0))
         return {"id": id, "name": name} if asyncio.get_running_loop().time() < until else None
 
@@ -343,9 +347,9 @@ class PlatformBackend:
             return await self._client.entities(POLICIES)
         feeds = kind == "webhook"
         return [
-            one
-            for one in await self.integrations.list()
-            if ((one.get("integrationType") or {}).get("id") == FEED_TYPE) == feeds
+            entity
+            for entity in await self.integrations.list()
+            if ((entity.get("integrationType") or {}).get("id") == FEED_TYPE) == feeds
         ]
 
     async def _whole(self, kind: Kind, id: str) -> JSON | None:
@@ -353,7 +357,7 @@ class PlatformBackend:
             return await self.integrations.whole(id)
         policy = await self._policy(id)
         references = exported_to(policy or {})
-        names = {id: await self.integrations.name(id) for id in {one["id"] for one in references}}
+        names = {id: await self.integrations.name(id) for id in {reference["id"] for reference in references}}
         for reference in references:
             if name := names[reference["id"]]:
                 reference.clear()
@@ -367,29 +371,29 @@ class PlatformBackend:
             return None
 
     async def _with_ids(self, body: JSON) -> JSON:
-        """A policy with its integrations by id, as it goes to the wire."""
+        """A policy as it is sent: its integrations by id."""
         wire = copy.deepcopy(body)
         for reference in exported_to(wire):
             if name := reference.pop("name", None):
-                found = await self._find("target", name)
-                if found is None:
+                target = await self._find("target", name)
+                if target is None:
                     raise NotFound(
                         f"Policy {body['name']} has no integration to export to",
                         cause=f"there is no integration named {name}",
                         fix="make the target first",
                         status=404,
                     )
-                reference["id"] = found["id"]
+                reference["id"] = target["id"]
         return wire
 
     async def _target_values(self, target: JSON, retention_days: int) -> JSON:
         type_id = target["integrationType"]["id"]
         names = self._carried = names_of(await self.integrations.schema(type_id), type_id)
         properties = target.get("properties") or {}
-        said = {ours: properties[theirs] for ours, theirs in names.items() if theirs in properties}
+        fields = {ours: properties[theirs] for ours, theirs in names.items() if theirs in properties}
         org = (await self._client.request("GET", "/api/v2/tokens/me")).get("organization") or {}
         # The external id that Genesys uses is the organisation's id.
-        role = {"role_arn": said.pop("role_arn", ""), "external_id": said.pop("external_id", org.get("id", ""))}
+        role = {"role_arn": fields.pop("role_arn", ""), "external_id": fields.pop("external_id", org.get("id", ""))}
         return {
             "id": target["id"],
             "name": target["name"],
@@ -398,7 +402,7 @@ class PlatformBackend:
             "retention_days": retention_days,
             "enabled": target["intendedState"] == "ENABLED",
             "region": "us-east-1",
-            **said,
+            **fields,
         }
 
 
@@ -417,11 +421,11 @@ def _feed_values(feed: JSON) -> JSON:
 
 
 def _normal(value: Any) -> Any:
-    """Lists in order, and without null and what is empty: a server may fill that in for what was left out."""
+    """Lists in order, without null and empty values: a server may fill those in for what was left out."""
     if isinstance(value, dict):
-        inside = {key: _normal(one) for key, one in value.items()}
-        return {key: one for key, one in inside.items() if one not in (None, "", {}, [])}
-    return sorted((_normal(one) for one in value), key=_plain) if isinstance(value, list) else value
+        fields = {key: _normal(field) for key, field in value.items()}
+        return {key: field for key, field in fields.items() if field not in (None, "", {}, [])}
+    return sorted((_normal(item) for item in value), key=_plain) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> str:

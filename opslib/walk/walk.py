@@ -1,0 +1,282 @@
+"""`Walk`: one onboarding as steps, from the first connection to the report.
+
+What the steps do is in `steps`; how they are run, and when one is stale, in `state_machine`. Steps know nothing of
+widgets: a notebook's cell, a card's button and the command line all call `Walk.run`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+from opslib.credentials import AwsKeys, KeyReference, RoleReference
+from opslib.errors import OpslibError
+from opslib.genesys.backend import Backend
+from opslib.genesys.recorder import Recorder, current_step
+from opslib.ledger.ledger import Ledger
+from opslib.onboarding.example import wanted_onboarding
+from opslib.onboarding.models import Consent, Onboarding
+from opslib.router.apply import Applier, refuse_unfinished
+from opslib.router.journal import Progress, last_applies
+from opslib.router.plan import Plan, make_plan, make_removal
+from opslib.settings import Settings
+from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
+from opslib.walk.session import Session
+from opslib.walk.state_machine import JSON, Result, StateMachine, hash_of
+from opslib.walk.steps import CHANGING, RECOVERY, STEPS
+
+
+class Walk(StateMachine):
+    """One onboarding, step by step. `onboarding`, `settings` and `consent` may be replaced at any time; what depends
+    on them becomes stale.
+
+    Usable as `async with`; `aclose` closes the connections and writes a checkpoint.
+
+    Args:
+        command: what the ledger calls this run; an audit shows the newest "walk".
+        resume: continue the newest walk in the workspace that began with the same onboarding and org. Everything that
+            was chosen and done is restored from the ledger, except secrets.
+        removal: plan to remove the onboarding.
+        rotate_credentials: plan to write the target's secret again.
+        session: share its token and rate gate with other walks.
+    """
+
+    def __init__(
+        self,
+        onboarding: Onboarding | None = None,
+        settings: Settings | None = None,
+        *,
+        command: str = "walk",
+        resume: bool = False,
+        removal: bool = False,
+        rotate_credentials: bool = False,
+        session: Session | None = None,
+    ) -> None:
+        self._settings = settings or (session.settings if session else Settings.load())
+        self._onboarding = onboarding or wanted_onboarding(self._settings)
+        self._consent = Consent()
+        self.removal, self.rotate_credentials = removal, rotate_credentials
+        self.plan: Plan | None = None
+        began_with = hash_of(self.given())
+        ledger = Ledger(self._settings.home, self._settings.signing_key)
+        saved = find_saved_walk(ledger, began_with, self._settings) if resume else None
+        about = {"backend": self._onboarding.backend, "began_with": began_with}
+        super().__init__(STEPS | RECOVERY, saved.resume() if saved else ledger.start_run(command, **about))
+        self.recorder = Recorder(self.journal.append)
+        self.applier: Applier | None = None
+        # How far each running step is: how many parts are done, of how many, and what is under way.
+        self.progress: dict[str, tuple[int, int, str]] = {}
+        self._last_applies = last_applies(self.journal.ledger)
+        self._shared_session = session
+        self._session: Session | None = None
+        self._connected_with: SecretStr | None = None
+        if saved:
+            self._restore(saved)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections and write a checkpoint."""
+        if self._session:
+            await self._session.aclose()
+        self.journal.ledger.checkpoint()
+
+    @property
+    def onboarding(self) -> Onboarding:
+        """The desired state."""
+        return self._onboarding
+
+    @onboarding.setter
+    def onboarding(self, value: Onboarding) -> None:
+        self._onboarding = value
+        self.changed()
+
+    @property
+    def settings(self) -> Settings:
+        """Where the org is, and the OAuth client; used by the next `connect`."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, value: Settings) -> None:
+        self._settings = value
+        self.changed()
+
+    @property
+    def consent(self) -> Consent:
+        """Which unsafe changes of the plan the user agrees to; used by `approve`. It does not carry over to another
+        plan."""
+        return self._consent
+
+    @consent.setter
+    def consent(self, value: Consent) -> None:
+        self._consent = value
+        self.changed()
+
+    async def credentials(self) -> AwsKeys | RoleReference:
+        """What Genesys writes to the bucket with. Raises AwsCredentialsInvalid when a variable is not set."""
+        reference = self._onboarding.target.credentials
+        # In a thread: a profile may ask SSO or STS.
+        return await asyncio.to_thread(reference.resolve) if isinstance(reference, KeyReference) else reference
+
+    async def make_plan(self) -> Plan:
+        """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
+        if self.removal:
+            return await make_removal(self.backend, self._onboarding)
+        return await make_plan(self.backend, self._onboarding, await self.credentials(), rotate=self.rotate_credentials)
+
+    def wanted(self) -> JSON:
+        """Everything that the plan depends on, except the org itself."""
+        return {"onboarding": self._onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
+
+    def given(self) -> JSON:
+        """Everything that the user has chosen, without secrets."""
+        return {"org": org_of(self._settings), "consent": self._consent.model_dump(mode="json"), **self.wanted()}
+
+    def _restore(self, saved: SavedWalk) -> None:
+        """The choices come first: a result counts only for exactly those."""
+        self._onboarding, self._settings, self._consent = saved.onboarding, saved.settings, saved.consent
+        self.plan, self._connected_with = saved.plan, saved.settings.client_secret
+        for entry in saved.run.entries():
+            self.recorder.recall(entry.kind, entry.data)
+        self.recall(saved.ends)
+
+    def _holds(self, result: Result) -> bool:
+        """A new secret makes `connect` stale. It is compared here, as inputs are hashed in the ledger."""
+        same = result.step != "connect" or self._connected_with == self._settings.client_secret
+        return same and super()._holds(result)
+
+    def reviewed_plan(self) -> Plan:
+        """The plan that the last run of `plan` showed."""
+        assert self.plan  # noqa: S101 (held by the steps' needs)
+        return self.plan
+
+    def needs_consent(self) -> list[str]:
+        """The names of what is unsafe in the plan; a bucket that did not pass counts as unsafe."""
+        plan, bucket = self.reviewed_plan(), self.state("validate_bucket")
+        unproven = not self.removal and (bucket == "failed" or (plan.changes and bucket != "done"))
+        return [*plan.unsafe, *(["failed-validation"] if unproven else [])]
+
+    @property
+    def session(self) -> Session:
+        """The session that `connect` opened; after a restart, one for the same settings. Raises InvalidInput."""
+        if self._session is None:
+            self._session = self._new_session()
+        return self._session
+
+    @property
+    def backend(self) -> Backend:
+        """The API that carries the onboarding, on the walk's session."""
+        return self.session.backends[self._onboarding.backend]
+
+    async def open_session(self) -> Session:
+        """A session for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
+        self._connected_with = self._settings.client_secret
+        session = self._new_session()
+        if self._session:
+            await self._session.aclose()
+        self._session = session
+        return session
+
+    def _new_session(self) -> Session:
+        if self._shared_session and self._shared_session.settings == self._settings:
+            return self._shared_session.share(self.recorder)
+        return Session(self._settings, self.recorder)
+
+    @property
+    def run_id(self) -> str:
+        """The run in the ledger."""
+        return self.journal.id
+
+    async def run_all(self, consent: Consent | None = None) -> list[Result]:
+        """Every step in order; see `in_order`."""
+        return [result async for result in self.in_order(consent)]
+
+    async def in_order(self, consent: Consent | None = None, *, until: str = "report") -> AsyncIterator[Result]:
+        """Run the steps in order, up to and including `until`, and yield each result.
+
+        `consent` applies to the plan that is made on the way. A bucket that fails its validation does not end the walk
+        at once: `approve` refuses it, unless the consent allows it with a reason. Raises the first other error.
+        """
+        for name in STEPS:
+            if name == "approve" and consent:
+                self.consent = consent
+            yield await self._run_or_leave_to_approve(name)
+            if name == until:
+                return
+
+    async def _run_or_leave_to_approve(self, name: str) -> Result:
+        try:
+            return await self.run(name)
+        except OpslibError:
+            failed = self.result(name)
+            if name != "validate_bucket" or failed is None:
+                raise
+            return failed
+
+    def cancel(self, name: str) -> None:
+        """Stop a running step. What it had sent stays sent; the ledger says that it was cancelled.
+
+        Changes are not torn apart: the one in flight is finished first. A second call ends it at once.
+        """
+        if self.applier and not self.applier.stopping and self.state(name) == "running" and name in CHANGING:
+            self.applier.stop()
+        else:
+            super().cancel(name)
+
+    def blockers(self, name: str) -> list[str]:
+        """Why a step cannot run yet. While changes are made or undone, what they rest on stays as it is."""
+        running = [step for step in CHANGING if step in self._tasks] if name in ("connect", "plan", *CHANGING) else ()
+        return [*(f"“{self.steps[step].title}” is running" for step in running), *super().blockers(name)]
+
+    @property
+    def last_apply(self) -> Progress | None:
+        """The newest apply to the org that the settings name, as last read from the ledger."""
+        configured = self._settings.api_url or self._settings.region
+        return self._last_applies.get(self._settings.api_base) if configured else None
+
+    @property
+    def unfinished(self) -> Progress | None:
+        """The same, if a crash or a stop left it unfinished."""
+        return self.last_apply if self.last_apply and not self.last_apply.ended else None
+
+    def look_for_unfinished(self) -> None:
+        """Read the ledger again: another process may have been at work. Raises Busy for an unfinished apply."""
+        self._last_applies = last_applies(self.journal.ledger)
+        refuse_unfinished(self.unfinished)
+
+    @asynccontextmanager
+    async def changing(self, backend: Backend) -> AsyncIterator[Applier]:
+        """An applier for the backend that reports to `progress`."""
+        self.applier = Applier(backend, self.journal, tell=self.teller())
+        try:
+            yield self.applier
+        finally:
+            self.applier = None
+            self._last_applies = last_applies(self.journal.ledger)
+
+    @asynccontextmanager
+    async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
+        """An applier for an apply that was left unfinished: on that apply's API, whatever the onboarding is for."""
+        session = await self.open_session()
+        async with self.changing(session.backends[progress.plan.backend]) as applier:
+            yield applier
+
+    def teller(self) -> Callable[[int, int, str], None]:
+        """A callback with which the running step, which asks for it, reports its progress."""
+        step = current_step()
+
+        def tell(done: int, total: int, words: str) -> None:
+            self.progress[step] = (done, total, words)
+            self.changed()
+
+        return tell
+
+    def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
+        self.progress.pop(name, None)
+        super()._ended(name, task)
