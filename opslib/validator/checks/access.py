@@ -6,7 +6,7 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
 from opslib.validator.inspection import Inspection
 from opslib.validator.profile import Profile
@@ -64,7 +64,7 @@ def _tf_bucket(wanted: Wanted, profile: Profile) -> str:
     return "\n".join(['resource "aws_s3_bucket" "recordings" {', *lines, "}"])
 
 
-@check(
+@Check(
     "reachable",
     "The bucket is there, in the stated region",
     "critical",
@@ -98,7 +98,7 @@ async def reachable(inspection: Inspection) -> Outcome:
     return passed(f"the bucket answers from {actual}")
 
 
-@check(
+@Check(
     "owner",
     "The bucket belongs to the expected account",
     "high",
@@ -132,7 +132,7 @@ async def owner(inspection: Inspection) -> Outcome:
     return passed(f"S3 confirms account {inspection.wanted.owner}")
 
 
-@check(
+@Check(
     "public-access-block",
     "Public access is blocked for the bucket",
     "critical",
@@ -152,7 +152,7 @@ async def public_access_block(inspection: Inspection) -> Outcome:
     return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
 
 
-@check(
+@Check(
     "account-public-access-block",
     "Public access is blocked for the whole account",
     "high",
@@ -171,7 +171,7 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
     return _flags(await inspection.ask("GetAccountPublicAccessBlock", AccountId=account))
 
 
-@check(
+@Check(
     "policy-not-public",
     "The bucket policy lets nobody unknown in",
     "critical",
@@ -200,7 +200,7 @@ async def policy_not_public(inspection: Inspection) -> Outcome:
     return failed("S3 says that the policy is public") if public else passed("S3 says so, and no statement is open")
 
 
-@check(
+@Check(
     "tls-only",
     "Plain HTTP is refused",
     "high",
@@ -227,7 +227,7 @@ async def tls_only(inspection: Inspection) -> Outcome:
     return passed(transport.why) if transport.denied else failed(transport.why)
 
 
-@check(
+@Check(
     "cross-account",
     "The bucket policy names no unexpected account",
     "medium",
@@ -253,7 +253,7 @@ async def cross_account(inspection: Inspection) -> Outcome:
     return failed(f"allowed: {', '.join(others)}") if others else passed(f"only account {own} is allowed")
 
 
-@check(
+@Check(
     "acls-off",
     "ACLs are switched off",
     "medium",
@@ -283,7 +283,7 @@ async def acls_off(inspection: Inspection) -> Outcome:
     return failed(f"object ownership is {ownership}, so ACLs count")
 
 
-@check(
+@Check(
     "no-public-acl",
     "No ACL lets the public in",
     "critical",

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, passed
 from opslib.validator.inspection import Inspection
 from opslib.validator.lifecycle import overlap
 
 
-@check(
+@Check(
     "access-logging",
     "Access to recordings is logged",
     "medium",
@@ -70,7 +70,7 @@ async def access_logging(inspection: Inspection) -> Outcome:
     return passed(f"access is logged in {target}")
 
 
-@check(
+@Check(
     "replication",
     "There is a second copy",
     "low",
@@ -119,7 +119,7 @@ def _covers(rule: Mapping[str, Any], folder: str) -> bool:
     return folder.startswith(prefix) and not parts.get("Tag") and not parts.get("Tags")
 
 
-@check(
+@Check(
     "notifications",
     "The bucket announces new objects",
     "low",
