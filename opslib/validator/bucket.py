@@ -14,7 +14,6 @@ from typing import Any
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketError
 from opslib.ledger.moment import utc_now
-from opslib.validator.answer_cache import AnswerCache
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.aws_calls import actions_of
 from opslib.validator.bucket_errors import bucket_error, not_found
@@ -22,7 +21,7 @@ from opslib.validator.check import Check, calls_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.retention import default_lock, lifecycle_losses
 from opslib.validator.finding import ASK_AGAIN, Finding, Outcome, unknown
-from opslib.validator.inspection import Inspection
+from opslib.validator.inspection import AnswerCache, Inspection
 from opslib.validator.lifecycle import Clocks, removal_day, too_early
 from opslib.validator.profile import Level, Profile
 from opslib.validator.wanted import Wanted

@@ -7,11 +7,10 @@ from pydantic import SecretStr
 from opslib.credentials import AwsKeys
 from opslib.errors import BucketNotEncrypted
 from opslib.onboarding.values import AwsRegion, BucketName, checked, checked_value
-from opslib.validator.answer_cache import AnswerCache
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.bucket_errors import bucket_error, not_found, wrong_region
 from opslib.validator.checks.encryption import default_encryption
-from opslib.validator.inspection import Inspection
+from opslib.validator.inspection import AnswerCache, Inspection
 from opslib.validator.profiles import load_profile
 from opslib.validator.wanted import Wanted
 
