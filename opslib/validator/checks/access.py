@@ -52,7 +52,13 @@ resource "aws_s3_bucket_policy" "recordings" {
   bucket = "BUCKET"
   policy = data.aws_iam_policy_document.recordings.json
 }"""
-
+_TF_ACLS_OFF = """\
+resource "aws_s3_bucket_ownership_controls" "recordings" {
+  bucket = "BUCKET"
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}"""
 
 TF_PROVIDER_OF_ACCOUNT = 'provider "aws" {\n  region              = "REGION"\n  allowed_account_ids = ["ACCOUNT"]\n}'
 
@@ -264,13 +270,7 @@ async def cross_account(inspection: Inspection) -> Outcome:
     fix="Set object ownership to BucketOwnerEnforced.",
     cli="aws s3api put-bucket-ownership-controls --bucket BUCKET --ownership-controls "
     "'Rules=[{ObjectOwnership=BucketOwnerEnforced}]'",
-    terraform="""\
-resource "aws_s3_bucket_ownership_controls" "recordings" {
-  bucket = "BUCKET"
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}""",
+    terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.12",
 )
 async def acls_off(inspection: Inspection) -> Outcome:
@@ -294,13 +294,7 @@ async def acls_off(inspection: Inspection) -> Outcome:
     calls=("GetBucketAcl",),
     fix="Remove the grants to AllUsers and AuthenticatedUsers; better still, switch ACLs off.",
     cli="aws s3api put-bucket-acl --bucket BUCKET --acl private",
-    terraform="""\
-resource "aws_s3_bucket_ownership_controls" "recordings" {
-  bucket = "BUCKET"
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}""",
+    terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.2, S3.3",
 )
 async def no_public_acl(inspection: Inspection) -> Outcome:
