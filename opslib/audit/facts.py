@@ -58,7 +58,6 @@ class Facts:
 
     @property
     def call_statistics(self) -> CallStatistics:
-        """Statistics of the run's calls to Genesys."""
         return CallStatistics(self.path, self.run_id, self.last_seq)
 
     @property

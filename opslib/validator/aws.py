@@ -1,7 +1,4 @@
-"""Asks AWS: one call at a time, in a thread of a pool. Decides what is an answer and what is not.
-
-Nothing is remembered here, see `inspection.py`; which calls there are is in `aws_calls.py`.
-"""
+"""Asks AWS: one call at a time, in a thread of a pool. Decides what is an answer and what is not."""
 
 import asyncio
 import ipaddress

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from opslib.validator.finding import Outcome, Severity
 from opslib.validator.inspection import Inspection
-from opslib.validator.profile import BuiltIn, Level, Profile, Row
+from opslib.validator.profile import BUILT_IN, BuiltIn, Level, Profile, Row
 from opslib.validator.wanted import Wanted, WrittenWith
 
 Control = Literal["storage", "encryption", "access", "transport", "retention", "worm", "operation"]
@@ -80,12 +80,7 @@ class Check:
 
 def asked_by(source: str, *, baseline: Level | None = None, regulated: Level) -> dict[BuiltIn, Row]:
     """The rows of a check in the built-in profiles, from one source: in the baseline and in those of a regulator."""
-    levels: dict[BuiltIn, Level | None] = {
-        "baseline": baseline,
-        "sec-17a-4": regulated,
-        "mifid-ii": regulated,
-        "cftc": regulated,
-    }
+    levels = {name: baseline if name == "baseline" else regulated for name in BUILT_IN}
     return {name: Row(level=level, source=source) for name, level in levels.items() if level}
 
 

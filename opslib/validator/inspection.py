@@ -1,8 +1,4 @@
-"""What a check sees: one bucket, what is wanted of it, the profile, and AWS's answers.
-
-An answer that says “not configured” is an answer; a refusal, a timeout or a throttled call is not, and ends the check
-as UNKNOWN.
-"""
+"""What a check sees: one bucket, what is wanted of it, the profile, and AWS's answers."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -63,18 +63,14 @@ class StorageValidator:
         finally:
             aws.close()
         if algorithm is None:
-            raise _not_encrypted(bucket)
+            raise BucketNotEncrypted(
+                f"Bucket {bucket} has no default encryption",
+                cause="S3 names no default encryption rule",
+                fix=f"set default encryption AES256 or aws:kms on {bucket}: aws s3api put-bucket-encryption",
+            )
         return {
             "bucket_exists": True,
             "encryption_enabled": True,
             "encryption_type": algorithm,
             "endpoint_reachable": True,
         }
-
-
-def _not_encrypted(bucket: str) -> BucketNotEncrypted:
-    return BucketNotEncrypted(
-        f"Bucket {bucket} has no default encryption",
-        cause="S3 names no default encryption rule",
-        fix=f"set default encryption AES256 or aws:kms on {bucket}: aws s3api put-bucket-encryption",
-    )

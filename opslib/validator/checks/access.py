@@ -154,7 +154,6 @@ async def owner(inspection: Inspection) -> Outcome:
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
 )
 async def public_access_block(inspection: Inspection) -> Outcome:
-    """All four flags."""
     return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
 
 
@@ -274,7 +273,6 @@ async def cross_account(inspection: Inspection) -> Outcome:
     source="AWS Foundational Security Best Practices S3.12",
 )
 async def acls_off(inspection: Inspection) -> Outcome:
-    """BucketOwnerEnforced."""
     answer = await inspection.ask_bucket("GetBucketOwnershipControls")
     rules = (answer or {}).get("OwnershipControls", {}).get("Rules", [])
     ownership = rules[0]["ObjectOwnership"] if rules else "not set"

@@ -163,7 +163,7 @@ async def writer_role_permissions(inspection: Inspection) -> Outcome:
         if description is None:
             return failed("the bucket's KMS key is not there")
         if description.get("KeyManager") != "AWS":  # AWS's own key lets in whoever writes through S3
-            needs.append(([*KMS_WRITE], description["Arn"]))
+            needs.append((sorted(KMS_WRITE), description["Arn"]))
     return await _simulated(inspection, role.role_arn, needs)
 
 

@@ -293,7 +293,6 @@ def _not_held(lock: Lock | None) -> str:
     source="Amazon S3 User Guide, aborting incomplete multipart uploads",
 )
 async def incomplete_uploads(inspection: Inspection) -> Outcome:
-    """An enabled rule that covers the prefix."""
     folder = inspection.wanted.folder
     for rule in await rules(inspection):
         if rule.enabled and rule.aborts_uploads_after_days is not None and folder.startswith(rule.prefix):
@@ -333,7 +332,6 @@ async def mfa_delete(inspection: Inspection) -> Outcome:
 
 
 async def rules(inspection: Inspection) -> Sequence[Rule]:
-    """The bucket's lifecycle rules."""
     return parse_rules(await inspection.ask_bucket("GetBucketLifecycleConfiguration"))
 
 
@@ -344,7 +342,6 @@ async def versioning_state(inspection: Inspection) -> Versioning:
 
 
 async def default_lock(inspection: Inspection) -> Lock | None:
-    """The bucket's default Object Lock."""
     return parse_lock(await inspection.ask_bucket(_LOCK))
 
 
