@@ -6,7 +6,6 @@ What it says:
     bucket_section    the findings about the bucket
     plan_section      the changes of a plan, also on a card
     compare_section   what differs from an earlier run
-    glossary          the words explained
     facts             what the ledger says about one run: steps, findings, approvals, problems
     call_statistics   counts, success rates and latencies of a run's calls, as queries over the ledger
     charts            the images: latency, success, timeline, steps, retention

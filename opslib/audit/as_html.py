@@ -26,7 +26,6 @@ def section_html(section: Section, anchor: str = "") -> Html:
 
 
 def block_html(block: Block) -> Html:
-    """One block, on a page or on a card."""
     if isinstance(block, Prose):
         prose = _text(block.text)
         return Html(f"<p><strong>{prose}</strong></p>" if block.loud else f"<p>{prose}</p>", visible(block.text))

@@ -41,7 +41,6 @@ class CallStatistics:
         return good, total - good
 
     def attempts(self) -> int:
-        """How many HTTP attempts there were."""
         ((count,),) = self._rows("SELECT count(*)")
         return int(count)
 

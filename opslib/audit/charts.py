@@ -143,17 +143,16 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
         (limited, "rate limited (429)", "D", _ORANGE),
         (~answered & ~limited, "failed otherwise", "X", _GREY),
     ]
-    counts = [(int(chosen.sum()), words) for chosen, words, _, _ in kinds]
+    labels = [f"{chosen.sum()} {words}" for chosen, words, _, _ in kinds]
     alt = (
         f"{len(in_order)} attempts within {seconds.max():.1f} s: "
-        + ", ".join(f"{count} {words}" for count, words in counts)
+        + ", ".join(labels)
         + f"; {int(retried.sum())} of them second or later tries. The slowest took {latencies_ms.max():.1f} ms"
     )
 
     def draw(axes: "Axes") -> None:
-        for (chosen, words, marker, colour), (count, _) in zip(kinds, counts, strict=True):
-            if count:
-                label = f"{count} {words}"
+        for (chosen, _, marker, colour), label in zip(kinds, labels, strict=True):
+            if chosen.any():
                 axes.scatter(seconds[chosen], latencies_ms[chosen], s=36, marker=marker, color=colour, label=label)
         if retried.any():
             label = f"{int(retried.sum())} second or later try"

@@ -36,14 +36,12 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     findings = _findings(now, before)
     rows: list[list[Cell]] = [[name, value_of(before), value_of(now)] for name, value_of in _VALUES.items()]
     compared: list[Block] = [Prose(f"Compared with run {before.run_id}, started at {before.started.at}.")]
-    if verdicts:
-        compared.append(Table("Verdicts that changed", ("Control", "Before", "Now", "Why now"), verdicts, (4, 2, 2, 5)))
-    else:
-        compared.append(Prose("No verdict changed."))
-    if findings:
-        compared.append(Table("Findings that changed", ("Check", "Before", "Now", "Why now"), findings, (4, 2, 2, 5)))
-    else:
-        compared.append(Prose("No finding about the bucket changed."))
+    for caption, what, changed, none in (
+        ("Verdicts that changed", "Control", verdicts, "No verdict changed."),
+        ("Findings that changed", "Check", findings, "No finding about the bucket changed."),
+    ):
+        table = Table(caption, (what, "Before", "Now", "Why now"), changed, (4, 2, 2, 5))
+        compared.append(table if changed else Prose(none))
     return [*compared, Table("Outcome and rates", ("What", "Before", "Now"), rows, (2, 3, 3))]
 
 
@@ -54,10 +52,11 @@ def _results(facts: Facts) -> Sequence[controls.ControlResult]:
 
 def _findings(now: Facts, before: Facts) -> list[list[Cell]]:
     old, new = _by_check(before), _by_check(now)
+    pairs = [(old.get(check, _NONE), new.get(check, _NONE)) for check in dict.fromkeys([*new, *old])]
     return [
-        [(new.get(check) or old[check])["title"], _mark(old.get(check)), _mark(new.get(check)), _cause(new.get(check))]
-        for check in dict.fromkeys([*new, *old])
-        if _mark(old.get(check)) != _mark(new.get(check))
+        [(then | found)["title"], Mark(then["verdict"]), Mark(found["verdict"]), found["cause"]]
+        for then, found in pairs
+        if then["verdict"] != found["verdict"]
     ]
 
 
@@ -65,12 +64,8 @@ def _by_check(facts: Facts) -> dict[str, dict[str, Any]]:
     return {finding["check"]: finding for finding in facts.findings()}
 
 
-def _mark(finding: dict[str, Any] | None) -> Mark:
-    return Mark(finding["verdict"] if finding else "not_checked")
-
-
-def _cause(finding: dict[str, Any] | None) -> str:
-    return finding["cause"] if finding else "not in the profile, or the bucket was not looked at"
+# In place of a finding that a run does not have.
+_NONE = {"verdict": "not_checked", "cause": "not in the profile, or the bucket was not looked at"}
 
 
 def _bucket(facts: Facts) -> str:

@@ -3,19 +3,19 @@
 PASS needs an answer: a control whose main checks gave none is UNKNOWN or not checked, whatever else passed.
 """
 
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from opslib.audit.facts import Facts
 from opslib.ledger.chain import Entry
 from opslib.ledger.statistics import PASS_AT_PERCENT, success_rate_percent
 from opslib.router.apply import remaining_steps
 from opslib.router.journal import Progress
-from opslib.validator.check import CONTROLS, Control
+from opslib.validator.check import Check, Control
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
+from opslib.validator.wanted import WrittenWith
 from opslib.verdict import WORST_FIRST, Verdict
 
 _RECORD: dict[str, Verdict] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
@@ -39,28 +39,9 @@ class ControlResult:
     entries: Sequence[int] | Literal["all"] = ()
 
 
-@dataclass(frozen=True)
-class BucketControl:
-    """A control that rests on checks of the bucket. Without an answer to each of `main`, and to each of one group of
-    `either`, there is no verdict."""
-
-    title: str
-    main: tuple[str, ...]
-    also: tuple[str, ...] = ()
-    either: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def checks(self) -> tuple[str, ...]:
-        """All of them."""
-        return (*self.main, *chain(*self.either), *self.also)
-
-    def answered(self, checks: Set[str]) -> bool:
-        """Whether these have the answers that a verdict needs."""
-        return checks >= {*self.main} and any(checks >= {*group} for group in self.either or ((),))
-
-
-# Which checks a control rests on, they say themselves.
-_TITLES: dict[Control, str] = {
+# Which checks a control rests on, they say themselves. The last control also takes checks that this release does not
+# know, so that none is lost.
+TITLES: dict[Control, str] = {
     "storage": "Storage: the bucket is there, and recordings can be written",
     "encryption": "Encryption: recordings are encrypted at rest",
     "access": "Access: nobody unknown can reach recordings",
@@ -71,21 +52,21 @@ _TITLES: dict[Control, str] = {
 }
 
 
-def _bucket_control(control: Control) -> BucketControl:
+def checks_of(control: Control) -> list[Check]:
+    """The checks that a control rests on: those that it requires, then the others, the gravest first."""
     checks = [check for check in CHECKS.values() if check.control == control]
-    also = sorted((SEVERITIES.index(check.severity), check.id) for check in checks if not check.required)
-    # Recordings come with a key or with a role, never with both.
-    main, with_key, with_role = (
-        tuple(check.id for check in checks if check.required and check.written_with == written_with)
-        for written_with in (None, "key", "role")
-    )
-    return BucketControl(
-        _TITLES[control], main, tuple(id for _, id in also), either=tuple(filter(None, (with_key, with_role)))
-    )
+    others = [check for check in checks if not check.required]
+    others.sort(key=lambda check: (SEVERITIES.index(check.severity), check.id))
+    return [*(check for check in checks if check.required), *others]
 
 
-# The last one also takes checks that this release does not know, so that none is lost.
-*BUCKET_CONTROLS, _THE_REST = map(_bucket_control, CONTROLS)
+def _answered(control: Control, answers: Container[str]) -> bool:
+    """Whether each required check has an answer. Recordings come with a key or with a role, never with both."""
+    required = [check for check in checks_of(control) if check.required]
+    return any(
+        all(check.id in answers for check in required if check.written_with in (None, way))
+        for way in get_args(WrittenWith)
+    )
 
 
 def results(facts: Facts) -> list[ControlResult]:
@@ -168,32 +149,33 @@ def _summary(end: Entry) -> str:
 
 def _bucket(facts: Facts) -> Iterator[ControlResult]:
     report, end = facts.bucket_report(), facts.last_end("validate_bucket")
-    titles = [control.title for control in (*BUCKET_CONTROLS, _THE_REST)]
+    first, *others = TITLES.values()
     if report is None or end is None:
         # Without findings one thing may be known all the same: that there is no bucket to look at.
-        reached = _step(facts, "validate_bucket", titles[0])
+        reached = _step(facts, "validate_bucket", first)
         yield reached
         why = f"not looked at: {reached.why}"
-        yield from (ControlResult(title, "UNKNOWN", why, reached.entries) for title in titles[1:])
+        yield from (ControlResult(title, "UNKNOWN", why, reached.entries) for title in others)
         return
     findings = {finding["check"]: finding for finding in facts.findings()}
-    for control in BUCKET_CONTROLS:
-        own = [findings.pop(check) for check in control.checks if check in findings]
+    *named, last = TITLES
+    for control in named:
+        own = [findings.pop(check.id) for check in checks_of(control) if check.id in findings]
         yield _of_checks(control, own, end.seq)
-    yield _of_checks(_THE_REST, list(findings.values()), end.seq)
+    yield _of_checks(last, list(findings.values()), end.seq)
 
 
-def _of_checks(control: BucketControl, findings: Sequence[dict[str, Any]], seq: int) -> ControlResult:
+def _of_checks(control: Control, findings: Sequence[dict[str, Any]], seq: int) -> ControlResult:
     answers = {finding["check"]: finding["verdict"] for finding in findings if finding["verdict"] != "not_checked"}
     word = _worst(answers.values())
-    if not answers or (word not in ("FAIL", "UNKNOWN") and not control.answered(answers.keys())):
+    if not answers or (word not in ("FAIL", "UNKNOWN") and not _answered(control, answers)):
         word = "not_checked"
     reasons = [
         finding["title"] if word == "PASS" else f"{finding['title']}: {finding['cause']}"
         for finding in findings
         if finding["verdict"] == word
     ]
-    return ControlResult(control.title, word, "; ".join(reasons) or "the profile does not ask for it", [seq])
+    return ControlResult(TITLES[control], word, "; ".join(reasons) or "the profile does not ask for it", [seq])
 
 
 def _approval(facts: Facts) -> ControlResult:

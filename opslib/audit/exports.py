@@ -42,7 +42,7 @@ def findings_ocsf(facts: Facts) -> Iterator[str]:
     report = facts.bucket_report()
     for finding in facts.findings():
         event = compliance_finding(facts.run_id, facts.started.data["opslib"], report or {}, finding)
-        yield event.model_dump_json(exclude_none=True) + "\n"
+        yield json.dumps(event, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def report_json(facts: Facts, before: Facts | None) -> str:

@@ -1,7 +1,7 @@
 """What the ledger says about one run. Nothing here asks Genesys, AWS or the clock, and nothing holds all entries."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,11 @@ class Facts:
     own_key: str | None = None
 
     def entries(self, *kinds: str) -> Iterator[Entry]:
-        """The run's entries in order, one at a time: all, or those of some kinds."""
-        chosen = f"AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-        query = f"{_COLUMNS} WHERE run_id = ? AND seq <= ? {chosen} ORDER BY seq"
-        return (Entry(*row) for row in select(self.path, query, (self.run_id, self.last_seq, *kinds)))
+        """The run's entries of some kinds, in order, one at a time."""
+        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", self.run_id, self.last_seq)
 
     @property
     def call_statistics(self) -> CallStatistics:
-        """Statistics of the run's calls to Genesys."""
         return CallStatistics(self.path, self.run_id, self.last_seq)
 
     @property
@@ -84,10 +81,9 @@ class Facts:
         """Beginnings and ends of steps, in order."""
         return self.entries(*_STEP_KINDS)
 
-    def of_the_org(self, *kinds: str) -> Iterator[Entry]:
-        """Entries of some kinds since this run began, also those of later runs."""
-        query = f"{_COLUMNS} WHERE seq BETWEEN ? AND ? AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY seq"
-        return (Entry(*row) for row in select(self.path, query, (self.started.seq, self.last_seq, *kinds)))
+    def of_the_org(self, kind: str) -> Iterator[Entry]:
+        """Entries of a kind since this run began, also those of later runs."""
+        return _entries(self.path, [kind], "seq BETWEEN ? AND ?", self.started.seq, self.last_seq)
 
     def findings(self) -> list[dict[str, Any]]:
         """The findings of the last look at the bucket, also those not checked; none when it never came to an end."""
@@ -164,10 +160,14 @@ def walks_before(path: Path, last_seq: int) -> list[str]:
 
 def _applies(path: Path, run_id: str, last_seq: int) -> list[Progress]:
     """Those that the run began; what a later run did to finish or undo them is in them."""
-    query = f"{_COLUMNS} WHERE kind IN ({', '.join('?' * len(KINDS))}) AND seq <= ? ORDER BY seq"
-    entries = [Entry(*row) for row in select(path, query, (*KINDS, last_seq))]
+    entries = list(_entries(path, KINDS, "seq <= ?", last_seq))
     own = {str(entry.seq) for entry in entries if entry.run_id == run_id}
     return [apply for apply in applies(entries) if apply.id in own]
+
+
+def _entries(path: Path, kinds: Collection[str], where: str, *values: object) -> Iterator[Entry]:
+    query = f"{_COLUMNS} WHERE kind IN ({', '.join('?' * len(kinds))}) AND {where} ORDER BY seq"
+    return (Entry(*row) for row in select(path, query, (*kinds, *values)))
 
 
 def _problem(entry: Entry) -> Problem:

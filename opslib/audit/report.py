@@ -16,7 +16,6 @@ from opslib.audit.as_html import section_html
 from opslib.audit.charts import draw_latencies, draw_success
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
-from opslib.audit.glossary import WORDS
 from opslib.html import Html
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import existing_public_key
@@ -70,7 +69,6 @@ class AuditReport:
         return section_html(section)
 
     def about(self) -> Section:
-        """What this is."""
         example = Prose("This is the recorded example that comes with the kit, not your org.", loud=True)
         warnings = [*([example] if self.recorded else []), *([_SANDBOX] if self._on_this_machine() else [])]
         return Section("About this report", [*warnings, Prose(_ABOUT)])
@@ -169,7 +167,6 @@ class AuditReport:
         return _pairs(f"Apply {number}", rows)
 
     def steps(self) -> Section:
-        """What was done, in order."""
         rows: list[list[Cell]] = [
             [
                 entry.data["step"].replace("_", " "),
@@ -251,7 +248,6 @@ class AuditReport:
         return Section("Errors and retries", [*notes, Table("Errors and retries", head, rows, (20, 16, 15, 20, 22, 7))])
 
     def changed(self) -> Section:
-        """What differs from an earlier run."""
         return Section("What changed since the last audit", compare_section.blocks(self.facts, self.before))
 
     def not_checked(self) -> Section:
@@ -264,8 +260,7 @@ class AuditReport:
         return Section("What was not checked", [lead, Table("Not checked", ("What", "Why"), rows, (1, 1))])
 
     def words(self) -> Section:
-        """A glossary for readers who are not engineers."""
-        return Section("Words", [Terms(WORDS)])
+        return Section("Words", [Terms(_WORDS)])
 
 
 SECTIONS = (
@@ -309,6 +304,23 @@ _CONTROLS = (
 _CALLS = (
     "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
     " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's."
+)
+_WORDS = (
+    ("Storage target", "the S3 bucket that recordings are written to, as Genesys Cloud knows it"),
+    ("Retention policy", "which recordings are kept there, and for how many days"),
+    ("Webhook, change feed", "the address at which the data lake hears of changes, and what it hears"),
+    ("WORM", "write once, read many: a recording cannot be changed or deleted before its time (S3: Object Lock)"),
+    ("Lifecycle rule", "a rule of the bucket that removes or moves recordings after some days"),
+    ("Profile", "the rules that the bucket is held to: which checks, and how much each counts"),
+    ("Plan", "every change that is needed, written down before anything is sent; its checksum names just this plan"),
+    ("Rolled back, undone", "a change failed, so those before it were taken back"),
+    ("Operation, attempt", "one thing asked of Genesys; it may take several attempts"),
+    ("Latency", "how long an answer took"),
+    ("p95", "95 of 100 attempts were at least as fast"),
+    ("95 % interval", "with so few operations the true rate is only known to lie between these two"),
+    ("Correlation id", "the number that Genesys gives a request; its support finds the request by it"),
+    ("Hash (SHA-256)", "a fingerprint of a text; a changed text has another one"),
+    ("Head of the chain", "the fingerprint that covers the whole ledger"),
 )
 
 

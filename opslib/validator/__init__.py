@@ -14,8 +14,8 @@ Who asks:
 
 How it is asked, from a check down to AWS:
 
-- `inspection.py` is one check's view of one bucket, and keeps the evidence; the check answers as in `finding.py`.
-- `answer_cache.py` remembers, so that no call is made twice.
+- `inspection.py` is one check's view of one bucket, and keeps the evidence; it remembers, so that no call is made
+  twice. The check answers as in `finding.py`.
 - `aws.py` makes the call, in a thread; `aws_calls.py` lists the calls and the IAM action that each needs.
 - `bucket_errors.py` turns a refusal into an error with cause and fix.
 

@@ -1,7 +1,4 @@
-"""Asks AWS: one call at a time, in a thread of a pool. Decides what is an answer and what is not.
-
-Nothing is remembered here, see `answer_cache.py`; which calls there are is in `aws_calls.py`.
-"""
+"""Asks AWS: one call at a time, in a thread of a pool. Decides what is an answer and what is not."""
 
 import asyncio
 import ipaddress
@@ -69,11 +66,11 @@ class Unanswered(Exception):
     """
 
     def __init__(
-        self, call: str, why: str, evidence: Evidence, error: Exception, *, action: str = "", unsigned: bool = False
+        self, why: str, evidence: Evidence, error: Exception, *, action: str = "", unsigned: bool = False
     ) -> None:
-        super().__init__(f"{call}: {why}")
-        self.why, self.evidence, self.action, self.error = f"{call}: {why}", evidence, action, error
-        self.unsigned = unsigned
+        self.why = f"{evidence.call}: {why}"
+        super().__init__(self.why)
+        self.evidence, self.action, self.error, self.unsigned = evidence, action, error, unsigned
         response: dict[str, Any] = getattr(error, "response", None) or {}
         self.code = str(response.get("Error", {}).get("Code", ""))
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -122,7 +119,7 @@ class Aws:
             if isinstance(error, _credential_errors()):
                 raise _unsigned(name, at, error) from error
             why = f"no answer ({type(error).__name__}: {error})"
-            raise Unanswered(name, why, Evidence(name, at, None, None, None), error) from error
+            raise Unanswered(why, Evidence(name, at, None, None, None), error) from error
         meta = answer.pop("ResponseMetadata", {})
         if name == "HeadBucket":
             answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
@@ -201,7 +198,7 @@ def _credential_errors() -> tuple[type[Exception], ...]:
 def _unsigned(name: str, at: str, error: Exception) -> Unanswered:
     refused = credentials_refused(error)
     why = f"not sent: {refused.title} ({refused.cause}). {refused.fix}"
-    return Unanswered(name, why, Evidence(name, at, None, None, None), error, unsigned=True)
+    return Unanswered(why, Evidence(name, at, None, None, None), error, unsigned=True)
 
 
 def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> Answer:
@@ -217,9 +214,9 @@ def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> A
         other = f", or the bucket is not account {owner}'s" if owner else ""
         wrong = ", or the key is wrong" if head else ""
         why = f"refused with {code}: {missing}{other}{wrong}"
-        raise Unanswered(name, why, evidence, error, action=call.action)
+        raise Unanswered(why, evidence, error, action=call.action)
     message = str(answer.get("Error", {}).get("Message", ""))
-    raise Unanswered(name, f"{code} {message}".strip(), evidence, error)
+    raise Unanswered(f"{code} {message}".strip(), evidence, error)
 
 
 def _plain(value: Any) -> Any:

@@ -9,22 +9,22 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketError
 from opslib.ledger.moment import utc_now
-from opslib.validator.answer_cache import AnswerCache
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.aws_calls import actions_of
 from opslib.validator.bucket_errors import bucket_error, not_found
 from opslib.validator.check import Check, calls_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.retention import default_lock, lifecycle_losses
-from opslib.validator.finding import ASK_AGAIN, Finding, Outcome, unknown
-from opslib.validator.inspection import Inspection
+from opslib.validator.finding import ASK_AGAIN, Finding, unknown
+from opslib.validator.inspection import AnswerCache, Inspection
 from opslib.validator.lifecycle import Clocks, removal_day, too_early
-from opslib.validator.profile import Level, Profile
+from opslib.validator.profile import Profile
 from opslib.validator.wanted import Wanted
 from opslib.verdict import Verdict
 
@@ -55,10 +55,6 @@ class Report:
             return "FAIL"
         return "UNKNOWN" if "UNKNOWN" in verdicts or verdicts <= {"not_checked"} else "PASS"
 
-    def counts(self) -> dict[str, int]:
-        """How many findings have each verdict."""
-        return dict(Counter(finding.verdict for finding in self.findings))
-
     def as_json(self) -> dict[str, Any]:
         """{bucket, region, prefix, profile, title, note, as_of, retention_days, at, verdict, counts, clocks, findings,
         not_checked}; `findings` are those with an answer, or that should have one."""
@@ -74,7 +70,7 @@ class Report:
             "retention_days": self.profile.retention_days(self.wanted),
             "at": self.at,
             "verdict": self.verdict,
-            "counts": self.counts(),
+            "counts": dict(Counter(finding.verdict for finding in self.findings)),
             "clocks": asdict(self.clocks) if self.clocks else None,
             "findings": [row for row in rows if row["verdict"] != "not_checked"],
             "not_checked": [row for row in rows if row["verdict"] == "not_checked"],
@@ -94,18 +90,20 @@ async def check_buckets(
 ) -> list[Report]:
     """Every check of the profile on many buckets with one key pair, in the order given."""
     answers = AnswerCache(Aws(keys))
-    progress = _Progress(len(buckets) * len(profile.checks), tell)
+    done, total = count(1), len(buckets) * len(profile.checks)
+
+    def step(words: str) -> None:
+        tell(next(done), total, words)
+
     try:
-        return list(await asyncio.gather(*(_report(wanted, profile, answers, progress) for wanted in buckets)))
+        return list(await asyncio.gather(*(_report(wanted, profile, answers, step) for wanted in buckets)))
     finally:
         answers.aws.close()
 
 
-async def _report(wanted: Wanted, profile: Profile, answers: AnswerCache, progress: "_Progress") -> Report:
+async def _report(wanted: Wanted, profile: Profile, answers: AnswerCache, step: Callable[[str], None]) -> Report:
     at, checks = utc_now(), [check for check in CHECKS.values() if check.id in profile.checks]
-    findings = await asyncio.gather(
-        *(_finding(check, Inspection(wanted, profile, answers), progress) for check in checks)
-    )
+    findings = await asyncio.gather(*(_finding(check, Inspection(wanted, profile, answers), step) for check in checks))
     inspection, calls = Inspection(wanted, profile, answers), calls_of(profile, wanted)
     # From answers that the checks have asked for already.
     clocks = await _clocks(inspection) if calls >= _CLOCKS_CALLS else None
@@ -133,7 +131,7 @@ async def _trouble(inspection: Inspection) -> BucketError | None:
     return None if head is not None else not_found(bucket, region, inspection.evidence[-1])
 
 
-async def _finding(check: Check, inspection: Inspection, progress: "_Progress") -> Finding:
+async def _finding(check: Check, inspection: Inspection, step: Callable[[str], None]) -> Finding:
     row = inspection.profile.checks[check.id]
     fix, cli, terraform = (_filled(text, inspection) for text in (check.fix, check.cli, check.terraform))
     refused = ""
@@ -144,12 +142,12 @@ async def _finding(check: Check, inspection: Inspection, progress: "_Progress") 
         fix, cli, terraform = _filled(_ask_again(error), inspection), "", ""
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         outcome = unknown(f"the answer is not as AWS documents it ({type(error).__name__}: {error})")
-    progress.step(f"{inspection.wanted.bucket}: {check.title}")
+    step(f"{inspection.wanted.bucket}: {check.title}")
     return Finding(
         check.id,
         check.title,
         check.severity,
-        _weighed(outcome, row.level),
+        row.level if outcome.verdict == "FAIL" else outcome.verdict,
         outcome.why,
         check.why,
         outcome.fix or fix,
@@ -172,10 +170,6 @@ def _ask_again(error: Unanswered) -> str:
     return f"{allow}; `opslib check-bucket BUCKET --print checks` prints all."
 
 
-def _weighed(outcome: Outcome, level: Level) -> Verdict:
-    return "WARN" if outcome.verdict == "FAIL" and level == "WARN" else outcome.verdict
-
-
 def _filled(text: str, inspection: Inspection) -> str:
     """With the values at hand, in one pass: what is put in is not looked at again. None of them needs quoting."""
     wanted = inspection.wanted
@@ -190,12 +184,3 @@ def _filled(text: str, inspection: Inspection) -> str:
         "ROLE": role,
     }
     return re.sub(rf"\b({'|'.join(values)})\b", lambda match: values[match[0]] or match[0], text)
-
-
-class _Progress:
-    def __init__(self, total: int, tell: Tell) -> None:
-        self._done, self._total, self._tell = 0, total, tell
-
-    def step(self, words: str) -> None:
-        self._done += 1
-        self._tell(self._done, self._total, words)

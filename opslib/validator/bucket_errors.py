@@ -1,7 +1,5 @@
 """Turns what S3 refused into an error with cause and fix."""
 
-from typing import TYPE_CHECKING
-
 from opslib.credentials import credentials_refused
 from opslib.errors import (
     AwsCredentialsInvalid,
@@ -12,10 +10,6 @@ from opslib.errors import (
     BucketWrongRegion,
 )
 from opslib.validator.aws import Evidence, Unanswered
-from opslib.validator.aws_calls import CALLS
-
-if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
 
 _BAD_KEYS = {
     "InvalidAccessKeyId": "AWS does not know this access key id",
@@ -47,7 +41,7 @@ def bucket_error(refused: Unanswered, bucket: str, region: str) -> BucketError:
     if refused.code == "NoSuchBucket":
         return not_found(bucket, region, refused.evidence)
     if isinstance(error, ClientError):
-        return _of_client_error(error, bucket, region)
+        return _of_answer(refused, bucket, region)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AwsCredentialsInvalid(
             "No AWS credentials",
@@ -61,38 +55,33 @@ def bucket_error(refused: Unanswered, bucket: str, region: str) -> BucketError:
     )
 
 
-def _of_client_error(error: "ClientError", bucket: str, region: str) -> BucketError:
-    """A ClientError as one of ours. A HEAD has no body: its code is only the status."""
-    answer = error.response
-    code = str(answer.get("Error", {}).get("Code", ""))
-    meta = answer.get("ResponseMetadata", {})
-    status, request_id = meta.get("HTTPStatusCode"), meta.get("RequestId") or None
-    actual = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    if code in _BAD_KEYS:
+def _of_answer(refused: Unanswered, bucket: str, region: str) -> BucketError:
+    """S3 answered, with an error. A HEAD has no body: its code is only the status."""
+    call, status, request_id = refused.evidence.call, refused.evidence.status, refused.evidence.request_id
+    if refused.code in _BAD_KEYS:
         return AwsCredentialsInvalid(
             "AWS does not accept the access key",
-            cause=_BAD_KEYS[code],
+            cause=_BAD_KEYS[refused.code],
             fix="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make a new key pair",
             status=status,
             correlation_id=request_id,
         )
-    if actual and actual != region:
-        return wrong_region(bucket, actual, region)
-    if code in ("301", "400", "PermanentRedirect", "AuthorizationHeaderMalformed"):
+    if refused.region and refused.region != region:
+        return wrong_region(bucket, refused.region, region)
+    if refused.code in ("301", "400", "PermanentRedirect", "AuthorizationHeaderMalformed"):
         return wrong_region(bucket, None, region)
-    if code in ("403", "AccessDenied"):
-        head, action = error.operation_name == "HeadBucket", CALLS[error.operation_name].action
+    if refused.action:
         return BucketAccessDenied(
             f"No access to bucket {bucket}",
-            cause=f"S3 answered 403 to {error.operation_name}: the IAM permission {action} is missing"
-            + (", the key is wrong, or the bucket belongs to another account" if head else ""),
-            fix=f"allow {action} on {bucket} for this key, and check the bucket policy",
+            cause=f"S3 answered 403 to {call}: the IAM permission {refused.action} is missing"
+            + (", the key is wrong, or the bucket belongs to another account" if call == "HeadBucket" else ""),
+            fix=f"allow {refused.action} on {bucket} for this key, and check the bucket policy",
             status=status,
             correlation_id=request_id,
         )
     return BucketUnreachable(
         f"S3 gave no usable answer for bucket {bucket}",
-        cause=f"{error.operation_name}: {code} {answer.get('Error', {}).get('Message', '')}".strip(),
+        cause=refused.why,
         fix="try again; if it lasts, give AWS support the request id",
         status=status,
         correlation_id=request_id,

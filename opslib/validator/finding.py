@@ -1,6 +1,7 @@
 """What a check answers, and the finding that a report makes of it."""
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
 from opslib.validator.aws import Evidence
@@ -50,26 +51,17 @@ class Finding:
         return asdict(self) | {"actions": list(self.actions)}
 
 
-def passed(why: str) -> Outcome:
-    """Shown by an answer."""
-    return Outcome("PASS", why)
+passed = partial(Outcome, "PASS")
+"""Shown by an answer."""
 
+failed = partial(Outcome, "FAIL")
+"""Shown to be wrong. The profile decides whether that fails the bucket or warns."""
 
-def failed(why: str) -> Outcome:
-    """Shown to be wrong. The profile decides whether that fails the bucket or warns."""
-    return Outcome("FAIL", why)
+warned = partial(Outcome, "WARN")
+"""Not wrong in any profile, and worth a look."""
 
+unknown = partial(Outcome, "UNKNOWN")
+"""Asked, and the answer does not tell; or not answered."""
 
-def warned(why: str) -> Outcome:
-    """Not wrong in any profile, and worth a look."""
-    return Outcome("WARN", why)
-
-
-def unknown(why: str, fix: str = "") -> Outcome:
-    """Asked, and the answer does not tell; or not answered."""
-    return Outcome("UNKNOWN", why, fix)
-
-
-def not_checked(why: str) -> Outcome:
-    """Does not apply, or lacks an input."""
-    return Outcome("not_checked", why)
+not_checked = partial(Outcome, "not_checked")
+"""Does not apply, or lacks an input."""

@@ -1,20 +1,33 @@
-"""What a check sees: one bucket, what is wanted of it, the profile, and AWS's answers.
+"""What a check sees: one bucket, what is wanted of it, the profile, and AWS's answers."""
 
-An answer that says “not configured” is an answer; a refusal, a timeout or a throttled call is not, and ends the check
-as UNKNOWN.
-"""
-
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from opslib.validator.answer_cache import AnswerCache
-from opslib.validator.aws import Answer, Evidence, Unanswered
+from opslib.validator.aws import GLOBAL, Answer, Aws, Evidence, Unanswered
+from opslib.validator.aws_calls import CALLS
 from opslib.validator.profile import Profile
 from opslib.validator.wanted import Wanted
 
 T = TypeVar("T")
 Ask = Callable[..., Mapping[str, Any] | None]
+
+
+@dataclass
+class AnswerCache:
+    """AWS's answers to one key pair, shared by all checks of all buckets: no call is made twice."""
+
+    aws: Aws
+    _asked: dict[tuple[str, str, str], "asyncio.Task[Answer]"] = field(default_factory=dict)
+
+    async def ask(self, region: str, name: str, params: Mapping[str, Any]) -> Answer:
+        """The answer to one call. Raises Unanswered."""
+        place = "" if CALLS[name].service in GLOBAL else region
+        key = place, name, repr(sorted(params.items()))
+        if key not in self._asked:
+            self._asked[key] = asyncio.create_task(self.aws.in_thread(lambda: self.aws.call(region, name, params)))
+        return await asyncio.shield(self._asked[key])
 
 
 @dataclass

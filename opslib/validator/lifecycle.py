@@ -98,13 +98,12 @@ def parse_rules(configuration: Mapping[str, Any] | None) -> list[Rule]:
 
 
 def _rule(number: int, rule: Mapping[str, Any]) -> Rule:
-    chosen = rule.get("Filter") or {}
-    parts = {**chosen, **(chosen.get("And") or {})}
+    prefix, parts = scope_of(rule)
     noncurrent = rule.get("NoncurrentVersionExpiration") or {}
     return Rule(
         id=str(rule.get("ID") or f"number {number}"),
         enabled=rule.get("Status") == "Enabled",
-        prefix=str(parts.get("Prefix") or rule.get("Prefix") or ""),
+        prefix=prefix,
         part=_part(parts),
         expires=_when(rule.get("Expiration") or {}),
         noncurrent_days=noncurrent.get("NoncurrentDays"),
@@ -116,6 +115,13 @@ def _rule(number: int, rule: Mapping[str, Any]) -> Rule:
         ),
         aborts_uploads_after_days=(rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation"),
     )
+
+
+def scope_of(rule: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The prefix of a rule for lifecycle or replication, and everything in its filter."""
+    chosen = rule.get("Filter") or {}
+    parts = {**chosen, **(chosen.get("And") or {})}
+    return str(parts.get("Prefix") or rule.get("Prefix") or ""), parts
 
 
 def _when(action: Mapping[str, Any]) -> When | None:

@@ -7,11 +7,10 @@ from pydantic import SecretStr
 from opslib.credentials import AwsKeys
 from opslib.errors import BucketNotEncrypted
 from opslib.onboarding.values import AwsRegion, BucketName, checked, checked_value
-from opslib.validator.answer_cache import AnswerCache
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.bucket_errors import bucket_error, not_found, wrong_region
 from opslib.validator.checks.encryption import default_encryption
-from opslib.validator.inspection import Inspection
+from opslib.validator.inspection import AnswerCache, Inspection
 from opslib.validator.profiles import load_profile
 from opslib.validator.wanted import Wanted
 
@@ -64,18 +63,14 @@ class StorageValidator:
         finally:
             aws.close()
         if algorithm is None:
-            raise _not_encrypted(bucket)
+            raise BucketNotEncrypted(
+                f"Bucket {bucket} has no default encryption",
+                cause="S3 names no default encryption rule",
+                fix=f"set default encryption AES256 or aws:kms on {bucket}: aws s3api put-bucket-encryption",
+            )
         return {
             "bucket_exists": True,
             "encryption_enabled": True,
             "encryption_type": algorithm,
             "endpoint_reachable": True,
         }
-
-
-def _not_encrypted(bucket: str) -> BucketNotEncrypted:
-    return BucketNotEncrypted(
-        f"Bucket {bucket} has no default encryption",
-        cause="S3 names no default encryption rule",
-        fix=f"set default encryption AES256 or aws:kms on {bucket}: aws s3api put-bucket-encryption",
-    )

@@ -41,7 +41,6 @@ class Wanted:
 
     @property
     def arn(self) -> str:
-        """The bucket's ARN."""
         return f"arn:{self.partition}:s3:::{self.bucket}"
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opslib.validator import profiles
-from opslib.validator.check import CONTROLS, asked_by, check
+from opslib.validator.check import CONTROLS, Check, asked_by
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Outcome, passed
 from opslib.validator.inspection import Inspection
@@ -21,7 +21,7 @@ def added(id: str = "of-a-test", **facts: Any) -> None:
     """Make `always` a check, with facts that would do unless others are given."""
     text = dict.fromkeys(("why", "fix", "cli", "source"), "a test")
     rows = asked_by("a test", regulated="WARN")
-    check(id, "Always", "low", **{"control": "operation", "profiles": rows, "calls": (), **text, **facts})(always)
+    Check(id, "Always", "low", **{"control": "operation", "profiles": rows, "calls": (), **text, **facts})(always)
 
 
 def test_a_check_needs_a_control_that_exists() -> None:
@@ -32,7 +32,7 @@ def test_a_check_needs_a_control_that_exists() -> None:
     with pytest.raises(ValueError, match="there are two checks tls-only"):
         added("tls-only")
     with pytest.raises(TypeError, match="control"):
-        check("of-a-test", "Always", "low", profiles={}, why="", calls=(), fix="", cli="", source="")  # type: ignore[call-arg]
+        Check("of-a-test", "Always", "low", profiles={}, why="", calls=(), fix="", cli="", source="")  # type: ignore[call-arg]
     assert before == CHECKS
     assert {check.control for check in CHECKS.values()} == set(CONTROLS)
 

@@ -6,7 +6,7 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
 from opslib.validator.inspection import Inspection
 from opslib.validator.profile import Profile
@@ -52,7 +52,13 @@ resource "aws_s3_bucket_policy" "recordings" {
   bucket = "BUCKET"
   policy = data.aws_iam_policy_document.recordings.json
 }"""
-
+_TF_ACLS_OFF = """\
+resource "aws_s3_bucket_ownership_controls" "recordings" {
+  bucket = "BUCKET"
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}"""
 
 TF_PROVIDER_OF_ACCOUNT = 'provider "aws" {\n  region              = "REGION"\n  allowed_account_ids = ["ACCOUNT"]\n}'
 
@@ -64,7 +70,7 @@ def _tf_bucket(wanted: Wanted, profile: Profile) -> str:
     return "\n".join(['resource "aws_s3_bucket" "recordings" {', *lines, "}"])
 
 
-@check(
+@Check(
     "reachable",
     "The bucket is there, in the stated region",
     "critical",
@@ -98,7 +104,7 @@ async def reachable(inspection: Inspection) -> Outcome:
     return passed(f"the bucket answers from {actual}")
 
 
-@check(
+@Check(
     "owner",
     "The bucket belongs to the expected account",
     "high",
@@ -132,7 +138,7 @@ async def owner(inspection: Inspection) -> Outcome:
     return passed(f"S3 confirms account {inspection.wanted.owner}")
 
 
-@check(
+@Check(
     "public-access-block",
     "Public access is blocked for the bucket",
     "critical",
@@ -148,11 +154,10 @@ async def owner(inspection: Inspection) -> Outcome:
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
 )
 async def public_access_block(inspection: Inspection) -> Outcome:
-    """All four flags."""
     return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
 
 
-@check(
+@Check(
     "account-public-access-block",
     "Public access is blocked for the whole account",
     "high",
@@ -171,7 +176,7 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
     return _flags(await inspection.ask("GetAccountPublicAccessBlock", AccountId=account))
 
 
-@check(
+@Check(
     "policy-not-public",
     "The bucket policy lets nobody unknown in",
     "critical",
@@ -200,7 +205,7 @@ async def policy_not_public(inspection: Inspection) -> Outcome:
     return failed("S3 says that the policy is public") if public else passed("S3 says so, and no statement is open")
 
 
-@check(
+@Check(
     "tls-only",
     "Plain HTTP is refused",
     "high",
@@ -227,7 +232,7 @@ async def tls_only(inspection: Inspection) -> Outcome:
     return passed(transport.why) if transport.denied else failed(transport.why)
 
 
-@check(
+@Check(
     "cross-account",
     "The bucket policy names no unexpected account",
     "medium",
@@ -253,7 +258,7 @@ async def cross_account(inspection: Inspection) -> Outcome:
     return failed(f"allowed: {', '.join(others)}") if others else passed(f"only account {own} is allowed")
 
 
-@check(
+@Check(
     "acls-off",
     "ACLs are switched off",
     "medium",
@@ -264,17 +269,10 @@ async def cross_account(inspection: Inspection) -> Outcome:
     fix="Set object ownership to BucketOwnerEnforced.",
     cli="aws s3api put-bucket-ownership-controls --bucket BUCKET --ownership-controls "
     "'Rules=[{ObjectOwnership=BucketOwnerEnforced}]'",
-    terraform="""\
-resource "aws_s3_bucket_ownership_controls" "recordings" {
-  bucket = "BUCKET"
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}""",
+    terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.12",
 )
 async def acls_off(inspection: Inspection) -> Outcome:
-    """BucketOwnerEnforced."""
     answer = await inspection.ask_bucket("GetBucketOwnershipControls")
     rules = (answer or {}).get("OwnershipControls", {}).get("Rules", [])
     ownership = rules[0]["ObjectOwnership"] if rules else "not set"
@@ -283,7 +281,7 @@ async def acls_off(inspection: Inspection) -> Outcome:
     return failed(f"object ownership is {ownership}, so ACLs count")
 
 
-@check(
+@Check(
     "no-public-acl",
     "No ACL lets the public in",
     "critical",
@@ -294,13 +292,7 @@ async def acls_off(inspection: Inspection) -> Outcome:
     calls=("GetBucketAcl",),
     fix="Remove the grants to AllUsers and AuthenticatedUsers; better still, switch ACLs off.",
     cli="aws s3api put-bucket-acl --bucket BUCKET --acl private",
-    terraform="""\
-resource "aws_s3_bucket_ownership_controls" "recordings" {
-  bucket = "BUCKET"
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}""",
+    terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.2, S3.3",
 )
 async def no_public_acl(inspection: Inspection) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown, warned
 from opslib.validator.inspection import Inspection
 from opslib.validator.profile import Profile
@@ -49,7 +49,7 @@ def _tf_default(wanted: Wanted, profile: Profile) -> str:
     return _TF_KMS if wanted.encryption == "aws:kms" else _TF_AES256
 
 
-@check(
+@Check(
     "encryption",
     "New objects are encrypted as the target says",
     "critical",
@@ -77,7 +77,7 @@ async def encryption(inspection: Inspection) -> Outcome:
     return passed(f"the default is {algorithm}")
 
 
-@check(
+@Check(
     "kms-key",
     "The KMS key is enabled and in the bucket's region",
     "high",
@@ -107,7 +107,7 @@ async def kms_key(inspection: Inspection) -> Outcome:
     return passed("the key is enabled, in the bucket's region") if state == "Enabled" else failed(f"the key is {state}")
 
 
-@check(
+@Check(
     "kms-rotation",
     "The KMS key is rotated every year",
     "medium",
@@ -141,7 +141,7 @@ async def kms_rotation(inspection: Inspection) -> Outcome:
     return passed("rotation is on") if days <= _YEAR else failed(f"the key is rotated every {days} days only")
 
 
-@check(
+@Check(
     "bucket-key",
     "The bucket key is on",
     "low",

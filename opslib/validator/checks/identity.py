@@ -8,7 +8,7 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_policy import Statement, allowed_parties, listed, patterns_of, statements
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.checks.encryption import default_encryption, described
 from opslib.validator.documents.iam import KMS_WRITE, for_checks, genesys_accounts
 from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
@@ -22,7 +22,7 @@ _ASSUMING = ("sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebi
 _SIMULATED = ("Bucket", "Canary", "Account")
 
 
-@check(
+@Check(
     "writer-role-trust",
     "The role trusts Genesys, and only with your external id",
     "critical",
@@ -129,7 +129,7 @@ def _asks_for(statement: Any, external_id: str) -> bool:
     return keys.get("sts:externalid") == [external_id]
 
 
-@check(
+@Check(
     "writer-role-permissions",
     "The role may write recordings",
     "critical",
@@ -163,11 +163,11 @@ async def writer_role_permissions(inspection: Inspection) -> Outcome:
         if description is None:
             return failed("the bucket's KMS key is not there")
         if description.get("KeyManager") != "AWS":  # AWS's own key lets in whoever writes through S3
-            needs.append(([*KMS_WRITE], description["Arn"]))
+            needs.append((sorted(KMS_WRITE), description["Arn"]))
     return await _simulated(inspection, role.role_arn, needs)
 
 
-@check(
+@Check(
     "own-permissions",
     "We may ask everything that the checks need",
     "low",

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, passed
 from opslib.validator.inspection import Inspection
-from opslib.validator.lifecycle import overlap
+from opslib.validator.lifecycle import overlap, scope_of
 
 
-@check(
+@Check(
     "access-logging",
     "Access to recordings is logged",
     "medium",
@@ -70,7 +70,7 @@ async def access_logging(inspection: Inspection) -> Outcome:
     return passed(f"access is logged in {target}")
 
 
-@check(
+@Check(
     "replication",
     "There is a second copy",
     "low",
@@ -102,7 +102,6 @@ resource "aws_s3_bucket_replication_configuration" "recordings" {
     source="AWS Foundational Security Best Practices S3.7",
 )
 async def replication(inspection: Inspection) -> Outcome:
-    """At least one enabled rule that covers every recording."""
     answer = await inspection.ask_bucket("GetBucketReplication") or {}
     rules = answer.get("ReplicationConfiguration", {}).get("Rules", [])
     on = [rule for rule in rules if rule.get("Status") == "Enabled" and _covers(rule, inspection.wanted.folder)]
@@ -113,13 +112,11 @@ async def replication(inspection: Inspection) -> Outcome:
 
 
 def _covers(rule: Mapping[str, Any], folder: str) -> bool:
-    chosen = rule.get("Filter") or {}
-    parts = {**chosen, **(chosen.get("And") or {})}
-    prefix = parts.get("Prefix") or rule.get("Prefix") or ""
+    prefix, parts = scope_of(rule)
     return folder.startswith(prefix) and not parts.get("Tag") and not parts.get("Tags")
 
 
-@check(
+@Check(
     "notifications",
     "The bucket announces new objects",
     "low",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown, warned
 from opslib.validator.inspection import Inspection
 from opslib.validator.lifecycle import (
@@ -71,7 +71,7 @@ def _tf_lock(wanted: Wanted, profile: Profile) -> str:
     return _TF_LOCK if profile.worm else ""
 
 
-@check(
+@Check(
     "retention",
     "No lifecycle rule removes recordings before their time",
     "critical",
@@ -107,7 +107,7 @@ async def retention(inspection: Inspection) -> Outcome:
     return passed(f"nothing is removed within {days} days")
 
 
-@check(
+@Check(
     "policy-within-target",
     "The policy keeps recordings no longer than the target",
     "high",
@@ -130,7 +130,7 @@ async def policy_within_target(inspection: Inspection) -> Outcome:
     return passed(f"{policy} days fit into {target}")
 
 
-@check(
+@Check(
     "retention-bounds",
     "The retention is what the profile asks for",
     "high",
@@ -171,7 +171,7 @@ async def retention_bounds(inspection: Inspection) -> Outcome:
     return passed(f"recordings are gone on day {removed}, within the profile's {most} days")
 
 
-@check(
+@Check(
     "playable",
     "Recordings can be played at once while they must be",
     "medium",
@@ -197,7 +197,7 @@ async def playable(inspection: Inspection) -> Outcome:
     return passed(f"nothing goes to an archive class within {days} days")
 
 
-@check(
+@Check(
     "versioning",
     "Versioning is on",
     "high",
@@ -224,7 +224,7 @@ async def versioning(inspection: Inspection) -> Outcome:
     return passed("versioning is on") if state == "Enabled" else failed(f"versioning is {state.lower()}")
 
 
-@check(
+@Check(
     "object-lock",
     "Object Lock holds recordings for as long as they must stay",
     "high",
@@ -279,7 +279,7 @@ def _not_held(lock: Lock | None) -> str:
     return "" if lock.mode == "COMPLIANCE" else f"{lock.mode} mode can be bypassed by those who are allowed to"
 
 
-@check(
+@Check(
     "incomplete-uploads",
     "Uploads that never end are removed",
     "low",
@@ -293,7 +293,6 @@ def _not_held(lock: Lock | None) -> str:
     source="Amazon S3 User Guide, aborting incomplete multipart uploads",
 )
 async def incomplete_uploads(inspection: Inspection) -> Outcome:
-    """An enabled rule that covers the prefix."""
     folder = inspection.wanted.folder
     for rule in await rules(inspection):
         if rule.enabled and rule.aborts_uploads_after_days is not None and folder.startswith(rule.prefix):
@@ -301,7 +300,7 @@ async def incomplete_uploads(inspection: Inspection) -> Outcome:
     return failed("no rule aborts incomplete uploads")
 
 
-@check(
+@Check(
     "mfa-delete",
     "Deleting a version needs a second factor",
     "low",
@@ -333,7 +332,6 @@ async def mfa_delete(inspection: Inspection) -> Outcome:
 
 
 async def rules(inspection: Inspection) -> Sequence[Rule]:
-    """The bucket's lifecycle rules."""
     return parse_rules(await inspection.ask_bucket("GetBucketLifecycleConfiguration"))
 
 
@@ -344,7 +342,6 @@ async def versioning_state(inspection: Inspection) -> Versioning:
 
 
 async def default_lock(inspection: Inspection) -> Lock | None:
-    """The bucket's default Object Lock."""
     return parse_lock(await inspection.ask_bucket(_LOCK))
 
 

@@ -4,7 +4,7 @@ import secrets
 
 from opslib.credentials import AwsKeys
 from opslib.validator.aws import Unanswered
-from opslib.validator.check import asked_by, check
+from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import ASK_AGAIN, Outcome, failed, not_checked, passed, unknown
 from opslib.validator.inspection import Ask, Inspection
 
@@ -12,7 +12,7 @@ from opslib.validator.inspection import Ask, Inspection
 _ABORTS = 3
 
 
-@check(
+@Check(
     "writer",
     "The key can write recordings",
     "critical",

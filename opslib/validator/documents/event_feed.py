@@ -12,9 +12,6 @@ from typing import Any
 from opslib.onboarding.models import DataLakeWebhook
 from opslib.onboarding.values import partition_of
 
-# Where the key for the data lake belongs; opslib never sees it.
-KEY = "YOUR-DATA-LAKE-KEY"
-
 
 def source(webhook: DataLakeWebhook, org_id: str) -> str:
     """The partner event source that Genesys makes, and the name of the bus that is associated with it."""
@@ -26,65 +23,64 @@ def name(webhook: DataLakeWebhook) -> str:
     return f"genesys-{webhook.suffix}"
 
 
-def pattern(webhook: DataLakeWebhook, org_id: str) -> dict[str, Any]:
-    """Every event of the source: Genesys's own topic filter has chosen already."""
-    return {"source": [source(webhook, org_id)]}
-
-
 def commands(webhook: DataLakeWebhook, org_id: str) -> str:
     """AWS CLI commands, one a line, in the order in which they work."""
-    bus, called = source(webhook, org_id), name(webhook)
-    place = ("--region", webhook.region)
-    connection, destination = (
-        f'"$(aws events describe-{kind} --region {webhook.region} --name {called} --query {wanted} --output text)"'
-        for kind, wanted in (("connection", "ConnectionArn"), ("api-destination", "ApiDestinationArn"))
-    )
-    key = f"ApiKeyAuthParameters={{ApiKeyName=Authorization,ApiKeyValue={KEY}}}"
-    send = ("--invocation-endpoint", webhook.url, "--http-method", "POST")
-    role = ("--role-name", called)
-    on_bus = ("--rule", called, "--event-bus-name", bus)
-    return "\n".join(
-        [
-            f"# Once Genesys's integration “{webhook.name}” is active. {KEY} is yours to fill in.",
-            _aws("events create-event-bus", *place, "--name", bus, "--event-source-name", bus),
-            _aws(
-                "events create-connection",
-                *(*place, "--name", called, "--authorization-type", "API_KEY", "--auth-parameters", key),
-            ),
-            f"{_aws('events create-api-destination', *place, '--name', called, *send)} --connection-arn {connection}",
-            _aws("iam create-role", *role, "--assume-role-policy-document", json.dumps(_trust(webhook))),
-            _aws(
-                "iam put-role-policy", *role, "--policy-name", "send", "--policy-document", json.dumps(_send(webhook))
-            ),
-            _aws(
-                "events put-rule",
-                *(*place, "--name", called, "--event-bus-name", bus),
-                *("--event-pattern", json.dumps(pattern(webhook, org_id))),
-            ),
-            f"{_aws('events put-targets', *place, *on_bus)} "
-            f"--targets Id=data-lake,RoleArn={_role_arn(webhook)},Arn={destination}",
-        ]
-    )
+    values = {key: shlex.quote(value) for key, value in _values(webhook, org_id).items()}
+    return _COMMANDS.substitute(values, TITLE=webhook.name)
 
 
 def terraform(webhook: DataLakeWebhook, org_id: str) -> str:
     """The same as Terraform; the key for the data lake is a variable."""
-    values = {
-        "BUS": source(webhook, org_id),
-        "CALLED": name(webhook),
+    return _TERRAFORM.substitute({key: _quoted(value) for key, value in _values(webhook, org_id).items()})
+
+
+def _values(webhook: DataLakeWebhook, org_id: str) -> dict[str, str]:
+    """What both documents are filled with, not quoted yet. The pattern takes every event of the source: Genesys's own
+    topic filter has chosen already."""
+    bus, called = source(webhook, org_id), name(webhook)
+    partition, account = partition_of(webhook.region), webhook.account
+    destinations = f"arn:{partition}:events:{webhook.region}:{account}:api-destination/{called}/*"
+    trust = {
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+    }
+    return {
+        "BUS": bus,
+        "CALLED": called,
         "REGION": webhook.region,
         "URL": webhook.url,
-        "TRUST": json.dumps(_trust(webhook)),
-        "SEND": json.dumps(_send(webhook)),
-        "PATTERN": json.dumps(pattern(webhook, org_id)),
+        "ROLE": f"arn:{partition}:iam::{account}:role/{called}",
+        "TRUST": _allow(trust),
+        "SEND": _allow({"Action": "events:InvokeApiDestination", "Resource": destinations}),
+        "PATTERN": json.dumps({"source": [bus]}),
     }
-    return _TERRAFORM.substitute({name: _quoted(value) for name, value in values.items()})
+
+
+def _allow(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
 def _quoted(value: str) -> str:
     """As a literal of Terraform: nothing in it is a template of Terraform's."""
     return json.dumps(value).replace("${", "$${").replace("%{", "%%{")
 
+
+# YOUR-DATA-LAKE-KEY is where the key for the data lake belongs; opslib never sees it.
+_COMMANDS = Template("""\
+# Once Genesys's integration “$TITLE” is active. YOUR-DATA-LAKE-KEY is yours to fill in.
+aws events create-event-bus --region $REGION --name $BUS --event-source-name $BUS
+aws events create-connection --region $REGION --name $CALLED --authorization-type API_KEY --auth-parameters \
+'ApiKeyAuthParameters={ApiKeyName=Authorization,ApiKeyValue=YOUR-DATA-LAKE-KEY}'
+aws events create-api-destination --region $REGION --name $CALLED --invocation-endpoint $URL --http-method POST \
+--connection-arn "$$(aws events describe-connection --region $REGION --name $CALLED \
+--query ConnectionArn --output text)"
+aws iam create-role --role-name $CALLED --assume-role-policy-document $TRUST
+aws iam put-role-policy --role-name $CALLED --policy-name send --policy-document $SEND
+aws events put-rule --region $REGION --name $CALLED --event-bus-name $BUS --event-pattern $PATTERN
+aws events put-targets --region $REGION --rule $CALLED --event-bus-name $BUS --targets Id=data-lake,RoleArn=$ROLE,\
+Arn="$$(aws events describe-api-destination --region $REGION --name $CALLED --query ApiDestinationArn --output text)"\
+""")
 
 _TERRAFORM = Template("""\
 # Once Genesys's integration is active, its partner event source is there to be associated.
@@ -144,27 +140,3 @@ resource "aws_cloudwatch_event_target" "data_lake" {
   role_arn       = aws_iam_role.genesys_feed.arn
 }
 """)
-
-
-def _aws(command: str, *words: str) -> str:
-    return " ".join(["aws", command, *map(shlex.quote, words)])
-
-
-def _trust(webhook: DataLakeWebhook) -> dict[str, Any]:
-    here = {"StringEquals": {"aws:SourceAccount": webhook.account}}
-    principal = {"Service": "events.amazonaws.com"}
-    return _document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": here})
-
-
-def _send(webhook: DataLakeWebhook) -> dict[str, Any]:
-    events = f"arn:{partition_of(webhook.region)}:events:{webhook.region}:{webhook.account}"
-    where = f"{events}:api-destination/{name(webhook)}/*"
-    return _document({"Effect": "Allow", "Action": "events:InvokeApiDestination", "Resource": where})
-
-
-def _role_arn(webhook: DataLakeWebhook) -> str:
-    return f"arn:{partition_of(webhook.region)}:iam::{webhook.account}:role/{name(webhook)}"
-
-
-def _document(statement: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": [statement]}

@@ -1,6 +1,7 @@
 """IAM documents for what the checks and the writer need, and no more."""
 
 import re
+from collections.abc import Set
 from typing import Any
 
 from opslib.credentials import RoleReference
@@ -20,7 +21,7 @@ _FEDRAMP_DOMAIN = REGIONS["us-east-2"]
 # Actions whose resource is an object or the account (Service Authorization Reference); other s3 ones take the bucket.
 _ON_OBJECTS = frozenset({"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 _ON_ACCOUNT = frozenset({"s3:GetAccountPublicAccessBlock"})
-KMS_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+KMS_WRITE = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
 """What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide)."""
 
 
@@ -38,20 +39,22 @@ def _account(domain: str | None) -> str:
 def for_checks(wanted: Wanted, profile: Profile) -> Document:
     """The least that lets us ask what the profile's checks ask about this bucket, as an IAM policy."""
     calls = calls_of(profile, wanted)
-    actions = actions_of(calls)
-    s3 = [action for action in actions if action.startswith("s3:")]
-    kms = [action for action in actions if action.startswith("kms:")]
-    writes = [*KMS_WRITE] if wanted.kms_key and "CreateMultipartUpload" in calls else []
+    actions = frozenset(actions_of(calls))
+    s3 = {action for action in actions if action.startswith("s3:")}
+    kms = {action for action in actions if action.startswith("kms:")}
+    if wanted.kms_key and "CreateMultipartUpload" in calls:
+        kms |= KMS_WRITE
     return _document(
-        _allow("Bucket", [action for action in s3 if action not in _ON_OBJECTS | _ON_ACCOUNT], wanted.arn),
-        _allow("Canary", [action for action in s3 if action in _ON_OBJECTS], f"{_objects(wanted)}opslib-canary-*"),
-        _allow("Account", [action for action in s3 if action in _ON_ACCOUNT], "*"),
-        _allow("Key", sorted([*kms, *writes]), wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
-        _allow("Role", [action for action in actions if action == "iam:GetRole"], *_role(wanted)),
+        _allow("Bucket", s3 - _ON_OBJECTS - _ON_ACCOUNT, wanted.arn),
+        _allow("Canary", s3 & _ON_OBJECTS, f"{_objects(wanted)}opslib-canary-*"),
+        _allow("Account", s3 & _ON_ACCOUNT, "*"),
+        _allow("Key", kms, wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
+        _allow("Role", actions & {"iam:GetRole"}, *_role(wanted)),
+        # Whose permissions may be simulated: those of the user who asks, and of the writer's role.
         _allow(
             "Simulation",
-            [action for action in actions if action == "iam:SimulatePrincipalPolicy"],
-            *_principals(wanted),
+            actions & {"iam:SimulatePrincipalPolicy"},
+            *(_arn(wanted, "iam", "", "user/${aws:username}"), *_role(wanted)),
         ),
     )
 
@@ -62,11 +65,11 @@ def for_writer(wanted: Wanted) -> Document:
     return _document(
         _allow(
             "WriteRecordings",
-            ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"],
+            {"s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"},
             f"{_objects(wanted)}*",
         ),
-        _allow("SeeTheBucket", ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"], wanted.arn),
-        _allow("UseTheKey", [*KMS_WRITE] if wanted.kms_key else [], wanted.kms_key or ""),
+        _allow("SeeTheBucket", {"s3:GetBucketLocation", "s3:GetEncryptionConfiguration"}, wanted.arn),
+        _allow("UseTheKey", KMS_WRITE if wanted.kms_key else set(), wanted.kms_key or ""),
     )
 
 
@@ -93,18 +96,13 @@ def _role(wanted: Wanted) -> list[str]:
     return [wanted.writer.role_arn] if isinstance(wanted.writer, RoleReference) else []
 
 
-def _principals(wanted: Wanted) -> list[str]:
-    """Whose permissions may be simulated: those of the user who asks, and of the writer's role."""
-    return [_arn(wanted, "iam", "", "user/${aws:username}"), *_role(wanted)]
-
-
 def _arn(wanted: Wanted, service: str, region: str, rest: str) -> str:
     return f"arn:{wanted.partition}:{service}:{region}:{wanted.owner or '*'}:{rest}"
 
 
-def _allow(sid: str, actions: list[str], *resources: str) -> Document:
+def _allow(sid: str, actions: Set[str], *resources: str) -> Document:
     resource = resources[0] if len(resources) == 1 else list(resources)
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resource}
 
 
 def _document(*statements: Document) -> Document:
