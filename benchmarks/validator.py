@@ -34,7 +34,7 @@ from opslib.validator.aws_calls import CALLS
 from opslib.validator.bucket import Report, check_buckets
 from opslib.validator.checks import CHECKS
 from opslib.validator.profile import Profile, Row
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import Wanted
 
 DELAYS_S, REGION = (0.04, 0.0), "us-east-1"

@@ -17,7 +17,7 @@ from opslib.validator.bucket import check_buckets
 from opslib.validator.documents import iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profile import Profile
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import as_text
 from opslib.validator.wanted import Wanted
 

@@ -3,7 +3,7 @@
 What is asked of a bucket:
 
 - `checks/` has a function for each check; `check.py` says what a check is, and keeps the registry of all.
-- `profile.py` says what a profile is; `profiles.py` loads one, built in (with `profile_files/`) or a user's own.
+- `profile.py` says what a profile is; `profile_loader.py` loads one, built in (with `profile_files/`) or a user's own.
 - `wanted.py` is what the onboarding or the options want of one bucket.
 
 Who asks:

@@ -11,7 +11,7 @@ from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.bucket_errors import bucket_error, not_found, wrong_region
 from opslib.validator.checks.encryption import default_encryption
 from opslib.validator.inspection import AnswerCache, Inspection
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import Wanted
 
 

@@ -13,7 +13,7 @@ from opslib.onboarding.models import BackendName, Consent
 from opslib.router.lock import apply_lock
 from opslib.router.plan import UNSAFE
 from opslib.validator.bucket import check_bucket
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
 from opslib.walk.doctor import API_NAMES, examine, not_served

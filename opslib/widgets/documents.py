@@ -14,7 +14,7 @@ from opslib.html import text
 from opslib.validator.checks.encryption import key_in
 from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import wanted_of
 from opslib.walk.walk import Walk
 from opslib.widgets.receipt import Rows, compact

@@ -14,7 +14,7 @@ from opslib.validator.bucket import check_bucket
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding
 from opslib.validator.profile import Profile, Row
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import Wanted
 
 from ..world import Sandbox

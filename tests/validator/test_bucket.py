@@ -12,7 +12,7 @@ from opslib.errors import BucketNotFound, InvalidInput
 from opslib.validator.bucket import check_bucket, check_buckets
 from opslib.validator.checks import CHECKS
 from opslib.validator.profile import BUILT_IN
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import as_text
 from opslib.validator.wanted import Wanted
 from opslib.widgets.findings import findings_html

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opslib.validator import profiles
+from opslib.validator import profile_loader as profiles
 from opslib.validator.check import CONTROLS, Check, asked_by
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Outcome, passed

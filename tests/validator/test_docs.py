@@ -6,7 +6,7 @@ from pathlib import Path
 from opslib.validator.aws_calls import actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.profile import BUILT_IN
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """\

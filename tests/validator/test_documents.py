@@ -15,7 +15,7 @@ from opslib.validator.documents.event_feed import commands
 from opslib.validator.documents.iam import for_checks, for_writer, trust
 from opslib.validator.documents.terraform import template
 from opslib.validator.profile import BUILT_IN
-from opslib.validator.profiles import load_profile
+from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import Wanted
 
 from ..world import Sandbox
