@@ -7,13 +7,13 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from opslib.errors import SandboxError
+from opslib.sandbox.variables import VARIABLES
 
 _STOPS_WITHIN_S = 30.0
 
@@ -31,27 +31,12 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def environment(self) -> dict[str, str]:
         """The variables that point opslib and boto3 at this sandbox."""
-        info = self.info
-        return {
-            "OPSLIB_API_URL": info["api_url"],
-            "OPSLIB_LOGIN_URL": info["login_url"],
-            "OPSLIB_CLIENT_ID": info["client_id"],
-            "OPSLIB_CLIENT_SECRET": info["client_secret"],
-            "OPSLIB_ORG_ID": info["org_id"],
-            "OPSLIB_CATALOGUE_URL": info["datalake_url"],
-            "OPSLIB_SANDBOX_BUCKET": info["bucket"],
-            "OPSLIB_SANDBOX_ROLE_ARN": info["role_arn"],
-            "OPSLIB_SANDBOX_EXTERNAL_ID": info["external_id"],
-            "AWS_ENDPOINT_URL_S3": info["s3_url"],
-            "AWS_ACCESS_KEY_ID": info["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": info["aws_secret_access_key"],
-            "AWS_DEFAULT_REGION": info["region"],
-        }
+        return {name: self.info[fact] for name, fact in VARIABLES.items()}
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request to its control endpoint, such as to set a fault. Raises SandboxError."""

@@ -34,12 +34,15 @@ def _routes_of(kind: Kind, world: World, guard: Guard, announce: Announce) -> li
             answer["nextPageToken"] = page_token(page[-1].id)
         return JSONResponse(answer)
 
+    def found(record: Record | None, record_id: str) -> Record:
+        if record is None:
+            params = {"kind": kind.name, "id": record_id}
+            raise ApiError(404, "The requested resource was not found: {kind} {id}", params=params)
+        return record
+
     async def get(request: Request) -> Response:
         record_id = path_id(request)
-        record = world.get(kind, record_id)
-        if record is None:
-            raise _not_found(kind, record_id)
-        return JSONResponse(record.public())
+        return JSONResponse(found(world.get(kind, record_id), record_id).public())
 
     async def put(request: Request) -> Response:
         body = validated(kind.body, await request.body())
@@ -49,21 +52,14 @@ def _routes_of(kind: Kind, world: World, guard: Guard, announce: Announce) -> li
 
     async def delete(request: Request) -> Response:
         record_id = path_id(request)
-        record = world.delete(kind, record_id)
-        if record is None:
-            raise _not_found(kind, record_id)
+        record = found(world.delete(kind, record_id), record_id)
         announce(record, correlation_id(request.scope))
         return Response(status_code=204)
 
     record_path = kind.path + "/{id}"
     return [
-        Route(kind.path, guard.needs(kind.read_scope, list_page), methods=["GET"]),
-        Route(record_path, guard.needs(kind.read_scope, get), methods=["GET"]),
-        Route(record_path, guard.needs(kind.write_scope, put), methods=["PUT"]),
-        Route(record_path, guard.needs(kind.write_scope, delete), methods=["DELETE"]),
+        guard.route("GET", kind.path, kind.read_scope, list_page),
+        guard.route("GET", record_path, kind.read_scope, get),
+        guard.route("PUT", record_path, kind.write_scope, put),
+        guard.route("DELETE", record_path, kind.write_scope, delete),
     ]
-
-
-def _not_found(kind: Kind, record_id: str) -> ApiError:
-    params = {"kind": kind.name, "id": record_id}
-    return ApiError(404, "The requested resource was not found: {kind} {id}", params=params)

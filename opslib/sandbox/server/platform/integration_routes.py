@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import Body, Text, refusal, validated
 from opslib.sandbox.server.errors import ApiError, or_404
-from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, path_id
 from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
 from opslib.sandbox.server.platform.integration_types import TYPES, IntegrationType
@@ -112,22 +112,19 @@ def routes(org: Org, guard: Guard) -> list[Route]:
         _written(org, request, before, after)
         return JSONResponse(after.configuration())
 
-    def needs(action: str, endpoint: Endpoint) -> Endpoint:
-        return guard.needs(f"integrations:integration:{action}", endpoint, MISSING)
-
     integration_path = INTEGRATIONS + "/{id}"
     configuration_path = integration_path + "/config/current"
     return [
-        Route(TYPES, needs("view", list_types), methods=["GET"]),
-        Route(TYPES + "/{id}", needs("view", get_type), methods=["GET"]),
-        Route(TYPES + "/{id}/configschemas/{settings}", needs("view", get_schema), methods=["GET"]),
-        Route(INTEGRATIONS, needs("view", list_page), methods=["GET"]),
-        Route(INTEGRATIONS, needs("add", post), methods=["POST"]),
-        Route(integration_path, needs("view", get), methods=["GET"]),
-        Route(integration_path, needs("edit", patch), methods=["PATCH"]),
-        Route(integration_path, needs("delete", delete), methods=["DELETE"]),
-        Route(configuration_path, needs("view", get_configuration), methods=["GET"]),
-        Route(configuration_path, needs("edit", put_configuration), methods=["PUT"]),
+        guard.route("GET", TYPES, "integrations:integration:view", list_types),
+        guard.route("GET", TYPES + "/{id}", "integrations:integration:view", get_type),
+        guard.route("GET", TYPES + "/{id}/configschemas/{settings}", "integrations:integration:view", get_schema),
+        guard.route("GET", INTEGRATIONS, "integrations:integration:view", list_page),
+        guard.route("POST", INTEGRATIONS, "integrations:integration:add", post),
+        guard.route("GET", integration_path, "integrations:integration:view", get),
+        guard.route("PATCH", integration_path, "integrations:integration:edit", patch),
+        guard.route("DELETE", integration_path, "integrations:integration:delete", delete),
+        guard.route("GET", configuration_path, "integrations:integration:view", get_configuration),
+        guard.route("PUT", configuration_path, "integrations:integration:edit", put_configuration),
     ]
 
 

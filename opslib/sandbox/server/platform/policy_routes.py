@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import refusal, validated
 from opslib.sandbox.server.errors import ApiError, invalid_value, or_404
-from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, flag, path_id
 from opslib.sandbox.server.platform.interval import DATE_ERROR
 from opslib.sandbox.server.platform.org import Org
@@ -60,18 +60,15 @@ def routes(org: Org, guard: Guard) -> list[Route]:
             raise invalid_value("ids: at least one is needed")
         return _deleted(org, request, ids)
 
-    def needs(action: str, endpoint: Endpoint) -> Endpoint:
-        return guard.needs(f"recording:retentionPolicy:{action}", endpoint, MISSING)
-
     policy_path = POLICIES + "/{id}"
     return [
-        Route(POLICIES, needs("view", list_page), methods=["GET"]),
-        Route(POLICIES, needs("add", post), methods=["POST"]),
-        Route(POLICIES, needs("delete", delete_several), methods=["DELETE"]),
-        Route(policy_path, needs("view", get), methods=["GET"]),
-        Route(policy_path, needs("edit", put), methods=["PUT"]),
-        Route(policy_path, needs("edit", patch), methods=["PATCH"]),
-        Route(policy_path, needs("delete", delete), methods=["DELETE"]),
+        guard.route("GET", POLICIES, "recording:retentionPolicy:view", list_page),
+        guard.route("POST", POLICIES, "recording:retentionPolicy:add", post),
+        guard.route("DELETE", POLICIES, "recording:retentionPolicy:delete", delete_several),
+        guard.route("GET", policy_path, "recording:retentionPolicy:view", get),
+        guard.route("PUT", policy_path, "recording:retentionPolicy:edit", put),
+        guard.route("PATCH", policy_path, "recording:retentionPolicy:edit", patch),
+        guard.route("DELETE", policy_path, "recording:retentionPolicy:delete", delete),
     ]
 
 
