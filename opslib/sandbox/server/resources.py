@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, model_validator
 
-from opslib.sandbox.server.bodies import Body, Days, Text
+from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Days, RoleArn, Text
 
 _URL = TypeAdapter(AnyHttpUrl)
 
@@ -32,13 +32,13 @@ class Resource(Body):
 class AwsS3Configuration(Body):
     """Where recordings go. Credentials are a key pair or a role with its external id, never both."""
 
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    bucket: BucketName
+    region: AwsRegion
     pathPrefix: str = ""
     serverSideEncryption: Literal["AES256", "aws:kms"]
     accessKeyId: Text | None = None
     secretAccessKey: Annotated[Text | None, Field(exclude=True)] = None
-    roleArn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$")] | None = None
+    roleArn: RoleArn | None = None
     externalId: Text | None = None
 
     @model_validator(mode="after")

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from opslib.sandbox.server.bodies import Body, Text, refusal, validated
+from opslib.sandbox.server.bodies import Body, Reference, Text, refusal, validated
 from opslib.sandbox.server.errors import ApiError, or_404
 from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, path_id
@@ -21,14 +21,8 @@ from opslib.sandbox.server.platform.paging import numbered_page
 from opslib.sandbox.server.world import utc_now
 
 
-class TypeReference(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    id: Text
-
-
 class NewIntegration(Body):
-    integrationType: TypeReference
+    integrationType: Reference
     name: Text | None = None
 
 
@@ -165,8 +159,6 @@ def _check(model: type[BaseModel], settings: dict[str, Any], part: str) -> None:
         model.model_validate(settings)
     except ValidationError as error:
         problem = refusal(error)
-    else:
-        return
-    problem.code = "invalid.schema"
-    problem.details = [{**detail, "fieldName": f"{part}.{detail['fieldName']}"} for detail in problem.details]
-    raise problem
+        problem.code = "invalid.schema"
+        problem.details = [{**detail, "fieldName": f"{part}.{detail['fieldName']}"} for detail in problem.details]
+        raise problem from None
