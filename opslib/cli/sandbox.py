@@ -21,6 +21,6 @@ from opslib.cli import options
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
 def sandbox(as_json: bool, **settings: Any) -> None:
     """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
-    from opslib.sandbox.server.serve import serve  # brings moto, which `opslib --help` has no use for
+    from opslib.sandbox.server.serve import serve  # brings moto, which `--help` has no use for
 
     serve(json_output=as_json, **settings)

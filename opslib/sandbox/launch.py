@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -19,7 +19,7 @@ _STOPS_WITHIN_S = 30.0
 
 
 @dataclass
-class Sandbox:
+class Sandbox(AbstractContextManager["Sandbox"]):
     """A running sandbox. `info` is what it printed when it was ready; see `opslib sandbox --json`.
 
     It ends with this process, however that ends: it watches its standard input.
@@ -27,9 +27,6 @@ class Sandbox:
 
     info: dict[str, str] = field(repr=False)  # it has secrets
     process: "subprocess.Popen[str]"
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -60,11 +57,13 @@ class Sandbox:
         self.process.stdout.close()
 
 
-def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
-    """Start one and wait until it is ready. Raises SandboxError with what it printed if it does not start."""
-    seeded = () if seed is None else ("--seed", str(seed))
+def start_sandbox(*options: str) -> Sandbox:
+    """Start one, with options of `opslib sandbox`, and wait until it is ready.
+
+    Raises SandboxError with what it printed if it does not start.
+    """
     process = subprocess.Popen(  # noqa: S603 (our own command)
-        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
+        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -84,12 +83,12 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
     return Sandbox(info, process)
 
 
-def use_sandbox_unless_configured(*, seed: int = 7) -> Sandbox | None:
+def use_sandbox_unless_configured() -> Sandbox | None:
     """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
     configured = {**dotenv_values(".env"), **os.environ}
     if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
-    sandbox = start_sandbox(seed=seed)
+    sandbox = start_sandbox("--seed", "7")
     os.environ.update(sandbox.environment())
     return sandbox
 

@@ -1,5 +1,3 @@
-"""Deliveries: the org tells those who subscribed, in the background, what has changed."""
-
 import asyncio
 import ipaddress
 import logging

@@ -1,5 +1,3 @@
-"""What stands before every API route: bearer token, rate limit, permission."""
-
 import math
 import time
 from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, model_validator
 
-from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Days, RoleArn, Text
+from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Days, Encryption, RoleArn, Text
 
 _URL = TypeAdapter(AnyHttpUrl)
 
@@ -35,7 +35,7 @@ class AwsS3Configuration(Body):
     bucket: BucketName
     region: AwsRegion
     pathPrefix: str = ""
-    serverSideEncryption: Literal["AES256", "aws:kms"]
+    serverSideEncryption: Encryption
     accessKeyId: Text | None = None
     secretAccessKey: Annotated[Text | None, Field(exclude=True)] = None
     roleArn: RoleArn | None = None

@@ -1,5 +1,3 @@
-"""The S3 server: moto on a thread of its own, behind the same log and the same faults as the rest."""
-
 import secrets
 import socket
 import threading

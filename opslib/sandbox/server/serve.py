@@ -1,5 +1,3 @@
-"""Starts every server of the sandbox, says where they are, serves until told to stop."""
-
 import asyncio
 import contextlib
 import json
@@ -87,13 +85,10 @@ async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, 
         "control": control_app(world, clients, faults, request_log, deliveries, aws),
     }
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
-    text = json.dumps(facts) if json_output else HUMAN.format(**facts) + _exports(facts)
-
-    def say_ready() -> None:
-        print(text, file=stdout, flush=True)
-
+    exports = "\n".join(f"export {name}={facts[fact]}" for name, fact in VARIABLES.items())
+    text = json.dumps(facts) if json_output else HUMAN.format(**facts) + exports
     by_port = {listener.getsockname()[1]: apps[name] for name, listener in sockets.items()}
-    server = _Server(_by_port(by_port), say_ready)
+    server = _Server(_by_port(by_port), lambda: print(text, file=stdout, flush=True))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
@@ -119,17 +114,13 @@ def _seed_org(world: World, clients: Clients, aws: AwsAccount) -> dict[str, str]
         "client_id": client.client_id,
         "client_secret": client.client_secret,
         "org_id": org.org_id,
-        "aws_access_key_id": key.id,
-        "aws_secret_access_key": key.secret,
+        "aws_access_key_id": key.access_key_id,
+        "aws_secret_access_key": key.secret_access_key,
         "region": REGION,
         "bucket": bucket,
         "role_arn": aws.add_role(f"genesys-recordings-{org.suffix}", org.org_id, bucket),
         "external_id": org.org_id,
     }
-
-
-def _exports(facts: dict[str, str]) -> str:
-    return "\n".join(f"export {name}={facts[fact]}" for name, fact in VARIABLES.items())
 
 
 class _Server(uvicorn.Server):

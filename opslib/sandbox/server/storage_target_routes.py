@@ -1,5 +1,3 @@
-"""Routes of the storage-targets contract: targets, policies, webhooks."""
-
 from collections.abc import Callable
 
 from starlette.requests import Request

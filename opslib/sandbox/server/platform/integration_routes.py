@@ -1,5 +1,3 @@
-"""Routes of integrations and their types."""
-
 import time
 from collections.abc import Callable
 from dataclasses import replace

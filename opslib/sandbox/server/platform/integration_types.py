@@ -5,18 +5,15 @@ names here follow the seed: a client has to discover them, as it has to there.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, RoleArn
+from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Encryption, RoleArn
 from opslib.sandbox.server.world import Identity
 
 TYPES = "/api/v2/integrations/types"
 EVENTBRIDGE = "amazon-eventbridge-source"
-
-
-Encryption = Literal["AES256", "aws:kms"]
 
 
 class NoSettings(Body):

@@ -1,5 +1,3 @@
-"""Routes of the org itself: whose token this is, what its limits are, how long it keeps its data."""
-
 from typing import Any
 
 from starlette.requests import Request

@@ -1,5 +1,3 @@
-"""Routes of media retention policies."""
-
 import re
 from collections.abc import Callable
 from operator import itemgetter
