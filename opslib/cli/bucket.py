@@ -107,10 +107,7 @@ def _wanted(
     role_arn: str | None,
     external_id: str | None,
 ) -> Wanted:
-    """What the options say of one bucket of the org with this domain. With a role, it writes; else the key that checks.
-
-    Raises InvalidInput.
-    """
+    """What the options say of one bucket. With a role, it writes; else the key that checks. Raises InvalidInput."""
     role = checked(RoleReference, role_arn=role_arn, external_id=external_id) if role_arn or external_id else None
     return Wanted(
         checked_value(BucketName, bucket, "bucket"),

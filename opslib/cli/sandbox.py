@@ -1,5 +1,3 @@
-"""`opslib sandbox`: a local Genesys, S3 and data lake, in the foreground."""
-
 from typing import Any
 
 import click

@@ -108,8 +108,7 @@ class AwsAccount:
 
 
 def _statements(document: str | bytes) -> list[dict[str, Any]]:
-    statements = json.loads(document)["Statement"]
-    return [statements] if isinstance(statements, dict) else statements
+    return _listed(json.loads(document)["Statement"])
 
 
 def _trusts_genesys(statement: dict[str, Any], external_id: str) -> bool:

@@ -1,5 +1,3 @@
-"""Request bodies: checked against their model, or refused field by field."""
-
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError

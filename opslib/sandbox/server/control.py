@@ -35,8 +35,7 @@ def control_app(
 ) -> Starlette:
     async def add_client(request: Request) -> Response:
         new = await _body(NewClient, request)
-        scopes = None if new.scopes is None else frozenset(new.scopes)
-        client = clients.add(world.identity.new_id(), scopes)
+        client = clients.add(world.identity.new_id(), new.scopes)
         answer = {"client_id": client.client_id, "client_secret": client.client_secret}
         return JSONResponse(answer, status_code=201)
 

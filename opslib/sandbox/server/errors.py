@@ -90,7 +90,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         api_error = error
     elif isinstance(error, HTTPException):
         api_error = bare_error(error.status_code)
-        api_error.headers = dict(error.headers or {})
+        api_error.headers = error.headers or {}
     else:
         api_error = bare_error(500)
     body = api_error.body(correlation_id(request.scope))

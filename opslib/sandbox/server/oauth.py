@@ -2,13 +2,15 @@ import base64
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from opslib.sandbox.server.world import World
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Client:
 
     client_id: str
     client_secret: str
-    scopes: frozenset[str] | None = None
+    scopes: Sequence[str] | None = None
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._tokens: dict[str, Token] = {}
 
-    def add(self, client_id: str, scopes: frozenset[str] | None = None) -> Client:
+    def add(self, client_id: str, scopes: Sequence[str] | None = None) -> Client:
         client = Client(client_id, secrets.token_hex(32), scopes)
         self._clients[client_id] = client
         return client
@@ -72,7 +74,7 @@ class Clients:
         return count
 
 
-def token_routes(clients: Clients, ttl_s: Callable[[], int]) -> list[Route]:
+def token_routes(clients: Clients, world: World) -> list[Route]:
     """`POST /oauth/token`, client credentials only, by HTTP Basic or in the form.
 
     Its errors have the token endpoint's own shape, not the API's. A wrong id and a wrong secret are both
@@ -89,7 +91,8 @@ def token_routes(clients: Clients, ttl_s: Callable[[], int]) -> list[Route]:
         client = clients.authenticate(client_id, client_secret)
         if client is None:
             return _refusal(401, "invalid_client", "authentication failed: invalid_client")
-        answer = {"access_token": clients.issue(client, ttl_s()), "token_type": "bearer", "expires_in": ttl_s()}
+        ttl_s = world.settings.token_ttl_s
+        answer = {"access_token": clients.issue(client, ttl_s), "token_type": "bearer", "expires_in": ttl_s}
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     return [Route("/oauth/token", token, methods=["POST"])]

@@ -1,5 +1,3 @@
-"""Parameters in the path and the query, decoded and checked."""
-
 import base64
 import re
 from collections.abc import Callable

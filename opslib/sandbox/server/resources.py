@@ -43,12 +43,8 @@ class AwsS3Configuration(Body):
 
     @model_validator(mode="after")
     def _one_kind_of_credentials(self) -> "AwsS3Configuration":
-        given = {
-            name
-            for name in ("accessKeyId", "secretAccessKey", "roleArn", "externalId")
-            if getattr(self, name) is not None
-        }
-        if given not in ({"accessKeyId", "secretAccessKey"}, {"roleArn", "externalId"}):
+        given = [value is not None for value in (self.accessKeyId, self.secretAccessKey, self.roleArn, self.externalId)]
+        if given not in ([True, True, False, False], [False, False, True, True]):
             raise ValueError("needs accessKeyId and secretAccessKey, or roleArn and externalId")
         return self
 

@@ -77,7 +77,7 @@ async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, 
     sockets = {name: _listen() for name in ("api", "login", "datalake", "control")}
     urls = {f"{name}_url": f"http://{HOST}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
     org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
-    tokens = token_routes(clients, lambda: world.settings.token_ttl_s)
+    tokens = token_routes(clients, world)
     apps: dict[str, ASGIApp] = {
         "api": Middleware(_api(world, clients, tokens, org, deliveries), "api", request_log, faults),
         "login": Middleware(_genesys(tokens), "login", request_log, faults),
@@ -158,7 +158,7 @@ class _Server(uvicorn.Server):
 def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
     """The API, which serves what the setting says at the moment of the request."""
     guard = Guard(clients, world, MISSING)
-    storage_targets = storage_target_routes.routes(world, Guard(clients, world, MISSING_ANY), deliveries.announce)
+    storage_targets = storage_target_routes.routes(world, Guard(clients, world, MISSING_ANY), deliveries)
     platform = [
         *org_routes.routes(world, clients, guard),
         *integration_routes.routes(org, guard),

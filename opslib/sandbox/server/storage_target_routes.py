@@ -1,25 +1,21 @@
-from collections.abc import Callable
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import validated
+from opslib.sandbox.server.deliveries import Deliveries
 from opslib.sandbox.server.errors import ApiError, correlation_id
 from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import page_size, page_start, page_token, path_id
 from opslib.sandbox.server.resources import KINDS, Kind
 from opslib.sandbox.server.world import Record, World
 
-Announce = Callable[[Record, str], None]
-"""Called with the record that changed (as it was, when deleted) and the request's correlation id."""
+
+def routes(world: World, guard: Guard, deliveries: Deliveries) -> list[Route]:
+    return [route for kind in KINDS for route in _routes_of(kind, world, guard, deliveries)]
 
 
-def routes(world: World, guard: Guard, announce: Announce) -> list[Route]:
-    return [route for kind in KINDS for route in _routes_of(kind, world, guard, announce)]
-
-
-def _routes_of(kind: Kind, world: World, guard: Guard, announce: Announce) -> list[Route]:
+def _routes_of(kind: Kind, world: World, guard: Guard, deliveries: Deliveries) -> list[Route]:
     async def list_page(request: Request) -> Response:
         """One page in the order of ids; `total` counts all. No nextPageToken on the last page."""
         size = page_size(request)
@@ -45,13 +41,13 @@ def _routes_of(kind: Kind, world: World, guard: Guard, announce: Announce) -> li
     async def put(request: Request) -> Response:
         body = validated(kind.body, await request.body())
         record = world.put(kind, path_id(request), body)
-        announce(record, correlation_id(request.scope))
+        deliveries.announce(record, correlation_id(request.scope))
         return JSONResponse(record.public(), status_code=201 if record.version == 1 else 200)
 
     async def delete(request: Request) -> Response:
         record_id = path_id(request)
         record = found(world.delete(kind, record_id), record_id)
-        announce(record, correlation_id(request.scope))
+        deliveries.announce(record, correlation_id(request.scope))
         return Response(status_code=204)
 
     record_path = kind.path + "/{id}"

@@ -13,7 +13,7 @@ from opslib.sandbox.server.errors import ApiError, or_404
 from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, path_id
 from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
-from opslib.sandbox.server.platform.integration_types import TYPES, IntegrationType
+from opslib.sandbox.server.platform.integration_types import TYPES
 from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.paging import numbered_page
 from opslib.sandbox.server.world import utc_now
@@ -50,11 +50,11 @@ def routes(org: Org, guard: Guard) -> list[Route]:
         return numbered_page(request, [kind.public() for kind in org.types.values()])
 
     async def get_type(request: Request) -> Response:
-        return JSONResponse(_type(org, path_id(request)).public())
+        return JSONResponse(or_404(org.types.get(path_id(request))).public())
 
     async def get_schema(request: Request) -> Response:
-        schemas = _type(org, path_id(request)).schemas()
-        return JSONResponse(or_404(schemas.get(request.path_params["settings"])))
+        kind = or_404(org.types.get(path_id(request)))
+        return JSONResponse(or_404(kind.schema(request.path_params["settings"])))
 
     async def list_page(request: Request) -> Response:
         chosen = filter(_filters(request, org.lag_s), org.integrations.all(org.lag_s))
@@ -62,7 +62,7 @@ def routes(org: Org, guard: Guard) -> list[Route]:
 
     async def post(request: Request) -> Response:
         new = validated(NewIntegration, await request.body())
-        kind = _type(org, new.integrationType.id)
+        kind = or_404(org.types.get(new.integrationType.id))
         integration = Integration(
             org.world.identity.new_id(), kind, new.name or kind.name, changed=utc_now(), settles_at=time.monotonic()
         )
@@ -118,10 +118,6 @@ def routes(org: Org, guard: Guard) -> list[Route]:
         guard.route("GET", configuration_path, "integrations:integration:view", get_configuration),
         guard.route("PUT", configuration_path, "integrations:integration:edit", put_configuration),
     ]
-
-
-def _type(org: Org, type_id: str) -> IntegrationType:
-    return or_404(org.types.get(type_id))
 
 
 def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:

@@ -104,12 +104,11 @@ class IntegrationType:
             "selfUri": uri,
         }
 
-    def schemas(self) -> dict[str, dict[str, Any]]:
-        """Of `properties` and of `advanced`, as JSON Schema."""
-        models = {"properties": self.properties, "advanced": self.advanced}
-        return {part: self._schema(part, model) for part, model in models.items()}
-
-    def _schema(self, part: str, model: type[BaseModel]) -> dict[str, Any]:
+    def schema(self, part: str) -> dict[str, Any] | None:
+        """JSON Schema of `properties` or of `advanced`; None of anything else."""
+        model = {"properties": self.properties, "advanced": self.advanced}.get(part)
+        if model is None:
+            return None
         return {
             "id": f"{self.id}-{part}",
             "$schema": "http://json-schema.org/draft-04/schema#",
