@@ -54,10 +54,7 @@ class Sandbox(AbstractContextManager["Sandbox"]):
 
 
 def start_sandbox(*options: str) -> Sandbox:
-    """Start one, with options of `opslib sandbox`, and wait until it is ready.
-
-    Raises SandboxError with what it printed if it does not start.
-    """
+    """Start one with options of `opslib sandbox`; it is ready. Raises SandboxError with what it printed instead."""
     process = subprocess.Popen(  # noqa: S603 (our own command)
         [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *options],
         stdin=subprocess.PIPE,

@@ -78,7 +78,6 @@ class Lessons:
 
     @property
     def bucket(self) -> str:
-        """The sandbox's bucket."""
         return self.sandbox.info["bucket"]
 
     async def _run_before(self, step: str) -> None:

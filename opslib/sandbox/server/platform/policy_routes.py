@@ -120,11 +120,8 @@ def _checked(org: Org, body: bytes) -> PolicyBody:
 def _refused(error: ValidationError) -> ApiError:
     """Actions and conditions share one error that does not say what is wrong; its details do."""
     problem, first = refusal(error), error.errors()[0]
-    place = first["loc"][:1]
-    if place in (("mediaPolicies",), ("conditions",), ("actions",)) and first["type"] not in (
-        DATE_ERROR,
-        "literal_error",
-    ):
+    in_a_part = first["loc"][:1] in (("mediaPolicies",), ("conditions",), ("actions",))
+    if in_a_part and first["type"] not in (DATE_ERROR, "literal_error"):
         return _invalid(problem.details)
     return problem
 
