@@ -1,45 +1,58 @@
 """`opslib …`: the same steps for a terminal.
 
 Here are the commands' names, and what becomes of an error: cause and fix on stderr or, with --json, one JSON document
-on stdout. A command is a function in the file of its topic, and a line in `_COMMANDS`.
+on stdout. A command is a function in the file of its topic, and a word in `_COMMANDS`.
 """
 
+import ast
 import json
 import sys
+from importlib import import_module
+from importlib.resources import files
 from typing import Any
 
 import click
 
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.lazy_commands import LazyCommands
 from opslib.errors import HalfDone, InvalidInput, OpslibError
 
-_COMMANDS = LazyCommands(
-    {
-        "init": "opslib.cli.onboard.init",
-        "plan": "opslib.cli.onboard.plan",
-        "apply": "opslib.cli.onboard.apply",
-        "offboard": "opslib.cli.onboard.offboard",
-        "onboard": "opslib.cli.onboard.onboard",
-        "resume": "opslib.cli.onboard.resume",
-        "rollback": "opslib.cli.onboard.rollback",
-        "drift": "opslib.cli.onboard.drift",
-        "export": "opslib.cli.onboard.export",
-        "doctor": "opslib.cli.org.doctor",
-        "changes": "opslib.cli.org.changes",
-        "check-bucket": "opslib.cli.bucket.check_bucket",
-        "check-feed": "opslib.cli.event_feed.check_feed",
-        "audit": "opslib.cli.evidence.audit",
-        "verify": "opslib.cli.evidence.verify",
-        "anchor": "opslib.cli.evidence.anchor",
-        "export-ledger": "opslib.cli.evidence.export_ledger",
-        "lab": "opslib.cli.lab.lab",
-        "sandbox": "opslib.cli.sandbox.sandbox",
-    }
-)
+_COMMANDS = {
+    "onboard": ["init", "plan", "apply", "offboard", "onboard", "resume", "rollback", "drift", "export"],
+    "org": ["doctor", "changes"],
+    "bucket": ["check-bucket"],
+    "event_feed": ["check-feed"],
+    "evidence": ["audit", "verify", "anchor", "export-ledger"],
+    "lab": ["lab"],
+    "sandbox": ["sandbox"],
+}
+"""By topic. What a topic's commands need is imported when one of them runs."""
 
 
-@click.group(commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+class _LazyCommand(click.Command):
+    """Stands for a command in the group until it is used."""
+
+    def __init__(self, topic: str, name: str) -> None:
+        super().__init__(name)
+        self._topic, self._function = topic, name.replace("-", "_")
+
+    def load(self) -> click.Command:
+        command: click.Command = getattr(import_module(f"opslib.cli.{self._topic}"), self._function)
+        return command
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        return self.load().make_context(*arguments, **options)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Read from the file: to import all topics would take a second."""
+        tree = ast.parse((files("opslib.cli") / f"{self._topic}.py").read_text("utf-8"))
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        return click.Command(None, help=ast.get_docstring(functions[self._function])).get_short_help_str(limit)
+
+
+_LAZY = [_LazyCommand(topic, name) for topic, names in _COMMANDS.items() for name in names]
+
+
+@click.group(commands=_LAZY, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="opslib")
 def cli() -> None:
     """Route Genesys Cloud call recordings into an S3 bucket, safely, and keep the evidence."""

@@ -54,7 +54,7 @@ def check_bucket(
     rules, keys = load_profile(profile), usual_keys()
     domain = Settings.load().region
     many = [_wanted(bucket, keys=keys, domain=domain, **requirements) for bucket in buckets]
-    reports = asyncio.run(check_buckets(many, rules, keys, _say_nothing if as_json else _say_progress))
+    reports = asyncio.run(check_buckets(many, rules, keys, (lambda *_: None) if as_json else _say_progress))
     _show([report.as_json() for report in reports], as_json=as_json)
     return ExitCode.DONE if all(report.verdict == "PASS" for report in reports) else ExitCode.FAILED
 
@@ -80,18 +80,17 @@ def _print_document(kind: str, wanted: Wanted, profile: Profile, *, as_json: boo
 
 def _iam_document(kind: str, wanted: Wanted, profile: Profile) -> dict[str, Any]:
     """The policy for the `checks` or for the `writer`, or the `trust` of Genesys's role."""
-    role = wanted.writer if isinstance(wanted.writer, RoleReference) else None
     if kind == "checks":
         return iam.for_checks(wanted, profile)
     if kind == "writer":
         return iam.for_writer(wanted)
-    if role is None:
-        raise InvalidInput(
-            "The trust document needs the role",
-            cause="Genesys proves itself with your external id, which stands in the document",
-            fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
-        )
-    return iam.trust(role.external_id, wanted.partition, wanted.genesys_domain)
+    if isinstance(wanted.writer, RoleReference):
+        return iam.trust(wanted.writer.external_id, wanted.partition, wanted.genesys_domain)
+    raise InvalidInput(
+        "The trust document needs the role",
+        cause="Genesys proves itself with your external id, which stands in the document",
+        fix="add --role-arn and --external-id (your Genesys organisation's id); nothing was sent",
+    )
 
 
 def _wanted(
@@ -108,10 +107,7 @@ def _wanted(
     role_arn: str | None,
     external_id: str | None,
 ) -> Wanted:
-    """What the options say of one bucket of the org with this domain. With a role, it writes; else the key that checks.
-
-    Raises InvalidInput.
-    """
+    """What the options say of one bucket. With a role, it writes; else the key that checks. Raises InvalidInput."""
     role = checked(RoleReference, role_arn=role_arn, external_id=external_id) if role_arn or external_id else None
     return Wanted(
         checked_value(BucketName, bucket, "bucket"),
@@ -124,10 +120,6 @@ def _wanted(
         writer=role or keys,
         genesys_domain=domain,
     )
-
-
-def _say_nothing(done: int, total: int, words: str) -> None:
-    pass
 
 
 def _say_progress(done: int, total: int, words: str) -> None:

@@ -1,5 +1,3 @@
-"""`opslib check-feed`: the AWS side of an onboarding's event feed, printed or checked."""
-
 import asyncio
 import json
 from pathlib import Path

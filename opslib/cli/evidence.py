@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,9 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
     report = write_audit(
         out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
     )
-    if as_json:
-        click.echo(json.dumps({"folder": str(out), "files": FILES}))
-    else:
-        click.echo("\n".join(f"written: {out / name}" for name in FILES))
-        click.echo(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
+    written = "\n".join(f"written: {out / name}" for name in FILES)
+    text = f"{written}\nof run {report.facts.run_id}, begun {report.facts.started.at}; --run names another"
+    click.echo(json.dumps({"folder": str(out), "files": FILES}) if as_json else text)
 
 
 @click.command()
@@ -65,10 +64,8 @@ def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, 
         verification = verify_record(path, pinned, [anchor.checkpoint for anchor in anchors])
         if others:
             click.echo(f"{others} objects there are no anchors by this key, and were left out", err=True)
-    if as_json:
-        click.echo(json.dumps({**verification.as_json(), "anchors": [anchor.as_json() for anchor in anchors]}))
-    else:
-        click.echo(_as_text(verification, anchors))
+    document = {**verification.as_json(), "anchors": [anchor.as_json() for anchor in anchors]}
+    click.echo(json.dumps(document) if as_json else _as_text(verification, anchors))
     return _exit_code(verification)
 
 
@@ -101,10 +98,8 @@ def export_ledger(out: Path, as_json: bool) -> ExitCode:
     settings = Settings.load()
     write_export(settings.home, out, settings.signing_key, settings.signing_key.with_suffix(".pub"))
     verification = verify_record(out)
-    if as_json:
-        click.echo(json.dumps({"written": str(out), **verification.as_json()}))
-    else:
-        click.echo(f"written: {out}\n{_as_text(verification)}")
+    document = {"written": str(out), **verification.as_json()}
+    click.echo(json.dumps(document) if as_json else f"written: {out}\n{_as_text(verification)}")
     return _exit_code(verification)
 
 
@@ -160,14 +155,12 @@ def _exit_code(verification: Verification) -> ExitCode:
     return ExitCode.DONE if verification.intact else ExitCode.FAILED
 
 
-def _as_text(verification: Verification, anchors: list[Anchor] | None = None) -> str:
+def _as_text(verification: Verification, anchors: Sequence[Anchor] = ()) -> str:
     lines = [
         f"{_WORDS[verification.state]}: {verification.reason}",
         f"head {verification.head}",
         f"key {verification.key or 'none'}",
+        *(f"anchor of entries 1 to {one.checkpoint.seq}, kept since {one.at} (S3's clock)" for one in anchors),
+        *(f"not proved: {point}" for point in verification.not_proved),
     ]
-    lines += [
-        f"anchor of entries 1 to {anchor.checkpoint.seq}, kept since {anchor.at} (S3's clock)"
-        for anchor in anchors or ()
-    ]
-    return "\n".join([*lines, *(f"not proved: {point}" for point in verification.not_proved)])
+    return "\n".join(lines)

@@ -1,10 +1,8 @@
-"""The exit codes of every command."""
-
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command returns; `app` ends the process with it."""
+    """What each command returns; `app` ends the process with it."""
 
     DONE = 0
     """Done, or nothing to do."""

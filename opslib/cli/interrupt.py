@@ -20,7 +20,6 @@ Result = TypeVar("Result")
 
 @contextmanager
 def first_interrupt_stops(walk: Walk) -> Iterator[None]:
-    """While it lasts, the first Ctrl-C lets the change in flight finish; the second cancels."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def interrupted() -> None:

@@ -1,5 +1,3 @@
-"""`opslib lab`: JupyterLab on the notebooks, with a sandbox unless an org is configured."""
-
 import json
 import os
 import signal

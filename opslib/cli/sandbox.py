@@ -1,5 +1,3 @@
-"""`opslib sandbox`: a local Genesys, S3 and data lake, in the foreground."""
-
 from typing import Any
 
 import click
@@ -21,6 +19,6 @@ from opslib.cli import options
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
 def sandbox(as_json: bool, **settings: Any) -> None:
     """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
-    from opslib.sandbox.server.serve import serve  # brings moto, which `opslib --help` has no use for
+    from opslib.sandbox.server.serve import serve  # brings moto, which `--help` has no use for
 
     serve(json_output=as_json, **settings)

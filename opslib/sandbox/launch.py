@@ -4,22 +4,22 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from opslib.errors import SandboxError
+from opslib.sandbox.variables import VARIABLES
 
 _STOPS_WITHIN_S = 30.0
 
 
 @dataclass
-class Sandbox:
+class Sandbox(AbstractContextManager["Sandbox"]):
     """A running sandbox. `info` is what it printed when it was ready; see `opslib sandbox --json`.
 
     It ends with this process, however that ends: it watches its standard input.
@@ -28,30 +28,12 @@ class Sandbox:
     info: dict[str, str] = field(repr=False)  # it has secrets
     process: "subprocess.Popen[str]"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def environment(self) -> dict[str, str]:
         """The variables that point opslib and boto3 at this sandbox."""
-        info = self.info
-        return {
-            "OPSLIB_API_URL": info["api_url"],
-            "OPSLIB_LOGIN_URL": info["login_url"],
-            "OPSLIB_CLIENT_ID": info["client_id"],
-            "OPSLIB_CLIENT_SECRET": info["client_secret"],
-            "OPSLIB_ORG_ID": info["org_id"],
-            "OPSLIB_CATALOGUE_URL": info["datalake_url"],
-            "OPSLIB_SANDBOX_BUCKET": info["bucket"],
-            "OPSLIB_SANDBOX_ROLE_ARN": info["role_arn"],
-            "OPSLIB_SANDBOX_EXTERNAL_ID": info["external_id"],
-            "AWS_ENDPOINT_URL_S3": info["s3_url"],
-            "AWS_ACCESS_KEY_ID": info["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": info["aws_secret_access_key"],
-            "AWS_DEFAULT_REGION": info["region"],
-        }
+        return {name: self.info[fact] for name, fact in VARIABLES.items()}
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request to its control endpoint, such as to set a fault. Raises SandboxError."""
@@ -68,24 +50,19 @@ class Sandbox:
 
     def stop(self) -> None:
         """End the sandbox and wait for its process."""
-        assert self.process.stdin  # noqa: S101 (a pipe, see start_sandbox)
-        assert self.process.stdout  # noqa: S101
-        self.process.stdin.close()
-        self.process.wait(timeout=_STOPS_WITHIN_S)
-        self.process.stdout.close()
+        self.process.communicate(timeout=_STOPS_WITHIN_S)  # closes its standard input first
 
 
-def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
-    """Start one and wait until it is ready. Raises SandboxError with what it printed if it does not start."""
-    seeded = () if seed is None else ("--seed", str(seed))
+def start_sandbox(*options: str) -> Sandbox:
+    """Start one with options of `opslib sandbox`; it is ready. Raises SandboxError with what it printed instead."""
     process = subprocess.Popen(  # noqa: S603 (our own command)
-        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
+        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C, and an interrupt of the kernel, are meant for others
     )
-    assert process.stdout  # noqa: S101
+    assert process.stdout  # noqa: S101 (a pipe)
     line = process.stdout.readline()
     try:
         info: dict[str, str] = json.loads(line)
@@ -99,12 +76,12 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
     return Sandbox(info, process)
 
 
-def use_sandbox_unless_configured(*, seed: int = 7) -> Sandbox | None:
+def use_sandbox_unless_configured() -> Sandbox | None:
     """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
     configured = {**dotenv_values(".env"), **os.environ}
     if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
-    sandbox = start_sandbox(seed=seed)
+    sandbox = start_sandbox("--seed", "7")
     os.environ.update(sandbox.environment())
     return sandbox
 

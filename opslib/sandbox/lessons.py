@@ -31,7 +31,7 @@ class Lessons:
 
     def __init__(self) -> None:
         _refuse_live(Settings.load())
-        self.sandbox = start_sandbox(seed=7)
+        self.sandbox = start_sandbox("--seed", "7")
         self._folder = tempfile.TemporaryDirectory(prefix="opslib-lessons-", ignore_cleanup_errors=True)
         os.environ.update(self.sandbox.environment() | {"OPSLIB_HOME": self._folder.name})
         self.walk = Walk(command="lessons")
@@ -78,7 +78,6 @@ class Lessons:
 
     @property
     def bucket(self) -> str:
-        """The sandbox's bucket."""
         return self.sandbox.info["bucket"]
 
     async def _run_before(self, step: str) -> None:
@@ -172,15 +171,9 @@ TROUBLES = {
 
 def _renamed(onboarding: Onboarding, name: str) -> Onboarding:
     """The example with ids of this lesson, so that an apply always has something to do."""
-    target, policy, webhook = (
-        part.model_copy(update={"id": f"{name}-{kind}"})
-        for kind, part in (
-            ("target", onboarding.target),
-            ("policy", onboarding.policy),
-            ("webhook", onboarding.webhook),
-        )
-    )
-    return onboarding.model_copy(update={"target": target, "policy": policy, "webhook": webhook})
+    kinds = ("target", "policy", "webhook")
+    parts = {kind: getattr(onboarding, kind).model_copy(update={"id": f"{name}-{kind}"}) for kind in kinds}
+    return onboarding.model_copy(update=parts)
 
 
 def _refuse_live(settings: Settings) -> None:

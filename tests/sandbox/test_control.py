@@ -7,7 +7,7 @@ import pytest
     ("method", "path", "body"),
     [
         ("POST", "/clients", {"scope": []}),
-        ("POST", "/clients", {"expires_in": -1}),
+        ("POST", "/clients", {"scopes": "recording:read"}),
         ("POST", "/aws-users", {"actions": []}),
         ("POST", "/aws-users", {}),
         ("PUT", "/settings", {"rate_limit": 0}),

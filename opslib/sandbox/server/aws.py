@@ -6,14 +6,13 @@ State is moto's own, written directly: no client to configure, nothing read from
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from moto import settings
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicy, PermissionResult
-from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.models import AccessKey, IAMBackend, iam_backends
 from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
 from moto.s3 import responses as s3_responses
@@ -26,15 +25,8 @@ GENESYS_PRINCIPAL = "arn:aws:iam::765628985471:root"
 
 ROLE_ACTIONS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket", "s3:GetEncryptionConfiguration"]
 
-
-# Actions that moto asks for under a name that IAM does not have.
 _MOTO_NAMES = {"s3:GetAccountPublicAccessBlock": "s3:GetPublicAccessBlock"}
-
-
-@dataclass(frozen=True)
-class AccessKey:
-    id: str
-    secret: str
+"""Actions that moto asks for under a name that IAM does not have."""
 
 
 class AwsAccount:
@@ -58,9 +50,9 @@ class AwsAccount:
         self._iam.create_user(REGION, name)
         known = [*actions, *(_MOTO_NAMES[action] for action in actions if action in _MOTO_NAMES)]
         self._iam.put_user_policy(name, "actions", _policy("Allow", Action=known, Resource="*"))
-        key = self._iam.create_access_key(name)
+        key: AccessKey = self._iam.create_access_key(name)
         key.secret_access_key = secrets.token_hex(20)
-        return AccessKey(key.access_key_id, key.secret_access_key)
+        return key
 
     def add_role(self, name: str, external_id: str, bucket: str) -> str:
         """A role that Genesys may assume to write recordings into the bucket; returns its ARN."""
@@ -116,8 +108,7 @@ class AwsAccount:
 
 
 def _statements(document: str | bytes) -> list[dict[str, Any]]:
-    statements = json.loads(document)["Statement"]
-    return [statements] if isinstance(statements, dict) else statements
+    return _listed(json.loads(document)["Statement"])
 
 
 def _trusts_genesys(statement: dict[str, Any], external_id: str) -> bool:

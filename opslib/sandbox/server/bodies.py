@@ -1,6 +1,4 @@
-"""Request bodies: checked against their model, or refused field by field."""
-
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -9,10 +7,22 @@ from opslib.sandbox.server.errors import ApiError
 Model = TypeVar("Model", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=1)]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+AwsRegion = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+Encryption = Literal["AES256", "aws:kms"]
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$")]
 
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Reference(BaseModel):
+    """Something with an id, of which only that counts, whatever else is sent of it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    id: Text
 
 
 def validated(model: type[Model], body: bytes) -> Model:

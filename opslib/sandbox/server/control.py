@@ -1,5 +1,3 @@
-"""The control endpoint: what a test, a lesson or an operator does to the sandbox from outside."""
-
 from pydantic import Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,10 +14,9 @@ from opslib.sandbox.server.world import Settings, World
 
 
 class NewClient(Body):
-    """`scopes` absent means every permission; `expires_in` (s) absent means the sandbox's setting."""
+    """`scopes` absent means every permission."""
 
     scopes: list[str] | None = None
-    expires_in: int | None = Field(default=None, ge=0)
 
 
 class NewAwsUser(Body):
@@ -38,8 +35,7 @@ def control_app(
 ) -> Starlette:
     async def add_client(request: Request) -> Response:
         new = await _body(NewClient, request)
-        scopes = None if new.scopes is None else frozenset(new.scopes)
-        client = clients.add(world.identity.new_id(), scopes, new.expires_in)
+        client = clients.add(world.identity.new_id(), new.scopes)
         answer = {"client_id": client.client_id, "client_secret": client.client_secret}
         return JSONResponse(answer, status_code=201)
 
@@ -53,7 +49,7 @@ def control_app(
 
     async def add_aws_user(request: Request) -> Response:
         key = aws.add_user((await _body(NewAwsUser, request)).actions)
-        answer = {"access_key_id": key.id, "secret_access_key": key.secret}
+        answer = {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
         return JSONResponse(answer, status_code=201)
 
     async def add_fault(request: Request) -> Response:

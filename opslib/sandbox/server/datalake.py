@@ -15,17 +15,17 @@ from starlette.routing import Route
 SCHEMA = """
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
-    received_at TEXT NOT NULL,
-    event_type TEXT,
-    entity_id TEXT,
-    event_id TEXT UNIQUE,
+    receivedAt TEXT NOT NULL,
+    eventType TEXT,
+    entityId TEXT,
+    eventId TEXT UNIQUE,
     body TEXT NOT NULL
 )
 """
 
 FILTERS = {
-    "entityId": "entity_id = ?",
-    "eventType": "event_type = ?",
+    "entityId": "entityId = ?",
+    "eventType": "eventType = ?",
     "correlationId": (
         "? IN (json_extract(body, '$.correlationId'), json_extract(body, '$.detail.metadata.CorrelationId'))"
     ),
@@ -33,7 +33,7 @@ FILTERS = {
 
 
 class DataLake:
-    """The catalogue. An event id is kept once, however often it arrives; `received_at` is UTC."""
+    """The catalogue. An event id is kept once, however often it arrives; `receivedAt` is UTC."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -44,35 +44,17 @@ class DataLake:
     def add(self, body: Any) -> bool:
         """Keep what was received; False if its event id was here before."""
         event = body if isinstance(body, dict) else {}
-        event_type, entity_id, event_id = _names(event)
-        row = (
-            datetime.now(UTC).isoformat(timespec="milliseconds"),
-            _text(event_type),
-            _text(entity_id),
-            _text(event_id),
-            json.dumps(body),
-        )
-        cursor = self._db.execute(
-            "INSERT OR IGNORE INTO events (received_at, event_type, entity_id, event_id, body) VALUES (?, ?, ?, ?, ?)",
-            row,
-        )
+        names = [None if name is None else str(name) for name in _names(event)]
+        row = [None, datetime.now(UTC).isoformat(timespec="milliseconds"), *names, json.dumps(body)]
+        cursor = self._db.execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
         return cursor.rowcount == 1
 
     def events(self, wanted: dict[str, str]) -> list[dict[str, Any]]:
         """Those that meet every filter (keys of `FILTERS`), newest last."""
         where = " AND ".join(FILTERS[name] for name in wanted) or "1"
         query = f"SELECT * FROM events WHERE {where} ORDER BY id"  # noqa: S608 (FILTERS is ours)
-        return [
-            {
-                "id": row["id"],
-                "receivedAt": row["received_at"],
-                "eventType": row["event_type"],
-                "entityId": row["entity_id"],
-                "eventId": row["event_id"],
-                "body": json.loads(row["body"]),
-            }
-            for row in self._db.execute(query, list(wanted.values()))
-        ]
+        rows = self._db.execute(query, list(wanted.values()))
+        return [{**row, "body": json.loads(row["body"])} for row in rows]
 
     def close(self) -> None:
         self._db.close()
@@ -112,7 +94,3 @@ def _inner(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

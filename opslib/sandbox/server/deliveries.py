@@ -1,5 +1,3 @@
-"""Deliveries: the org tells those who subscribed, in the background, what has changed."""
-
 import asyncio
 import ipaddress
 import logging
@@ -48,7 +46,7 @@ class Deliveries:
         self._http = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
 
     def announce(self, record: Record, correlation_id: str) -> None:
-        """Start the deliveries that a change of this record calls for; returns at once."""
+        """Start the deliveries that a change of this record (as it was, when deleted) calls for; returns at once."""
         event_type = record.kind.event
         if event_type is None:
             return

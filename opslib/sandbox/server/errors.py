@@ -1,7 +1,8 @@
 """Errors as the Genesys API words them, and the correlation id that ties them to a request."""
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from dataclasses import dataclass, field
+from http.client import responses
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -33,26 +34,16 @@ CODES = {
 """The code that goes with a status when nothing more precise is known (Genesys's error catalogue)."""
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """An answer other than success: status, code, a message template and the values that fill it."""
 
-    def __init__(
-        self,
-        status: int,
-        template: str,
-        *,
-        code: str | None = None,
-        params: Mapping[str, str] | None = None,
-        details: Sequence[Mapping[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(template)
-        self.status = status
-        self.code = code or CODES.get(status, "error")
-        self.template = template
-        self.params = dict(params or {})
-        self.details = list(details)
-        self.headers = dict(headers or {})
+    status: int
+    template: str
+    code: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    details: Sequence[Mapping[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def body(self, context_id: str) -> dict[str, Any]:
         """Genesys's ErrorBody; `contextId` is the correlation id."""
@@ -61,7 +52,7 @@ class ApiError(Exception):
             message = message.replace("{" + name + "}", value)
         return {
             "message": message,
-            "code": self.code,
+            "code": self.code or CODES.get(self.status, "error"),
             "status": self.status,
             "messageWithParams": self.template,
             "messageParams": self.params,
@@ -85,10 +76,7 @@ def or_404(entity: Item | None) -> Item:
 
 def bare_error(status: int) -> ApiError:
     """The error of a status about which nothing else is known."""
-    try:
-        return ApiError(status, HTTPStatus(status).phrase)
-    except ValueError:
-        return ApiError(status, "Unknown")
+    return ApiError(status, responses.get(status, "Unknown"))
 
 
 def correlation_id(scope: Scope) -> str:
@@ -102,7 +90,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         api_error = error
     elif isinstance(error, HTTPException):
         api_error = bare_error(error.status_code)
-        api_error.headers = dict(error.headers or {})
+        api_error.headers = error.headers or {}
     else:
         api_error = bare_error(500)
     body = api_error.body(correlation_id(request.scope))

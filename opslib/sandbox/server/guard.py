@@ -1,11 +1,10 @@
-"""What stands before every API route: bearer token, rate limit, permission."""
-
 import math
 import time
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from opslib.sandbox.server.errors import ANSWER_HEADERS, ApiError
 from opslib.sandbox.server.oauth import Clients, Token
@@ -26,14 +25,15 @@ MISSING = (
 
 
 class Guard:
-    """Wraps endpoints. A refused request counts against the rate limit too, one without a token does not."""
+    """Makes routes. A refused request counts against the rate limit too, one without a token does not."""
 
-    def __init__(self, clients: Clients, world: World) -> None:
+    def __init__(self, clients: Clients, world: World, missing: tuple[str, str]) -> None:
         self._clients = clients
         self._world = world
+        self._missing = missing
 
-    def needs(self, permission: str | None, endpoint: Endpoint, refusal: tuple[str, str] = MISSING_ANY) -> Endpoint:
-        """The endpoint, open only to tokens that hold this permission (None: any token) and have requests left.
+    def route(self, method: str, path: str, permission: str | None, endpoint: Endpoint) -> Route:
+        """Open only to tokens that hold this permission (None: any token) and have requests left.
 
         The endpoint finds the token in `request.state.token`.
         """
@@ -42,12 +42,12 @@ class Guard:
             token = self._authenticate(request)
             self._count(request, token)
             if permission is not None and not token.may(permission):
-                code, template = refusal
+                code, template = self._missing
                 raise ApiError(403, template, code=code, params={"permissions": permission})
             request.state.token = token
             return await endpoint(request)
 
-        return guarded
+        return Route(path, guarded, methods=[method])
 
     def _authenticate(self, request: Request) -> Token:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")

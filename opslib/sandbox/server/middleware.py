@@ -1,7 +1,4 @@
-"""What every request to an ASGI service passes first: correlation id, request log, faults."""
-
 import asyncio
-from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -16,11 +13,8 @@ from opslib.sandbox.server.request_log import RequestLog, Service
 class Middleware:
     """ASGI middleware, outermost.
 
-    1. Gives the request a correlation id and notes it, whatever happens next.
-    2. Rewrites the path to what was on the wire, so that an id holding an encoded slash stays one
-       segment; routes decode their own parameters.
-    3. Carries out the fault the request meets, if any.
-    4. Puts the answer headers collected in the scope, and the fault's, on the answer.
+    It rewrites the path to what was on the wire, so that an id holding an encoded slash stays one segment; routes
+    decode their own parameters.
     """
 
     def __init__(self, app: ASGIApp, service: Service, request_log: RequestLog, faults: Faults) -> None:
@@ -39,7 +33,7 @@ class Middleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _set_headers(message, {**answer_headers, **(fault.headers if fault else {})})
+                MutableHeaders(scope=message).update({**answer_headers, **(fault.headers if fault else {})})
             await send(message)
 
         if fault is None:
@@ -72,9 +66,3 @@ def _fault_response(fault: Fault, correlation: str) -> Response:
     if status < 300 or status == 304:
         return Response(status_code=status)
     return JSONResponse(bare_error(status).body(correlation), status_code=status)
-
-
-def _set_headers(message: Message, extra: Mapping[str, str]) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in extra.items():
-        headers[name] = value

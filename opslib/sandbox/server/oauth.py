@@ -1,11 +1,8 @@
-"""OAuth clients and tokens of the org, and the endpoint that exchanges one for the other."""
-
 import base64
-import binascii
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -13,15 +10,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from opslib.sandbox.server.world import World
+
 
 @dataclass(frozen=True)
 class Client:
-    """`scopes` None means every permission. `ttl_s` is the life of its tokens, None the org's setting."""
+    """`scopes` None means every permission."""
 
     client_id: str
     client_secret: str
-    scopes: frozenset[str] | None = None
-    ttl_s: int | None = None
+    scopes: Sequence[str] | None = None
 
 
 @dataclass
@@ -48,8 +46,8 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._tokens: dict[str, Token] = {}
 
-    def add(self, client_id: str, scopes: frozenset[str] | None = None, ttl_s: int | None = None) -> Client:
-        client = Client(client_id, secrets.token_hex(32), scopes, ttl_s)
+    def add(self, client_id: str, scopes: Sequence[str] | None = None) -> Client:
+        client = Client(client_id, secrets.token_hex(32), scopes)
         self._clients[client_id] = client
         return client
 
@@ -67,7 +65,6 @@ class Clients:
         return self._tokens.get(text)
 
     def revoke(self, token: Token) -> None:
-        """Forget this token."""
         self._tokens = {text: issued for text, issued in self._tokens.items() if issued is not token}
 
     def revoke_tokens(self) -> int:
@@ -77,7 +74,7 @@ class Clients:
         return count
 
 
-def token_routes(clients: Clients, default_ttl_s: Callable[[], int]) -> list[Route]:
+def token_routes(clients: Clients, world: World) -> list[Route]:
     """`POST /oauth/token`, client credentials only, by HTTP Basic or in the form.
 
     Its errors have the token endpoint's own shape, not the API's. A wrong id and a wrong secret are both
@@ -94,7 +91,7 @@ def token_routes(clients: Clients, default_ttl_s: Callable[[], int]) -> list[Rou
         client = clients.authenticate(client_id, client_secret)
         if client is None:
             return _refusal(401, "invalid_client", "authentication failed: invalid_client")
-        ttl_s = default_ttl_s() if client.ttl_s is None else client.ttl_s
+        ttl_s = world.settings.token_ttl_s
         answer = {"access_token": clients.issue(client, ttl_s), "token_type": "bearer", "expires_in": ttl_s}
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -107,7 +104,7 @@ def _basic(header: str) -> tuple[str, str] | None:
         return None
     try:
         client_id, _, client_secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return "", ""
     return client_id, client_secret
 

@@ -1,5 +1,3 @@
-"""Parameters in the path and the query, decoded and checked."""
-
 import base64
 import re
 from collections.abc import Callable
@@ -9,9 +7,6 @@ from urllib.parse import unquote
 from starlette.requests import Request
 
 from opslib.sandbox.server.errors import invalid_value
-
-DEFAULT_PAGE_SIZE = 25
-MAX_PAGE_SIZE = 100
 
 Start = TypeVar("Start")
 
@@ -36,8 +31,8 @@ def page_token(start: object) -> str:
     return base64.urlsafe_b64encode(str(start).encode()).decode()
 
 
-def page_size(request: Request, limit: int = MAX_PAGE_SIZE) -> int:
-    return whole_number(request, "pageSize", DEFAULT_PAGE_SIZE, limit)
+def page_size(request: Request, limit: int = 100) -> int:
+    return whole_number(request, "pageSize", default=25, limit=limit)
 
 
 def whole_number(request: Request, name: str, default: int, limit: int) -> int:

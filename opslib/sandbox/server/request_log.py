@@ -1,5 +1,3 @@
-"""The log of what every server of the sandbox received."""
-
 import random
 import threading
 import uuid
@@ -24,7 +22,7 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """Requests in the order of their receipt, whatever became of them. S3 writes from its own threads."""
+    """What every server received, in the order of receipt, whatever became of them. S3 writes from its own threads."""
 
     def __init__(self, seed: int | None) -> None:
         self._requests: list[LoggedRequest] = []

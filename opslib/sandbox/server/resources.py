@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, model_validator
 
-from opslib.sandbox.server.bodies import Body, Days, Text
+from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Days, Encryption, RoleArn, Text
 
 _URL = TypeAdapter(AnyHttpUrl)
 
@@ -32,23 +32,19 @@ class Resource(Body):
 class AwsS3Configuration(Body):
     """Where recordings go. Credentials are a key pair or a role with its external id, never both."""
 
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    bucket: BucketName
+    region: AwsRegion
     pathPrefix: str = ""
-    serverSideEncryption: Literal["AES256", "aws:kms"]
+    serverSideEncryption: Encryption
     accessKeyId: Text | None = None
     secretAccessKey: Annotated[Text | None, Field(exclude=True)] = None
-    roleArn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$")] | None = None
+    roleArn: RoleArn | None = None
     externalId: Text | None = None
 
     @model_validator(mode="after")
     def _one_kind_of_credentials(self) -> "AwsS3Configuration":
-        given = {
-            name
-            for name in ("accessKeyId", "secretAccessKey", "roleArn", "externalId")
-            if getattr(self, name) is not None
-        }
-        if given not in ({"accessKeyId", "secretAccessKey"}, {"roleArn", "externalId"}):
+        given = [value is not None for value in (self.accessKeyId, self.secretAccessKey, self.roleArn, self.externalId)]
+        if given not in ([True, True, False, False], [False, False, True, True]):
             raise ValueError("needs accessKeyId and secretAccessKey, or roleArn and externalId")
         return self
 

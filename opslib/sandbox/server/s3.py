@@ -1,5 +1,3 @@
-"""The S3 server: moto on a thread of its own, behind the same log and the same faults as the rest."""
-
 import secrets
 import socket
 import threading
@@ -8,11 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 

@@ -1,5 +1,3 @@
-"""Starts every server of the sandbox, says where they are, serves until told to stop."""
-
 import asyncio
 import contextlib
 import json
@@ -12,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import uvicorn
 from starlette.applications import Starlette
@@ -29,14 +27,16 @@ from opslib.sandbox.server.datalake import DataLake, datalake_app
 from opslib.sandbox.server.deliveries import Deliveries
 from opslib.sandbox.server.errors import ApiError, answer_error
 from opslib.sandbox.server.faults import Faults
-from opslib.sandbox.server.guard import Guard
+from opslib.sandbox.server.guard import MISSING, MISSING_ANY, Guard
 from opslib.sandbox.server.middleware import Middleware
 from opslib.sandbox.server.oauth import Clients, token_routes
-from opslib.sandbox.server.platform import Org, platform_routes
+from opslib.sandbox.server.platform import audit_routes, integration_routes, org_routes, policy_routes
 from opslib.sandbox.server.platform.event_feed import EventFeed
+from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
-from opslib.sandbox.server.world import Backend, Settings, World
+from opslib.sandbox.server.world import Settings, World
+from opslib.sandbox.variables import VARIABLES
 
 HOST = "127.0.0.1"
 AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*"]
@@ -53,44 +53,20 @@ The sandbox is running; stop it with Ctrl+C.
 
 To point opslib at it, paste these lines into another terminal:
 
-export OPSLIB_API_URL={api_url}
-export OPSLIB_LOGIN_URL={login_url}
-export OPSLIB_CLIENT_ID={client_id}
-export OPSLIB_CLIENT_SECRET={client_secret}
-export OPSLIB_ORG_ID={org_id}
-export OPSLIB_CATALOGUE_URL={datalake_url}
-export OPSLIB_SANDBOX_BUCKET={bucket}
-export OPSLIB_SANDBOX_ROLE_ARN={role_arn}
-export OPSLIB_SANDBOX_EXTERNAL_ID={external_id}
-export AWS_ENDPOINT_URL_S3={s3_url}
-export AWS_ACCESS_KEY_ID={aws_access_key_id}
-export AWS_SECRET_ACCESS_KEY={aws_secret_access_key}
-export AWS_DEFAULT_REGION={region}
 """
 
 
-def serve(
-    *,
-    json_output: bool,
-    seed: int | None,
-    read_lag_s: float = 0.0,
-    rate_limit: int = 300,
-    backend: Backend = "both",
-    until_stdin_closes: bool = False,
-) -> None:
+def serve(*, json_output: bool, seed: int | None, until_stdin_closes: bool, **settings: Any) -> None:
     """A local Genesys Cloud, S3 and data lake on free loopback ports, until SIGINT or SIGTERM.
 
     stdout gets one JSON line when all of them are ready (or, without `json_output`, a short text) and
-    nothing else, ever. The same seed gives the same ids; secrets are random. `read_lag_s`: how many
-    seconds late reads see writes. `rate_limit`: requests per token and 60 s. `backend`: which of the two
-    Genesys APIs the org serves. `until_stdin_closes`: also stop at the end of stdin, so that a dead
-    parent leaves nothing running.
+    nothing else, ever. The same seed gives the same ids; secrets are random. `until_stdin_closes`: also stop
+    at the end of stdin, so that a dead parent leaves nothing running. `settings`: see `Settings`.
     """
-    settings = Settings(read_lag_s=read_lag_s, rate_limit=rate_limit, backend=backend)
     stdout = sys.stdout
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(prefix="opslib-") as folder:
-        asyncio.run(_serve(World(seed, settings), Path(folder), stdout, json_output, until_stdin_closes))
+        asyncio.run(_serve(World(seed, Settings(**settings)), Path(folder), stdout, json_output, until_stdin_closes))
 
 
 async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, until_stdin_closes: bool) -> None:
@@ -101,7 +77,7 @@ async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, 
     sockets = {name: _listen() for name in ("api", "login", "datalake", "control")}
     urls = {f"{name}_url": f"http://{HOST}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
     org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
-    tokens = token_routes(clients, lambda: world.settings.token_ttl_s)
+    tokens = token_routes(clients, world)
     apps: dict[str, ASGIApp] = {
         "api": Middleware(_api(world, clients, tokens, org, deliveries), "api", request_log, faults),
         "login": Middleware(_genesys(tokens), "login", request_log, faults),
@@ -109,14 +85,10 @@ async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, 
         "control": control_app(world, clients, faults, request_log, deliveries, aws),
     }
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
-    text = json.dumps(facts) + "\n" if json_output else HUMAN.format(**facts)
-
-    def say_ready() -> None:
-        stdout.write(text)
-        stdout.flush()
-
+    exports = "\n".join(f"export {name}={facts[fact]}" for name, fact in VARIABLES.items())
+    text = json.dumps(facts) if json_output else HUMAN.format(**facts) + exports
     by_port = {listener.getsockname()[1]: apps[name] for name, listener in sockets.items()}
-    server = _Server(_by_port(by_port), say_ready)
+    server = _Server(_by_port(by_port), lambda: print(text, file=stdout, flush=True))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
@@ -142,8 +114,8 @@ def _seed_org(world: World, clients: Clients, aws: AwsAccount) -> dict[str, str]
         "client_id": client.client_id,
         "client_secret": client.client_secret,
         "org_id": org.org_id,
-        "aws_access_key_id": key.id,
-        "aws_secret_access_key": key.secret,
+        "aws_access_key_id": key.access_key_id,
+        "aws_secret_access_key": key.secret_access_key,
         "region": REGION,
         "bucket": bucket,
         "role_arn": aws.add_role(f"genesys-recordings-{org.suffix}", org.org_id, bucket),
@@ -185,9 +157,14 @@ class _Server(uvicorn.Server):
 
 def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
     """The API, which serves what the setting says at the moment of the request."""
-    guard = Guard(clients, world)
-    storage_targets = storage_target_routes.routes(world, guard, deliveries.announce)
-    platform = platform_routes(org, clients, guard)
+    guard = Guard(clients, world, MISSING)
+    storage_targets = storage_target_routes.routes(world, Guard(clients, world, MISSING_ANY), deliveries)
+    platform = [
+        *org_routes.routes(world, clients, guard),
+        *integration_routes.routes(org, guard),
+        *policy_routes.routes(org, guard),
+        *audit_routes.routes(org, guard),
+    ]
     served = {
         "both": _genesys([*tokens, *storage_targets, *platform]),
         "storage-targets": _genesys([*tokens, *storage_targets]),

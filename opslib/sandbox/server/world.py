@@ -27,7 +27,6 @@ from opslib.sandbox.server.resources import (
     Webhook,
 )
 
-Backend = Literal["both", "storage-targets", "platform"]
 Item = TypeVar("Item")
 
 
@@ -44,7 +43,7 @@ class Settings(BaseModel):
     read_lag_s: float = Field(default=0.0, ge=0)
     rate_limit: int = Field(default=300, ge=1)
     rate_window_s: float = Field(default=60.0, gt=0)
-    backend: Backend = "both"
+    backend: Literal["both", "storage-targets", "platform"] = "both"
     stage_s: float = Field(default=0.2, ge=0)
 
 

@@ -97,9 +97,7 @@ class AuditLog:
 
     def note(self, request: Request, kind: Audited, before: Entity | None, after: Entity | None) -> None:
         """Keep one change: None before is a creation, None after a deletion."""
-        entity = after or before
-        if entity is None:
-            raise ValueError("a change needs a state before or after it")
+        entity = next(state for state in (after, before) if state)
         token: Token = request.state.token
         entry = Entry(
             id=self._world.identity.new_id(),

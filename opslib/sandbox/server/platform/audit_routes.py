@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import Body, validated
 from opslib.sandbox.server.errors import invalid_value, or_404
-from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import page_size, page_start, page_token, path_id
 from opslib.sandbox.server.platform.audit_log import ACTIONS, Entry
 from opslib.sandbox.server.platform.interval import Interval, moments
@@ -118,14 +118,11 @@ def routes(org: Org, guard: Guard) -> list[Route]:
             answer["cursor"] = page_token(start + size)
         return JSONResponse(answer)
 
-    def needs(endpoint: Endpoint) -> Endpoint:
-        return guard.needs("audits:audit:view", endpoint, MISSING)
-
     return [
-        Route(QUERY + "/servicemapping", needs(get_services), methods=["GET"]),
-        Route(QUERY, needs(post), methods=["POST"]),
-        Route(QUERY + "/{id}", needs(get), methods=["GET"]),
-        Route(QUERY + "/{id}/results", needs(get_results), methods=["GET"]),
+        guard.route("GET", QUERY + "/servicemapping", "audits:audit:view", get_services),
+        guard.route("POST", QUERY, "audits:audit:view", post),
+        guard.route("GET", QUERY + "/{id}", "audits:audit:view", get),
+        guard.route("GET", QUERY + "/{id}/results", "audits:audit:view", get_results),
     ]
 
 

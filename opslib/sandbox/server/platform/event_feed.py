@@ -12,6 +12,7 @@ from typing import Any
 from opslib.sandbox.server.deliveries import Deliveries
 from opslib.sandbox.server.platform.audit_log import Entry
 from opslib.sandbox.server.platform.integration import Integration
+from opslib.sandbox.server.platform.integration_types import EVENTBRIDGE
 from opslib.sandbox.server.world import utc
 
 AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
@@ -26,12 +27,12 @@ class EventFeed:
         self._destination = f"{datalake_url}/eventbridge"
 
     def send(self, entry: Entry, sources: Iterable[Integration]) -> None:
-        """Start a delivery for each source whose topic filter has this entry; returns at once."""
+        """Start a delivery along each active EventBridge source whose topic filter has this entry; returns at once."""
         topic = f"v2.audits.entitytype.{entry.kind.entity_type}.entityid.{entry.entity_id}"
         for source in sources:
-            properties = source.properties or {}
-            if any(_covers(pattern, topic) for pattern in properties["eventFilter"]):
-                self._deliveries.send(source.id, self._destination, _envelope(entry, topic, properties))
+            active = source.type.id == EVENTBRIDGE and source.state(0) == "ACTIVE"
+            if active and any(_covers(pattern, topic) for pattern in source.properties["eventFilter"]):
+                self._deliveries.send(source.id, self._destination, _envelope(entry, topic, source.properties))
 
 
 def _covers(pattern: str, topic: str) -> bool:

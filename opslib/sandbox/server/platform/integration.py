@@ -1,14 +1,14 @@
 """One integration: its configuration, and the states it goes through when it is switched on or off."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from opslib.sandbox.server.aws import AwsAccount
 from opslib.sandbox.server.bodies import refusal
-from opslib.sandbox.server.platform.integration_types import IntegrationType, S3Names
+from opslib.sandbox.server.platform.integration_types import IntegrationType
 
 INTEGRATIONS = "/api/v2/integrations"
 Intent = Literal["ENABLED", "DISABLED"]
@@ -30,9 +30,9 @@ class Integration:
     intended: Intent = "DISABLED"
     obstacle: str | None = None
     version: int = 1
-    properties: dict[str, Any] | None = None
-    advanced: dict[str, Any] | None = None
-    credentials: dict[str, Any] | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    advanced: dict[str, Any] = field(default_factory=dict)
+    credentials: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
 
     @property
@@ -53,10 +53,10 @@ class Integration:
             "id": self.id,
             "name": self.name,
             "version": self.version,
-            "properties": self.properties or {},
-            "advanced": self.advanced or {},
+            "properties": self.properties,
+            "advanced": self.advanced,
             "notes": self.notes,
-            "credentials": self.credentials or {},
+            "credentials": self.credentials,
             "selfUri": f"{self.path}/config/current",
         }
 
@@ -91,19 +91,15 @@ class Integration:
 def obstacle(integration: Integration, aws: AwsAccount, org_id: str) -> str | None:
     """Why the integration cannot become active, in words; None when it can."""
     try:
-        integration.type.properties.model_validate(integration.properties or {})
+        integration.type.properties.model_validate(integration.properties)
     except ValidationError as error:
         return f"The configuration is incomplete: {refusal(error).params['problems']}"
-    if integration.type.s3 is None:
+    names, properties = integration.type.s3, integration.properties
+    if names is None:
         return None
-    return _s3_obstacle(integration.type.s3, integration.properties or {}, aws, org_id)
-
-
-def _s3_obstacle(names: S3Names, properties: dict[str, Any], aws: AwsAccount, org_id: str) -> str | None:
-    external_id = properties.get(names.external_id or "") or org_id
     return aws.recording_obstacle(
         bucket=properties[names.bucket],
         region=properties[names.region],
         role_arn=properties[names.role],
-        external_id=external_id,
+        external_id=properties.get(names.external_id or "") or org_id,
     )

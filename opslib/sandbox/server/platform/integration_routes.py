@@ -1,34 +1,26 @@
-"""Routes of integrations and their types."""
-
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from opslib.sandbox.server.bodies import Body, Text, refusal, validated
+from opslib.sandbox.server.bodies import Body, Reference, Text, refusal, validated
 from opslib.sandbox.server.errors import ApiError, or_404
-from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, path_id
 from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
-from opslib.sandbox.server.platform.integration_types import TYPES, IntegrationType
+from opslib.sandbox.server.platform.integration_types import TYPES
 from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.paging import numbered_page
 from opslib.sandbox.server.world import utc_now
 
 
-class TypeReference(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    id: Text
-
-
 class NewIntegration(Body):
-    integrationType: TypeReference
+    integrationType: Reference
     name: Text | None = None
 
 
@@ -58,11 +50,11 @@ def routes(org: Org, guard: Guard) -> list[Route]:
         return numbered_page(request, [kind.public() for kind in org.types.values()])
 
     async def get_type(request: Request) -> Response:
-        return JSONResponse(_type(org, path_id(request)).public())
+        return JSONResponse(or_404(org.types.get(path_id(request))).public())
 
     async def get_schema(request: Request) -> Response:
-        schemas = _type(org, path_id(request)).schemas()
-        return JSONResponse(or_404(schemas.get(request.path_params["settings"])))
+        kind = or_404(org.types.get(path_id(request)))
+        return JSONResponse(or_404(kind.schema(request.path_params["settings"])))
 
     async def list_page(request: Request) -> Response:
         chosen = filter(_filters(request, org.lag_s), org.integrations.all(org.lag_s))
@@ -70,7 +62,7 @@ def routes(org: Org, guard: Guard) -> list[Route]:
 
     async def post(request: Request) -> Response:
         new = validated(NewIntegration, await request.body())
-        kind = _type(org, new.integrationType.id)
+        kind = or_404(org.types.get(new.integrationType.id))
         integration = Integration(
             org.world.identity.new_id(), kind, new.name or kind.name, changed=utc_now(), settles_at=time.monotonic()
         )
@@ -112,27 +104,20 @@ def routes(org: Org, guard: Guard) -> list[Route]:
         _written(org, request, before, after)
         return JSONResponse(after.configuration())
 
-    def needs(action: str, endpoint: Endpoint) -> Endpoint:
-        return guard.needs(f"integrations:integration:{action}", endpoint, MISSING)
-
     integration_path = INTEGRATIONS + "/{id}"
     configuration_path = integration_path + "/config/current"
     return [
-        Route(TYPES, needs("view", list_types), methods=["GET"]),
-        Route(TYPES + "/{id}", needs("view", get_type), methods=["GET"]),
-        Route(TYPES + "/{id}/configschemas/{settings}", needs("view", get_schema), methods=["GET"]),
-        Route(INTEGRATIONS, needs("view", list_page), methods=["GET"]),
-        Route(INTEGRATIONS, needs("add", post), methods=["POST"]),
-        Route(integration_path, needs("view", get), methods=["GET"]),
-        Route(integration_path, needs("edit", patch), methods=["PATCH"]),
-        Route(integration_path, needs("delete", delete), methods=["DELETE"]),
-        Route(configuration_path, needs("view", get_configuration), methods=["GET"]),
-        Route(configuration_path, needs("edit", put_configuration), methods=["PUT"]),
+        guard.route("GET", TYPES, "integrations:integration:view", list_types),
+        guard.route("GET", TYPES + "/{id}", "integrations:integration:view", get_type),
+        guard.route("GET", TYPES + "/{id}/configschemas/{settings}", "integrations:integration:view", get_schema),
+        guard.route("GET", INTEGRATIONS, "integrations:integration:view", list_page),
+        guard.route("POST", INTEGRATIONS, "integrations:integration:add", post),
+        guard.route("GET", integration_path, "integrations:integration:view", get),
+        guard.route("PATCH", integration_path, "integrations:integration:edit", patch),
+        guard.route("DELETE", integration_path, "integrations:integration:delete", delete),
+        guard.route("GET", configuration_path, "integrations:integration:view", get_configuration),
+        guard.route("PUT", configuration_path, "integrations:integration:edit", put_configuration),
     ]
-
-
-def _type(org: Org, type_id: str) -> IntegrationType:
-    return or_404(org.types.get(type_id))
 
 
 def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
@@ -168,8 +153,6 @@ def _check(model: type[BaseModel], settings: dict[str, Any], part: str) -> None:
         model.model_validate(settings)
     except ValidationError as error:
         problem = refusal(error)
-    else:
-        return
-    problem.code = "invalid.schema"
-    problem.details = [{**detail, "fieldName": f"{part}.{detail['fieldName']}"} for detail in problem.details]
-    raise problem
+        problem.code = "invalid.schema"
+        problem.details = [{**detail, "fieldName": f"{part}.{detail['fieldName']}"} for detail in problem.details]
+        raise problem from None

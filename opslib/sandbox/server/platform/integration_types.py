@@ -4,13 +4,12 @@ How the type that writes recordings to S3 and its properties are called on a liv
 names here follow the seed: a client has to discover them, as it has to there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from opslib.sandbox.server.bodies import Body
+from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Encryption, RoleArn
 from opslib.sandbox.server.world import Identity
 
 TYPES = "/api/v2/integrations/types"
@@ -30,7 +29,7 @@ class EventBridgeProperties(Body):
 
     eventSourceSuffix: Annotated[str, Field(title="Event source suffix", pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     awsAccountId: Annotated[str, Field(title="AWS account id", pattern=r"^[0-9]{12}$")]
-    awsAccountRegion: Annotated[str, Field(title="AWS account region", pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    awsAccountRegion: Annotated[AwsRegion, Field(title="AWS account region")]
     eventFilter: Annotated[list[str], Field(title="Topic filter", min_length=1)]
 
 
@@ -105,12 +104,11 @@ class IntegrationType:
             "selfUri": uri,
         }
 
-    def schemas(self) -> dict[str, dict[str, Any]]:
-        """Of `properties` and of `advanced`, as JSON Schema."""
-        models = {"properties": self.properties, "advanced": self.advanced}
-        return {part: self._schema(part, model) for part, model in models.items()}
-
-    def _schema(self, part: str, model: type[BaseModel]) -> dict[str, Any]:
+    def schema(self, part: str) -> dict[str, Any] | None:
+        """JSON Schema of `properties` or of `advanced`; None of anything else."""
+        model = {"properties": self.properties, "advanced": self.advanced}.get(part)
+        if model is None:
+            return None
         return {
             "id": f"{self.id}-{part}",
             "$schema": "http://json-schema.org/draft-04/schema#",
@@ -125,35 +123,19 @@ class IntegrationType:
 def integration_types(identity: Identity) -> dict[str, IntegrationType]:
     """By id, in the order of the list. The S3 type comes last, more than a hundred types behind the first."""
     names = identity.choose("integration types", S3_NAMES)
-    types = [*_others(), _eventbridge(), *_lookalikes(), _s3(names)]
-    return {kind.id: kind for kind in types}
-
-
-def _eventbridge() -> IntegrationType:
-    return IntegrationType(
-        EVENTBRIDGE, "Amazon EventBridge Source", "Sends topics to an AWS account", "events", EventBridgeProperties
-    )
+    return {kind.id: kind for kind in [*_others(), *_named(), _s3(names)]}
 
 
 def _s3(names: S3Names) -> IntegrationType:
     fields: dict[str, Any] = {
-        names.bucket: (str, Field(title="S3 bucket", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")),
-        names.region: (str, Field(title="AWS region of the bucket", pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")),
-        names.role: (
-            str,
-            Field(
-                title="ARN of the IAM role that Genesys Cloud assumes",
-                pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
-            ),
-        ),
+        names.bucket: (BucketName, Field(title="S3 bucket")),
+        names.region: (AwsRegion, Field(title="AWS region of the bucket")),
+        names.role: (RoleArn, Field(title="ARN of the IAM role that Genesys Cloud assumes")),
     }
     if names.external_id:
         fields[names.external_id] = (str, Field(default="", title="External id that the role asks for"))
     if names.encryption:
-        fields[names.encryption] = (
-            Literal["AES256", "aws:kms"],
-            Field(default="AES256", title="Server-side encryption"),
-        )
+        fields[names.encryption] = (Encryption, Field(default="AES256", title="Server-side encryption"))
     if names.prefix:
         fields[names.prefix] = (str, Field(default="", title="Prefix of every object's key"))
     properties = create_model("S3Properties", __base__=Body, **fields)
@@ -161,19 +143,17 @@ def _s3(names: S3Names) -> IntegrationType:
     return IntegrationType(names.type_id, names.type_name, description, "recording", properties, s3=names)
 
 
-def _lookalikes() -> Sequence[IntegrationType]:
-    """Types that a careless search for "s3" or for "recording" would take for the right one."""
-    return [
-        IntegrationType(
-            "amazon-s3-knowledge-source", "Amazon S3 knowledge source", "Articles", "knowledge", AnySettings
-        ),
-        IntegrationType(
-            "screen-recording-viewer", "Screen recording viewer", "A client app", "clientApps", AnySettings
-        ),
+def _named() -> list[IntegrationType]:
+    """The feed; and what a careless search for "s3" or for "recording" would take for the type that writes to S3."""
+    rows: list[tuple[str, str, str, str, type[BaseModel]]] = [
+        (EVENTBRIDGE, "Amazon EventBridge Source", "Sends topics to an AWS account", "events", EventBridgeProperties),
+        ("amazon-s3-knowledge-source", "Amazon S3 knowledge source", "Articles", "knowledge", AnySettings),
+        ("screen-recording-viewer", "Screen recording viewer", "A client app", "clientApps", AnySettings),
     ]
+    return [IntegrationType(*row) for row in rows]
 
 
-def _others() -> Sequence[IntegrationType]:
+def _others() -> list[IntegrationType]:
     """Stand-ins for the many other types an org has; a list of one page would hide paging mistakes."""
     vendors = (
         "amazon",

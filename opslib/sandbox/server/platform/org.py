@@ -1,10 +1,10 @@
 """What an org keeps behind the platform API: its integrations, its policies and its audit log."""
 
 from opslib.sandbox.server.aws import AwsAccount
-from opslib.sandbox.server.platform.audit_log import AuditLog, Entry
+from opslib.sandbox.server.platform.audit_log import AuditLog
 from opslib.sandbox.server.platform.event_feed import EventFeed
 from opslib.sandbox.server.platform.integration import Integration
-from opslib.sandbox.server.platform.integration_types import EVENTBRIDGE, integration_types
+from opslib.sandbox.server.platform.integration_types import integration_types
 from opslib.sandbox.server.platform.policy import Policy
 from opslib.sandbox.server.world import VersionedStore, World
 
@@ -18,13 +18,8 @@ class Org:
         self.types = integration_types(world.identity)
         self.integrations: VersionedStore[Integration] = VersionedStore()
         self.policies: VersionedStore[Policy] = VersionedStore()
-        self.audit = AuditLog(world, self._send_event)
-        self._feed = feed
+        self.audit = AuditLog(world, lambda entry: feed.send(entry, self.integrations.all()))
 
     @property
     def lag_s(self) -> float:
         return self.world.settings.read_lag_s
-
-    def _send_event(self, entry: Entry) -> None:
-        feeds = [integration for integration in self.integrations.all() if integration.type.id == EVENTBRIDGE]
-        self._feed.send(entry, [feed for feed in feeds if feed.state(0) == "ACTIVE"])

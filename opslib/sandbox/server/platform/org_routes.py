@@ -1,5 +1,3 @@
-"""Routes of the org itself: whose token this is, what its limits are, how long it keeps its data."""
-
 from typing import Any
 
 from starlette.requests import Request
@@ -7,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opslib.sandbox.server.errors import ApiError
-from opslib.sandbox.server.guard import MISSING, Guard
+from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.oauth import Clients, Token
 from opslib.sandbox.server.world import Settings, World, utc_now
 
@@ -50,13 +48,12 @@ def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
     async def get_retention(request: Request) -> Response:
         return JSONResponse({"retentionDays": RETENTION_DAYS, "dateCreated": founded, "dateModified": founded})
 
-    retention = guard.needs("analytics:dataRetention:view", get_retention, MISSING)
     return [
-        Route("/api/v2/tokens/me", guard.needs(None, get_token), methods=["GET", "HEAD"]),
-        Route("/api/v2/tokens/me", guard.needs(None, delete_token), methods=["DELETE"]),
-        Route(LIMITS + "/{namespace}", guard.needs(None, get_limits), methods=["GET"]),
-        Route(LIMITS + "/{namespace}/defaults", guard.needs(None, get_defaults), methods=["GET"]),
-        Route("/api/v2/analytics/dataretention/settings", retention, methods=["GET"]),
+        guard.route("GET", "/api/v2/tokens/me", None, get_token),
+        guard.route("DELETE", "/api/v2/tokens/me", None, delete_token),
+        guard.route("GET", LIMITS + "/{namespace}", None, get_limits),
+        guard.route("GET", LIMITS + "/{namespace}/defaults", None, get_defaults),
+        guard.route("GET", "/api/v2/analytics/dataretention/settings", "analytics:dataRetention:view", get_retention),
     ]
 
 

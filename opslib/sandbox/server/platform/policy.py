@@ -1,11 +1,11 @@
 """A media retention policy, as its JSON body and as the org keeps it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import Field, computed_field
 
-from opslib.sandbox.server.bodies import Body, Days, Text
+from opslib.sandbox.server.bodies import Body, Days, Reference, Text
 from opslib.sandbox.server.platform.interval import Interval
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
@@ -14,14 +14,7 @@ SERVER_FIELDS = {"id", "order", "createdDate", "modifiedDate", "policyErrors", "
 
 Time = Annotated[str, Field(pattern=r"^\d{2}:\d{2}:\d{2}\.\d{3}$")]
 Direction = Literal["INBOUND", "OUTBOUND"]
-
-
-class Reference(BaseModel):
-    """A queue, user, team, wrap-up code, language or integration; of all that it has only the id counts."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    id: Text
+MediaConditions = TypeVar("MediaConditions")
 
 
 class IntegrationReference(Reference):
@@ -76,12 +69,9 @@ class ChatMediaPolicyConditions(_Conditions):
     duration: DurationCondition | None = None
 
 
-class EmailMediaPolicyConditions(_Conditions):
-    languages: list[Reference] | None = None
-    customerParticipation: Literal["YES", "NO"] | None = None
+class TextMediaPolicyConditions(_Conditions):
+    """Of emails and of messages."""
 
-
-class MessageMediaPolicyConditions(_Conditions):
     languages: list[Reference] | None = None
     customerParticipation: Literal["YES", "NO"] | None = None
 
@@ -131,31 +121,16 @@ class PolicyActions(Body):
         return [retention.days for retention in retentions if retention]
 
 
-class CallMediaPolicy(Body):
+class MediaPolicy(Body, Generic[MediaConditions]):
     actions: PolicyActions | None = None
-    conditions: CallMediaPolicyConditions | None = None
-
-
-class ChatMediaPolicy(Body):
-    actions: PolicyActions | None = None
-    conditions: ChatMediaPolicyConditions | None = None
-
-
-class EmailMediaPolicy(Body):
-    actions: PolicyActions | None = None
-    conditions: EmailMediaPolicyConditions | None = None
-
-
-class MessageMediaPolicy(Body):
-    actions: PolicyActions | None = None
-    conditions: MessageMediaPolicyConditions | None = None
+    conditions: MediaConditions | None = None
 
 
 class MediaPolicies(Body):
-    callPolicy: CallMediaPolicy | None = None
-    chatPolicy: ChatMediaPolicy | None = None
-    emailPolicy: EmailMediaPolicy | None = None
-    messagePolicy: MessageMediaPolicy | None = None
+    callPolicy: MediaPolicy[CallMediaPolicyConditions] | None = None
+    chatPolicy: MediaPolicy[ChatMediaPolicyConditions] | None = None
+    emailPolicy: MediaPolicy[TextMediaPolicyConditions] | None = None
+    messagePolicy: MediaPolicy[TextMediaPolicyConditions] | None = None
 
 
 class PolicyBody(Body):

@@ -1,5 +1,3 @@
-"""Routes of media retention policies."""
-
 import re
 from collections.abc import Callable
 from operator import itemgetter
@@ -12,7 +10,7 @@ from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import refusal, validated
 from opslib.sandbox.server.errors import ApiError, invalid_value, or_404
-from opslib.sandbox.server.guard import MISSING, Endpoint, Guard
+from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, flag, path_id
 from opslib.sandbox.server.platform.interval import DATE_ERROR
 from opslib.sandbox.server.platform.org import Org
@@ -60,18 +58,15 @@ def routes(org: Org, guard: Guard) -> list[Route]:
             raise invalid_value("ids: at least one is needed")
         return _deleted(org, request, ids)
 
-    def needs(action: str, endpoint: Endpoint) -> Endpoint:
-        return guard.needs(f"recording:retentionPolicy:{action}", endpoint, MISSING)
-
     policy_path = POLICIES + "/{id}"
     return [
-        Route(POLICIES, needs("view", list_page), methods=["GET"]),
-        Route(POLICIES, needs("add", post), methods=["POST"]),
-        Route(POLICIES, needs("delete", delete_several), methods=["DELETE"]),
-        Route(policy_path, needs("view", get), methods=["GET"]),
-        Route(policy_path, needs("edit", put), methods=["PUT"]),
-        Route(policy_path, needs("edit", patch), methods=["PATCH"]),
-        Route(policy_path, needs("delete", delete), methods=["DELETE"]),
+        guard.route("GET", POLICIES, "recording:retentionPolicy:view", list_page),
+        guard.route("POST", POLICIES, "recording:retentionPolicy:add", post),
+        guard.route("DELETE", POLICIES, "recording:retentionPolicy:delete", delete_several),
+        guard.route("GET", policy_path, "recording:retentionPolicy:view", get),
+        guard.route("PUT", policy_path, "recording:retentionPolicy:edit", put),
+        guard.route("PATCH", policy_path, "recording:retentionPolicy:edit", patch),
+        guard.route("DELETE", policy_path, "recording:retentionPolicy:delete", delete),
     ]
 
 
@@ -125,11 +120,8 @@ def _checked(org: Org, body: bytes) -> PolicyBody:
 def _refused(error: ValidationError) -> ApiError:
     """Actions and conditions share one error that does not say what is wrong; its details do."""
     problem, first = refusal(error), error.errors()[0]
-    place = first["loc"][:1]
-    if place in (("mediaPolicies",), ("conditions",), ("actions",)) and first["type"] not in (
-        DATE_ERROR,
-        "literal_error",
-    ):
+    in_a_part = first["loc"][:1] in (("mediaPolicies",), ("conditions",), ("actions",))
+    if in_a_part and first["type"] not in (DATE_ERROR, "literal_error"):
         return _invalid(problem.details)
     return problem
 
