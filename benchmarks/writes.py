@@ -46,7 +46,7 @@ async def ten_at_once(write: Writer) -> float:
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as home, start_sandbox("--rate-limit", "10000000") as sandbox:
+    with tempfile.TemporaryDirectory() as home, start_sandbox(options=("--rate-limit", "10000000")) as sandbox:
         own = {"OPSLIB_HOME": str(Path(home, "home")), "OPSLIB_SIGNING_KEY": str(Path(home, "signing_key.pem"))}
         os.environ.update(sandbox.environment() | own)
         info = sandbox.info

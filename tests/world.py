@@ -90,7 +90,7 @@ class Api:
 
 @contextmanager
 def running(*arguments: str) -> Iterator[Sandbox]:
-    with start_sandbox(*arguments) as launched:
+    with start_sandbox(options=arguments) as launched:
         sandbox = Sandbox(launched)
         with sandbox.http:
             yield sandbox

@@ -1,8 +1,24 @@
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from opslib.cli import options
+from opslib.sandbox.launch import VARIABLES
+
+_HUMAN = """\
+The sandbox is running; stop it with Ctrl+C.
+
+  Genesys API    {api_url}
+  Genesys login  {login_url}
+  S3             {s3_url}   bucket {bucket} in {region}
+  data lake      {datalake_url}
+  control        {control_url}
+
+To point opslib at it, paste these lines into another terminal:
+
+"""
 
 
 @click.command()
@@ -21,4 +37,9 @@ def sandbox(as_json: bool, **settings: Any) -> None:
     """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
     from opslib.sandbox.server.serve import serve  # brings moto, which `--help` has no use for
 
-    serve(json_output=as_json, **settings)
+    serve(announce=json.dumps if as_json else _in_words, **settings)
+
+
+def _in_words(facts: Mapping[str, str]) -> str:
+    exports = "\n".join(f"export {name}={facts[fact]}" for name, fact in VARIABLES.items())
+    return _HUMAN.format(**facts) + exports

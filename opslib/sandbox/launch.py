@@ -13,7 +13,23 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from opslib.errors import SandboxError
-from opslib.sandbox.variables import VARIABLES
+
+VARIABLES = {
+    "OPSLIB_API_URL": "api_url",
+    "OPSLIB_LOGIN_URL": "login_url",
+    "OPSLIB_CLIENT_ID": "client_id",
+    "OPSLIB_CLIENT_SECRET": "client_secret",
+    "OPSLIB_ORG_ID": "org_id",
+    "OPSLIB_CATALOGUE_URL": "datalake_url",
+    "OPSLIB_SANDBOX_BUCKET": "bucket",
+    "OPSLIB_SANDBOX_ROLE_ARN": "role_arn",
+    "OPSLIB_SANDBOX_EXTERNAL_ID": "external_id",
+    "AWS_ENDPOINT_URL_S3": "s3_url",
+    "AWS_ACCESS_KEY_ID": "aws_access_key_id",
+    "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
+    "AWS_DEFAULT_REGION": "region",
+}
+"""The variables that point opslib and boto3 at a sandbox, each with its name in what the sandbox prints."""
 
 _STOPS_WITHIN_S = 30.0
 
@@ -53,10 +69,11 @@ class Sandbox(AbstractContextManager["Sandbox"]):
         self.process.communicate(timeout=_STOPS_WITHIN_S)  # closes its standard input first
 
 
-def start_sandbox(*options: str) -> Sandbox:
-    """Start one with options of `opslib sandbox`; it is ready. Raises SandboxError with what it printed instead."""
+def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
+    """Start one, with options of `opslib sandbox`, and wait until it is ready. Raises SandboxError."""
+    seeded = () if seed is None else ("--seed", str(seed))
     process = subprocess.Popen(  # noqa: S603 (our own command)
-        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *options],
+        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -81,7 +98,7 @@ def use_sandbox_unless_configured() -> Sandbox | None:
     configured = {**dotenv_values(".env"), **os.environ}
     if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
-    sandbox = start_sandbox("--seed", "7")
+    sandbox = start_sandbox(seed=7)
     os.environ.update(sandbox.environment())
     return sandbox
 

@@ -31,7 +31,7 @@ class Lessons:
 
     def __init__(self) -> None:
         _refuse_live(Settings.load())
-        self.sandbox = start_sandbox("--seed", "7")
+        self.sandbox = start_sandbox(seed=7)
         self._folder = tempfile.TemporaryDirectory(prefix="opslib-lessons-", ignore_cleanup_errors=True)
         os.environ.update(self.sandbox.environment() | {"OPSLIB_HOME": self._folder.name})
         self.walk = Walk(command="lessons")

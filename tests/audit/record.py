@@ -59,7 +59,7 @@ async def walk_with_troubles(sandbox: Sandbox) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as home, start_sandbox("--seed", "7") as sandbox:
+    with tempfile.TemporaryDirectory() as home, start_sandbox(seed=7) as sandbox:
         workspace, key = Path(home) / "workspace", Path(home) / "signing_key.pem"
         own = {"OPSLIB_HOME": str(workspace), "OPSLIB_SIGNING_KEY": str(key), "LOGNAME": "engineer"}
         os.environ.update(sandbox.environment() | own)

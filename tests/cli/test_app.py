@@ -123,7 +123,7 @@ def test_the_sandbox_ends_with_its_starter() -> None:
     """A starter that dies without a word leaves nothing running."""
     code = (
         "import os; from opslib.sandbox.launch import start_sandbox\n"
-        "print(start_sandbox('--seed', '3').process.pid, flush=True); os._exit(9)"
+        "print(start_sandbox(seed=3).process.pid, flush=True); os._exit(9)"
     )
     pid = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True).stdout)
     for _ in range(100):
@@ -135,7 +135,7 @@ def test_the_sandbox_ends_with_its_starter() -> None:
 
 def test_start_and_stop_from_python() -> None:
     """`start_sandbox` gives the environment that opslib needs, and stops cleanly. Shown, it hides the secrets."""
-    with start_sandbox("--seed", "5") as sandbox:
+    with start_sandbox(seed=5) as sandbox:
         environment = sandbox.environment()
         assert environment["OPSLIB_API_URL"].startswith("http://127.0.0.1:")
         for name in ("client_secret", "aws_secret_access_key"):

@@ -1,7 +1,8 @@
 """Genesys Cloud, S3 and a data lake on loopback, in one process of their own; no account needed.
 
-The room imports nothing else from opslib but the names of the variables it prints, and the rest of opslib never knows
-whether it talks to it. The way of a request to Genesys, and the file of each station:
+The room imports nothing else from opslib, and the rest of opslib never knows whether it talks to it.
+
+The way of a request to Genesys, and the file of each station:
 
     serve                  starts the servers, and picks the app by port
     middleware             gives a correlation id, notes the request in the request_log, injects a fault (faults)

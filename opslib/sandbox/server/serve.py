@@ -1,6 +1,5 @@
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -10,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -36,40 +35,34 @@ from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
 from opslib.sandbox.server.world import Settings, World
-from opslib.sandbox.variables import VARIABLES
 
 HOST = "127.0.0.1"
 AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*"]
 """What the sandbox's own AWS key may do."""
 
-HUMAN = """\
-The sandbox is running; stop it with Ctrl+C.
 
-  Genesys API    {api_url}
-  Genesys login  {login_url}
-  S3             {s3_url}   bucket {bucket} in {region}
-  data lake      {datalake_url}
-  control        {control_url}
-
-To point opslib at it, paste these lines into another terminal:
-
-"""
-
-
-def serve(*, json_output: bool, seed: int | None, until_stdin_closes: bool, **settings: Any) -> None:
+def serve(
+    *, seed: int | None, until_stdin_closes: bool, announce: Callable[[Mapping[str, str]], str], **settings: Any
+) -> None:
     """A local Genesys Cloud, S3 and data lake on free loopback ports, until SIGINT or SIGTERM.
 
-    stdout gets one JSON line when all of them are ready (or, without `json_output`, a short text) and
-    nothing else, ever. The same seed gives the same ids; secrets are random. `until_stdin_closes`: also stop
-    at the end of stdin, so that a dead parent leaves nothing running. `settings`: see `Settings`.
+    When all of them are ready, stdout gets what `announce` makes of their URLs and ids, and nothing else, ever.
+    The same seed gives the same ids; secrets are random. `until_stdin_closes`: also stop at the end of stdin, so that a
+    dead parent leaves nothing running. `settings`: see `Settings`.
     """
     stdout = sys.stdout
+
+    def ready(facts: Mapping[str, str]) -> None:
+        print(announce(facts), file=stdout, flush=True)
+
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(prefix="opslib-") as folder:
-        asyncio.run(_serve(World(seed, Settings(**settings)), Path(folder), stdout, json_output, until_stdin_closes))
+        asyncio.run(_serve(World(seed, Settings(**settings)), Path(folder), until_stdin_closes, ready))
 
 
-async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, until_stdin_closes: bool) -> None:
+async def _serve(
+    world: World, folder: Path, until_stdin_closes: bool, ready: Callable[[Mapping[str, str]], None]
+) -> None:
     seed = world.identity.seed
     request_log, faults, clients, aws = RequestLog(seed), Faults(), Clients(), AwsAccount(seed)
     lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
@@ -85,10 +78,8 @@ async def _serve(world: World, folder: Path, stdout: TextIO, json_output: bool, 
         "control": control_app(world, clients, faults, request_log, deliveries, aws),
     }
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
-    exports = "\n".join(f"export {name}={facts[fact]}" for name, fact in VARIABLES.items())
-    text = json.dumps(facts) if json_output else HUMAN.format(**facts) + exports
     by_port = {listener.getsockname()[1]: apps[name] for name, listener in sockets.items()}
-    server = _Server(_by_port(by_port), lambda: print(text, file=stdout, flush=True))
+    server = _Server(_by_port(by_port), lambda: ready(facts))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
