@@ -46,10 +46,7 @@ class StorageTargetsBackend:
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):
-            try:
-                return await self._client.request("GET", _path(kind), ids={"id": id})
-            except NotFound:
-                return None
+            return await self._client.request_or_none("GET", _path(kind), ids={"id": id})
 
     async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
         target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
@@ -98,10 +95,7 @@ class StorageTargetsBackend:
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
-            try:
-                await self._client.request("DELETE", _path(kind), ids={"id": id})
-            except NotFound:
-                return
+            await self._client.request_or_none("DELETE", _path(kind), ids={"id": id})
 
     async def list(self, kind: Kind) -> list[JSON]:
         listed: list[JSON] = []
@@ -126,11 +120,8 @@ class StorageTargetsBackend:
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_storage_targets"):
-            try:
-                page = await self._client.request("GET", _COLLECTIONS["target"], params={"pageSize": 1})
-            except NotFound:
-                return None
-        return int(page.get("total", len(page.get("entities", []))))
+            page = await self._client.request_or_none("GET", _COLLECTIONS["target"], params={"pageSize": 1})
+        return None if page is None else int(page.get("total", len(page.get("entities", []))))
 
 
 def _path(kind: Kind) -> str:
