@@ -49,7 +49,10 @@ def _approval(walk: Walk) -> Sections:
 
 
 def _recovery(walk: Walk) -> Summary:
-    return Summary("The unfinished apply", lambda: _unfinished(walk), lambda: _nothing_unfinished(walk))
+    def blocked() -> list[str]:
+        return [] if walk.unfinished else ["no apply is unfinished"]
+
+    return Summary("The unfinished apply", lambda: _unfinished(walk), blocked)
 
 
 def _consent(walk: Walk) -> Form[Consent]:
@@ -69,10 +72,6 @@ def _unfinished(walk: Walk) -> list[tuple[str, str]]:
     if not (apply := walk.unfinished):
         return []
     return [("Started by", apply.user), ("Started at (UTC)", apply.at), ("Where it stands", remaining_steps(apply))]
-
-
-def _nothing_unfinished(walk: Walk) -> list[str]:
-    return [] if walk.unfinished else ["no apply is unfinished"]
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
