@@ -20,20 +20,6 @@ Outcome = Literal[
     "cancelled",
 ]
 
-COLUMNS = (
-    "run_id",
-    "operation",
-    "step",
-    "method",
-    "endpoint",
-    "attempt",
-    "status",
-    "outcome",
-    "latency_s",
-    "started_at",
-    "correlation_id",
-)
-
 TOKEN_OPERATION = "get_access_token"
 DATA_LAKE_OPERATION = "read_catalogue"
 # Samples of these are kept, but are not calls of the org's API: no figure counts them.
@@ -58,6 +44,9 @@ class Sample(BaseModel):
     latency_s: float
     started_at: str
     correlation_id: str | None
+
+
+COLUMNS = ("run_id", *Sample.model_fields)
 
 
 def outcome_of(status: int) -> Outcome:

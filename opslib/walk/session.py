@@ -20,7 +20,8 @@ class Session:
 
     def __init__(self, settings: Settings, recorder: Recorder, *, shared: GenesysAuthManager | None = None) -> None:
         self.settings = settings
-        self.auth = shared or GenesysAuthManager.from_settings(settings)
+        client = settings.client_id, settings.client_secret, settings.org_id
+        self.auth = shared or GenesysAuthManager(*client, settings=settings)
         self._is_shared = shared is not None
         self.router = GenesysStorageRouter(self.auth, recorder=recorder)
         self.client = self.router.client

@@ -162,7 +162,7 @@ async def test_one_429_stops_all_requests_of_the_token(sandbox: Sandbox) -> None
             refusals.append(data["operation"])
             refused.set()
 
-    auth = GenesysAuthManager.from_settings(settings)
+    auth = GenesysAuthManager(settings.client_id, settings.client_secret, settings.org_id, settings=settings)
     client = GenesysClient(auth.base_url, auth, Recorder(keep))
     for _ in range(4):
         await client.request("GET", TARGETS)
