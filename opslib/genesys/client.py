@@ -1,5 +1,3 @@
-"""GenesysClient: JSON requests and lists by page, on the HTTP stack of `transport`, with Genesys's errors as ours."""
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

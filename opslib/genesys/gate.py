@@ -1,5 +1,3 @@
-"""The rate gate: where the requests of one token wait when the server asks them to, and how long Retry-After means."""
-
 import asyncio
 import random
 

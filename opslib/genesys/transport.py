@@ -121,7 +121,6 @@ def _sample(
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """The process's one TLS context."""
     return httpx.create_ssl_context()
 
 

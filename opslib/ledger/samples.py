@@ -1,5 +1,3 @@
-"""One HTTP attempt as a sample, and samples as a DataFrame."""
-
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 

@@ -1,5 +1,3 @@
-"""The connection of a walk to its org. Walks to the same org may share one, with its token and its rate gate."""
-
 from collections.abc import Mapping
 from typing import Self
 

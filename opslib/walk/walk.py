@@ -1,9 +1,3 @@
-"""`Walk`: one onboarding as steps, from the first connection to the report.
-
-What the steps do is in `steps`; how they are run, and when one is stale, in `state_machine`. Steps know nothing of
-widgets: a notebook's cell, a card's button and the command line all call `Walk.run`.
-"""
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -87,7 +81,6 @@ class Walk(StateMachine):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections and write a checkpoint."""
         if self._session:
             await self._session.aclose()
         self.journal.ledger.checkpoint()
@@ -114,7 +107,6 @@ class Walk(StateMachine):
         return {"onboarding": self.onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
 
     def given(self) -> JSON:
-        """Everything that the user has chosen, without secrets."""
         return {"org": org_of(self.settings), "consent": self.consent.model_dump(mode="json"), **self.wanted()}
 
     def _restore(self, saved: SavedWalk) -> None:
@@ -169,7 +161,6 @@ class Walk(StateMachine):
 
     @property
     def run_id(self) -> str:
-        """The run in the ledger."""
         return self.journal.id
 
     async def run_all(self, consent: Consent | None = None) -> list[Result]:

@@ -1,5 +1,3 @@
-"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the event feed's AWS side."""
-
 import base64
 import json
 from collections.abc import Iterator, Mapping

@@ -272,7 +272,6 @@ class Choice(_Labelled):
 
     @property
     def chosen(self) -> type[BaseModel]:
-        """The model that is chosen."""
         model: type[BaseModel] = self._list.value
         return model
 

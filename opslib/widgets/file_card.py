@@ -1,5 +1,3 @@
-"""The onboarding as YAML: what the forms hold, to be saved; and what a file or a pasted text says, to be used."""
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

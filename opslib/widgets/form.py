@@ -87,7 +87,6 @@ class Form(Generic[M]):
 
     @property
     def controls(self) -> Mapping[str, Control]:
-        """The controls by field name."""
         return self._group.controls
 
     @property

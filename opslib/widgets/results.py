@@ -1,5 +1,3 @@
-"""A step's result on its card: findings, a plan, or its values under labels for people."""
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -61,7 +61,6 @@ class SecretField:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is a value."""
         return bool(self._value)
 
     def load(self, value: SecretStr, source: str = "") -> None:
@@ -71,7 +70,6 @@ class SecretField:
         self._render()
 
     def clear(self) -> None:
-        """Forget the value."""
         self.load(SecretStr(""))
         self._on_edit()
 

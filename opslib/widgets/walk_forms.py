@@ -1,5 +1,3 @@
-"""The forms of the walk: each shows one part of the onboarding or the settings, and replaces it when valid."""
-
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -33,7 +31,6 @@ _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
 def form(walk: Walk, step: str) -> Panel | None:
-    """What stands on a step's card."""
     make = _FORMS.get(step)
     return make(walk) if make else None
 
