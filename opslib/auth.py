@@ -91,11 +91,6 @@ class GenesysAuthManager(httpx.Auth):
         self.gate = RateGate()
         self.record: Record | None = None
 
-    @classmethod
-    def from_settings(cls, settings: Settings) -> "GenesysAuthManager":
-        """The OAuth client that the settings name."""
-        return cls(settings.client_id, settings.client_secret, settings.org_id, settings=settings)
-
     async def get_access_token(self) -> str:
         """A token that is valid now. However many callers wait, one request is made.
 

@@ -42,7 +42,6 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host name means this machine."""
     return host in _LOOPBACK
 
 

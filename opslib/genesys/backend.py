@@ -1,8 +1,3 @@
-"""`Backend`: what the rest of opslib needs of a Genesys API that carries an onboarding.
-
-The two that implement it are in `storage_targets_backend` and `platform_backend`.
-"""
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol

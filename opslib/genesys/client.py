@@ -1,5 +1,3 @@
-"""GenesysClient: JSON requests and lists by page, on the HTTP stack of `transport`, with Genesys's errors as ours."""
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,9 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from httpx_retries import Retry
 
-from opslib.errors import ApiError, DeadlineExceeded, OpslibError, UnexpectedAnswer, error_class
+from opslib.errors import ApiError, DeadlineExceeded, NotFound, OpslibError, UnexpectedAnswer, error_class
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
 from opslib.genesys.transport import PerLoop, http_client, retry_for, unreachable
@@ -67,16 +64,14 @@ class GenesysClient:
         try:
             async with asyncio.timeout(self.deadline_s):
                 yield
-        except TimeoutError as error:
-            if isinstance(error, OpslibError):
-                raise
-        else:
-            return
-        raise DeadlineExceeded(
-            f"{op.name} did not finish in time",
-            cause=f"no final answer within {self.deadline_s:.0f} s and {op.attempts} attempts",
-            fix="read the object to see whether the change took effect; raise OPSLIB_DEADLINE_S for slow links",
-        )
+        except OpslibError:
+            raise
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{op.name} did not finish in time",
+                cause=f"no final answer within {self.deadline_s:.0f} s and {op.attempts} attempts",
+                fix="read the object to see whether the change took effect; raise OPSLIB_DEADLINE_S for slow links",
+            ) from None
 
     async def request(
         self,
@@ -95,23 +90,37 @@ class GenesysClient:
         Raises an ApiError by status, ConnectionFailed, or DeadlineExceeded.
         """
         path = endpoint.format_map({key: quote(value, safe="") for key, value in (ids or {}).items()})
+        retry = retry_for(method, repeatable=repeatable)
         async with self.operation(f"{method} {endpoint}"):
-            return _content(
-                await self._send(method, path, endpoint, params, json, retry_for(method, repeatable=repeatable))
-            )
+            try:
+                response = await self._http.get().request(
+                    method,
+                    self.base_url + path,
+                    params=params,
+                    json=json,
+                    extensions={"retry": retry, "endpoint": endpoint},
+                )
+            except httpx.HTTPError as error:
+                failure = unreachable(self.base_url, error)
+            else:
+                self.clock_skew_s = _skew_s(response.headers.get("Date", ""))
+                return _content(response)
+            raise failure  # outside the handler: httpx's error holds the request and with it its secrets
 
-    async def pages(
-        self, endpoint: str, *, page_size: int, params: Mapping[str, str | int] | None = None
-    ) -> AsyncIterator[JSON]:
+    async def request_or_none(self, method: str, endpoint: str, **about: Any) -> JSON | None:
+        """The same; None where there is no such object (404)."""
+        try:
+            return await self.request(method, endpoint, **about)
+        except NotFound:
+            return None
+
+    async def pages(self, endpoint: str, *, page_size: int) -> AsyncIterator[JSON]:
         """Every page of a list that is continued by `nextPageToken`. Raises UnexpectedAnswer if a token comes twice."""
         token: str | None = None
         seen: set[str] = set()
         while True:
-            page = await self.request(
-                "GET",
-                endpoint,
-                params={**(params or {}), "pageSize": page_size} | ({"pageToken": token} if token else {}),
-            )
+            params = {"pageSize": page_size} | ({"pageToken": token} if token else {})
+            page = await self.request("GET", endpoint, params=params)
             yield page
             token = page.get("nextPageToken")
             if not token:
@@ -157,29 +166,6 @@ class GenesysClient:
         """Close the connections of the running event loop."""
         if client := self._http.pop():
             await client.aclose()
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        endpoint: str,
-        params: Mapping[str, str | int] | None,
-        json: JSON | None,
-        retry: Retry,
-    ) -> httpx.Response:
-        try:
-            response = await self._http.get().request(
-                method,
-                self.base_url + path,
-                params=params,
-                json=json,
-                extensions={"retry": retry, "endpoint": endpoint},
-            )
-            self.clock_skew_s = _skew_s(response.headers.get("Date", ""))
-            return response
-        except httpx.HTTPError as error:
-            failure = unreachable(self.base_url, error)
-        raise failure  # outside the handler: httpx's error holds the request and with it its secrets
 
 
 def _skew_s(date: str) -> float | None:

@@ -1,5 +1,3 @@
-"""Looks into the data lake, where it lists the events that it received: has an event arrived?"""
-
 import asyncio
 from contextlib import suppress
 

@@ -11,7 +11,6 @@ from opslib.errors import (
     ConnectionFailed,
     InvalidInput,
     InvalidRequest,
-    NotFound,
     ServerFailure,
     UnexpectedAnswer,
 )
@@ -105,16 +104,10 @@ class Integrations:
 
     async def remove(self, id: str) -> None:
         """Delete it; one that is gone already is not an error."""
-        try:
-            await self._client.request("DELETE", _ONE, ids={"id": id})
-        except NotFound:
-            return
+        await self._client.request_or_none("DELETE", _ONE, ids={"id": id})
 
     async def _config(self, id: str) -> JSON:
-        try:
-            return await self._client.request("GET", _CONFIG, ids={"id": id})
-        except NotFound:
-            return {}
+        return await self._client.request_or_none("GET", _CONFIG, ids={"id": id}) or {}
 
     async def _configure(self, id: str, body: JSON) -> JSON:
         """Write the configuration over its current version; where another one appeared meanwhile, read that again."""
@@ -172,10 +165,7 @@ class Integrations:
         )
 
     async def _entity(self, id: str) -> JSON | None:
-        try:
-            return await self._client.request("GET", _ONE, ids={"id": id})
-        except NotFound:
-            return None
+        return await self._client.request_or_none("GET", _ONE, ids={"id": id})
 
 
 async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:

@@ -82,11 +82,8 @@ class PlatformBackend:
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_platform"):
-            try:
-                page = await self._client.request("GET", POLICIES, params={"pageSize": 1})
-            except NotFound:
-                return None
-        return int(page.get("total", len(page.get("entities", []))))
+            page = await self._client.request_or_none("GET", POLICIES, params={"pageSize": 1})
+        return None if page is None else int(page.get("total", len(page.get("entities", []))))
 
     async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
         target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
@@ -196,15 +193,10 @@ class PlatformBackend:
         async with self._client.operation(f"delete_{kind}"):
             entity = await self._find(kind, id)
             self._made.pop((kind, id), None)
-            if entity is None:
-                return
-            if kind != "policy":
+            if entity and kind == "policy":
+                await self._client.request_or_none("DELETE", _POLICY, ids={"id": entity["id"]})
+            elif entity:
                 await self.integrations.remove(entity["id"])
-                return
-            try:
-                await self._client.request("DELETE", _POLICY, ids={"id": entity["id"]})
-            except NotFound:
-                return
 
     async def list(self, kind: Kind) -> list[JSON]:
         async with self._client.operation(f"list_{'policie' if kind == 'policy' else kind}s"):
@@ -365,10 +357,7 @@ class PlatformBackend:
         return policy
 
     async def _policy(self, id: str) -> JSON | None:
-        try:
-            return await self._client.request("GET", _POLICY, ids={"id": id})
-        except NotFound:
-            return None
+        return await self._client.request_or_none("GET", _POLICY, ids={"id": id})
 
     async def _with_ids(self, body: JSON) -> JSON:
         """A policy as it is sent: its integrations by id."""

@@ -75,7 +75,6 @@ def foreign(body: JSON) -> frozenset[str]:
 
 
 def parts(body: JSON) -> list[JSON]:
-    """The policy's part for each medium."""
     return [part for part in (body.get("mediaPolicies") or {}).values() if part]
 
 
@@ -140,7 +139,6 @@ def _conditions(conditions: PolicyConditions) -> JSON:
 
 
 def _part_over(existing: JSON, part: JSON) -> JSON:
-    """One medium."""
     actions, conditions = dict(part["actions"]), _foreign_conditions(existing) | part.get("conditions", {})
     for name, kept in _foreign_actions(existing).items():
         actions[name] = {**kept, **actions[name]} if name in _OUR_ACTIONS else kept

@@ -1,5 +1,3 @@
-"""Polling: ask again until the answer is the one that was waited for, or the time is up."""
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar

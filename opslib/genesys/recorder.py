@@ -1,5 +1,3 @@
-"""The step and operation that the running task works for, and the recorder that keeps their attempts."""
-
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +30,6 @@ class Operation:
 
 
 def current_operation() -> Operation | None:
-    """The operation that the running task works for."""
     return _operation.get()
 
 

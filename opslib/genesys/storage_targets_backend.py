@@ -46,10 +46,7 @@ class StorageTargetsBackend:
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):
-            try:
-                return await self._client.request("GET", _path(kind), ids={"id": id})
-            except NotFound:
-                return None
+            return await self._client.request_or_none("GET", _path(kind), ids={"id": id})
 
     async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
         target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
@@ -98,10 +95,7 @@ class StorageTargetsBackend:
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
-            try:
-                await self._client.request("DELETE", _path(kind), ids={"id": id})
-            except NotFound:
-                return
+            await self._client.request_or_none("DELETE", _path(kind), ids={"id": id})
 
     async def list(self, kind: Kind) -> list[JSON]:
         listed: list[JSON] = []
@@ -118,7 +112,14 @@ class StorageTargetsBackend:
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):
-            of_target = _existing(await self.read("target", target), "target", target)
+            of_target = await self.read("target", target)
+            if of_target is None:
+                raise NotFound(
+                    f"There is no target {target}",
+                    cause="the org has none with this id",
+                    fix="check the target's id",
+                    status=404,
+                )
             policies = [policy for policy in await self.list("policy") if policy.get("storageTargetId") == target]
             of_policy = only(policies, "policy", policy)
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
@@ -126,11 +127,8 @@ class StorageTargetsBackend:
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_storage_targets"):
-            try:
-                page = await self._client.request("GET", _COLLECTIONS["target"], params={"pageSize": 1})
-            except NotFound:
-                return None
-        return int(page.get("total", len(page.get("entities", []))))
+            page = await self._client.request_or_none("GET", _COLLECTIONS["target"], params={"pageSize": 1})
+        return None if page is None else int(page.get("total", len(page.get("entities", []))))
 
 
 def _path(kind: Kind) -> str:
@@ -172,7 +170,6 @@ def policy_body(policy: RecordingPolicy, target_id: str) -> JSON:
 
 
 def webhook_body(webhook: DataLakeWebhook) -> JSON:
-    """The payload of a webhook."""
     return {
         "name": webhook.name,
         "targetUrl": webhook.url,
@@ -197,19 +194,12 @@ def _with_secret(body: JSON, credentials: AwsKeys | RoleReference | None) -> JSO
     return {**body, "configuration": {**configuration, **secret}}
 
 
-def _existing(body: JSON | None, kind: Kind, id: str) -> JSON:
-    if body is None:
-        raise NotFound(
-            f"There is no {kind} {id}", cause="the org has none with this id", fix=f"check the {kind}'s id", status=404
-        )
-    return body
-
-
 def _target(body: JSON) -> JSON:
     configuration = body["configuration"]
     role = {"role_arn": configuration.get("roleArn"), "external_id": configuration.get("externalId")}
     return {
         **_common(body),
+        "retention_days": body.get("retentionPeriodDays"),
         "bucket": configuration["bucket"],
         "region": configuration["region"],
         "path_prefix": configuration.get("pathPrefix", ""),
@@ -219,14 +209,13 @@ def _target(body: JSON) -> JSON:
 
 
 def _policy(body: JSON) -> JSON:
-    return {**_common(body), "recording_types": tuple(body["recordingTypes"])}
+    days = body.get("retentionPeriodDays")
+    return {**_common(body), "recording_types": tuple(body["recordingTypes"]), "retention_days": days}
 
 
 def _webhook(body: JSON) -> JSON:
-    common = _common(body)
-    del common["retention_days"]
     return {
-        **common,
+        **_common(body),
         "url": body["targetUrl"],
         "events": tuple(body["events"]),
         "authentication": body["authentication"],
@@ -237,6 +226,5 @@ def _common(body: JSON) -> JSON:
     return {
         "id": body["id"],
         "name": body["name"],
-        "retention_days": body.get("retentionPeriodDays"),
         "enabled": body["enabled"],
     }

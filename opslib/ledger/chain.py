@@ -35,7 +35,6 @@ class Entry(NamedTuple):
 
     @property
     def data(self) -> dict[str, Any]:
-        """The body as Python values."""
         value: dict[str, Any] = json.loads(self.body)
         return value
 

@@ -198,11 +198,9 @@ class Run:
     id: str
 
     def append(self, kind: str, data: dict[str, Any]) -> Entry:
-        """Write one entry of this run, durably."""
         return self.ledger.append(self.id, kind, data)
 
     def entries(self, kind: str | None = None) -> Iterator[Entry]:
-        """The entries of this run, in order."""
         return self.ledger.entries(kind, self.id)
 
 

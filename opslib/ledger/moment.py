@@ -1,5 +1,3 @@
-"""A moment as the ledger writes it."""
-
 from datetime import UTC, datetime
 
 

@@ -1,5 +1,3 @@
-"""One HTTP attempt as a sample, and samples as a DataFrame."""
-
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,20 +17,6 @@ Outcome = Literal[
     "connection_error",
     "cancelled",
 ]
-
-COLUMNS = (
-    "run_id",
-    "operation",
-    "step",
-    "method",
-    "endpoint",
-    "attempt",
-    "status",
-    "outcome",
-    "latency_s",
-    "started_at",
-    "correlation_id",
-)
 
 TOKEN_OPERATION = "get_access_token"
 DATA_LAKE_OPERATION = "read_catalogue"
@@ -58,6 +42,9 @@ class Sample(BaseModel):
     latency_s: float
     started_at: str
     correlation_id: str | None
+
+
+COLUMNS = ("run_id", *Sample.model_fields)
 
 
 def outcome_of(status: int) -> Outcome:

@@ -1,5 +1,3 @@
-"""The onboarding file: YAML to `Onboarding`, with errors that name file, line and field."""
-
 from pathlib import Path
 from typing import Any
 

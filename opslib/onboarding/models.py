@@ -4,7 +4,7 @@ Secrets are never part of it: credentials are the names of environment variables
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -26,8 +26,6 @@ from opslib.onboarding.values import (
 
 BackendName = Literal["storage-targets", "platform"]
 EventName = Literal["routing.recording.storage.updated", "routing.recording.policy.updated"]
-TARGET_EVENT: EventName = "routing.recording.storage.updated"
-POLICY_EVENT: EventName = "routing.recording.policy.updated"
 # The audit of every entity: the only topic of Genesys that tells of policies and integrations.
 AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
 
@@ -101,7 +99,7 @@ class DataLakeWebhook(_Model):
     url: Annotated[
         WebhookUrl, Field(description="Its address: https, on this machine also http; no password and no query.")
     ]
-    events: Annotated[tuple[EventName, ...], Field(min_length=1)] = (TARGET_EVENT, POLICY_EVENT)
+    events: Annotated[tuple[EventName, ...], Field(min_length=1)] = get_args(EventName)
     authentication: NoAuthentication = NoAuthentication()
     account: Annotated[
         str, Field(title="AWS account", pattern=r"^(\d{12})?$", description="Where the events go; 12 digits.")

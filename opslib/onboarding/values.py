@@ -1,5 +1,3 @@
-"""The values that an onboarding is made of, each checked: ids, names, buckets, regions, prefixes, URLs, dates."""
-
 import re
 from datetime import datetime
 from functools import cache

@@ -65,7 +65,6 @@ class Applier:
     _under_way: tuple[int, int, str] | None = None
 
     def stop(self) -> None:
-        """Finish the change in flight, then stop."""
         if not self.stopping:
             self.stopping = True
             if self._under_way:
@@ -180,7 +179,7 @@ class Applier:
     async def _undo(self, progress: Progress, change: Change) -> bool:
         """Restore the object; returns whether something of it could not be restored: credentials, whose old secret is
         not known here, or an id."""
-        old = self._undo_body(change)
+        old = self.backend.undo_body(change.before, change.after)
         deleted = change.after is None and not self.backend.ids_are_ours
         if deleted and await self.backend.read(change.kind, change.id) is None:
             await self._write(progress, change, old)
@@ -197,9 +196,6 @@ class Applier:
                 raise
             return change.rotates
         return change.rotates or old != change.before
-
-    def _undo_body(self, change: Change) -> JSON | None:
-        return self.backend.undo_body(change.before, change.after)
 
     async def _write(self, progress: Progress, change: Change, wanted: JSON | None) -> None:
         """Bring one object to the wanted state and read it back. Raises the server's error, or UnexpectedAnswer when it
@@ -266,7 +262,7 @@ class Applier:
             return self._same(answer, change.before)
         if place in progress.done and not progress.rolling_back:
             return self._same(answer, change.after)
-        undone = self._undo_body(change)
+        undone = self.backend.undo_body(change.before, change.after)
         if any(self._same(answer, state) for state in (change.before, change.after, undone)):
             return True
         writes = ((change.before, change.after), (change.after, undone))

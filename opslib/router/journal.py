@@ -1,5 +1,3 @@
-"""How far an apply came, read from the ledger: enough to finish or undo it after a crash."""
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any

@@ -107,11 +107,6 @@ async def _objects(backend: Backend) -> dict[str, JSON]:
 
 
 def _last_snapshot(ledger: Ledger, backend: Backend, client: GenesysClient) -> dict[str, Any] | None:
-    """The last snapshot of this org through this API."""
-    snapshots = [entry.data for entry in ledger.entries(SNAPSHOT)]
-    same = [
-        snapshot
-        for snapshot in snapshots
-        if (snapshot["where"], snapshot["backend"]) == (client.base_url, backend.name)
-    ]
-    return same[-1] if same else None
+    snapshots = (entry.data for entry in ledger.entries(SNAPSHOT))
+    by_org = {(snapshot["where"], snapshot["backend"]): snapshot for snapshot in snapshots}
+    return by_org.get((client.base_url, backend.name))

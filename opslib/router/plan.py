@@ -12,6 +12,7 @@ How a plan is made:
 import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import rfc8785
@@ -136,7 +137,7 @@ async def make_plan(
         )
     items = await backend.items(onboarding, credentials)
     changes = [
-        _change(backend, item, before, rotate=rotates)
+        _change(backend, item, before, item.body, rotates=rotates)
         for item, before in zip(items, await _read_all(backend, items), strict=True)
         if (rotates := rotate and item.kind == "target" and before is not None)
         or before is None
@@ -150,15 +151,7 @@ async def make_removal(backend: Backend, onboarding: Onboarding) -> Plan:
     # The items' bodies are not used, so any credentials do.
     items = await backend.items(onboarding, RoleReference(role_arn=_NO_ROLE, external_id="none"))
     changes = [
-        Change(
-            action="delete",
-            kind=item.kind,
-            id=item.id,
-            name=str(before.get("name", item.name)),
-            before=before,
-            after=None,
-            unsafe=tuple(_unsafe(backend.meaning(item.kind, before), None)),
-        )
+        _change(backend, replace(item, name=str(before.get("name", item.name))), before, None)
         for item, before in zip(items, await _read_all(backend, items), strict=True)
         if before is not None
     ]
@@ -177,17 +170,17 @@ async def _read_all(backend: Backend, items: Sequence[Item]) -> list[JSON | None
     return [None if answer is None else backend.writable(answer) for answer in answers]
 
 
-def _change(backend: Backend, item: Item, before: JSON | None, *, rotate: bool) -> Change:
-    old = None if before is None else backend.meaning(item.kind, before)
+def _change(backend: Backend, item: Item, before: JSON | None, after: JSON | None, *, rotates: bool = False) -> Change:
+    old, new = (None if body is None else backend.meaning(item.kind, body) for body in (before, after))
     return Change(
-        action="create" if before is None else "update",
+        action="create" if before is None else "update" if after is not None else "delete",
         kind=item.kind,
         id=item.id,
         name=item.name,
         before=before,
-        after=item.body,
-        rotates=rotate,
-        unsafe=tuple(_unsafe(old, backend.meaning(item.kind, item.body))),
+        after=after,
+        rotates=rotates,
+        unsafe=tuple(_unsafe(old, new)),
     )
 
 

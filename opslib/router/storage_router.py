@@ -114,27 +114,19 @@ class GenesysStorageRouter:
             retention_days=retention_days,
         )
         target_id = checked_value(Id, target_id, "target_id")
-        return await self.write_policy(policy, target_id)
+        self._check_retention(policy, target_id)
+        return await self._put("policy", policy.id, policy_body(policy, target_id))
 
     async def register_datalake_webhook(self, webhook_id: str, target_url: str) -> JSON:
         """Create or replace the webhook (one PUT) that announces changes to the data lake."""
         webhook = checked(DataLakeWebhook, id=webhook_id, url=target_url)
-        return await self.write_webhook(webhook)
+        return await self._put("webhook", webhook.id, webhook_body(webhook))
 
     async def write_target(self, target: StorageTarget, credentials: AwsKeys | RoleReference) -> JSON:
         """Create or replace a target (one PUT)."""
         answer = await self._put("target", target.id, target_body(target, credentials), credentials)
         self._retention_days[target.id] = target.retention_days
         return answer
-
-    async def write_policy(self, policy: RecordingPolicy, target_id: str) -> JSON:
-        """Create or replace a policy (one PUT)."""
-        self._check_retention(policy, target_id)
-        return await self._put("policy", policy.id, policy_body(policy, target_id))
-
-    async def write_webhook(self, webhook: DataLakeWebhook) -> JSON:
-        """Create or replace the webhook (one PUT)."""
-        return await self._put("webhook", webhook.id, webhook_body(webhook))
 
     async def list_storage_targets_with_pagination(self) -> list[JSON]:
         """Every target of the org, once each, from all pages."""

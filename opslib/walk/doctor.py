@@ -1,9 +1,3 @@
-"""Is this org ready for an onboarding? Who we are there, what we may do, its limits and its clock. Reads only.
-
-The permissions it asks for, and the harmless question for each, are in `opslib.genesys.permissions`; this module judges
-the answers.
-"""
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,3 @@
-"""Is this machine ready? Each answer names its cause and fix; nothing is sent to the org."""
-
 import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence

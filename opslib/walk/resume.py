@@ -1,5 +1,3 @@
-"""How far a walk came, read from the ledger: enough to resume it after the program has ended."""
-
 import getpass
 import platform
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from opslib.settings import Settings
 JSON = dict[str, Any]
 
 PLAN_MADE = "plan.made"
-RESUMED = "run.resumed"
 _ENDS = ("step.done", "step.failed", "step.unknown")
 
 # The settings that a walk's results depend on, without the secret: where the org is, and the OAuth client.
@@ -45,7 +42,7 @@ class SavedWalk:
 
     def resume(self) -> Run:
         """The same run, after noting who resumed it."""
-        self.run.append(RESUMED, {"user": getpass.getuser(), "host": platform.node()})
+        self.run.append("run.resumed", {"user": getpass.getuser(), "host": platform.node()})
         return self.run
 
 

@@ -1,5 +1,3 @@
-"""The connection of a walk to its org. Walks to the same org may share one, with its token and its rate gate."""
-
 from collections.abc import Mapping
 from typing import Self
 
@@ -20,7 +18,8 @@ class Session:
 
     def __init__(self, settings: Settings, recorder: Recorder, *, shared: GenesysAuthManager | None = None) -> None:
         self.settings = settings
-        self.auth = shared or GenesysAuthManager.from_settings(settings)
+        client = settings.client_id, settings.client_secret, settings.org_id
+        self.auth = shared or GenesysAuthManager(*client, settings=settings)
         self._is_shared = shared is not None
         self.router = GenesysStorageRouter(self.auth, recorder=recorder)
         self.client = self.router.client

@@ -9,7 +9,7 @@ Every start and end is in the ledger.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import rfc8785
@@ -21,6 +21,8 @@ from opslib.ledger.ledger import Run
 
 JSON = dict[str, Any]
 State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "stale"]
+_DONE: tuple[State, ...] = ("done",)
+_ENDED: tuple[State, ...] = ("done", "failed", "unknown")
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ class Step:
 class StateMachine:
     """Runs steps in the order that their needs allow, and keeps how each ended.
 
-    `on_change` callbacks are called, without arguments, whenever a state may have changed.
+    `on_change` callbacks are called, without arguments, whenever a state may have changed. `journal` is set before the
+    first step is run.
     """
 
-    def __init__(self, steps: Mapping[str, Step], journal: Run) -> None:
-        self.journal = journal
+    journal: Run
+
+    def __init__(self, steps: Mapping[str, Step]) -> None:
         self.on_change: list[Callable[[], None]] = []
         self.steps = steps
         self._results: dict[str, Result] = {}
@@ -83,17 +87,11 @@ class StateMachine:
     def blockers(self, name: str) -> list[str]:
         """Why a step cannot run yet, in words; empty when it can."""
         step = self.steps[name]
+        rules = [(need, "done", _DONE) for need in step.needs] + [(need, "run", _ENDED) for need in step.after]
         return [
-            *(
-                f"“{self.steps[need].title}” must be done first; it is {state}"
-                for need in step.needs
-                if (state := self.state(need)) != "done"
-            ),
-            *(
-                f"“{self.steps[need].title}” must be run first; it is {state}"
-                for need in step.after
-                if (state := self.state(need)) not in ("done", "failed", "unknown")
-            ),
+            f"“{self.steps[need].title}” must be {verb} first; it is {state}"
+            for need, verb, enough in rules
+            if (state := self.state(need)) not in enough
         ]
 
     def result(self, name: str) -> Result | None:
@@ -166,7 +164,7 @@ class StateMachine:
             self.changed()
 
     def _keep(self, result: Result, input_hash: str) -> Result:
-        kept = Result(result.step, result.state, result.summary, result.data, result.error, input_hash)
+        kept = replace(result, input_hash=input_hash)
         self._results[result.step] = kept
         self.journal.append(
             f"step.{kept.state}",

@@ -1,9 +1,3 @@
-"""`Walk`: one onboarding as steps, from the first connection to the report.
-
-What the steps do is in `steps`; how they are run, and when one is stale, in `state_machine`. Steps know nothing of
-widgets: a notebook's cell, a card's button and the command line all call `Walk.run`.
-"""
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,12 +21,16 @@ from opslib.walk.session import Session
 from opslib.walk.state_machine import JSON, Result, StateMachine, hash_of
 from opslib.walk.steps import CHANGING, RECOVERY, STEPS
 
+# What a user may replace: what depends on it becomes stale, so the listeners are told.
+_CHOICES = ("onboarding", "settings", "consent")
+
 
 class Walk(StateMachine):
-    """One onboarding, step by step. `onboarding`, `settings` and `consent` may be replaced at any time; what depends
-    on them becomes stale.
+    """One onboarding, step by step.
 
-    Usable as `async with`; `aclose` closes the connections and writes a checkpoint.
+    Usable as `async with`; `aclose` closes the connections and writes a checkpoint. `onboarding`, `settings` (used by
+    the next `connect`) and `consent` (used by `approve`, for just its plan) may be replaced at any time; what depends
+    on them becomes stale.
 
     Args:
         command: what the ledger calls this run; an audit shows the newest "walk".
@@ -54,16 +52,17 @@ class Walk(StateMachine):
         rotate_credentials: bool = False,
         session: Session | None = None,
     ) -> None:
-        self._settings = settings or (session.settings if session else Settings.load())
-        self._onboarding = onboarding or wanted_onboarding(self._settings)
-        self._consent = Consent()
+        super().__init__(STEPS | RECOVERY)
+        self.settings = settings or (session.settings if session else Settings.load())
+        self.onboarding = onboarding or wanted_onboarding(self.settings)
+        self.consent = Consent()
         self.removal, self.rotate_credentials = removal, rotate_credentials
         self.plan: Plan | None = None
         began_with = hash_of(self.given())
-        ledger = Ledger(self._settings.home, self._settings.signing_key)
-        saved = find_saved_walk(ledger, began_with, self._settings) if resume else None
-        about = {"backend": self._onboarding.backend, "began_with": began_with}
-        super().__init__(STEPS | RECOVERY, saved.resume() if saved else ledger.start_run(command, **about))
+        ledger = Ledger(self.settings.home, self.settings.signing_key)
+        saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
+        about = {"backend": self.onboarding.backend, "began_with": began_with}
+        self.journal = saved.resume() if saved else ledger.start_run(command, **about)
         self.recorder = Recorder(self.journal.append)
         self.applier: Applier | None = None
         # How far each running step is: how many parts are done, of how many, and what is under way.
@@ -82,65 +81,37 @@ class Walk(StateMachine):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections and write a checkpoint."""
         if self._session:
             await self._session.aclose()
         self.journal.ledger.checkpoint()
 
-    @property
-    def onboarding(self) -> Onboarding:
-        """The desired state."""
-        return self._onboarding
-
-    @onboarding.setter
-    def onboarding(self, value: Onboarding) -> None:
-        self._onboarding = value
-        self.changed()
-
-    @property
-    def settings(self) -> Settings:
-        """Where the org is, and the OAuth client; used by the next `connect`."""
-        return self._settings
-
-    @settings.setter
-    def settings(self, value: Settings) -> None:
-        self._settings = value
-        self.changed()
-
-    @property
-    def consent(self) -> Consent:
-        """Which unsafe changes of the plan the user agrees to; used by `approve`. It does not carry over to another
-        plan."""
-        return self._consent
-
-    @consent.setter
-    def consent(self, value: Consent) -> None:
-        self._consent = value
-        self.changed()
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _CHOICES:
+            self.changed()
 
     async def credentials(self) -> AwsKeys | RoleReference:
         """What Genesys writes to the bucket with. Raises AwsCredentialsInvalid when a variable is not set."""
-        reference = self._onboarding.target.credentials
+        reference = self.onboarding.target.credentials
         # In a thread: a profile may ask SSO or STS.
         return await asyncio.to_thread(reference.resolve) if isinstance(reference, KeyReference) else reference
 
     async def make_plan(self) -> Plan:
         """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
         if self.removal:
-            return await make_removal(self.backend, self._onboarding)
-        return await make_plan(self.backend, self._onboarding, await self.credentials(), rotate=self.rotate_credentials)
+            return await make_removal(self.backend, self.onboarding)
+        return await make_plan(self.backend, self.onboarding, await self.credentials(), rotate=self.rotate_credentials)
 
     def wanted(self) -> JSON:
         """Everything that the plan depends on, except the org itself."""
-        return {"onboarding": self._onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
+        return {"onboarding": self.onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
 
     def given(self) -> JSON:
-        """Everything that the user has chosen, without secrets."""
-        return {"org": org_of(self._settings), "consent": self._consent.model_dump(mode="json"), **self.wanted()}
+        return {"org": org_of(self.settings), "consent": self.consent.model_dump(mode="json"), **self.wanted()}
 
     def _restore(self, saved: SavedWalk) -> None:
         """The choices come first: a result counts only for exactly those."""
-        self._onboarding, self._settings, self._consent = saved.onboarding, saved.settings, saved.consent
+        self.onboarding, self.settings, self.consent = saved.onboarding, saved.settings, saved.consent
         self.plan, self._connected_with = saved.plan, saved.settings.client_secret
         for entry in saved.run.entries():
             self.recorder.recall(entry.kind, entry.data)
@@ -148,7 +119,7 @@ class Walk(StateMachine):
 
     def _holds(self, result: Result) -> bool:
         """A new secret makes `connect` stale. It is compared here, as inputs are hashed in the ledger."""
-        same = result.step != "connect" or self._connected_with == self._settings.client_secret
+        same = result.step != "connect" or self._connected_with == self.settings.client_secret
         return same and super()._holds(result)
 
     def reviewed_plan(self) -> Plan:
@@ -172,11 +143,11 @@ class Walk(StateMachine):
     @property
     def backend(self) -> Backend:
         """The API that carries the onboarding, on the walk's session."""
-        return self.session.backends[self._onboarding.backend]
+        return self.session.backends[self.onboarding.backend]
 
     async def open_session(self) -> Session:
         """A session for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
-        self._connected_with = self._settings.client_secret
+        self._connected_with = self.settings.client_secret
         session = self._new_session()
         if self._session:
             await self._session.aclose()
@@ -184,13 +155,12 @@ class Walk(StateMachine):
         return session
 
     def _new_session(self) -> Session:
-        if self._shared_session and self._shared_session.settings == self._settings:
+        if self._shared_session and self._shared_session.settings == self.settings:
             return self._shared_session.share(self.recorder)
-        return Session(self._settings, self.recorder)
+        return Session(self.settings, self.recorder)
 
     @property
     def run_id(self) -> str:
-        """The run in the ledger."""
         return self.journal.id
 
     async def run_all(self, consent: Consent | None = None) -> list[Result]:
@@ -237,8 +207,8 @@ class Walk(StateMachine):
     @property
     def last_apply(self) -> Progress | None:
         """The newest apply to the org that the settings name, as last read from the ledger."""
-        configured = self._settings.api_url or self._settings.region
-        return self._last_applies.get(self._settings.api_base) if configured else None
+        configured = self.settings.api_url or self.settings.region
+        return self._last_applies.get(self.settings.api_base) if configured else None
 
     @property
     def unfinished(self) -> Progress | None:

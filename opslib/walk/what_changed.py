@@ -1,8 +1,3 @@
-"""What one step of ours changed in the org and what it did not, read from the ledger and nowhere else.
-
-What others changed there is in `opslib.router.org_changes`.
-"""
-
 from collections.abc import Iterable, Iterator
 
 from opslib.errors import LedgerError

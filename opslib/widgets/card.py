@@ -116,7 +116,6 @@ class StepCard:
 
     @property
     def problems(self) -> Sequence[str]:
-        """What in the card's form is not valid."""
         return self.form.problems if self.form else ()
 
     @property

@@ -1,12 +1,8 @@
-"""The documents that an onboarding needs, to copy or download: IAM policies, Terraform, the event feed's AWS side."""
-
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-
-import ipywidgets as w
 
 from opslib.credentials import RoleReference
 from opslib.errors import OpslibError
@@ -17,7 +13,8 @@ from opslib.validator.documents.terraform import template
 from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import wanted_of
 from opslib.walk.walk import Walk
-from opslib.widgets.receipt import Rows, compact
+from opslib.widgets.form import Summary
+from opslib.widgets.receipt import compact
 
 # Says how it went on the button itself. Without https or loopback a page has no clipboard; the text can be selected.
 _COPY = (
@@ -48,22 +45,16 @@ def bucket_documents_html(walk: Walk, report: Mapping[str, Any]) -> str:
     return f"<details><summary>IAM policies and Terraform for this bucket</summary>{''.join(parts)}</details>"
 
 
-class FeedDocuments:
+# Where the receipt's reader finds the AWS side of the feed.
+_FEED_ROWS = [("The AWS side of the feed", "opslib check-feed FILE checks it; --print aws-cli or terraform makes it")]
+
+
+class FeedDocuments(Summary):
     """The AWS side of the event feed, to copy or download; on the card of the step that needs it."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
-        self.widget = w.HTML()
-        self.on_change: list[Callable[[], None]] = []
-        self.problems: Sequence[str] = ()
-        self.sync()
-
-    def rows(self) -> Rows:
-        """Where the receipt's reader finds them."""
-        return [("The AWS side of the feed", "opslib check-feed FILE checks it; --print aws-cli or terraform makes it")]
-
-    def forget(self) -> None:
-        """Nothing is typed here."""
+        super().__init__("", lambda: _FEED_ROWS)
 
     def sync(self) -> None:
         """Follow the onboarding, and the organisation that `connect` found."""

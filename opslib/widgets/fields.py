@@ -99,10 +99,11 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-class _Explained:
-    """The line below an input: help, a note that may change, and what is wrong. One widget: each costs messages."""
+class _Labelled(Control):
+    """A label, and a line below the input with help, a note and what is wrong: one widget, as each costs messages."""
 
-    def __init__(self, about: str) -> None:
+    def __init__(self, label: str, about: str) -> None:
+        self._label = label
         self._help, self._note, self._problem = note(about), "", ""
         self.below = w.HTML(layout={"margin": _INDENT})
         self._say()
@@ -117,7 +118,13 @@ class _Explained:
         self._say()
 
     def find(self, loc: Loc) -> Control | None:
-        return self  # type: ignore[return-value]  # subclasses are controls
+        return self
+
+    def label(self, loc: Loc) -> str:
+        return self._label
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [(self._label, _words(self.raw()))]
 
     def _say(self) -> None:
         show(self.below, self._help + self._note + self._problem)
@@ -129,12 +136,11 @@ def show(line: w.HTML, html: str) -> None:
     line.layout.display = None if html else "none"
 
 
-class Simple(_Explained):
+class Simple(_Labelled):
     """One input with its label; `kind` is the input's class, made with `options`."""
 
     def __init__(self, label: str, about: str, edited: Edited, kind: type[w.Widget], **options: Any) -> None:
-        super().__init__(about)
-        self._label = label
+        super().__init__(label, about)
         # A checkbox has its label to the right of the box.
         layout = {"width": "auto", "margin": _INDENT} if kind is w.Checkbox else WIDE
         self._input = kind(description=label, style=LABEL_STYLE, layout=layout, **options)
@@ -147,19 +153,12 @@ class Simple(_Explained):
     def load(self, value: Any) -> None:
         self._input.value = "" if value is None else value
 
-    def label(self, loc: Loc) -> str:
-        return self._label
 
-    def rows(self) -> list[tuple[str, str]]:
-        return [(self._label, _words(self.raw()))]
-
-
-class Several(_Explained):
+class Several(_Labelled):
     """Checkboxes, of which any number may be ticked."""
 
     def __init__(self, label: str, about: str, options: Sequence[str], edited: Edited) -> None:
-        super().__init__(about)
-        self._label = label
+        super().__init__(label, about)
         self._boxes = {
             option: w.Checkbox(description=option, indent=False, layout={"width": "auto"}) for option in options
         }
@@ -175,12 +174,6 @@ class Several(_Explained):
         for option, box in self._boxes.items():
             box.value = option in value
 
-    def label(self, loc: Loc) -> str:
-        return self._label
-
-    def rows(self) -> list[tuple[str, str]]:
-        return [(self._label, ", ".join(self.raw()) or "none")]
-
 
 class Listed(Simple):
     """Any number of texts, with commas between them."""
@@ -194,17 +187,13 @@ class Listed(Simple):
     def load(self, value: Any) -> None:
         super().load(", ".join(value))
 
-    def rows(self) -> list[tuple[str, str]]:
-        return [(self._label, ", ".join(self.raw()) or "none")]
 
-
-class Secret(_Explained):
+class Secret(_Labelled):
     """A secret; its value stays in a SecretStr."""
 
     def __init__(self, label: str, about: str, edited: Edited) -> None:
-        super().__init__(about)
-        self._label = label
-        self.field = SecretField(label, on_edit=edited)
+        super().__init__(label, about)
+        self.field = SecretField(label, edited)
         self.widget = w.VBox([self.field.widget, self.below])
 
     def raw(self) -> Any:
@@ -218,9 +207,6 @@ class Secret(_Explained):
         """Where the value came from: said by the field itself."""
         if self.field.is_set:
             self.field.load(self.field.value, message)
-
-    def label(self, loc: Loc) -> str:
-        return self._label
 
     def rows(self) -> list[tuple[str, str]]:
         return [(self._label, self.field.words())]
@@ -270,12 +256,12 @@ class Group:
         return [row for control in self.controls.values() for row in control.rows()]
 
 
-class Choice(_Explained):
+class Choice(_Labelled):
     """One of several models: a list to choose from, and the fields of the chosen one."""
 
     def __init__(self, label: str, about: str, models: Sequence[type[BaseModel]], edited: Edited) -> None:
-        super().__init__(about)
-        self._label, self._edited = label, edited
+        super().__init__(label, about)
+        self._edited = edited
         self._groups = {model: Group(model, edited) for model in models}
         titles = [(str(model.model_config.get("title") or model.__name__), model) for model in models]
         self._list = w.Dropdown(options=titles, description=label, style=LABEL_STYLE, layout=WIDE)
@@ -286,7 +272,6 @@ class Choice(_Explained):
 
     @property
     def chosen(self) -> type[BaseModel]:
-        """The model that is chosen."""
         model: type[BaseModel] = self._list.value
         return model
 
@@ -329,4 +314,6 @@ class Choice(_Explained):
 def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return str(value) if value != "" else "not set"

@@ -1,5 +1,3 @@
-"""The onboarding as YAML: what the forms hold, to be saved; and what a file or a pasted text says, to be used."""
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +20,6 @@ _ABOUT = (
     "The forms below and this text are the same thing. Paste a text and use it, load a file, or save what the forms "
     "hold. Nothing is sent."
 )
-_PASTED = "The text"
 
 
 class FileCard:
@@ -96,7 +93,7 @@ class FileCard:
             show(self._status, problem(f"{error.title}: {error.cause}. Fix: {error.fix}"))
 
     def _use(self) -> str:
-        self._take(parse_onboarding(self.yaml.value, _PASTED))
+        self._take(parse_onboarding(self.yaml.value, "The text"))
         return "✔ The forms hold what the text says"
 
     def _load(self) -> str:

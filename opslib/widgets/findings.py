@@ -1,5 +1,3 @@
-"""The findings about a bucket on its card, with a filter by verdict, and the documents that the bucket needs."""
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -87,20 +87,17 @@ class Form(Generic[M]):
 
     @property
     def controls(self) -> Mapping[str, Control]:
-        """The controls by field name."""
         return self._group.controls
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, field by field; empty when all is valid."""
         return [f"{label}: {message}" if label else message for label, message in self._problems.items()]
 
     def rows(self) -> Rows:
-        """Label and text of each field; no secret."""
         return self._group.rows()
 
     def sync(self) -> None:
-        """Follow a change made elsewhere: show it, or try again what did not fit before."""
+        """Show a change made elsewhere, or try again what did not fit before."""
         if self._busy:
             return
         if self._problems:
@@ -109,7 +106,6 @@ class Form(Generic[M]):
             self._load(value)
 
     def forget(self) -> None:
-        """Drop what was typed and is not valid."""
         self._explain([])
         self._shown = None
 
@@ -182,15 +178,12 @@ class Summary:
 
     @property
     def problems(self) -> Sequence[str]:
-        """Why the step cannot run; empty when it can."""
         return self._blocked()
 
     def rows(self) -> Rows:
-        """Label and text of each value."""
         return self._read()
 
     def sync(self) -> None:
-        """Show the values as they are now."""
         self.widget.value = compact(table(self._caption, self._read()))
 
     def forget(self) -> None:
@@ -213,20 +206,16 @@ class Sections:
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong, section by section; empty when all is valid."""
         return [f"{title}: {problem}" for title, panel in self.panels.items() for problem in panel.problems]
 
     def rows(self) -> Rows:
-        """Label and text of each value, the label with its section."""
         return [(f"{title}: {label}", value) for title, panel in self.panels.items() for label, value in panel.rows()]
 
     def sync(self) -> None:
-        """Follow the walk after a change."""
         for panel in self.panels.values():
             panel.sync()
 
     def forget(self) -> None:
-        """Drop what was typed and is not valid."""
         for panel in self.panels.values():
             panel.forget()
 

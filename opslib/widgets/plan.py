@@ -1,5 +1,3 @@
-"""A plan on its card: its changes as in the audit, then what is unsafe and what the API does otherwise."""
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -55,7 +55,6 @@ class View:
 
 
 def receipt(view: View) -> str:
-    """The whole card, as it is now."""
     parts = (
         heading(view.title, view.about),
         status_line(view),
@@ -160,5 +159,4 @@ def problem(message: str) -> str:
 
 
 def note(message: str) -> str:
-    """A line of help."""
     return compact(f"<small>{text(message)}</small>") if message else ""

@@ -1,5 +1,3 @@
-"""A step's result on its card: findings, a plan, or its values under labels for people."""
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +15,6 @@ _LABELS: dict[str, dict[str, str]] = {
         "targets": "Storage targets in the org",
         "retention_policies": "Retention policies in the org",
     },
-    "approve": {},
-    "apply": {},
     "see_event": {"event.eventType": "Event", "event.entityId": "About the object"},
     "report": {
         "metrics.total_operations": "Operations",
@@ -61,9 +57,7 @@ def _role(name: str, permissions: Sequence[str]) -> str:
 
 
 def _rows(result: Result, *, measured: bool) -> list[tuple[str, str]]:
-    labels = _LABELS.get(result.step)
-    if labels is None:  # a step that this file does not know yet: what is simple, under its own names
-        labels = {key: key.replace("_", " ").capitalize() for key, value in result.data.items() if _simple(value)}
+    labels = _LABELS.get(result.step, {})
     values = {path: _at(result.data, path) for path in labels if measured or not path.endswith(_MEASURED)}
     return [(labels[path], _words(value)) for path, value in values.items() if value is not _ABSENT]
 
@@ -78,10 +72,6 @@ def _at(data: Mapping[str, Any], path: str) -> Any:
             return _ABSENT
         value = value[part]
     return value
-
-
-def _simple(value: object) -> bool:
-    return isinstance(value, str | int | float | bool)
 
 
 def _words(value: object) -> str:

@@ -30,23 +30,11 @@ class _Input(w.Password):  # type: ignore[misc]
 class SecretField:
     """A password input, whether a value is set and where it came from, and Clear.
 
-    Args:
-        label: what the secret is.
-        value: the secret that is known already, such as one from the environment.
-        source: where it came from, in words.
-        on_edit: called, without arguments, after the user changed it.
+    `label` says what the secret is; `on_edit` is called, without arguments, after the user changed it.
     """
 
-    def __init__(
-        self,
-        label: str,
-        value: SecretStr | None = None,
-        *,
-        source: str = "",
-        on_edit: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._label = label
-        self._on_edit = on_edit
+    def __init__(self, label: str, on_edit: Callable[[], object] = lambda: None) -> None:
+        self._label, self._on_edit = label, on_edit
         self._input = _Input(
             description=label,
             continuous_update=False,
@@ -64,7 +52,7 @@ class SecretField:
                 w.HBox([self._status, self._clear], layout={"align_items": "center", "margin": "0 0 0 18.6em"}),
             ]
         )
-        self.load(value or SecretStr(""), source)
+        self.load(SecretStr(""))
 
     @property
     def value(self) -> SecretStr:
@@ -73,17 +61,15 @@ class SecretField:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is a value."""
         return bool(self._value)
 
     def load(self, value: SecretStr, source: str = "") -> None:
-        """Take a secret from elsewhere, without calling `on_edit`."""
+        """Take a secret from elsewhere, without calling `on_edit`; `source` says from where, in words."""
         remember(value)
         self._value, self._source = value, source
         self._render()
 
     def clear(self) -> None:
-        """Forget the value."""
         self.load(SecretStr(""))
         self._on_edit()
 

@@ -1,5 +1,3 @@
-"""The status of a step on its card: its icon, colour and word, as static HTML."""
-
 from typing import Literal
 
 from opslib.walk.state_machine import State
@@ -31,5 +29,4 @@ COLOURS: dict[CardState, str] = {
 
 
 def icon_and_word(state: CardState) -> str:
-    """A state as icon and word."""
     return f'<span aria-hidden="true">{ICONS[state]}</span> <strong>{state}</strong>'

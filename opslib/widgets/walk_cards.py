@@ -1,5 +1,3 @@
-"""One card per step of the walk."""
-
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial

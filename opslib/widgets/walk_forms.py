@@ -1,5 +1,3 @@
-"""The forms of the walk: each shows one part of the onboarding or the settings, and replaces it when valid."""
-
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -33,7 +31,6 @@ _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
 def form(walk: Walk, step: str) -> Panel | None:
-    """What stands on a step's card."""
     make = _FORMS.get(step)
     return make(walk) if make else None
 
@@ -49,7 +46,10 @@ def _approval(walk: Walk) -> Sections:
 
 
 def _recovery(walk: Walk) -> Summary:
-    return Summary("The unfinished apply", lambda: _unfinished(walk), lambda: _nothing_unfinished(walk))
+    def blocked() -> list[str]:
+        return [] if walk.unfinished else ["no apply is unfinished"]
+
+    return Summary("The unfinished apply", lambda: _unfinished(walk), blocked)
 
 
 def _consent(walk: Walk) -> Form[Consent]:
@@ -69,10 +69,6 @@ def _unfinished(walk: Walk) -> list[tuple[str, str]]:
     if not (apply := walk.unfinished):
         return []
     return [("Started by", apply.user), ("Started at (UTC)", apply.at), ("Where it stands", remaining_steps(apply))]
-
-
-def _nothing_unfinished(walk: Walk) -> list[str]:
-    return [] if walk.unfinished else ["no apply is unfinished"]
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:

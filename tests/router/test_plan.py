@@ -24,7 +24,7 @@ def target(**changes: Any) -> JSON:
 
 
 def update(before: JSON, after: JSON, kind: Kind = "target", id: str = "t-1") -> Change:
-    return _change(BACKEND, Item(kind, id, "T", after), before, rotate=False)
+    return _change(BACKEND, Item(kind, id, "T", after), before, after)
 
 
 def plan_of(*changes: Change, where: str = "https://api.example.com") -> Plan:

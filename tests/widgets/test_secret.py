@@ -58,7 +58,8 @@ def _holds(one: object, secret: str) -> bool:
 def test_words_say_whether_and_from_where_never_what(secret: str) -> None:
     """Set, typed, cleared; not even its length."""
     edits: list[str] = []
-    field = SecretField("Client secret", SecretStr(secret), source="from .env", on_edit=lambda: edits.append("edit"))
+    field = SecretField("Client secret", lambda: edits.append("edit"))
+    field.load(SecretStr(secret), "from .env")
     status = next(one for one in everything(field.widget) if isinstance(one, w.HTML))
     assert "a value is set (from .env)" in status.value
     assert edits == []
