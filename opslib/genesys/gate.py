@@ -58,6 +58,23 @@ class RateGate:
                 self._shut_until, self._shut_by = until, response
 
 
+class Gated(httpx.AsyncBaseTransport):
+    """Lets requests through a gate that other clients of the same token may share."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, gate: RateGate) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._gate.wait()
+        response = await self._inner.handle_async_request(request)
+        self._gate.heed(response)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 def _asked_to_wait_s(response: httpx.Response) -> float:
     try:
         return retry_after_s(response.headers.get("Retry-After", "0"))

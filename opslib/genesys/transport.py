@@ -1,6 +1,6 @@
 """The httpx stack below the client: retry → rate gate → meter → pooled HTTP.
 
-The gate stands below retry, so that every attempt passes it; the meter starts behind the gate, so that a sample is
+The gate stands below retry, so that every attempt passes it; the meter stands below the gate, so that a sample is
 wire time and not queueing. One TLS context serves the whole process: making one costs 20 ms of processor time.
 """
 
@@ -21,6 +21,7 @@ from opslib.genesys.gate import (
     CORRELATION_HEADER,
     MAX_RETRY_AFTER_S,
     RETRY_AFTER_SPREAD_S,
+    Gated,
     RateGate,
     retry_after_s,
     spread,
@@ -63,14 +64,13 @@ def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:
 
 
 class Meter(httpx.AsyncBaseTransport):
-    """One sample per attempt, also for those that fail or are cancelled. Clients of one token may share a gate."""
+    """One sample per attempt, also for those that fail or are cancelled."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, record: Record, gate: RateGate | None = None) -> None:
-        self._inner, self._record, self._gate = inner, record, gate
+    def __init__(self, inner: httpx.AsyncBaseTransport, record: Record) -> None:
+        self._inner = inner
+        self._record = record
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._gate:
-            await self._gate.wait()
         started_at, start = utc_now(), time.perf_counter()
         outcome: Outcome = "connection_error"
         response: httpx.Response | None = None
@@ -87,8 +87,6 @@ class Meter(httpx.AsyncBaseTransport):
             raise
         finally:
             self._record(_sample(request, response, outcome, started_at, time.perf_counter() - start))
-        if self._gate:
-            self._gate.heed(response)
         return response
 
     async def aclose(self) -> None:
@@ -159,8 +157,9 @@ def http_client(
     gate: RateGate | None = None,
 ) -> httpx.AsyncClient:
     """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own."""
+    metered: httpx.AsyncBaseTransport = Meter(ByHost(), record)
     return httpx.AsyncClient(
-        transport=RetryTransport(Meter(ByHost(), record, gate)),
+        transport=RetryTransport(Gated(metered, gate) if gate else metered),
         auth=auth,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         follow_redirects=False,  # a redirect would carry the token to an unchecked host

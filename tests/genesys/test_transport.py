@@ -11,7 +11,7 @@ from httpx_retries import RetryTransport
 from opslib.auth import GenesysAuthManager
 from opslib.errors import RateLimited
 from opslib.genesys.client import GenesysClient
-from opslib.genesys.gate import RateGate, retry_after_s
+from opslib.genesys.gate import Gated, RateGate, retry_after_s
 from opslib.genesys.recorder import Recorder, operation
 from opslib.genesys.transport import ByHost, Meter, PerLoop, retry_for, tls_context
 from opslib.ledger.samples import Sample
@@ -62,7 +62,7 @@ async def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def _send(script: httpx.AsyncBaseTransport, method: str = "PUT") -> tuple[httpx.Response, list[Sample]]:
     samples: list[Sample] = []
-    transport = RetryTransport(Meter(script, samples.append, RateGate()))
+    transport = RetryTransport(Gated(Meter(script, samples.append), RateGate()))
     async with httpx.AsyncClient(transport=transport) as client:
         with operation("op", 90.0):
             response = await client.request(method, "https://x/y", extensions={"retry": retry_for(method)})
@@ -180,7 +180,7 @@ async def test_who_cannot_wait_at_the_gate_is_refused_without_asking(sleeps: lis
     """With the correlation id of the answer that shut it; who can wait, waits until it opens."""
     limited = httpx.Response(429, headers={"Retry-After": "30", "ININ-Correlation-Id": "c-1"})
     script = Script(limited, httpx.Response(200))
-    gate, request = Meter(script, lambda _: None, RateGate()), httpx.Request("GET", "https://x/y")
+    gate, request = Gated(script, RateGate()), httpx.Request("GET", "https://x/y")
     assert (await gate.handle_async_request(request)).status_code == 429
     with operation("op", 20.0), pytest.raises(RateLimited, match="Retry-After: 30") as caught:
         await gate.handle_async_request(request)
