@@ -20,7 +20,8 @@ from opslib.errors import (
 )
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import current_operation
-from opslib.genesys.transport import PerLoop, Record, http_client, retry_for, unreachable
+from opslib.genesys.retry import retry_for
+from opslib.genesys.transport import PerLoop, Record, http_client, unreachable
 from opslib.ledger.samples import TOKEN_OPERATION, Sample
 from opslib.redact import remember, remember_basic
 from opslib.settings import Settings, checked_base_url

@@ -11,7 +11,8 @@ import httpx
 from opslib.errors import ApiError, DeadlineExceeded, NotFound, OpslibError, UnexpectedAnswer, error_class
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
-from opslib.genesys.transport import PerLoop, http_client, retry_for, unreachable
+from opslib.genesys.retry import retry_for
+from opslib.genesys.transport import PerLoop, http_client, unreachable
 from opslib.settings import DEFAULT_DEADLINE_S, DEFAULT_TIMEOUT_S
 
 JSON = dict[str, Any]

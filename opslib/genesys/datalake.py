@@ -8,7 +8,8 @@ from opslib.genesys.client import JSON
 from opslib.genesys.gate import RateGate
 from opslib.genesys.polling import poll_until
 from opslib.genesys.recorder import Recorder, operation
-from opslib.genesys.transport import http_client, retry_for, unreachable
+from opslib.genesys.retry import retry_for
+from opslib.genesys.transport import http_client, unreachable
 from opslib.ledger.samples import DATA_LAKE_OPERATION
 
 # How often a waiting reader looks (seconds).

@@ -1,33 +1,12 @@
 import asyncio
-import random
 
 import httpx
-from httpx_retries import Retry
 
 from opslib.errors import RateLimited
 from opslib.genesys.recorder import current_operation
+from opslib.genesys.retry import MAX_RETRY_AFTER_S, retry_after_s, spread
 
 CORRELATION_HEADER = "ININ-Correlation-Id"
-
-# Genesys's own command line refuses longer waits (gc, "Retry-After").
-MAX_RETRY_AFTER_S = 180.0
-# All callers of a token are told the same Retry-After; without this they would come back as one herd.
-RETRY_AFTER_SPREAD_S = 1.0
-
-
-def spread(wait_s: float) -> float:
-    return wait_s + random.uniform(0, RETRY_AFTER_SPREAD_S)  # noqa: S311 (no secret)
-
-
-def retry_after_s(value: str) -> float:
-    """Seconds that a Retry-After header asks for. Raises ValueError when it is neither a number nor a date."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        return Retry().parse_retry_after(value)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"Retry-After {value!r} is no waiting time")
-    return seconds
 
 
 class RateGate:

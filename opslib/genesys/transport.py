@@ -14,18 +14,10 @@ from functools import cache
 from typing import Generic, TypeVar
 
 import httpx
-from httpx_retries import Retry, RetryTransport
+from httpx_retries import RetryTransport
 
 from opslib.errors import ConnectionFailed
-from opslib.genesys.gate import (
-    CORRELATION_HEADER,
-    MAX_RETRY_AFTER_S,
-    RETRY_AFTER_SPREAD_S,
-    Gated,
-    RateGate,
-    retry_after_s,
-    spread,
-)
+from opslib.genesys.gate import CORRELATION_HEADER, Gated, RateGate
 from opslib.genesys.recorder import current_operation, current_step
 from opslib.ledger.moment import utc_now
 from opslib.ledger.samples import Outcome, Sample, outcome_of
@@ -34,33 +26,8 @@ from opslib.settings import DEFAULT_TIMEOUT_S, is_loopback
 T = TypeVar("T")
 Record = Callable[[Sample], None]
 
-_TRIES_AFTER_THE_FIRST = 4
-_BACKOFF_S = 0.5
 _CONNECT_TIMEOUT_S = 5.0
 _MAX_CONNECTIONS = 20
-
-# PUT and DELETE may be sent twice: the result is the same (RFC 9110, 9.2.2).
-_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-
-
-class _Retry(Retry):
-    """Retry-After as whole or decimal seconds or as a date, spread a little."""
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        return spread(retry_after_s(retry_after))
-
-
-def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:
-    """How a request is retried: 429 always; 502, 503, 504 and lost connections only where repeating is harmless."""
-    harmless = method in _IDEMPOTENT if repeatable is None else repeatable
-    return _Retry(
-        total=_TRIES_AFTER_THE_FIRST,
-        allowed_methods=[method],
-        status_forcelist=[429, 502, 503, 504] if harmless else [429],
-        retry_on_exceptions=None if harmless else [],
-        backoff_factor=_BACKOFF_S,
-        max_backoff_wait=MAX_RETRY_AFTER_S + RETRY_AFTER_SPREAD_S,
-    )
 
 
 class Meter(httpx.AsyncBaseTransport):

@@ -1,6 +1,7 @@
 """Brings an org into the desired state.
 
-plan            what would change, field by field, and what of it is unsafe
+plan            what would change, field by field
+unsafe_changes  which changes need consent, by name
 render          a plan for people, as text or HTML
 apply           carries out exactly one plan; reads back what was written; resumes and rolls back
 journal         how far an apply came, read from the ledger

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opslib.errors import OpslibError
-from opslib.genesys.audits import audit_entries, change
+from opslib.genesys.audit_log import audit_entries, change
 from opslib.genesys.backend import JSON, Backend, Kind, leaves
 from opslib.genesys.client import GenesysClient
 from opslib.ledger.ledger import Ledger, Run

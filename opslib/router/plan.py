@@ -11,7 +11,7 @@ How a plan is made:
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -20,29 +20,12 @@ from pydantic import BaseModel, ConfigDict
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
-from opslib.genesys.backend import JSON, Backend, Item, Kind, Meaning, leaves
+from opslib.genesys.backend import JSON, Backend, Item, Kind, leaves
 from opslib.genesys.storage_targets_backend import SECRET_PATH
 from opslib.onboarding.models import BackendName, Onboarding
+from opslib.router.unsafe_changes import MANY, UNSAFE, shrinks, unsafe_changes
 
 Action = Literal["create", "update", "delete"]
-
-# More objects than this at once is more than one onboarding has: a wrong file, or a wrong folder.
-MANY = 10
-
-# What each kind of unsafe change means, in words. The names are what a user allows.
-UNSAFE = {
-    "bucket-change": "recordings will go to another bucket; those already written stay where they are",
-    "region-change": "recordings will go to another region; laws on where they may be kept can differ",
-    "shorter-retention": "recordings will be removed earlier than now",
-    "disable": "what is switched off no longer keeps or announces recordings",
-    "delete": "the object will be gone; recordings already written stay in the bucket",
-    "adopt": "opslib did not make this object; it will be changed, and kept as the onboarding says",
-    "all-interactions": "the policy will match every interaction in the org, those of other teams, too",
-    "foreign-removal": "what somebody else added to the policy will be gone with its medium",
-    "credential-change": "Genesys will write with other credentials, and a rollback cannot bring the old secret back",
-    "many": f"more than {MANY} objects would change at once",
-    "failed-validation": "the bucket did not pass its validation",
-}
 
 
 class _Data(BaseModel):
@@ -180,7 +163,7 @@ def _change(backend: Backend, item: Item, before: JSON | None, after: JSON | Non
         before=before,
         after=after,
         rotates=rotates,
-        unsafe=tuple(_unsafe(old, new)),
+        unsafe=tuple(unsafe_changes(old, new)),
     )
 
 
@@ -190,38 +173,9 @@ def _in_order(backend: Backend, changes: Sequence[Change]) -> Sequence[Change]:
     target, policy = by_kind.get("target"), by_kind.get("policy")
     if target and policy and target.before and target.after and policy.before:
         old, new = backend.meaning("target", target.before), backend.meaning("target", target.after)
-        if _shrinks(old, new) and backend.meaning("policy", policy.before).target == target.id:
+        if shrinks(old, new) and backend.meaning("policy", policy.before).target == target.id:
             return sorted(changes, key=lambda change: ("policy", "target", "webhook").index(change.kind))
     return changes
-
-
-def _unsafe(before: Meaning | None, after: Meaning | None) -> Iterator[str]:
-    """What is unsafe in going from one to the other, by name; None where there is no object."""
-    if after is None:
-        yield "delete"
-    if before and not before.ours:
-        yield "adopt"
-    if after and after.everything and not (before and before.everything):
-        yield "all-interactions"
-    if before is None or after is None:
-        return
-    if before.bucket != after.bucket:
-        yield "bucket-change"
-    if before.region != after.region:
-        yield "region-change"
-    if _shrinks(before, after):
-        yield "shorter-retention"
-    if before.foreign - after.foreign:
-        yield "foreign-removal"
-    if before.enabled and not after.enabled:
-        yield "disable"
-    if before.access != after.access:
-        yield "credential-change"
-
-
-def _shrinks(before: Meaning, after: Meaning) -> bool:
-    old, new = before.retention_days, after.retention_days
-    return old is not None and new is not None and new < old
 
 
 def _unordered(value: Any) -> Any:

@@ -11,7 +11,7 @@ from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
 from opslib.onboarding.models import BackendName, Consent
 from opslib.router.lock import apply_lock
-from opslib.router.plan import UNSAFE
+from opslib.router.unsafe_changes import UNSAFE
 from opslib.validator.bucket import check_bucket
 from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import counts

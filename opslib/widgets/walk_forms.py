@@ -16,7 +16,7 @@ from opslib.onboarding.models import (
     StorageTarget,
 )
 from opslib.router.apply import remaining_steps
-from opslib.router.plan import UNSAFE
+from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import REGIONS, Settings
 from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments

@@ -11,9 +11,10 @@ from httpx_retries import RetryTransport
 from opslib.auth import GenesysAuthManager
 from opslib.errors import RateLimited
 from opslib.genesys.client import GenesysClient
-from opslib.genesys.gate import Gated, RateGate, retry_after_s
+from opslib.genesys.gate import Gated, RateGate
 from opslib.genesys.recorder import Recorder, operation
-from opslib.genesys.transport import ByHost, Meter, PerLoop, retry_for, tls_context
+from opslib.genesys.retry import retry_after_s, retry_for
+from opslib.genesys.transport import ByHost, Meter, PerLoop, tls_context
 from opslib.ledger.samples import Sample
 from opslib.settings import Settings
 

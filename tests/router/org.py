@@ -179,7 +179,7 @@ async def operator(
     for name, value in environment(sandbox, home).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 0.6)
-    monkeypatch.setattr("opslib.genesys.transport._TRIES_AFTER_THE_FIRST", 1)
+    monkeypatch.setattr("opslib.genesys.retry._TRIES_AFTER_THE_FIRST", 1)
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda *_: 0.0)
     run = Ledger(home).start_run("test")
     auth = GenesysAuthManager(sandbox["client_id"], sandbox["client_secret"], sandbox["org_id"])

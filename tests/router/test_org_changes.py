@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opslib.audit.report import AuditReport
-from opslib.genesys.audits import change
+from opslib.genesys.audit_log import change
 from opslib.ledger.ledger import Ledger
 from opslib.router.org_changes import CHANGE, CHECKED, OrgChanges, differences, find_org_changes
 from opslib.settings import Settings
@@ -25,7 +25,7 @@ from . import platform_org as org
 def _settings(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(sandbox, tmp_path / "home").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("opslib.genesys.audits._POLL_S", 0.05)
+    monkeypatch.setattr("opslib.genesys.audit_log._POLL_S", 0.05)
     sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from opslib.genesys.backend import JSON, Item, Kind
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend
-from opslib.router.plan import UNSAFE, Change, Plan, _change, make_plan, make_removal
+from opslib.router.plan import Change, Plan, _change, make_plan, make_removal
 from opslib.router.render import as_text
+from opslib.router.unsafe_changes import UNSAFE
 from opslib.widgets.plan import plan_html
 
 from ..world import Sandbox

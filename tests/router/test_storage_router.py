@@ -151,7 +151,7 @@ async def test_every_kind_of_failure_is_counted(sandbox: Sandbox, monkeypatch: p
     """Refused, failed, lost and timed out: the success rate does not lie."""
     monkeypatch.setenv("OPSLIB_DEADLINE_S", "1.5")
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda self: 0.0)
-    monkeypatch.setattr("opslib.genesys.transport._TRIES_AFTER_THE_FIRST", 1)
+    monkeypatch.setattr("opslib.genesys.retry._TRIES_AFTER_THE_FIRST", 1)
     router = _router(sandbox)
     faults: list[tuple[dict[str, Any], type[OpslibError]]] = [
         ({"status": 400}, errors.InvalidRequest),

@@ -364,7 +364,7 @@ async def test_a_write_whose_answer_is_lost_is_not_known(
     cards: WalkCards, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server's own failure says nothing about the change."""
-    monkeypatch.setattr("opslib.genesys.transport._TRIES_AFTER_THE_FIRST", 0)
+    monkeypatch.setattr("opslib.genesys.retry._TRIES_AFTER_THE_FIRST", 0)
     card = await done_up_to(cards, "see_event")
     sandbox.control("POST", "/faults", {"method": "PUT", "drop": True, "when": "after"})
     with pytest.raises(errors.ConnectionFailed):
@@ -376,7 +376,7 @@ async def test_what_succeeded_before_the_error_is_named(
     cards: WalkCards, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """See the event: the policy was written, then the catalogue failed."""
-    monkeypatch.setattr("opslib.genesys.transport._TRIES_AFTER_THE_FIRST", 0)
+    monkeypatch.setattr("opslib.genesys.retry._TRIES_AFTER_THE_FIRST", 0)
     card = await done_up_to(cards, "see_event")
     sandbox.control("POST", "/faults", {"method": "GET", "path_regex": "events", "delay_s": 0.0, "times": 1})
     sandbox.control("POST", "/faults", {"method": "GET", "path_regex": "events", "status": 500})
