@@ -106,7 +106,7 @@ def export_ledger(out: Path, as_json: bool) -> ExitCode:
 async def _anchor(
     settings: Settings, verification: Verification, bucket: str, region: str, *, yes: bool
 ) -> dict[str, Any]:
-    async with AnchorBucket.open(bucket, region, usual_keys()) as anchors:
+    async with AnchorBucket.open(bucket, region, await asyncio.to_thread(usual_keys)) as anchors:
         lock = vars(await anchors.lock())
         if not yes:
             return {"anchored": False, "bucket": bucket, "seq": verification.entries, "lock": lock}
@@ -140,7 +140,7 @@ def _show_anchor(report: dict[str, Any]) -> None:
 
 
 async def _read_anchors(verification: Verification, bucket: str, region: str) -> tuple[list[Anchor], int]:
-    async with AnchorBucket.open(bucket, region, usual_keys()) as place:
+    async with AnchorBucket.open(bucket, region, await asyncio.to_thread(usual_keys)) as place:
         anchors, others = await place.read(verification)
     if not anchors:
         raise LedgerError(

@@ -1,6 +1,7 @@
 """The walk: one onboarding as steps.
 
-walk           `Walk`: what the user has chosen, the steps in order, and the connection they use
+walk           `Walk`: the steps in their one order, for notebook, command line and fleet
+context        what the steps work on: what the user has chosen, the plan, the session, the run in the ledger
 steps          what each step does, what it needs, and which inputs make it stale
 state_machine  how steps are run, joined, cancelled and recorded, whatever they do
 session        the connection to one org, which several walks may share: token, rate gate, client, both backends

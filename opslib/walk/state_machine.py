@@ -59,15 +59,15 @@ class Step:
 class StateMachine:
     """Runs steps in the order that their needs allow, and keeps how each ended.
 
-    `on_change` callbacks are called, without arguments, whenever a state may have changed. `journal` is set before the
-    first step is run.
+    A subclass names the `steps`, and sets `journal` before the first one is run. `on_change` callbacks are called,
+    without arguments, whenever a state may have changed.
     """
 
+    steps: Mapping[str, Step]
     journal: Run
 
-    def __init__(self, steps: Mapping[str, Step]) -> None:
+    def __init__(self) -> None:
         self.on_change: list[Callable[[], None]] = []
-        self.steps = steps
         self._results: dict[str, Result] = {}
         self._tasks: dict[str, asyncio.Task[Result]] = {}
 

@@ -4,8 +4,6 @@ connect → validate the bucket → plan → approve → apply → see an event 
 left unfinished is finished or undone by the two steps of `RECOVERY`.
 """
 
-from typing import TYPE_CHECKING
-
 from opslib.credentials import AwsKeys
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
@@ -16,12 +14,10 @@ from opslib.validator.bucket import check_bucket
 from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
+from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.resume import PLAN_MADE, org_of
 from opslib.walk.state_machine import JSON, Result, Step
-
-if TYPE_CHECKING:
-    from opslib.walk.walk import Walk
 
 # How long an event may take to reach the data lake.
 _EVENT_WITHIN_S = 15.0
@@ -30,7 +26,7 @@ _EVENT_WITHIN_S = 15.0
 _COUNTED: dict[BackendName, str] = {"storage-targets": "targets", "platform": "retention policies"}
 
 
-async def _connect(walk: "Walk") -> Result:
+async def _connect(walk: WalkContext) -> Result:
     session, wanted = await walk.open_session(), walk.onboarding.backend
     count = await walk.backend.probe()
     if count is None:
@@ -47,7 +43,7 @@ async def _connect(walk: "Walk") -> Result:
     return Result("connect", "done", f"Connected: the org serves {API_NAMES[wanted]} ({counted} exist)", data)
 
 
-async def _validate_bucket(walk: "Walk") -> Result:
+async def _validate_bucket(walk: WalkContext) -> Result:
     credentials = await walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
     checked = await check_bucket(
@@ -74,7 +70,7 @@ def _unfit(report: JSON) -> BucketUnfit:
     )
 
 
-async def _plan(walk: "Walk") -> Result:
+async def _plan(walk: WalkContext) -> Result:
     walk.look_for_unfinished()
     before, plan = walk.plan, await walk.make_plan()
     walk.plan = plan
@@ -88,7 +84,7 @@ async def _plan(walk: "Walk") -> Result:
     return Result("plan", "done", f"{len(plan.changes)} to change: {words}", data)
 
 
-async def _approve(walk: "Walk") -> Result:
+async def _approve(walk: WalkContext) -> Result:
     plan, consent, needed = walk.reviewed_plan(), walk.consent, walk.needs_consent()
     missing = [name for name in needed if not consent.covers(name, walk.onboarding.target.name)]
     if missing:
@@ -109,7 +105,7 @@ async def _approve(walk: "Walk") -> Result:
     return Result("approve", "done", f"Approved: {words}{consented}", data)
 
 
-def _bucket_first(walk: "Walk", missing: list[str]) -> str:
+def _bucket_first(walk: WalkContext, missing: list[str]) -> str:
     """The way to mend the bucket comes before the way to continue without that."""
     validation = walk.result("validate_bucket") if "failed-validation" in missing else None
     if not (validation and validation.error):
@@ -117,13 +113,13 @@ def _bucket_first(walk: "Walk", missing: list[str]) -> str:
     return f"{validation.error.fix}; then run this again. To go on without that, on the command line: "
 
 
-def _what_is_unsafe(walk: "Walk", name: str) -> str:
+def _what_is_unsafe(walk: WalkContext, name: str) -> str:
     validation = walk.result("validate_bucket") if name == "failed-validation" else None
     outcome = [validation.summary, validation.error.cause if validation.error else ""] if validation else []
     return ": ".join(filter(None, [UNSAFE[name], *outcome]))
 
 
-async def _apply(walk: "Walk") -> Result:
+async def _apply(walk: WalkContext) -> Result:
     async with walk.changing(walk.backend) as applier:
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, walk.make_plan)
     if not written:
@@ -133,21 +129,21 @@ async def _apply(walk: "Walk") -> Result:
     return Result("apply", "done", f"{written} {done}", {"changes": written})
 
 
-async def _resume(walk: "Walk") -> Result:
+async def _resume(walk: WalkContext) -> Result:
     if not walk.unfinished:
         return Result("resume", "done", "Nothing to resume: no apply is unfinished")
     async with walk.recovering(walk.unfinished) as applier:
         return Result("resume", "done", _sentence(await applier.resume()))
 
 
-async def _rollback(walk: "Walk") -> Result:
+async def _rollback(walk: WalkContext) -> Result:
     if not walk.unfinished:
         return Result("rollback", "done", "Nothing to roll back: no apply is unfinished")
     async with walk.recovering(walk.unfinished) as applier:
         return Result("rollback", "done", _sentence(await applier.rollback()))
 
 
-async def _see_event(walk: "Walk") -> Result:
+async def _see_event(walk: WalkContext) -> Result:
     """An event needs a change, so the policy is written once more, as it is. Raises StalePlan for a policy that is not
     as it was applied, and leaves it alone."""
     if not walk.settings.catalogue_url:
@@ -173,7 +169,7 @@ async def _see_event(walk: "Walk") -> Result:
     return Result("see_event", "done", f"The data lake received {event['eventType']}", {"event": event})
 
 
-async def _report(walk: "Walk") -> Result:
+async def _report(walk: WalkContext) -> Result:
     if walk.state("apply") == "done" and not walk.removal:
         walk.session.router.routed |= {"target", "policy", "webhook"}  # each read back
     report = walk.session.router.generate_audit_report()
@@ -186,11 +182,11 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _connection(walk: "Walk") -> JSON:
+def _connection(walk: WalkContext) -> JSON:
     return {**org_of(walk.settings), "backend": walk.onboarding.backend}
 
 
-def _approval(walk: "Walk") -> JSON:
+def _approval(walk: WalkContext) -> JSON:
     """An approval holds neither for another plan nor for a bucket that fails its validation later."""
     return {
         "consent": walk.consent.model_dump(mode="json"),
@@ -199,17 +195,17 @@ def _approval(walk: "Walk") -> JSON:
     }
 
 
-def _bucket(walk: "Walk") -> JSON:
+def _bucket(walk: WalkContext) -> JSON:
     onboarding = walk.onboarding
     retention = {"profile": onboarding.profile, "policy_days": onboarding.policy.retention_days}
     return {"target": onboarding.target.model_dump(mode="json"), **retention}
 
 
-def _recovery(walk: "Walk") -> JSON:
+def _recovery(walk: WalkContext) -> JSON:
     return {"apply": walk.last_apply.id if walk.last_apply else None}
 
 
-def _nothing(walk: "Walk") -> JSON:
+def _nothing(walk: WalkContext) -> JSON:
     return {}
 
 

@@ -1,0 +1,210 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+from opslib.credentials import AwsKeys, KeyReference, RoleReference
+from opslib.genesys.backend import Backend
+from opslib.genesys.recorder import Recorder, current_step
+from opslib.ledger.ledger import Ledger
+from opslib.onboarding.example import wanted_onboarding
+from opslib.onboarding.models import Consent, Onboarding
+from opslib.router.apply import Applier, refuse_unfinished
+from opslib.router.journal import Progress, last_applies
+from opslib.router.plan import Plan, make_plan, make_removal
+from opslib.settings import Settings
+from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
+from opslib.walk.session import Session
+from opslib.walk.state_machine import JSON, Result, StateMachine, hash_of
+
+# What a user may replace: what depends on it becomes stale, so the listeners are told.
+_CHOICES = ("onboarding", "settings", "consent")
+
+
+class WalkContext(StateMachine):
+    """What the steps of one walk work on: what the user has chosen, the plan, the session, and the run in the ledger.
+
+    Usable as `async with`; `aclose` closes the connections and writes a checkpoint. `onboarding`, `settings` (used by
+    the next `connect`) and `consent` (used by `approve`, for just its plan) may be replaced at any time; what depends
+    on them becomes stale.
+
+    Args:
+        command: what the ledger calls this run; an audit shows the newest "walk".
+        resume: continue the newest walk in the workspace that began with the same onboarding and org. Everything that
+            was chosen and done is restored from the ledger, except secrets.
+        removal: plan to remove the onboarding.
+        rotate_credentials: plan to write the target's secret again.
+        session: share its token and rate gate with other walks.
+    """
+
+    def __init__(
+        self,
+        onboarding: Onboarding | None = None,
+        settings: Settings | None = None,
+        *,
+        command: str = "walk",
+        resume: bool = False,
+        removal: bool = False,
+        rotate_credentials: bool = False,
+        session: Session | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings or (session.settings if session else Settings.load())
+        self.onboarding = onboarding or wanted_onboarding(self.settings)
+        self.consent = Consent()
+        self.removal, self.rotate_credentials = removal, rotate_credentials
+        self.plan: Plan | None = None
+        began_with = hash_of(self.given())
+        ledger = Ledger(self.settings.home, self.settings.signing_key)
+        saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
+        about = {"backend": self.onboarding.backend, "began_with": began_with}
+        self.journal = saved.resume() if saved else ledger.start_run(command, **about)
+        self.recorder = Recorder(self.journal.append)
+        self.applier: Applier | None = None
+        # How far each running step is: how many parts are done, of how many, and what is under way.
+        self.progress: dict[str, tuple[int, int, str]] = {}
+        self._last_applies = last_applies(self.journal.ledger)
+        self._shared_session = session
+        self._session: Session | None = None
+        self._connected_with: SecretStr | None = None
+        if saved:
+            self._restore(saved)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._session:
+            await self._session.aclose()
+        self.journal.ledger.checkpoint()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A choice that is replaced makes what depends on it stale, and its listeners hear of it."""
+        super().__setattr__(name, value)
+        if name in _CHOICES:
+            self.changed()
+
+    async def credentials(self) -> AwsKeys | RoleReference:
+        """What Genesys writes to the bucket with. Raises AwsCredentialsInvalid when a variable is not set."""
+        reference = self.onboarding.target.credentials
+        # In a thread: a profile may ask SSO or STS.
+        return await asyncio.to_thread(reference.resolve) if isinstance(reference, KeyReference) else reference
+
+    async def make_plan(self) -> Plan:
+        """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
+        if self.removal:
+            return await make_removal(self.backend, self.onboarding)
+        return await make_plan(self.backend, self.onboarding, await self.credentials(), rotate=self.rotate_credentials)
+
+    def wanted(self) -> JSON:
+        """Everything that the plan depends on, except the org itself."""
+        return {"onboarding": self.onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
+
+    def given(self) -> JSON:
+        return {"org": org_of(self.settings), "consent": self.consent.model_dump(mode="json"), **self.wanted()}
+
+    def _restore(self, saved: SavedWalk) -> None:
+        """The choices come first: a result counts only for exactly those."""
+        self.onboarding, self.settings, self.consent = saved.onboarding, saved.settings, saved.consent
+        self.plan, self._connected_with = saved.plan, saved.settings.client_secret
+        for entry in saved.run.entries():
+            self.recorder.recall(entry.kind, entry.data)
+        self.recall(saved.ends)
+
+    def _holds(self, result: Result) -> bool:
+        """A new secret makes `connect` stale. It is compared here, as inputs are hashed in the ledger."""
+        same = result.step != "connect" or self._connected_with == self.settings.client_secret
+        return same and super()._holds(result)
+
+    def reviewed_plan(self) -> Plan:
+        """The plan that the last run of `plan` showed."""
+        assert self.plan  # noqa: S101 (held by the steps' needs)
+        return self.plan
+
+    def needs_consent(self) -> list[str]:
+        """The names of what is unsafe in the plan; a bucket that did not pass counts as unsafe."""
+        plan, bucket = self.reviewed_plan(), self.state("validate_bucket")
+        unproven = not self.removal and (bucket == "failed" or (plan.changes and bucket != "done"))
+        return [*plan.unsafe, *(["failed-validation"] if unproven else [])]
+
+    @property
+    def session(self) -> Session:
+        """The session that `connect` opened; after a restart, one for the same settings. Raises InvalidInput."""
+        if self._session is None:
+            self._session = self._new_session()
+        return self._session
+
+    @property
+    def backend(self) -> Backend:
+        """The API that carries the onboarding, on the walk's session."""
+        return self.session.backends[self.onboarding.backend]
+
+    async def open_session(self) -> Session:
+        """A session for the settings as they are now; an earlier one is closed. Raises InvalidInput."""
+        self._connected_with = self.settings.client_secret
+        session = self._new_session()
+        if self._session:
+            await self._session.aclose()
+        self._session = session
+        return session
+
+    def _new_session(self) -> Session:
+        if self._shared_session and self._shared_session.settings == self.settings:
+            return self._shared_session.share(self.recorder)
+        return Session(self.settings, self.recorder)
+
+    @property
+    def run_id(self) -> str:
+        return self.journal.id
+
+    @property
+    def last_apply(self) -> Progress | None:
+        """The newest apply to the org that the settings name, as last read from the ledger."""
+        configured = self.settings.api_url or self.settings.region
+        return self._last_applies.get(self.settings.api_base) if configured else None
+
+    @property
+    def unfinished(self) -> Progress | None:
+        """The same, if a crash or a stop left it unfinished."""
+        return self.last_apply if self.last_apply and not self.last_apply.ended else None
+
+    def look_for_unfinished(self) -> None:
+        """Read the ledger again: another process may have been at work. Raises Busy for an unfinished apply."""
+        self._last_applies = last_applies(self.journal.ledger)
+        refuse_unfinished(self.unfinished)
+
+    @asynccontextmanager
+    async def changing(self, backend: Backend) -> AsyncIterator[Applier]:
+        """An applier for the backend that reports to `progress`."""
+        self.applier = Applier(backend, self.journal, tell=self.teller())
+        try:
+            yield self.applier
+        finally:
+            self.applier = None
+            self._last_applies = last_applies(self.journal.ledger)
+
+    @asynccontextmanager
+    async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
+        """An applier for an apply that was left unfinished: on that apply's API, whatever the onboarding is for."""
+        session = await self.open_session()
+        async with self.changing(session.backends[progress.plan.backend]) as applier:
+            yield applier
+
+    def teller(self) -> Callable[[int, int, str], None]:
+        """A callback with which the running step, which asks for it, reports its progress."""
+        step = current_step()
+
+        def tell(done: int, total: int, words: str) -> None:
+            self.progress[step] = (done, total, words)
+            self.changed()
+
+        return tell
+
+    def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
+        self.progress.pop(name, None)
+        super()._ended(name, task)
