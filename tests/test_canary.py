@@ -85,6 +85,7 @@ def _content(path: Path) -> bytes:
     return "".join("".join(page.extract_text().split()) for page in PdfReader(path).pages).encode()
 
 
+@pytest.mark.slow
 def test_papermill_does_the_whole_walk(traces: tuple[Path, list[str]]) -> None:
     """The same notebook, with a parameter, through the same handlers: every card is done."""
     folder, _ = traces

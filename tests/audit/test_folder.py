@@ -23,6 +23,7 @@ from .ledgers import step
 from .tampering import load, the_key_exchanged, write_ledger
 
 
+@pytest.mark.slow
 def test_two_builds_are_the_same_bytes(recorded: Path, tmp_path: Path) -> None:
     """In another folder, by another process, in another time zone and with another hash seed."""
     home = tmp_path / "home"

@@ -27,6 +27,7 @@ def opslib(env: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str
     return done
 
 
+@pytest.mark.slow
 def test_exit_codes_and_json(env: dict[str, str], sandbox: Sandbox) -> None:
     """0 without FAIL and UNKNOWN, else 1; one JSON document for one bucket, and for several; progress for many."""
     good = opslib(env, sandbox["bucket"], "--retention-days", "365", "--json")

@@ -67,6 +67,7 @@ def bucket(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_verify_says_what_it_proves_and_what_not(workspace: Workspace) -> None:
     """The key as text or file; another one is exit code 1; without, the owner stays open."""
     pub = Path(os.environ[SIGNING_KEY]).with_suffix(".pub")
@@ -88,6 +89,7 @@ def test_unsigned_is_said_and_is_not_success(workspace: Workspace) -> None:
     assert workspace.opslib("verify", v1, code=1).startswith("UNSIGNED: the chain holds, but nobody signed it")
 
 
+@pytest.mark.slow
 def test_an_export_replaces_an_export_only(workspace: Workspace, tmp_path: Path) -> None:
     """Not the ledger, its log or its key, not through a link, and no other file; all stays as it was."""
     key, note, link = Path(os.environ[SIGNING_KEY]), tmp_path / "note.json", tmp_path / "link"
@@ -116,6 +118,7 @@ def test_an_export_is_verified_as_it_is_written(workspace: Workspace) -> None:
     assert "NOT INTACT: entry 3" in workspace.opslib("verify", out, code=1)
 
 
+@pytest.mark.slow
 def test_an_anchor_shows_what_a_signature_cannot(workspace: Workspace, bucket: str, sandbox: Sandbox) -> None:
     """First only said, then written; an older copy and a record that the key's owner made anew are then found."""
     shutil.copytree(workspace.home, older := workspace.folder / "older")
@@ -192,6 +195,7 @@ def test_an_audit_has_no_anchors(workspace: Workspace, bucket: str) -> None:
     assert workspace.json("verify", folder, "--anchor", bucket, code=1)["error"] == "InvalidInput"
 
 
+@pytest.mark.slow
 def test_a_bucket_that_cannot_keep_anchors_is_refused(workspace: Workspace, sandbox: Sandbox) -> None:
     """Without Object Lock, without a default, or not there: nothing is written, not even to the ledger."""
     s3 = sandbox.s3()

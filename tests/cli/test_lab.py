@@ -16,6 +16,7 @@ from ..world import eventually, without_settings
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [lambda lab: os.killpg(lab.pid, signal.SIGINT), subprocess.Popen.terminate])
 def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(
     tmp_path: Path, end: Callable[["subprocess.Popen[str]"], None]

@@ -39,6 +39,7 @@ def test_the_example_is_commented_and_valid(env: dict[str, str], tmp_path: Path)
     assert first.read_text().count("#") > 10
 
 
+@pytest.mark.slow
 def test_plan_apply_export_offboard(env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
     """The same commands, exit codes and JSON; what is exported is what is there; then all of it is taken away."""
     file, exported = example(env, tmp_path / "p.yaml"), tmp_path / "exported.yaml"

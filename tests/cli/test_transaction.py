@@ -56,6 +56,7 @@ def _writes(sandbox: Sandbox) -> int:
     return sum(request["method"] in ("PUT", "DELETE") for request in sandbox.requests())
 
 
+@pytest.mark.slow
 def test_plan_apply_and_a_second_apply(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
     """Exit 2 with changes and nothing written, 0 when applied, 0 without a write when there is nothing to do."""
     planned = _opslib(env, "plan", file, "--json")
@@ -77,6 +78,7 @@ def test_plan_apply_and_a_second_apply(env: dict[str, str], file: Path, api: Api
     assert _opslib(env, "plan", file).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "name"),
     [
@@ -123,6 +125,7 @@ def test_a_failed_validation_needs_a_reason(env: dict[str, str], file: Path, api
     assert _opslib(env, "apply", file, "--yes", *with_reason).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_failure_rolls_back_and_exits_1(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
     """The webhook is refused: target and policy are gone again."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "webhooks", "status": 403})
@@ -134,6 +137,7 @@ def test_a_failure_rolls_back_and_exits_1(env: dict[str, str], file: Path, api: 
     assert _opslib(env, "apply", file, "--yes").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["resume", "rollback"])
 def test_kill_9_in_the_middle(
     env: dict[str, str], file: Path, api: Api, sandbox: Sandbox, tmp_path: Path, recovery: str
@@ -179,6 +183,7 @@ def test_the_first_interrupt_finishes_the_change_in_flight(
     assert None not in _state(api)
 
 
+@pytest.mark.slow
 def test_the_second_interrupt_cancels(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
     """The change in flight is cut: exit 3, what is left is said, and rollback restores. Also while resuming."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
@@ -234,6 +239,7 @@ def test_onboard_takes_the_same_consent(env: dict[str, str], file: Path, api: Ap
     assert None not in _state(api)
 
 
+@pytest.mark.slow
 def test_two_operators_at_once(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
     """The second is refused with who is at work and since when."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 12})
@@ -248,6 +254,7 @@ def test_two_operators_at_once(env: dict[str, str], file: Path, sandbox: Sandbox
     assert _writes(sandbox) == 3
 
 
+@pytest.mark.slow
 def test_export_drift_and_offboard(env: dict[str, str], file: Path, api: Api, tmp_path: Path) -> None:
     """What exists can be adopted: its file plans empty. Drift shows in the exit code. Removal needs --allow delete."""
     assert _opslib(env, "apply", file, "--yes").returncode == 0
@@ -267,6 +274,7 @@ def test_export_drift_and_offboard(env: dict[str, str], file: Path, api: Api, tm
     assert _state(api) == [None, None, None]
 
 
+@pytest.mark.slow
 def test_an_audit_of_a_removal_says_that_nothing_is_routed(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """What is gone is neither ACTIVE nor PASS; the same where it was gone before."""
     assert _opslib(env, "apply", file, "--yes").returncode == 0
@@ -300,6 +308,7 @@ def test_init_writes_a_file_that_loads_and_never_overwrites(env: dict[str, str],
     assert _opslib(env, "onboard", example).returncode == 0
 
 
+@pytest.mark.slow
 def test_no_secret_in_plan_output_or_ledger(env: dict[str, str], file: Path, sandbox: Sandbox, tmp_path: Path) -> None:
     """Neither in text nor JSON, nor in what the ledger keeps; rotating says so without showing it."""
     shown = [_opslib(env, "plan", file), _opslib(env, "plan", file, "--json"), _opslib(env, "apply", file, "--yes")]

@@ -97,6 +97,7 @@ def integration(sdk, sandbox):
     return create(sdk, kind.id, s3_properties(sdk, kind.id, sandbox))
 
 
+@pytest.mark.slow
 def test_token_and_organization(sdk, sandbox):
     """The token that the SDK fetched is valid, tells org and client, and is worthless once it is revoked."""
     about = sdk.TokensApi.get_tokens_me()

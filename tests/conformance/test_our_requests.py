@@ -57,6 +57,7 @@ def wrong(sent: Sent) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_whole_life(walk: Walk, sent: Sent, sandbox: Sandbox, api: Api) -> None:
     """Created, changed in every field, adopted, exported and removed: nothing that Genesys does not know."""
     await walk.run_all()

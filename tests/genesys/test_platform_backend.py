@@ -136,6 +136,7 @@ async def test_a_lost_answer_makes_nothing_twice(
     assert (count(api, INTEGRATIONS), count(api, RETENTION_POLICIES)) == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [INTEGRATIONS, RETENTION_POLICIES])
 async def test_a_lost_answer_is_looked_for_as_long_as_the_list_may_be_late(
     ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch, path: str

@@ -11,6 +11,7 @@ from .execute import execute
 SOURCE = build.SOURCES / "01_onboard_storage.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["storage-targets", "platform"])
 def test_the_whole_notebook(sandbox: Sandbox, api: Api, tmp_path: Path, backend: str) -> None:
     """Every card ends done, no cell fails, the record is intact, and the org that it ran on has the objects."""

@@ -32,6 +32,7 @@ AT_WRITES_ONLY = ("dropped", "no answer after the effect")
 CASES = [*((storage_targets, fault) for fault in FAULTS), *((platform, fault) for fault in ON_PLATFORM)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("org", "fault"), CASES, indirect=["org"], ids=lambda one: one if isinstance(one, str) else one.NAME

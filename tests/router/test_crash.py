@@ -33,6 +33,7 @@ def _start_anew(org: ModuleType, api: Api, crasher: Crasher, *, empty: bool = Fa
     return org.state(api)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("empty", [False, True], ids=["update", "create"])
 def test_kill_9_at_every_request_of_an_apply(
@@ -62,6 +63,7 @@ def test_kill_9_at_every_request_of_an_apply(
             assert verify(crasher.home).intact
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kill_9_at_every_request_of_a_rollback(org: ModuleType, crasher: Crasher, sandbox: Sandbox, api: Api) -> None:
     """An apply that fails is killed inside its rollback: resume goes on undoing, and the state before is restored."""

@@ -45,6 +45,7 @@ def made_and_gone(api: Api, name: str) -> None:
     assert api("DELETE", made["selfUri"]).is_success
 
 
+@pytest.mark.slow
 async def test_a_change_of_somebody_else_is_seen_twice_over(sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
     """By the audit with its author and old and new values, by the comparison field by field; the second look adds
     nothing, and the report names both, with us under our own name."""
@@ -90,6 +91,7 @@ async def test_an_audit_that_cannot_be_read_is_said(sandbox: Sandbox, monkeypatc
     assert next(ledger.entries(CHECKED)).data["unaudited"] == found.unaudited
 
 
+@pytest.mark.slow
 async def test_what_happened_before_a_refused_look_is_still_found(
     sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +111,7 @@ async def test_what_happened_before_a_refused_look_is_still_found(
     assert (await looked(wanted)).changes == []
 
 
+@pytest.mark.slow
 async def test_what_the_audit_says_late_is_still_found(sandbox: Sandbox, api: Api) -> None:
     """A policy that somebody made and deleted just before a look, and that the audit did not show then."""
     wanted = org.onboarding(sandbox)
@@ -133,6 +136,7 @@ async def test_storage_targets_are_compared(sandbox: Sandbox, api: Api) -> None:
     assert "no audit" in found.unaudited
 
 
+@pytest.mark.slow
 async def test_a_long_time_is_asked_in_parts(sandbox: Sandbox) -> None:
     """The org refuses more than 31 days at once."""
     found = await looked(org.onboarding(sandbox), datetime.now(UTC) - timedelta(days=100))
@@ -169,6 +173,7 @@ def test_what_differs() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
     """A line for each change; a date as --since; exit code 0."""
     env = without_settings() | environment(sandbox, tmp_path) | {"OPSLIB_BACKEND": "platform"}

@@ -37,6 +37,7 @@ def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield
 
 
+@pytest.mark.slow
 async def test_each_trouble_shows_its_error_and_is_mended(tmp_path: Path) -> None:
     """In the step that meets it, with cause and fix; afterwards the step is done. The user's workspace sees nothing."""
     assert EXPECTED.keys() == TROUBLES.keys()

@@ -229,6 +229,7 @@ REQUESTS = [(action, place) for action in NAMES for place in (ARN, *(f"{ARN}/{ke
 TEXTS = st.text(alphabet="abXq", min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None, derandomize=True)
 @given(policies(), st.lists(st.tuples(TEXTS, TEXTS), max_size=20))
 def test_a_policy_passes_exactly_when_it_refuses_every_request(

@@ -46,6 +46,7 @@ async def done_up_to(cards: WalkCards, name: str) -> StepCard:
     return cards[name]
 
 
+@pytest.mark.slow
 async def test_the_whole_walk_by_clicks(cards: WalkCards, sandbox: Sandbox) -> None:
     """Every card ends done, live and in its receipt; the next card opens by itself."""
     assert [cards[name].run_button.disabled for name in ORDER] == [False] + [True] * 6
@@ -183,6 +184,7 @@ async def test_a_cancel_before_the_first_write_leaves_nothing_behind(
     assert (await card.click()).state == "done"
 
 
+@pytest.mark.slow
 async def test_what_could_not_be_undone_is_named(cards: WalkCards, sandbox: Sandbox) -> None:
     """The target was made, the policy refused, and the target's removal refused, too."""
     card = await done_up_to(cards, "apply")
@@ -199,6 +201,7 @@ async def test_what_could_not_be_undone_is_named(cards: WalkCards, sandbox: Sand
     assert "Undone: the org is as it was before." in card.receipt()
 
 
+@pytest.mark.slow
 async def test_a_failed_apply_says_that_all_was_undone(cards: WalkCards, sandbox: Sandbox, walk: Walk) -> None:
     """Once refused, the org is as before; the next try, after the cause is gone, works without a new plan."""
     card = await done_up_to(cards, "apply")
@@ -259,6 +262,7 @@ async def test_after_a_restart_finished_cards_come_back(cards: WalkCards, sandbo
         assert "from the record" not in again["apply"].receipt()
 
 
+@pytest.mark.slow
 async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Walk, sandbox: Sandbox) -> None:
     """Named on the card before Run; typed for one plan, it is empty again for the next."""
     for name in ORDER:
@@ -340,6 +344,7 @@ async def test_a_new_secret_makes_connect_stale(cards: WalkCards, walk: Walk) ->
     assert cards["validate_bucket"].run_button.disabled
 
 
+@pytest.mark.slow
 async def test_what_a_server_says_is_escaped_and_redacted(cards: WalkCards, sandbox: Sandbox) -> None:
     """Its words reach the page as text, without our secret, and a write that was refused is said to be refused."""
     card = await done_up_to(cards, "see_event")
@@ -418,6 +423,7 @@ async def test_a_card_that_cannot_be_drawn_does_not_stop_the_step(
     assert "cannot be drawn (ZeroDivisionError)" in lines(cards["connect"])
 
 
+@pytest.mark.slow
 async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
     """By the form; the receipts say so and keep what was found, and Run again works in order."""
     for name in ORDER:

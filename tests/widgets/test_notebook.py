@@ -66,6 +66,7 @@ def bundles(notebook: str) -> list[dict[str, Any]]:
     return [{kind: "".join(data) for kind, data in output["data"].items()} for output in outputs]
 
 
+@pytest.mark.slow
 def test_a_build_walks_through_and_stores_receipts(built: str) -> None:
     """Every card is done and readable without a kernel; no widget state is stored."""
     assert "widgets" not in json.loads(built)["metadata"]
@@ -76,6 +77,7 @@ def test_a_build_walks_through_and_stores_receipts(built: str) -> None:
     assert all(build.WIDGET_VIEW in card for card in cards)
 
 
+@pytest.mark.slow
 def test_a_second_build_is_the_same(source: Path, built: str) -> None:
     """On another sandbox with other ports: byte for byte, and nothing is tagged volatile."""
     assert built_with(source, "1") == built
@@ -97,6 +99,7 @@ def test_nbconvert_shows_the_receipts(built: str, template: str) -> None:
     assert "3 changes applied and read back" in page
 
 
+@pytest.mark.slow
 def test_papermill_walks_through_by_parameter(built: str, source: Path, tmp_path: Path) -> None:
     """The same handlers; the parameter wins over the environment."""
     given, done = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
@@ -106,6 +109,7 @@ def test_papermill_walks_through_by_parameter(built: str, source: Path, tmp_path
     assert "".join(text[-1]) == "Report: done"
 
 
+@pytest.mark.slow
 def test_nbval_compares_the_receipts(built: str, tmp_path: Path) -> None:
     """Green on what was built; red, in that cell only, when a receipt was changed."""
     (tmp_path / "good.ipynb").write_text(built)
