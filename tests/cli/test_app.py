@@ -34,6 +34,7 @@ def file(sandbox: Sandbox, tmp_path: Path) -> Path:
     return write_onboarding(tmp_path / "target.yaml", sandbox)
 
 
+@pytest.mark.slow
 def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """The same steps as the notebook; then the ledger proves itself, and tampering shows in the exit code."""
     done = _opslib("onboard", file, env=env)
@@ -89,6 +90,7 @@ def test_usage_errors_exit_1(words: list[str]) -> None:
     assert json.loads(document.stdout)["error"] == "InvalidInput"
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_an_error_in_words(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """In a folder that is not there, or below a plain file; with --json as one document."""
     assert _opslib("onboard", file, env=env).returncode == 0

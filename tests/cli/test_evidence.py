@@ -107,6 +107,7 @@ def test_an_export_replaces_an_export_only(workspace: Workspace, tmp_path: Path)
     workspace.work()
 
 
+@pytest.mark.slow
 def test_an_export_is_verified_as_it_is_written(workspace: Workspace) -> None:
     """It stands for the ledger where there is none."""
     out = workspace.folder / "evidence" / "ledger.jsonl"
@@ -149,6 +150,7 @@ def test_an_anchor_shows_what_a_signature_cannot(workspace: Workspace, bucket: s
     assert "made anew" in found["reason"]
 
 
+@pytest.mark.slow
 def test_nothing_hides_an_anchor(workspace: Workspace, bucket: str, sandbox: Sandbox) -> None:
     """It cannot be deleted; newer versions, delete markers and other people's objects are looked past."""
     s3 = sandbox.s3()
@@ -187,6 +189,7 @@ async def test_anchors_are_read_page_by_page(
     assert (others, pages.count("ListObjectVersions")) == (0, 3)
 
 
+@pytest.mark.slow
 def test_an_audit_has_no_anchors(workspace: Workspace, bucket: str) -> None:
     """Its manifest names a head, and only the ledger itself can be followed to it."""
     folder = workspace.folder / "audit"

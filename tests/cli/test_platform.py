@@ -64,6 +64,7 @@ def test_plan_apply_export_offboard(env: dict[str, str], sandbox: Sandbox, api: 
     assert api("GET", INTEGRATIONS).json()["total"] == 0
 
 
+@pytest.mark.slow
 def test_a_file_for_the_other_backend_is_answered_in_words(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_file_for_the_other_backend_is_answered_in_words(
     assert "opslib init --backend platform" in answer["fix"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["aws-cli", "terraform"])
 def test_the_event_bus_has_the_id_that_the_org_says(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path, kind: str
@@ -102,6 +104,7 @@ def test_secrets_that_a_role_does_not_have_are_not_rotated(
     assert "There is no secret to write again" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["resume", "rollback"])
 def test_an_apply_is_recovered_on_its_own_api(
     env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path, recovery: str

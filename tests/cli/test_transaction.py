@@ -112,6 +112,7 @@ def test_unsafe_changes_need_consent_by_name(
     assert _opslib(env, "plan", file).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_failed_validation_needs_a_reason(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
     """The validator runs before the first write; its failure refuses unless consent with a reason is given."""
     file.write_text(file.read_text().replace(sandbox["bucket"], "no-such-bucket-anywhere"))
@@ -166,6 +167,7 @@ def test_kill_9_in_the_middle(
     assert _opslib(env, "plan", file).returncode == (0 if recovery == "resume" else 2)
 
 
+@pytest.mark.slow
 def test_the_first_interrupt_finishes_the_change_in_flight(
     env: dict[str, str], file: Path, api: Api, sandbox: Sandbox
 ) -> None:
@@ -204,6 +206,7 @@ def test_the_second_interrupt_cancels(env: dict[str, str], file: Path, api: Api,
     assert _state(api) == [None, None, None]
 
 
+@pytest.mark.slow
 def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
     env: dict[str, str], file: Path, sandbox: Sandbox
 ) -> None:
@@ -227,6 +230,7 @@ def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
         assert ("no change was under way" in answer["cause"]) == (command == "onboard")
 
 
+@pytest.mark.slow
 def test_onboard_takes_the_same_consent(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
     """An unsafe plan or an unfit bucket ends the walk; allowed by name, it goes on."""
     file.write_text(file.read_text().replace(sandbox["bucket"], "no-such-bucket-anywhere"))
@@ -297,6 +301,7 @@ def _audited(env: dict[str, str], folder: Path) -> tuple[str, str, str, str]:
     return report["routing_state"], routing["word"], routing["why"], "".join(outcomes)
 
 
+@pytest.mark.slow
 def test_init_writes_a_file_that_loads_and_never_overwrites(env: dict[str, str], tmp_path: Path) -> None:
     """The example is complete, with ids of its own; on a sandbox it is for that, and the walk can go to its end."""
     example = tmp_path / "new.yaml"

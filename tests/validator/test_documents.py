@@ -50,6 +50,7 @@ async def test_the_policy_for_the_checks_is_enough(sandbox: Sandbox, name: str) 
         assert {one.check for one in report.findings if one.verdict == "UNKNOWN"} <= {"object-lock"}
 
 
+@pytest.mark.slow
 async def test_the_policy_for_the_checks_is_no_more_than_needed(sandbox: Sandbox) -> None:
     """Without any one of its actions, just that one is refused to some check of the profile."""
     profile = load_profile("baseline")
@@ -162,6 +163,7 @@ def emptied(sandbox: Sandbox) -> Iterator[list[str]]:
         s3.delete_bucket(Bucket=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
 @pytest.mark.parametrize("name", BUILT_IN)
 async def test_terraform_makes_a_bucket_that_passes(

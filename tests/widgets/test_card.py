@@ -70,6 +70,7 @@ async def test_a_persons_click_takes_the_same_way(cards: WalkCards, walk: Walk) 
     assert walk.state("connect") == "done"
 
 
+@pytest.mark.slow
 async def test_clicks_while_it_runs_join_it(cards: WalkCards, sandbox: Sandbox) -> None:
     """Double click, two cells and a second card for the same step: one apply, one result."""
     card = await done_up_to(cards, "apply")
@@ -111,6 +112,7 @@ async def test_a_refusal_is_gone_once_the_step_may_run(cards: WalkCards) -> None
     assert "alert" not in lines(cards["validate_bucket"])
 
 
+@pytest.mark.slow
 async def test_cancel_stops_the_step_and_says_what_is_not_known(cards: WalkCards, sandbox: Sandbox) -> None:
     """Cancelled is no success and no error of the org: the PUT may have taken effect. It can be run again."""
     card = await done_up_to(cards, "see_event")
@@ -127,6 +129,7 @@ async def test_cancel_stops_the_step_and_says_what_is_not_known(cards: WalkCards
     assert "Not known" not in card.receipt()
 
 
+@pytest.mark.slow
 async def test_a_cancelled_second_run_does_not_stay_green(cards: WalkCards, sandbox: Sandbox) -> None:
     """The first run's result no longer holds, and what needs it is closed."""
     await done_up_to(cards, "see_event")
@@ -142,6 +145,7 @@ async def test_a_cancelled_second_run_does_not_stay_green(cards: WalkCards, sand
     assert cards["apply"].run_button.disabled
 
 
+@pytest.mark.slow
 async def test_the_first_cancel_of_an_apply_waits_for_the_change_in_flight(cards: WalkCards, sandbox: Sandbox) -> None:
     """It says so, and the card says what is done and what is left; the recovery cards open, and finish it."""
     card, resume, rollback = await done_up_to(cards, "apply"), cards.recovery["resume"], cards.recovery["rollback"]
@@ -167,6 +171,7 @@ async def test_the_first_cancel_of_an_apply_waits_for_the_change_in_flight(cards
     assert (await cards["plan"].click()).summary.startswith("Nothing to do")
 
 
+@pytest.mark.slow
 async def test_a_cancel_before_the_first_write_leaves_nothing_behind(
     cards: WalkCards, walk: Walk, sandbox: Sandbox
 ) -> None:
@@ -243,6 +248,7 @@ async def test_the_plan_is_seen_before_apply_opens(cards: WalkCards) -> None:
     assert not cards["apply"].run_button.disabled
 
 
+@pytest.mark.slow
 async def test_after_a_restart_finished_cards_come_back(cards: WalkCards, sandbox: Sandbox) -> None:
     """With result, and since when; the next card is open, and what was typed stands in its form."""
     fill(cards["validate_bucket"].form.controls["retention_days"], 400)
@@ -365,6 +371,7 @@ async def test_what_a_server_says_is_escaped_and_redacted(cards: WalkCards, sand
     assert "Not known" not in card.receipt()
 
 
+@pytest.mark.slow
 async def test_a_write_whose_answer_is_lost_is_not_known(
     cards: WalkCards, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +384,7 @@ async def test_a_write_whose_answer_is_lost_is_not_known(
     assert "Not known: upsert_recording_policy (PUT) got no final answer (connection error)" in card.receipt()
 
 
+@pytest.mark.slow
 async def test_what_succeeded_before_the_error_is_named(
     cards: WalkCards, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,6 +447,7 @@ async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
         assert (await cards[name].click()).state == "done"
 
 
+@pytest.mark.slow
 async def test_unknown_is_returned_and_shown_as_unknown(cards: WalkCards, walk: Walk) -> None:
     """Never as done."""
     walk.settings = walk.settings.model_copy(update={"catalogue_url": None})
@@ -463,6 +472,7 @@ class _Page(HTMLParser):
         assert tag in ("img", "br") or self.open.pop() == tag
 
 
+@pytest.mark.slow
 async def test_receipts_are_plain_html_and_the_same_every_time(cards: WalkCards, walk: Walk) -> None:
     """Well-formed, without script or handler; no id, time or port that another run would change."""
     for name in ORDER:
@@ -487,6 +497,7 @@ async def test_receipts_are_plain_html_and_the_same_every_time(cards: WalkCards,
     assert not [one for one in samples if one and one in page_of_all]
 
 
+@pytest.mark.slow
 async def test_no_secret_in_any_card(cards: WalkCards, sandbox: Sandbox, sent: list[Any]) -> None:
     """Not in a receipt, not in a widget's state, not in a message to the browser."""
     for name in ORDER:

@@ -57,6 +57,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "field", "value", "message"), BAD)
 async def test_a_wrong_value_is_explained_beside_its_field(
     cards: WalkCards, walk: Walk, sandbox: Sandbox, step: str, field: str, value: object, message: str

@@ -83,6 +83,7 @@ def test_a_second_build_is_the_same(source: Path, built: str) -> None:
     assert built_with(source, "1") == built
 
 
+@pytest.mark.slow
 def test_run_all_by_a_person_raises_nothing(source: Path) -> None:
     """Fresh kernel, nobody has clicked: every card shows what it waits for."""
     _, first, *others = bundles(built_with(source, ""))
@@ -129,6 +130,7 @@ def run(home: Path, module: str, *words: str, status: int = 0, **more: str) -> s
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_fails_the_cell_without_a_traceback(tmp_path: Path) -> None:
     """A run on its own does not go green, and what it shows is cause and fix."""
     failing = tmp_path / "00_fails.py"
