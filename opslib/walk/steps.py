@@ -110,7 +110,7 @@ def _bucket_first(walk: WalkContext, missing: list[str]) -> str:
     validation = walk.result("validate_bucket") if "failed-validation" in missing else None
     if not (validation and validation.error):
         return "on the command line: "
-    return f"{validation.error.fix}; then run this again. To go on without that, on the command line: "
+    return f"{validation.error.fix}; then run this again. To continue without that, on the command line: "
 
 
 def _what_is_unsafe(walk: WalkContext, name: str) -> str:
