@@ -5,7 +5,7 @@ from typing import Any
 
 from opslib.audit.charts import retention_chart
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
-from opslib.validator.render import counts
+from opslib.validator.render import counts, place
 from opslib.verdict import TO_MEND, WORST_FIRST
 
 
@@ -41,8 +41,8 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
 
 
 def caption(report: Mapping[str, Any]) -> str:
-    """The bucket, its profile, and how many findings have each verdict."""
-    return f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
+    """The bucket, where recordings are expected in it, its profile, and how many findings have each verdict."""
+    return f"Bucket {report['bucket']}, {place(report)}, profile {report['profile']}: {counts(report)}"
 
 
 def answer(call: Mapping[str, Any]) -> str:

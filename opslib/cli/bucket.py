@@ -11,7 +11,7 @@ from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.credentials import AwsKeys, RoleReference, usual_keys
 from opslib.errors import InvalidInput
-from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value
+from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value, folder_of
 from opslib.settings import Settings
 from opslib.validator.bucket import check_buckets
 from opslib.validator.documents import iam
@@ -29,7 +29,9 @@ _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:k
 @click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
 @click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
-@click.option("--prefix", default="", help="The folder that recordings go to.")
+@click.option(
+    "--prefix", help="The folder that recordings go to; with a role, your organisation's id unless given; else any."
+)
 @click.option("--encryption", type=click.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
 @click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
 @click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
@@ -99,7 +101,7 @@ def _wanted(
     keys: AwsKeys | None,
     domain: str | None,
     region: str,
-    prefix: str,
+    prefix: str | None,
     encryption: str | None,
     retention_days: int | None,
     owner: str | None,
@@ -112,7 +114,7 @@ def _wanted(
     return Wanted(
         checked_value(BucketName, bucket, "bucket"),
         checked_value(AwsRegion, region, "region"),
-        prefix=checked_value(PathPrefix, prefix, "prefix"),
+        place=_place(prefix, role),
         encryption=encryption,
         retention_days=retention_days,
         owner=checked_value(_Account, owner, "owner") if owner else None,
@@ -120,6 +122,13 @@ def _wanted(
         writer=role or keys,
         genesys_domain=domain,
     )
+
+
+def _place(prefix: str | None, role: RoleReference | None) -> str | None:
+    """Of a role, Genesys takes the external id for its organisation's, and writes below that."""
+    if prefix is None:
+        return folder_of(role.external_id) if role else None
+    return folder_of(checked_value(PathPrefix, prefix, "prefix"))
 
 
 def _say_progress(done: int, total: int, words: str) -> None:

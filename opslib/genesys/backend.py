@@ -71,6 +71,9 @@ class Backend(Protocol):
         """What of the onboarding this API does not carry, or does differently, in words. Call it after `items` or
         `adopt`."""
 
+    async def place(self, onboarding: Onboarding, org_id: str) -> str | None:
+        """What the key of every recording begins with: "" or a folder with its slash; None when it is not known."""
+
     def meaning(self, kind: Kind, body: JSON) -> Meaning:
         """What a body of `items` or `writable` says."""
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import Conflict, InvalidInput, NotFound
+from opslib.errors import ApiError, Conflict, InvalidInput, NotFound
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.integrations import (
@@ -36,7 +36,7 @@ from opslib.genesys.policies import (
     policy_values,
 )
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, StorageTarget
-from opslib.onboarding.values import checked
+from opslib.onboarding.values import checked, folder_of
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 _POLICY = POLICIES + "/{id}"
@@ -104,6 +104,21 @@ class PlatformBackend:
                 Item(kind, wanted.name, wanted.name, await self._over_existing(kind, wanted.id, body))
                 for kind, wanted, body in bodies
             ]
+
+    async def place(self, onboarding: Onboarding, org_id: str) -> str | None:
+        """The organisation's id (Genesys help 292632), unless the integration's type has a property for a prefix.
+
+        None when the type cannot be told, or properties of one's own may hold a prefix.
+        """
+        target = onboarding.target
+        async with self._client.operation("read_integration_type"):
+            try:
+                _, _, template = await self._type_of(target)
+            except (ApiError, InvalidInput):
+                return None  # `items` raises it
+        if "{path_prefix}" in template.values():
+            return folder_of(target.path_prefix)
+        return None if target.properties or not org_id else folder_of(org_id)
 
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
         target, policy = onboarding.target, onboarding.policy
@@ -225,13 +240,11 @@ class PlatformBackend:
             )
 
     async def _target_body(self, target: StorageTarget, role: RoleReference) -> JSON:
-        type_id = target.integration_type or await self.integrations.s3_type()
-        schema = await self.integrations.schema(type_id)
+        type_id, schema, template = await self._type_of(target)
         values = {
             **{name: getattr(target, name) for name in ("bucket", "region", "path_prefix", "encryption")},
             **role.model_dump(),
         }
-        template = target.properties or {theirs: f"{{{ours}}}" for ours, theirs in names_of(schema, type_id).items()}
         self._carried = {str(ours)[1:-1]: theirs for theirs, ours in template.items() if str(ours)[1:-1] in values}
         return {
             "name": target.name,
@@ -240,6 +253,13 @@ class PlatformBackend:
             "properties": checked_properties(filled(template, values), schema, type_id),
             "notes": f"Recordings to s3://{target.bucket}; {MARK}",
         }
+
+    async def _type_of(self, target: StorageTarget) -> tuple[str, JSON, JSON]:
+        """The id of the integration's type, its schema, and its properties with our fields in braces."""
+        type_id = target.integration_type or await self.integrations.s3_type()
+        schema = await self.integrations.schema(type_id)
+        ours = target.properties or {theirs: f"{{{ours}}}" for ours, theirs in names_of(schema, type_id).items()}
+        return type_id, schema, ours
 
     async def _feed_body(self, webhook: DataLakeWebhook) -> JSON:
         properties = {

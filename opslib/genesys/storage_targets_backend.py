@@ -7,7 +7,7 @@ from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
 from opslib.genesys.backend import JSON, Item, Kind, Meaning, only
 from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
-from opslib.onboarding.values import checked
+from opslib.onboarding.values import checked, folder_of
 
 _COLLECTIONS: dict[Kind, str] = {
     "target": "/api/v2/recording/storage/targets",
@@ -55,6 +55,9 @@ class StorageTargetsBackend:
             Item("policy", policy.id, policy.name, policy_body(policy, target.id)),
             Item("webhook", webhook.id, webhook.name, webhook_body(webhook)),
         )
+
+    async def place(self, onboarding: Onboarding, org_id: str) -> str:
+        return folder_of(onboarding.target.path_prefix)
 
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
         return ()

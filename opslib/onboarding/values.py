@@ -58,6 +58,11 @@ def aws_region(value: str) -> str:
     return value
 
 
+def folder_of(path_prefix: str) -> str:
+    """What a key in the folder begins with: the path and a slash, or nothing."""
+    return f"{path_prefix}/" if path_prefix else ""
+
+
 def _path_prefix(value: str) -> str:
     prefix = value.strip("/")
     if _CONTROL.search(prefix) or ".." in prefix.split("/") or len(prefix) > 512:

@@ -57,12 +57,13 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """{bucket, region, prefix, profile, title, note, as_of, retention_days, at, verdict, counts, clocks, findings,
-        not_checked}; `findings` are those with an answer, or that should have one."""
+        not_checked}; `findings` are those with an answer, or that should have one; `prefix` is the folder that was
+        checked, None for every prefix, as it is not known where Genesys writes."""
         rows = [finding.as_json() for finding in self.findings]
         return {
             "bucket": self.wanted.bucket,
             "region": self.wanted.region,
-            "prefix": self.wanted.prefix,
+            "prefix": None if self.wanted.place is None else self.wanted.place.removesuffix("/"),
             "profile": self.profile.name,
             "title": self.profile.title,
             "note": self.profile.note,

@@ -14,7 +14,9 @@ _INDENT = " " * (_WIDTH + 16)
 def as_text(report: Mapping[str, Any]) -> str:
     """One line a finding, worst first; below what failed its fix and the command, below what is unknown the fix; then
     the counts."""
-    lines = [f"{report['bucket']} in {report['region']}, profile {report['profile']}: {report['verdict']}"]
+    lines = [
+        f"{report['bucket']} in {report['region']}, {place(report)}, profile {report['profile']}: {report['verdict']}"
+    ]
     for finding in rows(report):
         verdict: Verdict = finding["verdict"]
         lines.append(f"  {ICONS[verdict]} {in_words(verdict):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
@@ -23,6 +25,14 @@ def as_text(report: Mapping[str, Any]) -> str:
         if verdict == "FAIL":
             lines.append(f"{_INDENT}{finding['cli']}")
     return "\n".join([*lines, f"  {counts(report)}", f"  {note(report)}"])
+
+
+def place(report: Mapping[str, Any]) -> str:
+    """Where in the bucket recordings are expected, in words."""
+    prefix = report["prefix"]
+    if prefix is None:
+        return "every prefix (where Genesys writes is not known)"
+    return f"keys below {prefix}/" if prefix else "the whole bucket"
 
 
 def counts(report: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ class Wanted:
     """One bucket and what is wanted of it. None where nothing was said.
 
     Attributes:
+        place: what the key of every recording begins with: "" or a folder with its slash. None when it is not known
+            where Genesys writes: then every prefix counts.
         retention_days: how long recordings must be kept.
         policy_days: how long the retention policy keeps them, when it is known separately.
         owner: the id of the account that the bucket must belong to.
@@ -25,7 +27,7 @@ class Wanted:
 
     bucket: str
     region: str
-    prefix: str = ""
+    place: str | None = None
     encryption: str | None = None
     retention_days: int | None = None
     policy_days: int | None = None
@@ -45,8 +47,8 @@ class Wanted:
 
     @property
     def folder(self) -> str:
-        """What every recording's key begins with: the prefix and a slash, or nothing."""
-        return f"{self.prefix}/" if self.prefix else ""
+        """What is known of every recording's key: that it begins with this."""
+        return self.place or ""
 
     @property
     def written_with(self) -> WrittenWith:
@@ -54,13 +56,15 @@ class Wanted:
         return "role" if isinstance(self.writer, RoleReference) else "key"
 
 
-def wanted_of(onboarding: Onboarding, writer: AwsKeys | RoleReference | None, domain: str | None) -> Wanted:
-    """What an onboarding wants of its bucket, in the org with this domain."""
+def wanted_of(
+    onboarding: Onboarding, place: str | None, writer: AwsKeys | RoleReference | None, domain: str | None
+) -> Wanted:
+    """What an onboarding wants of its bucket, in the org with this domain that writes at `place`."""
     target = onboarding.target
     return Wanted(
         target.bucket,
         target.region,
-        prefix=target.path_prefix,
+        place=place,
         encryption=target.encryption,
         retention_days=target.retention_days,
         policy_days=onboarding.policy.retention_days,

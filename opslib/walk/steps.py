@@ -4,7 +4,7 @@ connect → validate the bucket → plan → approve → apply → see an event 
 left unfinished is finished or undone by the two steps of `RECOVERY`.
 """
 
-from opslib.credentials import AwsKeys
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
 from opslib.onboarding.models import BackendName, Consent
@@ -46,8 +46,9 @@ async def _connect(walk: WalkContext) -> Result:
 async def _validate_bucket(walk: WalkContext) -> Result:
     credentials = await walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
+    place = await walk.backend.place(walk.onboarding, _org_id(walk))
     checked = await check_bucket(
-        wanted_of(walk.onboarding, credentials, walk.settings.region),
+        wanted_of(walk.onboarding, place, credentials, walk.settings.region),
         load_profile(walk.onboarding.profile),
         keys,
         walk.teller(),
@@ -59,6 +60,13 @@ async def _validate_bucket(walk: WalkContext) -> Result:
     if report["verdict"] == "FAIL":
         return Result("validate_bucket", "failed", summary, report, _unfit(report))
     return Result("validate_bucket", "done" if report["verdict"] == "PASS" else "unknown", summary, report)
+
+
+def _org_id(walk: WalkContext) -> str:
+    """As the org said it, or as the role's external id, which Genesys takes it for."""
+    connected, role = walk.result("connect"), walk.onboarding.target.credentials
+    said = str(connected.data["org_id"]) if connected else ""
+    return said or (role.external_id if isinstance(role, RoleReference) else "")
 
 
 def _unfit(report: JSON) -> BucketUnfit:

@@ -7,6 +7,7 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.errors import OpslibError
 from opslib.html import text
+from opslib.onboarding.values import folder_of
 from opslib.validator.checks.encryption import key_in
 from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
@@ -74,7 +75,9 @@ def _bucket_documents(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[s
     """Title, name of the file, and content of each document."""
     credentials = walk.onboarding.target.credentials
     role = credentials if isinstance(credentials, RoleReference) else None
-    wanted = replace(wanted_of(walk.onboarding, role, walk.settings.region), kms_key=key_in(report))
+    wanted = replace(
+        wanted_of(walk.onboarding, _place(walk, report), role, walk.settings.region), kms_key=key_in(report)
+    )
     profile = load_profile(walk.onboarding.profile)
     yield "For the key that checks", "opslib-checks.json", _json(iam.for_checks(wanted, profile))
     yield "For what Genesys writes with", "genesys-writer.json", _json(iam.for_writer(wanted))
@@ -82,6 +85,14 @@ def _bucket_documents(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[s
         document = iam.trust(role.external_id, wanted.partition, wanted.genesys_domain)
         yield "Who may assume the role", "genesys-trust.json", _json(document)
     yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
+
+
+def _place(walk: Walk, report: Mapping[str, Any]) -> str | None:
+    """Where the bucket was checked; before that, on platform, only the org knows."""
+    prefix = report["prefix"] if report else None
+    if not report and walk.onboarding.backend == "storage-targets":
+        prefix = walk.onboarding.target.path_prefix
+    return None if prefix is None else folder_of(prefix)
 
 
 def _document_html(title: str, name: str, content: str) -> str:

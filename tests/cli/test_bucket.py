@@ -118,6 +118,23 @@ def test_bad_input_asks_nothing(env: dict[str, str], sandbox: Sandbox, words: li
 ROLE = ["--role-arn", f"arn:aws:iam::{ACCOUNT}:role/R", "--external-id", "org-1"]
 
 
+@pytest.mark.parametrize(
+    ("words", "objects", "says"),
+    [
+        (["--prefix", "a/b"], "a/b/*", "keys below a/b/"),
+        (["--prefix", ""], "*", "the whole bucket"),
+        (ROLE, "org-1/*", "keys below org-1/"),
+        ([*ROLE, "--prefix", "a"], "a/*", "keys below a/"),
+        ([], "*", "every prefix (where Genesys writes is not known)"),
+    ],
+)
+def test_where_genesys_writes(env: dict[str, str], words: list[str], objects: str, says: str) -> None:
+    """As stated, or below the id of the role's organisation; else anywhere. Report and documents say the same."""
+    (write, *_) = json.loads(opslib(env, "our-recordings", "--print", "writer", *words).stdout)["Statement"]
+    assert write["Resource"] == f"arn:aws:s3:::our-recordings/{objects}"
+    assert says in opslib(env, "no-such-bucket-anywhere", *words).stdout.splitlines()[0]
+
+
 @pytest.mark.parametrize("document", ["checks", "writer", "trust", "terraform"])
 def test_documents_are_printed_without_asking(env: dict[str, str], sandbox: Sandbox, document: str) -> None:
     """Copyable as they are; one JSON document with --json, whatever is printed."""

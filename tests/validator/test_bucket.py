@@ -41,7 +41,7 @@ def _s3(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
 async def test_the_sandboxes_bucket_passes_the_baseline(sandbox: Sandbox) -> None:
     """At 365 days; what does not apply is not passed but left open, with its reason."""
     keys = keys_of(sandbox)
-    wanted = Wanted(sandbox["bucket"], sandbox["region"], prefix="recordings/voice", retention_days=365, writer=keys)
+    wanted = Wanted(sandbox["bucket"], sandbox["region"], place="recordings/voice/", retention_days=365, writer=keys)
     told: list[tuple[int, int, str]] = []
     report = await check_bucket(wanted, load_profile("baseline"), keys, lambda *one: told.append(one))
     assert (report.verdict, report.trouble) == ("PASS", None)

@@ -239,14 +239,14 @@ MORE: list[tuple[str, Spoil, dict[str, Any], Verdict, str]] = [
     ("playable", lambda b: b.lifecycle(COLD), {"playable_days": 30}, "PASS", "within 30 days"),
     ("versioning", nothing, {}, "FAIL", "off"),
     ("object-lock", nothing, {}, "FAIL", "no default"),
-    ("incomplete-uploads", lambda b: b.lifecycle(ABORT_LOGS), {"prefix": "recordings"}, "FAIL", "no rule"),
+    ("incomplete-uploads", lambda b: b.lifecycle(ABORT_LOGS), {"place": "recordings/"}, "FAIL", "no rule"),
     ("access-logging", nothing, {}, "FAIL", "off"),
     ("replication", nothing, {}, "FAIL", "no replication rule"),
-    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"prefix": "recordings"}, "FAIL", "cover a part"),
-    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"prefix": "logs"}, "PASS", "arn:aws:s3:::copy"),
+    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"place": "recordings/"}, "FAIL", "cover a part"),
+    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"place": "logs/"}, "PASS", "arn:aws:s3:::copy"),
     ("notifications", nothing, {}, "FAIL", "no new recording"),
     ("notifications", lambda b: b.queue(), {}, "PASS", "Queue"),
-    ("notifications", lambda b: b.queue(prefix="logs/"), {"prefix": "recordings"}, "FAIL", "no new recording"),
+    ("notifications", lambda b: b.queue(prefix="logs/"), {"place": "recordings/"}, "FAIL", "no new recording"),
     ("writer", nothing, {"writer": None}, "not_checked", "only Genesys"),
     ("writer-role-trust", nothing, {}, "not_checked", "not write with a role"),
     ("writer-role-permissions", nothing, {}, "not_checked", "not write with a role"),
@@ -311,7 +311,7 @@ async def test_versions_that_are_kept_keep_no_maximum(sandbox: Sandbox, newer: s
 )
 async def test_a_rule_for_a_part_keeps_no_maximum(sandbox: Sandbox, rule: dict[str, Any]) -> None:
     """What it leaves stays for ever; the same rule for all of them is enough."""
-    wanted: dict[str, Any] = {"retention_days": 30, "most": 90, "prefix": "recordings"}
+    wanted: dict[str, Any] = {"retention_days": 30, "most": 90, "place": "recordings/"}
     with planted(sandbox) as bucket:
         bucket.lifecycle(rule)
         found = await finding(sandbox, "retention-bounds", bucket.name, **wanted)

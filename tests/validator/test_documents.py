@@ -40,7 +40,7 @@ async def test_the_policy_for_the_checks_is_enough(sandbox: Sandbox, name: str) 
     profile = load_profile(name)
     with planted(sandbox) as bucket:
         bucket.kms()
-        wanted = Wanted(bucket.name, sandbox["region"], prefix="recordings", retention_days=365, owner=ACCOUNT)
+        wanted = Wanted(bucket.name, sandbox["region"], place="recordings/", retention_days=365, owner=ACCOUNT)
         actions = actions_in(for_checks(wanted, profile))
         assert not [action for action in actions if "*" in action]
         keys = keys_of(sandbox, actions)
@@ -72,7 +72,7 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
     """The bucket, the canary's keys below the prefix, the key, the role; only account settings have no resource. What
     is not asked needs no permission: with a role there is no canary, and with a key no role."""
     writer = RoleReference(role_arn=f"arn:aws:iam::{ACCOUNT}:role/R", external_id="org-1")
-    wanted = Wanted("b", "us-east-1", prefix="rec", kms_key=KEY, owner=ACCOUNT, writer=writer)
+    wanted = Wanted("b", "us-east-1", place="rec/", kms_key=KEY, owner=ACCOUNT, writer=writer)
     found = {one["Sid"]: one["Resource"] for one in for_checks(wanted, load_profile("sec-17a-4"))["Statement"]}
     assert found == {
         "Bucket": "arn:aws:s3:::b",
@@ -81,7 +81,7 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
         "Role": writer.role_arn,
         "Simulation": [f"arn:aws:iam::{ACCOUNT}:user/${{aws:username}}", writer.role_arn],
     }
-    without = for_checks(Wanted("b", "us-east-1", prefix="rec"), load_profile("baseline"))
+    without = for_checks(Wanted("b", "us-east-1", place="rec/"), load_profile("baseline"))
     found = {one["Sid"]: one["Resource"] for one in without["Statement"]}
     assert found.keys() == {"Bucket", "Canary", "Key"}
     assert found["Canary"] == "arn:aws:s3:::b/rec/opslib-canary-*"
@@ -112,13 +112,13 @@ def test_arns_name_the_regions_part_of_aws(region: str, partition: str) -> None:
 
 def test_a_prefix_is_no_pattern() -> None:
     """What IAM would read as a wildcard or a variable stands for itself."""
-    (write, *_) = for_writer(Wanted("b", "us-east-1", prefix="a*b?/${aws:username}"))["Statement"]
+    (write, *_) = for_writer(Wanted("b", "us-east-1", place="a*b?/${aws:username}/"))["Statement"]
     assert write["Resource"] == "arn:aws:s3:::b/a${*}b${?}/${$}{aws:username}/*"
 
 
 def test_the_writers_documents() -> None:
     """What Genesys documents, below the prefix only; KMS only with a key; the trust only with the external id."""
-    wanted = Wanted("b", "us-east-1", prefix="recordings")
+    wanted = Wanted("b", "us-east-1", place="recordings/")
     write, see = for_writer(wanted)["Statement"]
     assert write["Resource"] == "arn:aws:s3:::b/recordings/*"
     assert {"s3:PutObject", "s3:PutObjectAcl"} <= set(write["Action"])

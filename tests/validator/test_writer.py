@@ -34,7 +34,7 @@ async def test_nothing_is_left(sandbox: Sandbox, lock: bool) -> None:
     with planted(sandbox, lock=lock) as bucket:
         if lock:
             bucket.lock("COMPLIANCE", 3650)
-        found = await finding(sandbox, "writer", bucket.name, prefix=PREFIX, encryption="AES256")
+        found = await finding(sandbox, "writer", bucket.name, place=f"{PREFIX}/", encryption="AES256")
         assert (found.verdict, "taken back" in found.cause, left(bucket)) == ("PASS", True, [])
     calls = ["CreateMultipartUpload", "UploadPart", "AbortMultipartUpload", "ListParts", "ListMultipartUploads"]
     assert [one.call for one in found.evidence] == calls
@@ -53,7 +53,7 @@ async def test_it_writes_as_genesys_does(sandbox: Sandbox, monkeypatch: pytest.M
         listed = {key: value for key, value in place.items() if key != "Key"} | {"Prefix": ANY}
         stub.add_response("list_multipart_uploads", {}, listed)
         monkeypatch.setattr(Aws, "_client", lambda self, service, region: s3)
-        wanted = {"prefix": PREFIX, "encryption": "aws:kms", "owner": "123456789012"}
+        wanted = {"place": f"{PREFIX}/", "encryption": "aws:kms", "owner": "123456789012"}
         assert (await finding(sandbox, "writer", sandbox["bucket"], **wanted)).verdict == "PASS"
         stub.assert_no_pending_responses()
 
