@@ -9,6 +9,8 @@ OpslibError
 │   └── Busy                             somebody else applies a plan, or one was left unfinished
 ├── RolledBack                           a change failed; the state before was restored
 ├── HalfDone                             a change failed or was stopped, and something is left to do
+│   ├── ServerKeptOther                  the server keeps something else than was sent; the user decides
+│   └── ChangedMeanwhile                 an object of an unfinished apply was changed; the user decides
 ├── LedgerError                          the record of events cannot be read or written
 ├── SigningKeyError                      the key that signs the record cannot be read or made
 ├── SandboxError                         the local sandbox did not start
@@ -117,6 +119,14 @@ class RolledBack(OpslibError):
 
 class HalfDone(OpslibError):
     """A change failed or was stopped, and something is left to do; the cause says exactly what."""
+
+
+class ServerKeptOther(HalfDone):
+    """The server took a write and keeps something else; the cause names each field, what was sent and what was kept."""
+
+
+class ChangedMeanwhile(HalfDone):
+    """An object is not as the unfinished apply left it; the cause names each field, what was sent and what is there."""
 
 
 class LedgerError(OpslibError):

@@ -116,7 +116,8 @@ def outcome(apply: Progress) -> str:
     """How an apply ended, in words."""
     if apply.ended == "done":
         done = "remove: all gone, as read back" if _removes(apply) else "change: all written and read back"
-        return f"{len(apply.plan.changes)} to {done}"
+        accepted = "; ".join(difference.sentence for difference in apply.accepted.values())
+        return f"{len(apply.plan.changes)} to {done}" + (f", except what was accepted: {accepted}" if accepted else "")
     if apply.ended:
         return f"undone, and each object read back: the org is as it was before{apply.kept} ({apply.reason})"
     return f"left half-done. {remaining_steps(apply)}"
@@ -205,9 +206,9 @@ def _applied(facts: Facts, control: str) -> ControlResult:
     end = facts.last_end("apply")
     if facts.applies and not (end and end.kind == "step.done"):
         last = facts.applies[-1]
-        return ControlResult(
-            control, "PASS" if last.ended == "done" else "FAIL", outcome(last), [int(last.id), last.last_seq]
-        )
+        as_planned: Verdict = "WARN" if last.accepted else "PASS"
+        word = as_planned if last.ended == "done" else "FAIL"
+        return ControlResult(control, word, outcome(last), [int(last.id), last.last_seq])
     return _step(facts, "apply", control)
 
 

@@ -69,6 +69,7 @@ def report_json(facts: Facts, before: Facts | None) -> str:
             {
                 "entries": [int(apply.id), apply.last_seq],
                 "outcome": controls.outcome(apply),
+                "decisions": [difference.model_dump(mode="json", exclude={"found"}) for difference in apply.decisions],
                 **apply.plan.as_json(),
                 "checksum": apply.checksum,
             }

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.audit.document import Block, Prose, Table
+from opslib.audit.document import Block, Cell, Prose, Table
+from opslib.router.differences import Difference
 from opslib.router.render import NOTHING, heading, show
 
 
@@ -35,3 +36,14 @@ def blocks(plan: dict[str, Any]) -> Sequence[Block]:
         rows = [[part, text] for part, _, text in parts]
         tables.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
     return tables
+
+
+def decisions(taken: Sequence[Difference]) -> Sequence[Block]:
+    """What was not as it was sent, field by field, and who decided to keep it or to write over it."""
+    rows: list[list[Cell]] = [
+        [f"{one.kind} {one.name}", path, show(sent), show(kept), one.choice, f"{one.by}, {one.at}", one.origin]
+        for one in taken
+        for path, sent, kept in [(field.path, field.sent, field.kept) for field in one.fields] or [("–", "–", "gone")]
+    ]
+    head = ("Object", "Field", "Sent", "In the org", "Decision", "By, when (UTC)", "Changed by")
+    return [Table("Not as it was sent", head, rows, (14, 24, 14, 14, 10, 14, 10))] if rows else []

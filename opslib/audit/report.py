@@ -137,7 +137,7 @@ class AuditReport:
         blocks: list[Block] = [Prose("What was to change, who agreed to it, and how it ended. A dash: not there.")]
         first_with: dict[str, int] = {}
         for number, apply in enumerate(self.facts.applies, 1):
-            blocks.append(self._apply(number, apply))
+            blocks += [self._apply(number, apply), *plan_section.decisions(apply.decisions)]
             first = first_with.setdefault(apply.checksum, number)
             if first == number:
                 blocks += plan_section.blocks(apply.plan.as_json())

@@ -6,7 +6,7 @@ import os
 import textwrap
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -84,17 +84,19 @@ def onboard(file: Path | None, on_sandbox: bool, allow: tuple[str, ...], reason:
 
 
 @click.command()
+@click.option("--accept", is_flag=True, help="Keep what was shown to be in the org, where it is not as it was sent.")
 @options.as_json
-def resume(as_json: bool) -> None:
+def resume(accept: bool, as_json: bool) -> None:
     """Finish an apply that a crash or a stop left unfinished."""
-    _recover("resume", as_json)
+    _recover("accept" if accept else "resume", as_json)
 
 
 @click.command()
+@click.option("--overwrite", is_flag=True, help="Also where an object was changed since, as it was shown.")
 @options.as_json
-def rollback(as_json: bool) -> None:
+def rollback(overwrite: bool, as_json: bool) -> None:
     """Undo an apply that a crash or a stop left unfinished."""
-    _recover("rollback", as_json)
+    _recover("overwrite" if overwrite else "rollback", as_json)
 
 
 @click.command()
@@ -212,12 +214,12 @@ async def _walk_through(file: Path | None, consent: Consent, *, quiet: bool) -> 
     return results
 
 
-def _recover(how: Literal["resume", "rollback"], as_json: bool) -> None:
+def _recover(how: str, as_json: bool) -> None:
     said = asyncio.run(half_done_if_cancelled(_run_recovery(how)))
     click.echo(json.dumps({"said": said}) if as_json else said)
 
 
-async def _run_recovery(how: Literal["resume", "rollback"]) -> str:
+async def _run_recovery(how: str) -> str:
     """What was done, in words. Raises HalfDone while something is left to do."""
     async with Walk(command=how) as walk:
         try:

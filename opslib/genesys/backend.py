@@ -93,10 +93,13 @@ class Backend(Protocol):
         """The object as the server has it, or None."""
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
-        """Create or replace the object; returns the server's answer, whose `id` is the server's.
+        """Create or replace the object; returns the server's answer as `read` would, whose `id` is the server's.
 
         It may be sent again after a failure or a crash. Secrets come from `credentials`, not the body.
         """
+
+    def remember(self, kind: Kind, id: str, server_id: str) -> None:
+        """Find the object by the server's id from now on, also where the server has given it another name."""
 
     async def delete(self, kind: Kind, id: str) -> None:
         """Remove the object; one that is already gone is not an error."""

@@ -79,6 +79,8 @@ class PlatformBackend:
         self._foreign: list[str] = []
         # What was made a moment ago, by kind and name: its id and until when a list may not show it.
         self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
+        # What the server may call otherwise than we do, by kind and our name: its id.
+        self._renamed: dict[tuple[Kind, str], str] = {}
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_platform"):
@@ -197,12 +199,15 @@ class PlatformBackend:
         remembered = (kind, id) in self._made
         async with self._client.operation(f"write_{kind}"):
             try:
-                return await self._write(kind, id, body)
+                return self._note_name(kind, id, await self._write(kind, id, body))
             except NotFound:
                 if not remembered:
                     raise
             del self._made[kind, id]  # somebody has removed what we made a moment ago
-            return await self._write(kind, id, body)
+            return self._note_name(kind, id, await self._write(kind, id, body))
+
+    def remember(self, kind: Kind, id: str, server_id: str) -> None:
+        self._renamed[kind, id] = server_id
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
@@ -310,7 +315,8 @@ class PlatformBackend:
 
     async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:
         if kind == "policy":
-            return await self._write_policy(name, await self._with_ids(body))
+            wire = await self._with_ids(body)
+            return _by_name(await self._write_policy(name, wire), wire, body)
         entity = await self._find(kind, name)
         if entity is None:
             entity = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
@@ -337,7 +343,8 @@ class PlatformBackend:
 
         Raises Conflict when there are several.
         """
-        named = [entity for entity in await self._listed(kind) if entity.get("name") == name]
+        listed = await self._listed(kind)
+        named = [entity for entity in listed if entity.get("name") == name]
         if len(named) > 1:
             ids = ", ".join(entity["id"] for entity in named)
             raise Conflict(
@@ -347,12 +354,19 @@ class PlatformBackend:
             )
         if named:
             return named[0]
+        if renamed := [entity for entity in listed if entity["id"] == self._renamed.get((kind, name))]:
+            return renamed[0]
         id, until = self._made.get((kind, name), ("", 0.0))
         return {"id": id, "name": name} if asyncio.get_running_loop().time() < until else None
 
     def _note_made(self, kind: Kind, made: JSON) -> JSON:
         self._made[kind, made["name"]] = made["id"], asyncio.get_running_loop().time() + SETTLES_WITHIN_S
         return made
+
+    def _note_name(self, kind: Kind, name: str, answer: JSON) -> JSON:
+        if answer.get("name") != name and "id" in answer:
+            self.remember(kind, name, answer["id"])
+        return answer
 
     async def _listed(self, kind: Kind) -> Sequence[JSON]:
         if kind == "policy":
@@ -413,6 +427,17 @@ class PlatformBackend:
             "region": "us-east-1",
             **fields,
         }
+
+
+def _by_name(policy: JSON, wire: JSON, body: JSON) -> JSON:
+    """A policy as the server answered it, its integrations by the names that `body` has and `wire` was sent without."""
+    sent = zip(exported_to(wire), exported_to(body), strict=True)
+    names = {by_id.get("id"): by_name["name"] for by_id, by_name in sent if "name" in by_name}
+    for reference in exported_to(policy):
+        if name := names.get(reference.get("id")):
+            reference.clear()
+            reference["name"] = name
+    return policy
 
 
 def _feed_values(feed: JSON) -> JSON:

@@ -96,6 +96,9 @@ class StorageTargetsBackend:
         async with self._client.operation(_OPERATIONS[kind]):
             return await self._client.request("PUT", _path(kind), ids={"id": id}, json=wire)
 
+    def remember(self, kind: Kind, id: str, server_id: str) -> None:
+        """Nothing to remember: the ids are ours."""
+
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
             await self._client.request_or_none("DELETE", _path(kind), ids={"id": id})

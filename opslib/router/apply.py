@@ -8,22 +8,26 @@ For each change, in order:
 4. Note it as done.
 
 A failure starts the rollback, which is noted first and then undoes what was touched, last change first, reading each
-back. A crash leaves an apply without an end in the ledger: `resume` continues where it stopped, forwards or, if the
+back. A server that takes a write and keeps something else ends the apply unfinished: what was sent and what was kept is
+noted, and the user rolls back or accepts it. The same where an object of an unfinished apply was changed meanwhile; a
+rollback does not write over that unless the user says so. A decision holds for exactly what was shown.
+
+A crash leaves an apply without an end in the ledger: `resume` continues where it stopped, forwards or, if the
 rollback had begun, backwards; `rollback` undoes it. A write may be made twice, also over one that was cut off half-way,
 so an intent without an end is simply carried out again.
 """
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import (
     AuthenticationFailed,
     Busy,
+    ChangedMeanwhile,
     Conflict,
     HalfDone,
     InvalidInput,
@@ -33,20 +37,44 @@ from opslib.errors import (
     OpslibError,
     PermissionMissing,
     RolledBack,
+    ServerKeptOther,
     StalePlan,
     UnexpectedAnswer,
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
 from opslib.genesys.polling import poll_until
 from opslib.ledger.ledger import Run
-from opslib.router.journal import FINISHED, Progress, started, unfinished_apply
+from opslib.router.differences import (
+    Choice,
+    Difference,
+    FieldDifference,
+    Origin,
+    field_differences,
+    is_older,
+    origin_of,
+    revision,
+    same_revision,
+)
+from opslib.router.journal import DECIDED, DIFFERS, FINISHED, Progress, started, unfinished_apply
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
+
+T = TypeVar("T")
 
 _POLL_S, _POLL_AT_MOST_S = 0.1, 2.0
 
 # After these answers nothing was changed: the server refused the request itself.
 _REFUSALS = (InvalidRequest, AuthenticationFailed, PermissionMissing, NotFound, Conflict, InvalidInput)
+
+_ACCEPTED_IS_DRIFT = "What is accepted shows as a change in the next plan until the onboarding file says the same"
+_IN_THE_NOTEBOOK = "the notebook has a card for each"
+
+
+class _NotAsSent(Exception):
+    """A read shows something else than was written."""
+
+    def __init__(self, difference: Difference) -> None:
+        self.difference = difference
 
 
 @dataclass
@@ -75,8 +103,8 @@ class Applier:
         """Carry out the plan; returns how many changes were made. `replan` makes it again: the org must still be as it
         was when the plan was reviewed, or already as it is wanted.
 
-        Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored) or HalfDone; and
-        CancelledError when it was stopped before it began.
+        Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored), ServerKeptOther or
+        another HalfDone; and CancelledError when it was stopped before it began.
         """
         with apply_lock(self.run):
             refuse_unfinished(self._unfinished())
@@ -93,28 +121,57 @@ class Applier:
             await self._carry_out(started(self.run, plan, credentials))
             return len(plan.changes)
 
-    async def resume(self) -> str:
-        """Finish what a crash or a stop left behind; says what was done. Raises as `apply` does."""
+    async def resume(self, *, accept: bool = False) -> str:
+        """Finish what a crash or a stop left behind; says what was done. With `accept`, objects that are not as they
+        were sent stay as they were last shown to be.
+
+        Raises ChangedMeanwhile for an object that is otherwise, without another write; else as `apply` does.
+        """
         with apply_lock(self.run):
             progress = self._unfinished()
             if progress is None:
                 return "nothing to resume: the last apply has ended"
-            if not progress.rolling_back:
-                await self._refuse_any_foreign(progress)
+            places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
+            await self._decide(progress, places, "accepted" if accept else "", undoing=progress.rolling_back)
             await self._carry_out(progress)
-            return "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
+            done = "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
+            return done + _accepted_words(progress)
 
-    async def rollback(self) -> str:
-        """Undo what a crash or a stop left behind; says what was done. Raises StalePlan or HalfDone."""
+    async def rollback(self, *, overwrite: bool = False) -> str:
+        """Undo what a crash or a stop left behind; says what was done. With `overwrite`, also where an object was
+        changed since, if it still is as it was last shown to be.
+
+        Raises ChangedMeanwhile for an object that is otherwise, without another write; else HalfDone.
+        """
         with apply_lock(self.run):
             progress = self._unfinished()
             if progress is None:
                 return "nothing to roll back: the last apply has ended"
+            await self._decide(progress, progress.to_undo, "overwritten" if overwrite else "", undoing=True)
             if not progress.rolling_back:
-                await self._refuse_any_foreign(progress)
                 progress.note(self.run, "rollback.started", reason="asked for")
             await self._carry_out(progress)
             return f"rolled back: the org is as it was before the apply{progress.kept}"
+
+    async def _decide(self, progress: Progress, places: set[int], choice: Choice, *, undoing: bool) -> None:
+        """Note every object that is not as the apply left it. Raises ChangedMeanwhile, unless the user has seen and
+        decided all of them; what the server made of our own write needs no decision to be written or undone again."""
+        for known in progress.differences.values():
+            change = progress.plan.changes[known.place]
+            self.backend.remember(change.kind, change.id, known.server_id)
+        looks = await asyncio.gather(*(self._look(progress, place) for place in sorted(places)))
+        differences = [difference for difference in looks if difference]
+        unseen = [difference for difference in differences if not self._is_known(progress, difference)]
+        for difference in unseen:
+            self._note_difference(progress, difference)
+        if choice and not unseen:
+            user = next(iter(self.run.entries("run.started"))).data["user"]
+            for difference in differences:
+                progress.note(self.run, DECIDED, place=difference.place, choice=choice, user=user)
+            return
+        decided = ("overwritten",) if undoing else ()
+        if unseen or any(one.origin != "server" and one.choice not in decided for one in differences):
+            raise self._undecided(progress, differences)
 
     def _unfinished(self) -> Progress | None:
         return unfinished_apply(self.run.ledger, self.backend.where)
@@ -129,19 +186,28 @@ class Applier:
     async def _forwards(self, progress: Progress) -> None:
         changes = progress.plan.changes
         for place, change in enumerate(changes):
-            if place in progress.done:
+            if place in progress.done or place in progress.accepted:
                 continue
             if self.stopping:
                 raise self._half_done(progress, "it was stopped")
             self._tell(place, len(changes), f"{change.action} {change.kind} {change.name}")
             progress.note(self.run, "change.intent", place=place)
             try:
-                await self._write(progress, change, change.after)
+                await self._write(progress, place, change.after)
+            except _NotAsSent as other:
+                raise self._not_as_sent(progress, other.difference) from None
             except OpslibError as error:
                 await self._give_up(progress, place, error)
             progress.note(self.run, "change.done", place=place)
         progress.note(self.run, FINISHED, how="done")
         self._tell(len(changes), len(changes), "all read back")
+
+    def _not_as_sent(self, progress: Progress, difference: Difference) -> HalfDone:
+        self._note_difference(progress, difference)
+        return self._undecided(progress, [difference])
+
+    def _note_difference(self, progress: Progress, difference: Difference) -> None:
+        progress.note(self.run, DIFFERS, difference=difference.model_dump(mode="json"))
 
     def _tell(self, done: int, total: int, words: str) -> None:
         self._under_way = (done, total, words)
@@ -165,68 +231,98 @@ class Applier:
         )
 
     async def _backwards(self, progress: Progress) -> None:
-        for place in sorted(progress.intended - progress.undone, reverse=True):
+        for place in sorted(progress.to_undo, reverse=True):
             change = progress.plan.changes[place]
             self._tell(place, len(progress.plan.changes), f"undo {change.action} {change.kind} {change.name}")
             try:
-                await self._refuse_foreign(progress, place)
-                replaced = await self._undo(progress, change)
+                difference = await self._look(progress, place)
+                if difference and not self._may_be_undone(progress, difference):
+                    raise _NotAsSent(difference)
+                replaced = await self._undo(progress, place)
+            except _NotAsSent as other:
+                raise self._not_as_sent(progress, other.difference) from None
             except OpslibError as error:
                 raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
-            progress.note(self.run, "undo.done", place=place, replaced=replaced)
+            progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == "id")
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
-    async def _undo(self, progress: Progress, change: Change) -> bool:
-        """Restore the object; returns whether something of it could not be restored: credentials, whose old secret is
-        not known here, or an id."""
+    async def _undo(self, progress: Progress, place: int) -> Literal["", "id", "credentials"]:
+        """Restore the object; returns what of it could not be restored: credentials, whose old secret is not known
+        here, or an id."""
+        change = progress.plan.changes[place]
         old = self.backend.undo_body(change.before, change.after)
-        deleted = change.after is None and not self.backend.ids_are_ours
-        if deleted and await self.backend.read(change.kind, change.id) is None:
-            await self._write(progress, change, old)
-            return True
+        may_be_gone = not self.backend.ids_are_ours and (change.after is None or place in progress.differences)
+        if old and may_be_gone and await self.backend.read(change.kind, change.id) is None:
+            await self._write(progress, place, old)
+            return "id"
         if change.rotates and change.before == change.after:
-            return True
+            return "credentials"
         if old != change.before and await self._stays(change, change.before):
-            return False  # the new credentials were never taken
+            return ""  # the new credentials were never taken
         try:
-            await self._write(progress, change, old)
+            await self._write(progress, place, old)
         except OpslibError:
             # The write back failed too. If the object stays as it was before, there is nothing to undo.
             if not await self._stays(change, change.before):
                 raise
-            return change.rotates
-        return change.rotates or old != change.before
+            return "credentials" if change.rotates else ""
+        return "credentials" if change.rotates or old != change.before else ""
 
-    async def _write(self, progress: Progress, change: Change, wanted: JSON | None) -> None:
-        """Bring one object to the wanted state and read it back. Raises the server's error, or UnexpectedAnswer when it
-        does not read as it was written within the deadline."""
-        version = None
+    async def _write(self, progress: Progress, place: int, wanted: JSON | None) -> None:
+        """Bring one object to the wanted state and read it back. Raises the server's error, _NotAsSent, or
+        UnexpectedAnswer when it does not read as it was written within the deadline."""
+        change, answer = progress.plan.changes[place], JSON()
         if wanted is None:
             await self.backend.delete(change.kind, change.id)
         else:
             reference, keys = progress.credentials, None
             if isinstance(reference, KeyReference) and change.kind == "target":
                 keys = await asyncio.to_thread(reference.resolve)  # a profile may ask SSO or STS
-            version = (await self.backend.write(change.kind, change.id, wanted, keys)).get("version")
-        if not await self._comes_true(lambda: self._is(change, wanted, version)):
+            answer = await self.backend.write(change.kind, change.id, wanted, keys)
+        found = await self._read_back(change, wanted, answer)
+        if self._shows(found, wanted, answer):
+            return
+        if found is None or wanted is None or is_older(found, answer):
             raise UnexpectedAnswer(
                 f"{change.kind} {change.name} does not read as it was written",
                 cause=f"after {self.settles_within_s:.0f} s a read still shows something else",
                 fix="look whether another program writes the same object, then plan again",
             )
-
-    async def _comes_true(self, question: Callable[[], Awaitable[bool]]) -> bool:
-        """Whether the answer is yes before the deadline; asked ever less often, since each read counts as a call."""
-        return await poll_until(
-            question, deadline_s=self.settles_within_s, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S
+        fields = field_differences(self.backend, [wanted], found)
+        origin = origin_of(
+            fields,
+            same_revision=same_revision(answer, found),
+            confirmed=self._same(answer, wanted),
+            as_answered=self._same(answer, found),
         )
+        raise _NotAsSent(self._difference(place, change, origin, fields, found))
 
-    async def _is(self, change: Change, wanted: JSON | None, version: object = None) -> bool:
-        """Whether a read shows the state, and nothing older than the version that the write was answered with."""
-        answer = await self.backend.read(change.kind, change.id)
-        known = answer.get("version") if answer else None
-        older = isinstance(version, int) and isinstance(known, int) and known < version
-        return not older and self._same(answer, wanted)
+    async def _read_back(self, change: Change, wanted: JSON | None, answer: JSON) -> JSON | None:
+        """What the org has: as soon as it is as wanted, or stays otherwise in exactly the revision that was written,
+        else after the deadline."""
+
+        async def read() -> JSON | None:
+            return await self.backend.read(change.kind, change.id)
+
+        def is_final(found: JSON | None) -> bool:
+            return self._shows(found, wanted, answer) or same_revision(answer, found) is True
+
+        found = await self._poll(read, is_final)
+        if not self._shows(found, wanted, answer) and same_revision(answer, found):
+            await asyncio.sleep(self.settles_within_s / 10)
+            found = await read()
+        return found
+
+    def _shows(self, found: JSON | None, wanted: JSON | None, answer: JSON) -> bool:
+        """Whether a read shows the state, and nothing older than what the write was answered with."""
+        return self._same(found, wanted) and not is_older(found, answer)
+
+    async def _poll(self, ask: Callable[[], Awaitable[T]], is_final: Callable[[T], object]) -> T:
+        """The answer that is final, or the last one before the deadline; asked ever less often, since each read counts
+        as a call."""
+        return await poll_until(
+            ask, is_final, deadline_s=self.settles_within_s, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S
+        )
 
     def _same(self, answer: JSON | None, wanted: JSON | None) -> bool:
         if answer is None or wanted is None:
@@ -235,38 +331,103 @@ class Applier:
 
     async def _stays(self, change: Change, wanted: JSON | None) -> bool:
         """Whether a read shows the state now, and again after a while: a write may still be on its way."""
-        if not await self._is(change, wanted):
+        if not self._same(await self.backend.read(change.kind, change.id), wanted):
             return False
         await asyncio.sleep(self.settles_within_s / 10)
-        return await self._is(change, wanted)
+        return self._same(await self.backend.read(change.kind, change.id), wanted)
 
-    async def _refuse_any_foreign(self, progress: Progress) -> None:
-        """Before continuing after a crash: each object is as it was before, or as we wanted it. Raises StalePlan."""
-        for place in range(len(progress.plan.changes)):
-            await self._refuse_foreign(progress, place)
+    async def _look(self, progress: Progress, place: int) -> Difference | None:
+        """How the object differs from what an apply that came so far may have left; None when it does not."""
+        change, known = progress.plan.changes[place], progress.differences.get(place)
+        written = place in progress.intended
+        states = self._states(progress, place)
 
-    async def _refuse_foreign(self, progress: Progress, place: int) -> None:
+        def is_ours(found: JSON | None) -> bool:
+            return any(self._same(found, state) for state in states) or self._may_be_cut_off(progress, place, found)
+
+        def is_final(found: JSON | None) -> bool:
+            return is_ours(found) or (known is not None and self._same(found, known.found))
+
+        found = await self._poll(lambda: self.backend.read(change.kind, change.id), is_final)
+        if is_ours(found):
+            return None
+        if known and self._same(found, known.found):
+            return None if known.choice == "accepted" and not progress.rolling_back else known
+        fields = field_differences(self.backend, states, found)
+        was_read_before = not written or place in progress.done or known
+        origin: Origin = "others" if was_read_before else "unknown"
+        return self._difference(place, change, origin, fields, found, written=written)
+
+    def _states(self, progress: Progress, place: int) -> list[JSON | None]:
+        """Whole states in which an apply that came so far may have left the object, the one it should have first."""
         change = progress.plan.changes[place]
-        if not await self._comes_true(functools.partial(self._is_ours, progress, place)):
-            raise _stale(
-                f"{change.kind} {change.name} was changed by somebody else after the apply began",
-                fix="bring it to what it was before the apply, or to what the plan says, as `opslib audit` shows both; "
-                "then finish or undo the apply",
-            )
-
-    async def _is_ours(self, progress: Progress, place: int) -> bool:
-        """Whether the object is as an apply that came so far may have left it."""
-        change = progress.plan.changes[place]
-        answer = await self.backend.read(change.kind, change.id)
         if place not in progress.intended:
-            return self._same(answer, change.before)
+            return [change.before]
         if place in progress.done and not progress.rolling_back:
-            return self._same(answer, change.after)
+            return [change.after]
         undone = self.backend.undo_body(change.before, change.after)
-        if any(self._same(answer, state) for state in (change.before, change.after, undone)):
-            return True
-        writes = ((change.before, change.after), (change.after, undone))
-        return answer is not None and any(self.backend.may_be_cut_off(answer, *write) for write in writes)
+        return [change.before, undone, change.after] if progress.rolling_back else [change.after, change.before, undone]
+
+    def _may_be_cut_off(self, progress: Progress, place: int, found: JSON | None) -> bool:
+        """Whether a write that was cut off may have left this."""
+        change, known = progress.plan.changes[place], progress.differences.get(place)
+        if found is None or place not in progress.intended or (place in progress.done and not progress.rolling_back):
+            return False
+        undone = self.backend.undo_body(change.before, change.after)
+        writes = [(change.before, change.after), (change.after, undone)]
+        if known and self._may_be_undone(progress, known):
+            writes += [(known.found, change.after), (known.found, undone)]
+        return any(self.backend.may_be_cut_off(found, *write) for write in writes)
+
+    def _is_known(self, progress: Progress, difference: Difference) -> bool:
+        return progress.differences.get(difference.place) == difference
+
+    def _may_be_undone(self, progress: Progress, difference: Difference) -> bool:
+        """What the server made of our own write, or what the user has decided to write over."""
+        known = self._is_known(progress, difference)
+        return known and (difference.origin == "server" or difference.choice == "overwritten")
+
+    def _difference(
+        self,
+        place: int,
+        change: Change,
+        origin: Origin,
+        fields: tuple[FieldDifference, ...],
+        found: JSON | None,
+        *,
+        written: bool = True,
+    ) -> Difference:
+        return Difference(
+            place=place,
+            kind=change.kind,
+            name=change.name,
+            origin=origin,
+            fields=fields,
+            found=self.backend.writable(found) if found else None,
+            written=written,
+            server_id=str((found or {}).get("id", "")),
+            revision=revision(found),
+        )
+
+    def _undecided(self, progress: Progress, differences: Sequence[Difference]) -> HalfDone:
+        """What the user has to decide, and what each way does."""
+        cause = f"{'; '.join(difference.sentence for difference in differences)}. {remaining_steps(progress)}"
+        accept = "`opslib resume --accept` to keep what the server has and finish"
+        if all(difference.origin == "server" for difference in differences):
+            fix = f"run `opslib rollback` to undo the apply, or {accept}; {_IN_THE_NOTEBOOK}. {_ACCEPTED_IS_DRIFT}"
+            return ServerKeptOther("The server keeps something else than was sent", cause=cause, fix=fix)
+        written_over = [one for one in differences if one.origin != "server" and one.place in progress.to_undo]
+        names = " and ".join(f"{one.kind} {one.name}" for one in written_over)
+        rollback = (
+            f"`opslib rollback --overwrite` to undo the apply, which writes over what {names} has now"
+            if written_over
+            else "`opslib rollback` to undo the apply, which leaves these objects as they are"
+        )
+        return ChangedMeanwhile(
+            "An object is not as the unfinished apply left it",
+            cause=cause,
+            fix=f"run {accept}, or {rollback}; {_IN_THE_NOTEBOOK}. {_ACCEPTED_IS_DRIFT}",
+        )
 
     def _half_done(self, progress: Progress, why: str, error: OpslibError | None = None) -> HalfDone:
         return HalfDone(
@@ -282,10 +443,11 @@ def remaining_steps(progress: Progress) -> str:
     """Exactly what is left to do, in words."""
     changes = list(enumerate(progress.plan.changes))
     if progress.rolling_back:
-        left = [change for place, change in reversed(changes) if place in progress.intended - progress.undone]
+        left = [change for place, change in reversed(changes) if place in progress.to_undo]
         return "Left to undo: " + ("; ".join(_words("undo", change) for change in left) or "nothing")
-    left = [change for place, change in changes if place not in progress.done]
-    done = [change for place, change in changes if place in progress.done]
+    settled = progress.done | progress.accepted.keys()
+    left = [change for place, change in changes if place not in settled]
+    done = [change for place, change in changes if place in settled]
     return (
         f"Done: {'; '.join(_words('', change) for change in done) or 'nothing'}. "
         f"Left to do: {'; '.join(_words('', change) for change in left) or 'nothing'}"
@@ -300,6 +462,11 @@ def refuse_unfinished(progress: Progress | None) -> None:
             cause=f"{progress.user} started it at {progress.at}. {remaining_steps(progress)}",
             fix="run `opslib resume` to finish it or `opslib rollback` to undo it; nothing was written",
         )
+
+
+def _accepted_words(progress: Progress) -> str:
+    kept = "; ".join(f"{one.kind} {one.name} ({one.details or 'deleted'})" for one in progress.accepted.values())
+    return f"; accepted as it is: {kept}. {_ACCEPTED_IS_DRIFT}" if kept else ""
 
 
 def _words(verb: str, change: Change) -> str:

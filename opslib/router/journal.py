@@ -5,19 +5,25 @@ from typing import Any
 from opslib.credentials import KeyReference, RoleReference
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
+from opslib.router.differences import Difference
 from opslib.router.plan import Plan
 
 STARTED, FINISHED = "apply.started", "apply.finished"
-_MOVES = ("change.intent", "change.done", "rollback.started", "undo.done", FINISHED)
+# An object is not as it was sent; what the user decided about it.
+DIFFERS, DECIDED = "difference.found", "difference.decided"
+_MOVES = ("change.intent", "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
 # Every kind of entry that an apply writes, the first one first.
 KINDS = (STARTED, *_MOVES)
 
 
 @dataclass
 class Progress:
-    """One apply. `intended`, `done`, `undone` and `replaced` (undone, except for new credentials or a new id) are
-    places in the plan; `ended` is empty while it is unfinished. `id` is the number of its first entry, `last_seq` of
-    its last one.
+    """One apply. `intended`, `done`, `undone`, `replaced` (undone, except for new credentials or a new id), `remade`
+    (of these, those with a new id) and `left` (accepted as found, so not undone) are places in the plan; `ended` is
+    empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its last one.
+
+    `differences` has, by place, what was last found to be not as sent and was neither written nor undone since.
+    `decisions` has every decision that the user took about one, in order.
     """
 
     id: str
@@ -31,6 +37,10 @@ class Progress:
     done: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
     replaced: set[int] = field(default_factory=set)
+    remade: set[int] = field(default_factory=set)
+    left: set[int] = field(default_factory=set)
+    differences: dict[int, Difference] = field(default_factory=dict)
+    decisions: list[Difference] = field(default_factory=list)
     rolling_back: bool = False
     reason: str = ""
     ended: str = ""
@@ -39,13 +49,30 @@ class Progress:
     @property
     def kept(self) -> str:
         """What a rollback could not restore, in words that follow “as it was before”; empty when it restored all."""
-        changes = [self.plan.changes[place] for place in sorted(self.replaced)]
-        return "".join(
+        changes = [(place, self.plan.changes[place]) for place in sorted(self.replaced)]
+        replaced = (
             f", but for the id of {change.kind} {change.name}: made anew, it has a new one"
-            if change.action == "delete"
+            if change.action == "delete" or place in self.remade
             else f", but for the AWS credentials of {change.kind} {change.name}: the old secret is known to nobody here"
-            for change in changes
+            for place, change in changes
         )
+        left = (self.differences[place] for place in sorted(self.left))
+        return "".join([*replaced, *(f", except {item.kind} {item.name}, accepted as it was found" for item in left)])
+
+    @property
+    def accepted(self) -> dict[int, Difference]:
+        """What stays as it was found, by the user's decision, by place."""
+        return {place: item for place, item in self.differences.items() if item.choice == "accepted"}
+
+    @property
+    def undecided(self) -> list[Difference]:
+        """What is not as it was sent, and about which the user has not decided."""
+        return [item for _, item in sorted(self.differences.items()) if not item.choice]
+
+    @property
+    def to_undo(self) -> set[int]:
+        """The places that a rollback still has to undo."""
+        return self.intended - self.undone - self.left
 
     def note(self, run: Run, kind: str, **data: Any) -> None:
         """Write down, durably, what is about to happen or has happened, and take it in."""
@@ -58,14 +85,30 @@ class Progress:
             self.intended.add(data["place"])
         elif kind == "change.done":
             self.done.add(data["place"])
+            self.differences.pop(data["place"], None)
         elif kind == "undo.done":
             self.undone.add(data["place"])
+            self.differences.pop(data["place"], None)
             if data["replaced"]:
                 self.replaced.add(data["place"])
+            if data.get("remade"):  # older ledgers do not have it
+                self.remade.add(data["place"])
+        elif kind == DIFFERS:
+            difference = Difference.model_validate(data["difference"])
+            self.differences[difference.place] = difference
+        elif kind == DECIDED:
+            self._decide(data["place"], {"choice": data["choice"], "by": data["user"], "at": entry.at})
         elif kind == "rollback.started":
             self.rolling_back, self.reason = True, data["reason"]
         elif kind == FINISHED:
             self.ended = data["how"]
+
+    def _decide(self, place: int, decision: dict[str, str]) -> None:
+        difference = self.differences[place] = self.differences[place].model_copy(update=decision)
+        self.decisions.append(difference)
+        # What the server made of our own write is undone all the same when the apply is rolled back later.
+        if difference.choice == "accepted" and (difference.origin != "server" or self.rolling_back):
+            self.left.add(place)
 
 
 def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:

@@ -1,8 +1,10 @@
 """What each step of the walk does, what it needs, and what makes it stale.
 
 connect → validate the bucket → plan → approve → apply → see an event arrive → report. An apply that a crash or a stop
-left unfinished is finished or undone by the two steps of `RECOVERY`.
+left unfinished is finished or undone by the steps of `RECOVERY`.
 """
+
+from functools import partial
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
@@ -137,18 +139,18 @@ async def _apply(walk: WalkContext) -> Result:
     return Result("apply", "done", f"{written} {done}", {"changes": written})
 
 
-async def _resume(walk: WalkContext) -> Result:
+async def _resume(walk: WalkContext, name: str = "resume", *, accept: bool = False) -> Result:
     if not walk.unfinished:
-        return Result("resume", "done", "Nothing to resume: no apply is unfinished")
+        return Result(name, "done", "Nothing to resume: no apply is unfinished")
     async with walk.recovering(walk.unfinished) as applier:
-        return Result("resume", "done", _sentence(await applier.resume()))
+        return Result(name, "done", _sentence(await applier.resume(accept=accept)))
 
 
-async def _rollback(walk: WalkContext) -> Result:
+async def _rollback(walk: WalkContext, name: str = "rollback", *, overwrite: bool = False) -> Result:
     if not walk.unfinished:
-        return Result("rollback", "done", "Nothing to roll back: no apply is unfinished")
+        return Result(name, "done", "Nothing to roll back: no apply is unfinished")
     async with walk.recovering(walk.unfinished) as applier:
-        return Result("rollback", "done", _sentence(await applier.rollback()))
+        return Result(name, "done", _sentence(await applier.rollback(overwrite=overwrite)))
 
 
 async def _see_event(walk: WalkContext) -> Result:
@@ -231,10 +233,14 @@ STEPS = _by_name(
     Step("report", "Report", ("connect",), _nothing, _report, after=("apply",)),
 )
 
-# What to do with an apply that a crash or a stop left unfinished: one of the two.
+# What to do with an apply that was left unfinished. The last two are for an object that is not as it was sent.
 RECOVERY = _by_name(
     Step("resume", "Finish the unfinished apply", (), _recovery, _resume),
     Step("rollback", "Undo the unfinished apply", (), _recovery, _rollback),
+    Step("accept", "Accept what is there", (), _recovery, partial(_resume, name="accept", accept=True)),
+    Step(
+        "overwrite", "Undo it, over later changes", (), _recovery, partial(_rollback, name="overwrite", overwrite=True)
+    ),
 )
 
 CHANGING = ("apply", *RECOVERY)

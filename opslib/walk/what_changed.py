@@ -55,8 +55,13 @@ def _of_apply(apply: Progress) -> Iterator[str]:
         return
     for place, change in enumerate(apply.plan.changes):
         words = f"{change.action} {change.kind} {change.name}"
+        difference = apply.differences.get(place)
         if place in apply.undone:
             yield f"As before: {words} is undone, or never took effect."
+        elif difference and difference.choice == "accepted":
+            yield f"Accepted as it is: {difference.sentence}."
+        elif difference:
+            yield f"Not as it was sent: {difference.sentence}."
         elif place in apply.done:
             yield f"Changed: {words}{', and not undone yet' * apply.rolling_back}."
         elif place in apply.intended:

@@ -28,7 +28,12 @@ _HELP = {
     "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
     "resume": "Goes on where a crash or a stop left an apply; one that was being undone is undone to its end.",
     "rollback": "Puts every object back as it was before the apply, and reads it back.",
+    "accept": "Keeps what is listed as the org has it, and goes on with the rest. The record says who accepted what. The "
+    "next plan shows it as a change until the onboarding says the same.",
+    "overwrite": "Puts every object back as it was before the apply, also where it was changed since, as listed.",
 }
+# The cards for an object that is not as it was sent, by the card that they stand on.
+_DECISIONS = {"resume": "accept", "rollback": "overwrite"}
 
 
 def auto_run() -> bool:
@@ -48,6 +53,8 @@ class WalkCards(Mapping[str, StepCard]):
         self._cards: dict[str, StepCard] = {}
         # For an apply that a crash or a stop left unfinished; not counted as steps of the walk.
         self.recovery = {name: StepCard(walk, name, partial(form, walk, name), help=_HELP[name]) for name in RECOVERY}
+        for name, decision in _DECISIONS.items():
+            self.recovery[name].widget.children += (self.recovery[decision].widget,)
         self.file = FileCard(walk, self._problems, self._forget)
         self.widget = w.HTML()
         walk.on_change.append(self._changed)
@@ -100,6 +107,9 @@ class WalkCards(Mapping[str, StepCard]):
         return dated_summary(result) if result and self._walk.state(name) == result.state else ""
 
     def _changed(self) -> None:
+        for name in _DECISIONS.values():
+            unused = self._walk.state(name) == "ready" and bool(self.recovery[name].problems)
+            self.recovery[name].widget.layout.display = "none" if unused else None
         try:
             label = text(repr(self))
             bar = f'<progress aria-label="{label}" value="{self._done()}" max="{len(self)}"></progress>'

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import SecretStr, ValidationError
@@ -16,6 +16,7 @@ from opslib.onboarding.models import (
     StorageTarget,
 )
 from opslib.router.apply import remaining_steps
+from opslib.router.differences import Difference
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import REGIONS, Settings
 from opslib.walk.walk import Walk
@@ -52,6 +53,33 @@ def _recovery(walk: Walk) -> Summary:
     return Summary("The unfinished apply", lambda: _unfinished(walk), blocked)
 
 
+def _accepting(walk: Walk) -> Summary:
+    def blocked() -> list[str]:
+        return [] if _undecided(walk) else ["no object was found that is not as it was sent"]
+
+    return Summary("What stays as it is", lambda: _not_as_sent(_undecided(walk)), blocked)
+
+
+def _overwriting(walk: Walk) -> Summary:
+    def later() -> list[Difference]:
+        """What a rollback would write over. What the server made of our own write is undone without that."""
+        to_undo = walk.unfinished.to_undo if walk.unfinished else ()
+        return [one for one in _undecided(walk) if one.origin != "server" and one.place in to_undo]
+
+    def blocked() -> list[str]:
+        return [] if later() else ["no object was found that a rollback would write over"]
+
+    return Summary("What is written over", lambda: _not_as_sent(later()), blocked)
+
+
+def _undecided(walk: Walk) -> Sequence[Difference]:
+    return walk.unfinished.undecided if walk.unfinished else ()
+
+
+def _not_as_sent(differences: Sequence[Difference]) -> list[tuple[str, str]]:
+    return [(difference.heading, difference.details or "–") for difference in differences]
+
+
 def _consent(walk: Walk) -> Form[Consent]:
     def commit(value: Consent) -> None:
         walk.consent = value
@@ -68,7 +96,8 @@ def _unsafe(walk: Walk) -> list[tuple[str, str]]:
 def _unfinished(walk: Walk) -> list[tuple[str, str]]:
     if not (apply := walk.unfinished):
         return []
-    return [("Started by", apply.user), ("Started at (UTC)", apply.at), ("Where it stands", remaining_steps(apply))]
+    about = [("Started by", apply.user), ("Started at (UTC)", apply.at), ("Where it stands", remaining_steps(apply))]
+    return about + _not_as_sent(apply.undecided)
 
 
 def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
@@ -177,4 +206,6 @@ _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "see_event": _arrival,
     "resume": _recovery,
     "rollback": _recovery,
+    "accept": _accepting,
+    "overwrite": _overwriting,
 }
