@@ -342,17 +342,19 @@ class Applier:
         written = place in progress.intended
         states = self._states(progress, place)
 
+        def is_known(found: JSON | None) -> bool:
+            return known is not None and self._same(found, known.found)
+
         def is_ours(found: JSON | None) -> bool:
             return any(self._same(found, state) for state in states) or self._may_be_cut_off(progress, place, found)
 
-        def is_final(found: JSON | None) -> bool:
-            return is_ours(found) or (known is not None and self._same(found, known.found))
-
-        found = await self._poll(lambda: self.backend.read(change.kind, change.id), is_final)
+        found = await self._poll(
+            lambda: self.backend.read(change.kind, change.id), lambda found: is_known(found) or is_ours(found)
+        )
+        if known and is_known(found):
+            return None if known.choice == "accepted" and not progress.rolling_back else known
         if is_ours(found):
             return None
-        if known and self._same(found, known.found):
-            return None if known.choice == "accepted" and not progress.rolling_back else known
         fields = field_differences(self.backend, states, found)
         was_read_before = not written or place in progress.done or known
         origin: Origin = "others" if was_read_before else "unknown"

@@ -28,7 +28,7 @@ _HELP = {
     "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
     "resume": "Goes on where a crash or a stop left an apply; one that was being undone is undone to its end.",
     "rollback": "Puts every object back as it was before the apply, and reads it back.",
-    "accept": "Keeps what is listed as the org has it, and goes on with the rest. The record says who accepted what. The "
+    "accept": "Keeps what is listed as the org has it, and does the rest. The record says who accepted what. The "
     "next plan shows it as a change until the onboarding says the same.",
     "overwrite": "Puts every object back as it was before the apply, also where it was changed since, as listed.",
 }

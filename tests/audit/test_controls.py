@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from opslib.audit import controls
+from opslib.audit import controls, plan_section
 from opslib.audit.controls import NOT_CHECKED, TITLES, ControlResult, checks_of
+from opslib.audit.document import Table
 from opslib.audit.facts import Facts, load
 from opslib.credentials import KeyReference
 from opslib.ledger.ledger import Ledger, Run
-from opslib.router.journal import FINISHED, Progress, started
+from opslib.router.differences import Difference, FieldDifference
+from opslib.router.journal import DECIDED, DIFFERS, FINISHED, Progress, started
 from opslib.router.plan import Change, Plan
 from opslib.validator.check import CONTROLS
 from opslib.validator.checks import CHECKS
@@ -187,6 +189,28 @@ def test_an_apply_that_was_killed_fails_until_another_run_finishes_it(run: Run, 
     assert facts.run_id == run.id
     verdict = _of(facts, "Routing")
     assert (verdict.word, list(verdict.entries)) == ("PASS", [int(progress.id), progress.last_seq])
+
+
+def test_what_was_accepted_instead_is_a_warning(run: Run, tmp_path: Path) -> None:
+    """The org does not have what was planned: the field is named, and who decided, with the entry's time."""
+    field = FieldDifference(path="retentionPeriodDays", sent=365, kept=30)
+    difference = Difference(place=0, kind="target", name="T", origin="server", fields=(field,), found={"name": "T"})
+    _apply(
+        run,
+        ("change.intent", {"place": 0}),
+        (DIFFERS, {"difference": difference.model_dump(mode="json")}),
+        (DECIDED, {"place": 0, "choice": "accepted", "user": "night shift"}),
+        (FINISHED, {"how": "done"}),
+    )
+    step(run, "apply", "failed")
+    facts = load(tmp_path)
+    assert _of(facts, "Routing").word == "WARN"
+    assert "retentionPeriodDays: sent 365, the server kept 30" in _of(facts, "Routing").why
+    (table,) = plan_section.decisions(facts.applies[0].decisions)
+    (decided,) = run.entries(DECIDED)
+    row = ["target T", "retentionPeriodDays", "365", "30", "accepted", f"night shift, {decided.at}", "server"]
+    assert isinstance(table, Table)
+    assert table.rows == [row]
 
 
 def test_a_removal_that_was_undone_or_left_half_done_fails(run: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from opslib.onboarding.file import load_onboarding
 
+from ..rewriting import first_queue_only, rewriting
 from ..world import INTEGRATIONS, Api, Sandbox, environment, eventually, without_settings
 
 
@@ -121,3 +122,29 @@ def test_an_apply_is_recovered_on_its_own_api(
     recovered = opslib(env, recovery)
     assert (recovered.returncode, recovered.stderr) == (0, "")
     assert opslib(env, "plan", file).returncode == (0 if recovery == "resume" else 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decision", [["rollback"], ["resume", "--accept"]])
+def test_a_server_that_keeps_only_the_first_queue(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path, decision: list[str]
+) -> None:
+    """Case 99: exit 3, the field with what was sent and kept, not somebody else's doing; then either way out."""
+    queues = [f"9a1c2b3d-0000-4000-8000-00000000000{number}" for number in (1, 2, 3)]
+    file = example(env, tmp_path / "p.yaml")
+    file.write_text(file.read_text().replace("directions: [INBOUND]  ", f"queues: [{', '.join(queues)}]  #"))
+    with rewriting(sandbox["api_url"], first_queue_only) as url:
+        env = env | {"OPSLIB_API_URL": url}
+        applied = opslib(env, "apply", file, "--yes")
+        assert applied.returncode == 3
+        named = f"conditions.forQueues: sent 3 ({', '.join(queues)}), the server kept 1 ({queues[0]})"
+        assert named in applied.stderr
+        assert "by somebody else" not in applied.stdout + applied.stderr
+        assert (ended := opslib(env, *decision)).returncode == 0, ended.stderr
+        planned = json.loads(opslib(env, "plan", file, "--json").stdout)["changes"]
+    if decision == ["rollback"]:
+        assert [change["action"] for change in planned] == ["create"] * 3
+        return
+    assert "accepted as it is: policy" in ended.stdout
+    (change,) = planned
+    assert [field["path"] for field in change["fields"]] == ["mediaPolicies.callPolicy.conditions.forQueues"]

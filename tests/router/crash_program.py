@@ -25,7 +25,7 @@ from opslib.walk.walk import Walk
 
 from ..world import Sandbox, environment
 
-How = Literal["apply", "resume", "rollback"]
+How = Literal["apply", "resume", "rollback", "accept", "overwrite"]
 When = Literal["before", "after"]
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -44,11 +44,11 @@ class Ended:
 class Crasher:
     """Runs the program against the shared sandbox, in one workspace."""
 
-    def __init__(self, sandbox: Sandbox, home: Path, wanted: Onboarding) -> None:
+    def __init__(self, sandbox: Sandbox, home: Path, wanted: Onboarding, *, api_url: str = "") -> None:
         self.home = home
         # As a file says it: what was not set stays so.
         self._wanted = wanted.model_dump_json(exclude_unset=True)
-        self._environment = environment(sandbox, home)
+        self._environment = environment(sandbox, home) | ({"OPSLIB_API_URL": api_url} if api_url else {})
 
     def run(self, how: How, at: int = 0, when: When = "before") -> Ended:
         """Run it to its end; `at` is the request at which to die (0: none)."""

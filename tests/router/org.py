@@ -173,10 +173,11 @@ async def stop_after_the_first(ops: Operator, wanted: Onboarding) -> None:
 
 @asynccontextmanager
 async def operator(
-    sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch, backend: str = NAME
+    sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch, backend: str = NAME, *, api_url: str = ""
 ) -> AsyncIterator[Operator]:
-    """An operator who does not wait between tries, and tries twice."""
-    for name, value in environment(sandbox, home).items():
+    """An operator who does not wait between tries, and tries twice; `api_url` is another way to the sandbox."""
+    through = {"OPSLIB_API_URL": api_url} if api_url else {}
+    for name, value in (environment(sandbox, home) | through).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 0.6)
     monkeypatch.setattr("opslib.genesys.retry._TRIES_AFTER_THE_FIRST", 1)

@@ -7,12 +7,14 @@ platform one change is many requests: there it is killed around those that write
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import pytest
 
 from opslib.audit.verify import verify
 
-from ..world import Api, Sandbox
+from ..rewriting import rewriting
+from ..world import Api, Json, Sandbox
 from . import org as storage_targets
 from .crash_program import Crasher
 from .org import WRITES
@@ -87,6 +89,43 @@ def test_kill_9_at_every_request_of_a_rollback(org: ModuleType, crasher: Crasher
             assert recovered.exit_code == 0, recovered.said
             assert state(api) == before, (number, when)
             assert verify(crasher.home).intact
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("decision", ["accept", "rollback"])
+def test_kill_9_at_every_request_of_a_decision(
+    sandbox: Sandbox, api: Api, tmp_path: Path, decision: Literal["accept", "rollback"]
+) -> None:
+    """A server keeps a policy otherwise than it was sent. The decision is killed, and asked for again: it ends as if it
+    had not been killed."""
+    org = storage_targets
+    sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
+
+    def keep_30_days(path: str, body: Json) -> None:
+        if "policies" in path:
+            body["retentionPeriodDays"] = 30
+
+    with rewriting(sandbox["api_url"], keep_30_days) as url:
+        crasher = Crasher(sandbox, tmp_path, org.onboarding(sandbox), api_url=url)
+
+        def stand_before_the_decision() -> None:
+            _start_anew(org, api, crasher, empty=True)
+            assert "ServerKeptOther" in crasher.run("apply").said
+
+        stand_before_the_decision()
+        ended = crasher.run(decision)
+        assert ended.exit_code == 0, ended.said
+        decided = org.state(api)
+        assert ended.requests >= 5
+        for number in range(1, ended.requests + 1):
+            for when in ("before", "after"):
+                stand_before_the_decision()
+                assert crasher.run(decision, number, when).exit_code == -9
+                again = crasher.run(decision)
+                assert again.exit_code == 0, again.said
+                assert org.state(api) == decided, (number, when)
+                assert verify(crasher.home).intact
 
 
 def _where_to_die(org: ModuleType, asked: list[str], numbers: range) -> list[int]:

@@ -13,11 +13,13 @@ from pydantic import SecretStr
 
 from opslib import errors
 from opslib.onboarding.models import Consent
+from opslib.settings import Settings
 from opslib.walk.steps import STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets import StepCancelled, StepCard, WalkCards, auto_run
 from opslib.widgets.receipt import WIDGET_VIEW
 
+from ..rewriting import rewriting
 from ..world import Sandbox
 from .conftest import everything, fill
 
@@ -553,3 +555,30 @@ def test_auto_run(value: str | None, expected: bool, monkeypatch: pytest.MonkeyP
     if value is not None:
         monkeypatch.setenv("OPSLIB_AUTO_RUN", value)
     assert auto_run() is expected
+
+
+@pytest.mark.slow
+async def test_what_the_server_keeps_is_accepted_on_a_card_of_its_own(
+    cards: WalkCards, walk: Walk, sandbox: Sandbox
+) -> None:
+    """The card appears on the one for resuming when there is something to decide, names the field, and finishes."""
+
+    def keep_30_days(path: str, body: dict[str, Any]) -> None:
+        if "policies" in path:
+            body["retentionPeriodDays"] = 30
+
+    accept, overwrite = cards.recovery["accept"], cards.recovery["overwrite"]
+    assert accept.widget in everything(cards.recovery["resume"].widget)
+    assert (accept.widget.layout.display, overwrite.widget.layout.display) == ("none", "none")
+    with rewriting(sandbox["api_url"], keep_30_days) as url:
+        walk.settings = Settings.load(api_url=url)
+        card = await done_up_to(cards, "apply")
+        with pytest.raises(errors.ServerKeptOther):
+            await card.click()
+        assert (accept.widget.layout.display, overwrite.widget.layout.display) == (None, "none")
+        for page in (lines(accept), accept.receipt(), cards.recovery["resume"].receipt(), card.receipt()):
+            assert "retentionPeriodDays: sent 365, the server kept 30" in page
+        assert "Not as it was sent: policy" in card.receipt()
+        assert (await accept.click()).summary.startswith("The apply is finished; accepted as it is: policy")
+    assert "Accepted as it is: policy" in card.receipt()
+    assert walk.unfinished is None
