@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from opslib.errors import InvalidInput
+from opslib.onboarding.bucket_name import bucket_name
 from opslib.settings import is_loopback
 
 M = TypeVar("M", bound=BaseModel)
@@ -15,8 +16,6 @@ M = TypeVar("M", bound=BaseModel)
 MAX_RETENTION_DAYS = 36_525
 
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-# docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -29,12 +28,6 @@ def _id(value: str) -> str:
 def _name(value: str) -> str:
     if not value.strip() or _CONTROL.search(value):
         raise ValueError("a name is not empty and has no control characters")
-    return value
-
-
-def _bucket(value: str) -> str:
-    if not _BUCKET.fullmatch(value):
-        raise ValueError("not an S3 bucket name (3 to 63 lower-case letters, digits, '.' or '-')")
     return value
 
 
@@ -104,7 +97,7 @@ def _interval(value: str) -> str:
 
 Id = Annotated[str, Field(max_length=128), AfterValidator(_id)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(_name)]
-BucketName = Annotated[str, AfterValidator(_bucket)]
+BucketName = Annotated[str, AfterValidator(bucket_name)]
 AwsRegion = Annotated[str, AfterValidator(aws_region)]
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 RetentionDays = Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS, strict=True)]
