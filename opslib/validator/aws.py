@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from opslib.credentials import AwsKeys, credentials_refused
 from opslib.ledger.moment import utc_now
 from opslib.validator.aws_calls import CALLS, Call, Service
+from opslib.validator.denial import Denial, denial_in, quoted
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ _ABSENT = frozenset(
     }
 )
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException"})
+_SAYS_NOTHING = frozenset({"", "Access Denied", "AccessDenied", "Forbidden"})
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Unanswered(Exception):
 
     Attributes:
         why: which call, and what came instead.
-        action: the IAM action that is missing; empty unless AWS denied the call.
+        action: the IAM action that was denied: as AWS names it, else the one that the call needs; empty unless AWS
+            denied the call.
+        denial: what AWS's message says of it; None where it says nothing.
         code: AWS's error code; empty when nothing came.
         region: where the bucket is, when the refusal says it.
         error: botocore's exception.
@@ -66,11 +70,19 @@ class Unanswered(Exception):
     """
 
     def __init__(
-        self, why: str, evidence: Evidence, error: Exception, *, action: str = "", unsigned: bool = False
+        self,
+        why: str,
+        evidence: Evidence,
+        error: Exception,
+        *,
+        action: str = "",
+        denial: Denial | None = None,
+        unsigned: bool = False,
     ) -> None:
         self.why = f"{evidence.call}: {why}"
         super().__init__(self.why)
         self.evidence, self.action, self.error, self.unsigned = evidence, action, error, unsigned
+        self.denial = denial
         response: dict[str, Any] = getattr(error, "response", None) or {}
         self.code = str(response.get("Error", {}).get("Code", ""))
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -209,14 +221,16 @@ def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> A
     head = name == "HeadBucket"  # it has no body, so its code is the status
     if code in _ABSENT or (head and code == "404"):
         return Answer(None, evidence)
-    if code in _DENIED:
-        missing = f"{call.action} is missing, or a policy denies it" if call.action else "nobody should be refused it"
-        other = f", or the bucket is not account {owner}'s" if owner else ""
-        wrong = ", or the key is wrong" if head else ""
-        why = f"refused with {code}: {missing}{other}{wrong}"
-        raise Unanswered(why, evidence, error, action=call.action)
-    message = str(answer.get("Error", {}).get("Message", ""))
-    raise Unanswered(f"{code} {message}".strip(), evidence, error)
+    message = quoted(str(answer.get("Error", {}).get("Message", "")))
+    if code not in _DENIED:
+        raise Unanswered(f"{code} {message}".strip(), evidence, error)
+    if denial := denial_in(message):
+        raise Unanswered(f"refused with {code}: “{message}”", evidence, error, action=denial.action, denial=denial)
+    missing = f"{call.action} is missing, or a policy denies it" if call.action else "the call needs no permission"
+    other = f", or the bucket is not account {owner}'s" if owner else ""
+    wrong = ", or the key is wrong" if head else ""
+    words = f" (“{message}”)" if message not in _SAYS_NOTHING else ""
+    raise Unanswered(f"refused with {code}: {missing}{other}{wrong}{words}", evidence, error, action=call.action)
 
 
 def _plain(value: Any) -> Any:

@@ -66,6 +66,8 @@ def _canary(ask: Ask, inspection: Inspection) -> Outcome:
 
 def _cannot_write(refused: Unanswered) -> Outcome:
     """Here a refusal is the answer, also that of the KMS key; a throttled or lost call is none."""
+    if refused.denial:
+        return failed(refused.why, refused.denial.fix)
     if refused.action or refused.code.startswith("KMS."):
         return failed(refused.why)
     return unknown(refused.why, ASK_AGAIN)
