@@ -28,6 +28,7 @@ OpslibError
 └── BucketError                          S3 answered, and the bucket is not fit
     ├── BucketNotFound (ValueError)
     ├── BucketAccessDenied (PermissionError)
+    │   └── BucketOfAnotherAccount       S3 says that it is not the expected account's
     ├── BucketWrongRegion (ValueError)
     ├── BucketNotEncrypted (ValueError)
     ├── BucketUnfit                      it fails a check of its profile
@@ -251,6 +252,10 @@ class BucketNotFound(BucketError, ValueError):
 
 class BucketAccessDenied(BucketError, PermissionError):
     """403: an IAM permission is missing, or the bucket belongs to somebody else."""
+
+
+class BucketOfAnotherAccount(BucketAccessDenied):
+    """The bucket does not belong to the account that was expected."""
 
 
 class BucketWrongRegion(BucketError, ValueError):

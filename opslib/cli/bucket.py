@@ -10,7 +10,7 @@ from pydantic import Field
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.credentials import AwsKeys, RoleReference, usual_keys
-from opslib.errors import InvalidInput
+from opslib.errors import AwsCredentialsInvalid, InvalidInput
 from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value, folder_of
 from opslib.settings import Settings
 from opslib.validator.bucket import check_buckets
@@ -57,6 +57,8 @@ def check_bucket(
     domain = Settings.load().region
     many = [_wanted(bucket, keys=keys, domain=domain, **requirements) for bucket in buckets]
     reports = asyncio.run(check_buckets(many, rules, keys, (lambda *_: None) if as_json else _say_progress))
+    if not as_json and isinstance(reports[0].trouble, AwsCredentialsInvalid):  # of all buckets: they share the keys
+        raise reports[0].trouble
     _show([report.as_json() for report in reports], as_json=as_json)
     return ExitCode.DONE if all(report.verdict == "PASS" for report in reports) else ExitCode.FAILED
 

@@ -1,27 +1,28 @@
 """Checks one bucket, or many, against a profile.
 
 All checks of all buckets run at once and share their answers, so no call is made twice. A check that gets no answer is
-UNKNOWN, whatever it wanted to know; it is never skipped.
+UNKNOWN, whatever it wanted to know. Only where one cause stops all of them (no credentials, no such bucket, another
+region, no answer from S3) is nothing else asked: one finding carries that cause, and the others say “not asked”.
 """
 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import BucketError
+from opslib.errors import AwsCredentialsInvalid, BucketError
 from opslib.ledger.moment import utc_now
 from opslib.validator.aws import Aws, Unanswered
-from opslib.validator.aws_calls import actions_of
-from opslib.validator.bucket_errors import bucket_error, not_found
+from opslib.validator.aws_calls import CALLS, actions_of
+from opslib.validator.bucket_errors import bucket_error, stops_everything, trouble_with
 from opslib.validator.check import Check, calls_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.checks.retention import default_lock, lifecycle_losses
-from opslib.validator.finding import ASK_AGAIN, Finding, unknown
+from opslib.validator.finding import ASK_AGAIN, NOT_ASKED, Finding, Outcome, not_checked, unknown
 from opslib.validator.inspection import AnswerCache, Inspection
 from opslib.validator.lifecycle import Clocks, removal_day, too_early
 from opslib.validator.profile import Profile
@@ -104,11 +105,58 @@ async def check_buckets(
 
 async def _report(wanted: Wanted, profile: Profile, answers: AnswerCache, step: Callable[[str], None]) -> Report:
     at, checks = utc_now(), [check for check in CHECKS.values() if check.id in profile.checks]
-    findings = await asyncio.gather(*(_finding(check, Inspection(wanted, profile, answers), step) for check in checks))
     inspection, calls = Inspection(wanted, profile, answers), calls_of(profile, wanted)
+    trouble = await trouble_with(inspection) if _asks_s3(calls) else None
+    if trouble and stops_everything(trouble):
+        stopped = await _stopped(checks, trouble, wanted, profile, answers)
+        for check in checks:
+            step(f"{wanted.bucket}: {check.title}")
+        return Report(wanted, profile, at, stopped, None, trouble)
+    findings = await asyncio.gather(*(_finding(check, Inspection(wanted, profile, answers), step) for check in checks))
     # From answers that the checks have asked for already.
     clocks = await _clocks(inspection) if calls >= _CLOCKS_CALLS else None
-    return Report(wanted, profile, at, findings, clocks, await _trouble(inspection) if "HeadBucket" in calls else None)
+    return Report(wanted, profile, at, findings, clocks, trouble if "HeadBucket" in calls else None)
+
+
+def _asks_s3(calls: Iterable[str]) -> bool:
+    return any(CALLS[call].service == "s3" for call in calls)
+
+
+async def _stopped(
+    checks: Sequence[Check], trouble: BucketError, wanted: Wanted, profile: Profile, answers: AnswerCache
+) -> list[Finding]:
+    """One finding with the cause and its fix: of the check that the cause fails, or else of the first that asks for the
+    bucket itself. Checks that ask nothing have their answer; the others were not asked."""
+    seen = [(check, Inspection(wanted, profile, answers)) for check in checks]
+    about = [(check, inspection) for check, inspection in seen if "HeadBucket" in check.calls]
+    failing = [(check, outcome) for check, inspection in about if (outcome := await _failure(check, inspection))]
+    first = next(iter([check for check, _ in about] or [check for check in checks if _asks_s3(check.calls)]))
+    why = unknown(f"{trouble.title}: {trouble.cause}")
+    bearer, outcome = failing[0] if failing else (first, why)
+    rest = not_checked(f"{NOT_ASKED}: {trouble.title[:1].lower()}{trouble.title[1:]}")
+    findings = []
+    for check, inspection in seen:
+        if check is bearer:
+            findings.append(_as_finding(check, replace(outcome, fix=_sentence(trouble.fix)), inspection))
+        elif check.calls:
+            findings.append(_as_finding(check, rest, Inspection(wanted, profile, answers)))
+        else:
+            findings.append(_as_finding(check, await check.run(inspection), inspection))
+    return findings
+
+
+async def _failure(check: Check, inspection: Inspection) -> Outcome | None:
+    """The check's FAIL, where what stops everything is an answer to it."""
+    try:
+        outcome = await check.run(inspection)
+    except Unanswered:
+        return None
+    return outcome if outcome.verdict == "FAIL" else None
+
+
+def _sentence(fix: str) -> str:
+    """An error's fix as a finding has it."""
+    return f"{fix[:1].upper()}{fix[1:].removesuffix('.')}."
 
 
 async def _clocks(inspection: Inspection) -> Clocks | None:
@@ -122,28 +170,24 @@ async def _clocks(inspection: Inspection) -> Clocks | None:
     return Clocks(inspection.wanted.policy_days, days, lock, tuple(losses), tuple(early), removal_day(losses, lock))
 
 
-async def _trouble(inspection: Inspection) -> BucketError | None:
-    """Why there is no bucket to look at."""
-    bucket, region = inspection.wanted.bucket, inspection.wanted.region
-    try:
-        head = await inspection.ask_bucket("HeadBucket")
-    except Unanswered as refused:
-        return bucket_error(refused, bucket, region)
-    return None if head is not None else not_found(bucket, region, inspection.evidence[-1])
-
-
 async def _finding(check: Check, inspection: Inspection, step: Callable[[str], None]) -> Finding:
-    row = inspection.profile.checks[check.id]
-    fix, cli, terraform = (_filled(text, inspection) for text in (check.fix, check.cli, check.terraform))
     refused = ""
     try:
         outcome = await check.run(inspection)
     except Unanswered as error:
-        outcome, refused = unknown(error.why), error.action
-        fix, cli, terraform = _filled(_ask_again(error), inspection), "", ""
+        outcome, refused = unknown(error.why, _ask_again(error, inspection.wanted)), error.action
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         outcome = unknown(f"the answer is not as AWS documents it ({type(error).__name__}: {error})")
     step(f"{inspection.wanted.bucket}: {check.title}")
+    return _as_finding(check, outcome, inspection, refused)
+
+
+def _as_finding(check: Check, outcome: Outcome, inspection: Inspection, refused: str = "") -> Finding:
+    """A fix of the outcome's own takes the place of the check's, with its command and Terraform: they mend something
+    else."""
+    row, own = inspection.profile.checks[check.id], outcome.fix
+    texts = (own, "", "") if own else (check.fix, check.cli, check.terraform)
+    fix, cli, terraform = (_filled(text, inspection) for text in texts)
     return Finding(
         check.id,
         check.title,
@@ -151,7 +195,7 @@ async def _finding(check: Check, inspection: Inspection, step: Callable[[str], N
         row.level if outcome.verdict == "FAIL" else outcome.verdict,
         outcome.why,
         check.why,
-        outcome.fix or fix,
+        fix,
         cli,
         terraform,
         row.source,
@@ -162,7 +206,12 @@ async def _finding(check: Check, inspection: Inspection, step: Callable[[str], N
     )
 
 
-def _ask_again(error: Unanswered) -> str:
+def _ask_again(error: Unanswered, wanted: Wanted) -> str:
+    trouble = bucket_error(error, wanted.bucket, wanted.region)
+    if isinstance(trouble, AwsCredentialsInvalid):
+        return _sentence(trouble.fix)
+    if error.denial:
+        return f"{error.denial.fix} Then ask again."
     if error.code == "NoSuchBucket":
         return "Correct the bucket's name, or make the bucket; then ask again."
     if not error.action:

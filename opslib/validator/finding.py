@@ -11,12 +11,16 @@ Severity = Literal["critical", "high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The gravest first."""
 
+NOT_ASKED = "not asked"
+"""How the cause begins of a check that was not asked because one cause stopped all of them."""
+
 ASK_AGAIN = "Ask again; until then nothing is known."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check's answer: the verdict, and one sentence that says why. `fix`, where given, replaces the check's own."""
+    """A check's answer: the verdict, and one sentence that says why. `fix`, where given, replaces the check's own,
+    and leaves out its command and Terraform."""
 
     verdict: Verdict
     why: str

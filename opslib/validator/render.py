@@ -4,7 +4,7 @@ less in it."""
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.validator.finding import SEVERITIES
+from opslib.validator.finding import NOT_ASKED, SEVERITIES
 from opslib.verdict import ICONS, WORST_FIRST, Verdict, in_words
 
 _WIDTH = 28
@@ -12,18 +12,24 @@ _INDENT = " " * (_WIDTH + 16)
 
 
 def as_text(report: Mapping[str, Any]) -> str:
-    """One line a finding, worst first; below what failed its fix and the command, below what is unknown the fix; then
-    the counts."""
+    """One line a finding, worst first; below what failed its fix and the command, below what is unknown the fix; one
+    line for all that was not asked for one cause; then the counts."""
     lines = [
         f"{report['bucket']} in {report['region']}, {place(report)}, profile {report['profile']}: {report['verdict']}"
     ]
+    not_asked = [finding for finding in rows(report) if finding["cause"].startswith(NOT_ASKED)]
     for finding in rows(report):
+        if finding in not_asked:
+            continue
         verdict: Verdict = finding["verdict"]
         lines.append(f"  {ICONS[verdict]} {in_words(verdict):<12}{finding['check']:<{_WIDTH}}{finding['cause']}")
         if verdict in ("FAIL", "UNKNOWN"):
             lines.append(f"{_INDENT}Fix: {finding['fix']}")
-        if verdict == "FAIL":
+        if verdict == "FAIL" and finding["cli"]:
             lines.append(f"{_INDENT}{finding['cli']}")
+    if not_asked:
+        what = f"{len(not_asked)} more checks" if len(not_asked) > 1 else "1 more check"
+        lines.append(f"  {ICONS['not_checked']} {in_words('not_checked'):<12}{what:<{_WIDTH}}{not_asked[0]['cause']}")
     return "\n".join([*lines, f"  {counts(report)}", f"  {note(report)}"])
 
 

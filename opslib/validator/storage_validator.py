@@ -8,7 +8,7 @@ from opslib.credentials import AwsKeys
 from opslib.errors import BucketNotEncrypted
 from opslib.onboarding.values import AwsRegion, BucketName, checked, checked_value
 from opslib.validator.aws import Aws, Unanswered
-from opslib.validator.bucket_errors import bucket_error, not_found, wrong_region
+from opslib.validator.bucket_errors import bucket_error, trouble_with
 from opslib.validator.checks.encryption import default_encryption
 from opslib.validator.inspection import AnswerCache, Inspection
 from opslib.validator.profile_loader import load_profile
@@ -51,12 +51,8 @@ class StorageValidator:
         aws = Aws(self._keys)
         inspection = Inspection(Wanted(bucket, self.region), load_profile("baseline"), AnswerCache(aws))
         try:
-            head = await inspection.ask_bucket("HeadBucket")
-            if head is None:
-                raise not_found(bucket, self.region, inspection.evidence[-1])
-            # botocore follows a redirect to another region silently; only this field tells.
-            if (actual := head.get("BucketRegion")) and actual != self.region:
-                raise wrong_region(bucket, actual, self.region)
+            if trouble := await trouble_with(inspection):
+                raise trouble
             algorithm, _ = await default_encryption(inspection)
         except Unanswered as refused:
             raise bucket_error(refused, bucket, self.region) from None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,25 +52,28 @@ def test_exit_codes_and_json(env: dict[str, str], sandbox: Sandbox) -> None:
     [
         ({"AWS_SECRET_ACCESS_KEY": "not-the-secret-of-this-key-0123456789"}, "SignatureDoesNotMatch"),
         ({"AWS_ACCESS_KEY_ID": "AKIANOBODYATALL00000"}, "InvalidAccessKeyId"),
-        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}, "no answer"),
-        ({"AWS_ENDPOINT_URL_S3": "nonsense"}, "no answer"),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}, "S3 did not answer"),
+        ({"AWS_ENDPOINT_URL_S3": "nonsense"}, "S3 did not answer"),
         (
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
-            "Cred",
+            "No AWS credentials",
         ),
     ],
 )
 def test_what_cannot_be_asked_is_unknown(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path, changes: dict[str, str], says: str
 ) -> None:
-    """A wrong key, no key, no network: exit 1 with UNKNOWN findings, in JSON as well."""
+    """A wrong key, no key, no network: exit 1 with one UNKNOWN finding and one fix; in JSON a report all the same."""
     env |= changes | {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"), "AWS_CONFIG_FILE": str(tmp_path / "none")}
     done = opslib(env, sandbox["bucket"], "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert found["verdict"] == "UNKNOWN"
     assert says in done.stdout
-    assert "PASS" not in found["counts"]
+    assert found["counts"].keys() == {"UNKNOWN", "not_checked"}
+    assert found["counts"]["UNKNOWN"] == 1
+    told = opslib(env, sandbox["bucket"])
+    assert (told.returncode, (told.stdout + told.stderr).count("Fix: ")) == (1, 1)
 
 
 def test_temporary_keys_are_left_to_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,12 +90,16 @@ def test_an_absent_bucket_fails(env: dict[str, str]) -> None:
     done = opslib(env, "no-such-bucket-anywhere")
     assert done.returncode == 1
     assert "there is no bucket no-such-bucket-anywhere" in done.stdout.splitlines()[1]
+    assert done.stdout.count("Fix: ") == 1
+    assert re.search(r"– not checked +\d+ more checks +not asked: there is no bucket", done.stdout)
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["Not_A_Bucket"], "not an S3 bucket name"),
+        (["recordings--use1-az4--x-s3"], "directory bucket"),
+        (["s3://our-recordings/voice"], "give name"),
         (["a-bucket", "--region", "atlantis-1"], "AWS has no region"),
         (["a-bucket", "--profile", "nope"], "There is no profile nope"),
         (["a-bucket", "--retention-days", "0"], "Usage error"),
@@ -185,7 +193,7 @@ def test_a_reader_sees_what_it_may_not_do(env: dict[str, str], sandbox: Sandbox)
 def test_a_profile_that_gives_nothing_is_one_json_document(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
-    """Every check is UNKNOWN, names the profile, and no permission."""
+    """One finding is UNKNOWN, names the profile, and no permission."""
     use_profile(profile, sandbox, tmp_path, monkeypatch)
     kept = {name: value for name, value in env.items() if not name.startswith("AWS_")}
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_") or name == "HOME"}
@@ -194,5 +202,5 @@ def test_a_profile_that_gives_nothing_is_one_json_document(
     assert done.returncode == 1
     assert {one["verdict"] for one in report["findings"]} <= {"UNKNOWN", "not_checked"}
     unknown = [one for one in report["findings"] if one["verdict"] == "UNKNOWN"]
-    assert unknown
-    assert all("profile corp gives no credentials" in one["cause"] for one in unknown)
+    assert len(unknown) == 1
+    assert "profile corp gives no credentials" in unknown[0]["cause"]

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from opslib.validator import aws
 from opslib.validator.aws import Aws, Unanswered
 from opslib.validator.aws_calls import CALLS
-from opslib.validator.finding import Finding
+from opslib.validator.finding import ASK_AGAIN, Finding
 
 from ..world import Sandbox
 from .buckets import finding, keys_of
@@ -26,6 +26,8 @@ async def answered(name: str, call: str, code: str, status: int, sandbox: Sandbo
     client: Any = boto3.client(of.service, region_name="us-east-1", aws_access_key_id="A", aws_secret_access_key="x")
     meta = {"HTTPHeaders": {key.replace("_", "-"): value for key, value in headers.items()}}
     with pytest.MonkeyPatch.context() as patch, Stubber(client) as stub:
+        if call != "HeadBucket":  # which comes first
+            stub.add_response("head_bucket", {"BucketRegion": "us-east-1"})
         stub.add_client_error(of.method, code, http_status_code=status, response_meta=meta)
         patch.setattr(Aws, "_client", lambda self, service, region: client)
         return await finding(sandbox, name, sandbox["bucket"], retention_days=365)
@@ -49,6 +51,13 @@ async def test_a_refusal_may_still_tell_the_region(sandbox: Sandbox, code: str, 
     assert (found.verdict, "the bucket is in eu-west-1" in found.cause) == ("FAIL", True)
     same = await answered("reachable", "HeadBucket", code, status, sandbox, x_amz_bucket_region="us-east-1")
     assert same.verdict == "UNKNOWN"
+
+
+MENDS = {
+    "NoSuchBucket": "Correct the bucket's name, or make the bucket; then ask again.",
+    "ExpiredToken": "Get new temporary credentials, as with `aws sso login`, and set all three variables of them.",
+    "InvalidAccessKeyId": "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make a new key pair.",
+}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +88,7 @@ async def test_only_not_configured_is_an_answer(sandbox: Sandbox, name: str, cal
     """A bucket without a policy or rules passes; one of which S3 says nothing does not, nor does it fail."""
     found = await answered(name, call, code, status, sandbox)
     assert (found.verdict, code in found.cause, found.action) == ("UNKNOWN", True, "")
-    gone = "Correct the bucket's name, or make the bucket; then ask again."
-    assert found.fix == (gone if code == "NoSuchBucket" else "Ask again; until then nothing is known.")
+    assert found.fix == MENDS.get(code, "Ask again; until then nothing is known.")
 
 
 def stuck(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +121,8 @@ async def test_no_answer_is_unknown(sandbox: Sandbox, monkeypatch: pytest.Monkey
     """A timeout, a cut line, nobody there, somebody else there: never PASS, never FAIL, never a traceback."""
     spoil(sandbox, monkeypatch)
     found = await finding(sandbox, name, sandbox["bucket"])
-    assert (found.verdict, found.fix) == ("UNKNOWN", "Ask again; until then nothing is known."), found.cause
+    fix = "Check the network, the proxy, the region and AWS_ENDPOINT_URL_S3, then try again."
+    assert (found.verdict, found.fix) == ("UNKNOWN", fix if spoil is not no_s3 else ASK_AGAIN), found.cause
     assert "not as AWS documents it" not in found.cause
 
 
