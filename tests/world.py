@@ -60,11 +60,17 @@ class Sandbox:
         query = f"?service={service}" if service else ""
         return self.control("GET", "/requests" + query).json()
 
-    def s3(self, access_key_id: str | None = None, secret_access_key: str | None = None, service: str = "s3") -> Any:
+    def s3(
+        self,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        service: str = "s3",
+        region: str | None = None,
+    ) -> Any:
         return boto3.client(
             service,
             endpoint_url=self["s3_url"],
-            region_name=self["region"],
+            region_name=region or self["region"],
             aws_access_key_id=access_key_id or self["aws_access_key_id"],
             aws_secret_access_key=secret_access_key or self["aws_secret_access_key"],
             config=Config(retries={"total_max_attempts": 1}),

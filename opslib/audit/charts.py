@@ -228,6 +228,8 @@ def _retention_chart(text: str) -> Chart:
     alt += [f"{event.words} on day {event.day}{', too early' * event.early}" for event in events]
     alt += [] if events else ["no lifecycle rule touches recordings"]
     alt.append(f"the bytes are gone on day {removed}" if removed is not None else "the bytes are never removed")
+    if hold_days := lock.get("hold_days"):
+        alt.append(f"an event hold protects each recording until it is released, and {hold_days} days after that")
     longest = max([*(days or 0 for days, _ in bars.values()), *(event.day for event in events), removed or 0, 1])
     end = longest * 1.12
 

@@ -17,9 +17,10 @@ How it is asked, from a check down to AWS:
 - `inspection.py` is one check's view of one bucket, and keeps the evidence; it remembers, so that no call is made
   twice. The check answers as in `finding.py`.
 - `aws.py` makes the call, in a thread; `aws_calls.py` lists the calls and the IAM action that each needs.
-- `bucket_errors.py` turns a refusal into an error with cause and fix.
+- `bucket_errors.py` turns a refusal into an error with cause and fix; `denial.py` reads AWS's sentence about a denial.
 
-What an answer means, as pure functions: `lifecycle.py` (retention, versions, locks), `bucket_policy.py` and
+What an answer means, as pure functions: `lifecycle.py` (retention, versions, locks), `intelligent_tiering.py` (what is
+archived), `replication.py`, `notifications.py`, `log_delivery.py` (whether logs can arrive), `bucket_policy.py` and
 `wildcards.py` (who may do what).
 
 `documents/` generates what the owner of the AWS account needs: IAM policies, Terraform, and the event feed's AWS side.

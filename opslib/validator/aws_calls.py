@@ -36,6 +36,10 @@ CALLS: dict[str, Call] = {
     "GetBucketNotificationConfiguration": Call(
         "s3", "get_bucket_notification_configuration", "s3:GetBucketNotification"
     ),
+    "GetBucketLocation": Call("s3", "get_bucket_location", "s3:GetBucketLocation"),
+    "ListBucketIntelligentTieringConfigurations": Call(
+        "s3", "list_bucket_intelligent_tiering_configurations", "s3:GetIntelligentTieringConfiguration"
+    ),
     "CreateMultipartUpload": Call("s3", "create_multipart_upload", "s3:PutObject"),
     "UploadPart": Call("s3", "upload_part", "s3:PutObject"),
     "AbortMultipartUpload": Call("s3", "abort_multipart_upload", "s3:AbortMultipartUpload"),

@@ -33,9 +33,11 @@ class Check:
         control: the control of the audit that it belongs to.
         profiles: the built-in profiles it belongs to, with its level and source in each.
         calls: the AWS calls it may make, by name.
+        elsewhere: those of them that it may make about other buckets, which the bucket's settings name.
         fix, cli, terraform: how to mend what failed. BUCKET, ARN, REGION, DAYS, ACCOUNT, KEY and ROLE are placeholders,
             and stay where there is no value. Without `terraform`, what is wrong is not in AWS.
         source: where the rule comes from.
+        proves, not_proven: what PASS shows, and what it leaves open; a sentence each, for docs/checks.md.
         required: whether the control has no verdict without an answer to this check.
         generated: its part of the generated bucket: `terraform`, nothing, or what a function makes of what is wanted.
         written_with: what Genesys must write with for the check to apply; None for a check that always does.
@@ -52,9 +54,12 @@ class Check:
     profiles: Mapping[BuiltIn, Row]
     why: str
     calls: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
     fix: str
     cli: str
     source: str
+    proves: str = ""
+    not_proven: str = ""
     terraform: str = ""
     required: bool = False
     generated: bool | Generate = True
@@ -86,7 +91,14 @@ def asked_by(source: str, *, baseline: Level | None = None, regulated: Level) ->
 
 def calls_of(profile: Profile, wanted: Wanted) -> frozenset[str]:
     """The AWS calls that the profile's checks may make, by name."""
+    return frozenset(call for check in _applying(profile, wanted) for call in check.calls)
+
+
+def calls_elsewhere(profile: Profile, wanted: Wanted) -> frozenset[str]:
+    """Those of the calls that are about buckets for logs or copies, whose names are not known beforehand."""
+    return frozenset(call for check in _applying(profile, wanted) for call in check.elsewhere)
+
+
+def _applying(profile: Profile, wanted: Wanted) -> list[Check]:
     checks = (CHECKS[id] for id in profile.checks)
-    return frozenset(
-        call for check in checks if check.written_with in (None, wanted.written_with) for call in check.calls
-    )
+    return [check for check in checks if check.written_with in (None, wanted.written_with)]

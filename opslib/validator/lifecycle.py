@@ -11,7 +11,7 @@ Pure functions; `today` is given. What S3 does (S3 User Guide, “Lifecycle and 
   that overlap, the earliest expiration wins.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -47,6 +47,7 @@ class Rule:
     noncurrent_days: int | None = None
     kept_versions: int = 0
     archives: tuple[When, ...] = ()
+    tiers: tuple[When, ...] = ()
     aborts_uploads_after_days: int | None = None
 
 
@@ -55,11 +56,14 @@ class Lock:
     """The bucket's default Object Lock: how it is held, and for how many days; 0 without a default.
 
     A lock in years has `days` if each has 365, and `most_days` if they are calendar years: AWS does not say which.
+    `hold_days` is 0 without a default event hold. With one, a new version is protected until somebody releases the
+    hold, and at least so many days (a year: 365) after that.
     """
 
     mode: Literal["GOVERNANCE", "COMPLIANCE", ""] = ""
     days: int = 0
     most_days: int = 0
+    hold_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,21 +108,26 @@ def _rule(number: int, rule: Mapping[str, Any]) -> Rule:
         id=str(rule.get("ID") or f"number {number}"),
         enabled=rule.get("Status") == "Enabled",
         prefix=prefix,
-        part=_part(parts),
+        part=part_of(parts),
         expires=_when(rule.get("Expiration") or {}),
         noncurrent_days=noncurrent.get("NoncurrentDays"),
         kept_versions=int(noncurrent.get("NewerNoncurrentVersions") or 0),
-        archives=tuple(
-            when
-            for transition in rule.get("Transitions", [])
-            if transition.get("StorageClass") in ARCHIVE_CLASSES and (when := _when({"Days": 0, **transition}))
-        ),
+        archives=_transitions(rule, ARCHIVE_CLASSES),
+        tiers=_transitions(rule, {"INTELLIGENT_TIERING"}),
         aborts_uploads_after_days=(rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation"),
     )
 
 
+def _transitions(rule: Mapping[str, Any], classes: Set[str]) -> tuple[When, ...]:
+    return tuple(
+        when
+        for transition in rule.get("Transitions", [])
+        if transition.get("StorageClass") in classes and (when := _when({"Days": 0, **transition}))
+    )
+
+
 def scope_of(rule: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The prefix of a rule for lifecycle or replication, and everything in its filter."""
+    """The prefix of a rule for lifecycle, replication or Intelligent-Tiering, and everything in its filter."""
     chosen = rule.get("Filter") or {}
     parts = {**chosen, **(chosen.get("And") or {})}
     return str(parts.get("Prefix") or rule.get("Prefix") or ""), parts
@@ -130,7 +139,8 @@ def _when(action: Mapping[str, Any]) -> When | None:
     return None if action.get("Days") is None else When(days=int(action["Days"]))
 
 
-def _part(parts: Mapping[str, Any]) -> str:
+def part_of(parts: Mapping[str, Any]) -> str:
+    """Which objects a filter covers by tag and size, in words; empty for all."""
     tags = [*parts.get("Tags", []), *([parts["Tag"]] if parts.get("Tag") else [])]
     words = [f"tagged {tag['Key']}={tag['Value']}" for tag in tags]
     if parts.get("ObjectSizeGreaterThan"):
@@ -177,7 +187,7 @@ def too_early(losses: Sequence[Loss], retention_days: int, lock: Lock | None) ->
     An earlier version is one from its first day on, if somebody replaces or deletes the recording then; a lock that
     lasts keeps it all the same.
     """
-    held = lock is not None and lock.days >= retention_days
+    held = lock is not None and max(lock.days, lock.hold_days) >= retention_days
     return [
         loss
         for loss in losses
@@ -201,11 +211,13 @@ def parse_lock(configuration: Mapping[str, Any] | None) -> Lock | None:
     if lock.get("ObjectLockEnabled") != "Enabled":
         return None
     default = (lock.get("Rule") or {}).get("DefaultRetention") or {}
+    held = default.get("DefaultEventHold") or {}
+    hold_days = int(held.get("Days") or 0) + 365 * int(held.get("Years") or 0)
     days, years = int(default.get("Days") or 0), int(default.get("Years") or 0)
     if not days and not years:
-        return Lock()
+        return Lock(hold_days=hold_days)
     leap_days = (years + 3) // 4  # at most, in as many years one after another
-    return Lock(default.get("Mode", ""), days + 365 * years, days + 365 * years + leap_days)
+    return Lock(default.get("Mode", ""), days + 365 * years, days + 365 * years + leap_days, hold_days)
 
 
 @dataclass(frozen=True)
@@ -228,7 +240,10 @@ def removal_day(losses: Sequence[Loss], lock: Lock | None) -> int | None:
     """The day by which the bytes of every recording are gone when nobody touches it; None: never.
 
     A rule for a part of the recordings leaves the others, so it does not count; nor does one that keeps some versions.
+    With a default event hold, nothing goes before somebody releases it.
     """
+    if lock and lock.hold_days:
+        return None
     whole = [loss for loss in losses if not loss.part]
     gone = [loss.day for loss in whole if loss.kind == "deleted"]
     gone += [

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+from botocore.stub import Stubber
 from pydantic import SecretStr
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.validator.aws import _make_client
-from opslib.validator.aws_calls import CALLS, actions_of
+from opslib.validator.aws_calls import CALLS, Service, actions_of
 from opslib.validator.bucket import check_bucket
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import Finding
@@ -172,11 +174,23 @@ class Planted:
         flags = {flag: flag not in off for flag in FLAGS}
         client.put_public_access_block(AccountId=ACCOUNT, PublicAccessBlockConfiguration=flags)
 
-    def replicate(self, to: str, status: str = "Enabled") -> None:
+    def replicate(self, to: str | None = None, status: str = "Enabled", **rule: Any) -> None:
+        """To that bucket, or to a fresh one that can take copies; `rule` adds to the rule."""
         self.versioning("Enabled")
-        rule = {"Status": status, "Priority": 1, "Destination": {"Bucket": f"arn:aws:s3:::{to}"}}
-        configuration = {"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]}
+        destination = {"Bucket": f"arn:aws:s3:::{to or self.copy()}"} | rule.pop("Destination", {})
+        rules = [{"Status": status, "Priority": 1, "Destination": destination} | rule]
+        configuration = {"Role": "arn:aws:iam::123456789012:role/r", "Rules": rules}
         self.s3.put_bucket_replication(Bucket=self.name, ReplicationConfiguration=configuration)
+
+    def copy(self, region: str = "eu-west-1", *, versioned: bool = True, lock: bool = False) -> str:
+        """A bucket in another region, gone afterwards."""
+        s3, name = self.sandbox.s3(region=region), f"{self.name}-copy"
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock, **place)
+        self.undo.append(lambda: s3.delete_bucket(Bucket=name))
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
 
 
 def tls_only(bucket: str, **changes: Any) -> dict[str, Any]:
@@ -208,6 +222,24 @@ def planted(sandbox: Sandbox, name: str = "planted-bucket", *, lock: bool = Fals
         for log in s3.list_objects_v2(Bucket=name).get("Contents", []):
             s3.delete_object(Bucket=name, Key=log["Key"])
         s3.delete_bucket(Bucket=name)
+
+
+def kms_says(monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, Any, dict[str, Any]]) -> None:
+    """KMS's answers where moto has none such: method, answer or error's code, and what must be asked."""
+
+    def client(service: Service, region: str, keys: AwsKeys | None) -> Any:
+        made = _make_client(service, region, keys)
+        if service == "kms":
+            stubber = Stubber(made)
+            for method, answer, asked in answers:
+                if isinstance(answer, str):
+                    stubber.add_client_error(method, answer, expected_params=asked)
+                else:
+                    stubber.add_response(method, answer, asked)
+            stubber.activate()
+        return made
+
+    monkeypatch.setattr("opslib.validator.aws._make_client", client)
 
 
 def role_of(sandbox: Sandbox, external_id: str | None = None) -> RoleReference:

@@ -5,26 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.stub import Stubber
 
-from opslib.credentials import AwsKeys, RoleReference
-from opslib.validator.aws import _make_client
-from opslib.validator.aws_calls import CALLS, Service, actions_of
+from opslib.credentials import RoleReference
+from opslib.validator.aws_calls import CALLS, actions_of
 from opslib.validator.checks import CHECKS
 from opslib.validator.documents.iam import trust
 from opslib.validator.finding import Finding
 from opslib.verdict import Verdict
 
 from ..world import Sandbox
-from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, planted, role, role_of
+from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, kms_says, planted, role, role_of
 
 Spoil = Callable[[Planted], Any]
 SOON = {"Expiration": {"Days": 30}}
 COLD = {"Transitions": [{"Days": 30, "StorageClass": "DEEP_ARCHIVE"}]}
-COPY_OF_LOGS = (
-    "<ReplicationConfiguration><Role>r</Role><Rule><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter>"
-    "<Destination><Bucket>arn:aws:s3:::copy</Bucket></Destination></Rule></ReplicationConfiguration>"
-)
+LOGS = {"Filter": {"Prefix": "logs/"}, "DeleteMarkerReplication": {"Status": "Disabled"}}
 BY_DATE = {"Expiration": {"Date": "2099-01-01T00:00:00Z"}}
 ABORT_LOGS = {"Filter": {"Prefix": "logs/"}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
 NO_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
@@ -118,7 +113,7 @@ CASES: dict[str, Case] = {
     "mfa-delete": Case(lambda b: b.answers(MFA), lambda b: b.versioning("Enabled"), "s3:GetBucketVersioning"),
     "access-logging": Case(lambda b: b.logging("planted-logs"), lambda b: b.logging(b.name), "s3:GetBucketLogging"),
     "replication": Case(
-        lambda b: b.replicate(b.sandbox["bucket"]),
+        lambda b: b.replicate(),
         lambda b: b.replicate(b.sandbox["bucket"], "Disabled"),
         "s3:GetReplicationConfiguration",
     ),
@@ -197,11 +192,15 @@ async def test_a_refused_question_is_no_answer_and_names_the_permission(sandbox:
         assert f"Allow {case.needs}" in found.fix
 
 
+LATER = {f"opslib.validator.checks.{name}" for name in ("access", "identity", "writer")}
+
+
 def test_every_check_says_how_to_mend() -> None:
     """In words, as a command and as Terraform (where it is AWS that must change); with why, source and calls."""
     onboarding = {"policy-within-target", "retention-bounds"}
     for check in CHECKS.values():
         assert all((check.title, check.why, check.fix, check.cli, check.source))
+        assert all(text.endswith(".") for text in (check.proves, check.not_proven)) or check.run.__module__ in LATER
         assert bool(check.terraform) == (check.id not in onboarding)
         assert set(check.calls) <= set(CALLS)
 
@@ -242,8 +241,8 @@ MORE: list[tuple[str, Spoil, dict[str, Any], Verdict, str]] = [
     ("incomplete-uploads", lambda b: b.lifecycle(ABORT_LOGS), {"place": "recordings/"}, "FAIL", "no rule"),
     ("access-logging", nothing, {}, "FAIL", "off"),
     ("replication", nothing, {}, "FAIL", "no replication rule"),
-    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"place": "recordings/"}, "FAIL", "cover a part"),
-    ("replication", lambda b: b.answers(COPY_OF_LOGS), {"place": "logs/"}, "PASS", "arn:aws:s3:::copy"),
+    ("replication", lambda b: b.replicate(**LOGS), {"place": "recordings/"}, "FAIL", "below logs/, where no recording"),
+    ("replication", lambda b: b.replicate(**LOGS), {"place": "logs/"}, "PASS", "planted-bucket-copy"),
     ("notifications", nothing, {}, "FAIL", "no new recording"),
     ("notifications", lambda b: b.queue(), {}, "PASS", "Queue"),
     ("notifications", lambda b: b.queue(prefix="logs/"), {"place": "recordings/"}, "FAIL", "no new recording"),
@@ -261,6 +260,43 @@ async def test_the_other_answers(
     """What is absent fails; what does not apply or lacks an input is not checked, with the reason, and never passes."""
     found = await found_of(sandbox, name, prepare, wanted)
     assert (found.verdict, says in found.cause) == (word, True), found.cause
+
+
+async def test_mfa_delete_and_lifecycle_rules_are_not_asked_for_together(sandbox: Sandbox) -> None:
+    """S3 allows no lifecycle rule beside MFA delete: whichever is there answers for both."""
+    with planted(sandbox) as bucket:
+        bucket.answers(MFA)
+        on = [
+            await finding(sandbox, name, bucket.name, beside=[other])
+            for name, other in (("mfa-delete", "incomplete-uploads"), ("incomplete-uploads", "mfa-delete"))
+        ]
+        sandbox.control("DELETE", "/faults")
+        off = await finding(sandbox, "mfa-delete", bucket.name, beside=["incomplete-uploads"])
+        rule = await finding(sandbox, "incomplete-uploads", bucket.name, beside=["mfa-delete"])
+    assert [one.verdict for one in on] == ["PASS", "not_checked"]
+    assert (off.verdict, rule.verdict) == ("not_checked", "FAIL")
+
+
+PART = "<All><Rule><Status>Enabled</Status><Filter>{}</Filter><AbortIncompleteMultipartUpload><DaysAfterInitiation>7"
+PART += "</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></All>"
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        "<Tag><Key>k</Key><Value>v</Value></Tag>",
+        "<ObjectSizeGreaterThan>1000</ObjectSizeGreaterThan>",
+        "<And><Prefix></Prefix><ObjectSizeLessThan>9000</ObjectSizeLessThan></And>",
+    ],
+)
+async def test_a_rule_for_a_part_leaves_other_uploads(sandbox: Sandbox, filter: str) -> None:
+    """Tags and sizes narrow it."""
+    with planted(sandbox) as bucket:
+        bucket.answers(PART.format(filter))
+        assert (await finding(sandbox, "incomplete-uploads", bucket.name)).verdict == "FAIL"
+        sandbox.control("DELETE", "/faults")
+        bucket.answers(PART.format("<Prefix></Prefix>"))
+        assert (await finding(sandbox, "incomplete-uploads", bucket.name)).verdict == "PASS"
 
 
 @pytest.mark.parametrize(
@@ -496,24 +532,6 @@ async def test_a_role_needs_the_buckets_key_too(sandbox: Sandbox, named: str) ->
             assert (found.verdict == "PASS", found.cause.endswith(says)) == (allowed == [write, both], True), (
                 found.cause
             )
-
-
-def kms_says(monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, Any, dict[str, Any]]) -> None:
-    """KMS's answers where moto has none such: method, answer or error's code, and what must be asked."""
-
-    def client(service: Service, region: str, keys: AwsKeys | None) -> Any:
-        made = _make_client(service, region, keys)
-        if service == "kms":
-            stubber = Stubber(made)
-            for method, answer, asked in answers:
-                if isinstance(answer, str):
-                    stubber.add_client_error(method, answer, expected_params=asked)
-                else:
-                    stubber.add_response(method, answer, asked)
-            stubber.activate()
-        return made
-
-    monkeypatch.setattr("opslib.validator.aws._make_client", client)
 
 
 async def test_a_role_needs_no_leave_for_awss_own_key(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

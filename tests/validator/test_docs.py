@@ -12,9 +12,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """\
 # The checks of a bucket
 
-Made from the checks themselves; a test holds it. In a profile's column, FAIL fails the bucket and WARN is a warning; a
-dash: the profile does not ask. What each check found, why it matters, how to mend it and where the rule is from stand
-in its finding: `opslib check-bucket BUCKET --json`, or the card of notebook 01.
+This page is made from the checks themselves; a test compares them. In a profile's column, FAIL fails the bucket and
+WARN is a warning; a dash: the profile does not ask. What each check found, why it matters, how to mend it and where the
+rule is from stand in its finding: `opslib check-bucket BUCKET --json`, or the card of notebook 01.
+
+A check reads settings at one moment. So PASS shows that the setting is right then, and no more than is said here.
 
 """
 
@@ -25,6 +27,8 @@ def as_page() -> str:
     for check in CHECKS.values():
         levels = " | ".join(check.profiles[name].level if name in check.profiles else "–" for name in BUILT_IN)
         lines.append(f"| `{check.id}`: {check.title} | {check.severity} | {levels} |")
+    lines += ["", "| check | what PASS proves | what it does not prove |", "|---|---|---|"]
+    lines += [f"| `{check.id}` | {check.proves} | {check.not_proven} |" for check in CHECKS.values() if check.proves]
     lines += ["", "| check | AWS calls | IAM actions | source |", "|---|---|---|---|"]
     for check in CHECKS.values():
         calls, actions = ", ".join(check.calls) or "none", ", ".join(f"`{one}`" for one in actions_of(check.calls))

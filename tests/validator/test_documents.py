@@ -54,8 +54,11 @@ async def test_the_policy_for_the_checks_is_enough(sandbox: Sandbox, name: str) 
 async def test_the_policy_for_the_checks_is_no_more_than_needed(sandbox: Sandbox) -> None:
     """Without any one of its actions, just that one is refused to some check of the profile."""
     profile = load_profile("baseline")
-    with planted(sandbox) as bucket:
+    with planted(sandbox, "planted-logs") as logs, planted(sandbox) as bucket:
         bucket.kms()
+        bucket.logging(logs.name)
+        logs.acl("log-delivery-write")
+        logs.s3.delete_bucket_policy(Bucket=logs.name)
         bucket.allow({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
         bucket.lifecycle({"NoncurrentVersionExpiration": {"NoncurrentDays": 1}})
         bucket.versioning("Enabled")
@@ -76,6 +79,7 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
     found = {one["Sid"]: one["Resource"] for one in for_checks(wanted, load_profile("sec-17a-4"))["Statement"]}
     assert found == {
         "Bucket": "arn:aws:s3:::b",
+        "OtherBuckets": "arn:aws:s3:::*",
         "Account": "*",
         "Key": KEY,
         "Role": writer.role_arn,
@@ -83,7 +87,7 @@ def test_resources_are_as_narrow_as_iam_allows() -> None:
     }
     without = for_checks(Wanted("b", "us-east-1", place="rec/"), load_profile("baseline"))
     found = {one["Sid"]: one["Resource"] for one in without["Statement"]}
-    assert found.keys() == {"Bucket", "Canary", "Key"}
+    assert found.keys() == {"Bucket", "OtherBuckets", "Canary", "Key"}
     assert found["Canary"] == "arn:aws:s3:::b/rec/opslib-canary-*"
     china = for_checks(Wanted("b", "cn-north-1"), load_profile("baseline"))["Statement"]
     assert china[0]["Resource"] == "arn:aws-cn:s3:::b"

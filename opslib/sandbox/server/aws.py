@@ -140,7 +140,10 @@ def _correct_moto() -> None:
     - The action that allows a bucket-level read, where moto asks for another: HeadBucket is allowed by
       s3:ListBucket, and these sub-resources by actions of their own (Service Authorization Reference).
     - Whether a bucket sends its events to EventBridge, which moto stores and does not tell.
+    - The archive configurations of Intelligent-Tiering, which moto does not have, and takes for a question about
+      objects: there are none.
     """
+    S3Response.list_objects = _list_objects  # type: ignore[method-assign, assignment]
     FakeBucket.get_permission = _bucket_permission  # type: ignore[method-assign, assignment]
     S3Response.get_bucket_notification = _with_event_bridge  # type: ignore[method-assign, assignment]
     IamResponse.simulate_principal_policy = _simulate_principal_policy  # type: ignore[attr-defined]
@@ -153,6 +156,7 @@ def _correct_moto() -> None:
             "ownershipControls": "GetBucketOwnershipControls",
             "object-lock": "GetBucketObjectLockConfiguration",
             "replication": "GetReplicationConfiguration",
+            "intelligent-tiering": "GetIntelligentTieringConfiguration",
         }
     )
 
@@ -166,6 +170,16 @@ def _with_event_bridge(response: S3Response) -> Any:
         return _get_bucket_notification(response)
     response.data["Action"] = "GetBucketNotificationConfiguration"
     return response.serialized(ActionResult({"EventBridgeConfiguration": {}}))
+
+
+_moto_list_objects = S3Response.list_objects
+
+
+def _list_objects(response: S3Response) -> Any:
+    if "intelligent-tiering" not in response.querystring:
+        return _moto_list_objects(response)
+    root = "ListBucketIntelligentTieringConfigurationsOutput"
+    return 200, {}, f"<{root}><IsTruncated>false</IsTruncated></{root}>"
 
 
 _DECISIONS = {PermissionResult.DENIED: "explicitDeny", PermissionResult.PERMITTED: "allowed"}

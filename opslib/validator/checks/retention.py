@@ -1,11 +1,13 @@
 """Whether recordings stay for as long as they must, and no longer than they may: lifecycle, versions, Object Lock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from opslib.validator.check import Check, asked_by
 from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown, warned
 from opslib.validator.inspection import Inspection
+from opslib.validator.intelligent_tiering import Archived, archived_by
 from opslib.validator.lifecycle import (
     Lock,
     Loss,
@@ -24,6 +26,7 @@ from opslib.validator.wanted import Wanted
 
 _LIFECYCLE = ("GetBucketLifecycleConfiguration", "GetBucketVersioning")
 _LOCK = "GetObjectLockConfiguration"
+_TIERING = "ListBucketIntelligentTieringConfigurations"
 
 _MIFID_72 = "Regulation (EU) 2017/565, Article 72(1): no alteration, amendments traceable"
 
@@ -90,6 +93,9 @@ def _tf_lock(wanted: Wanted, profile: Profile) -> str:
     cli=_CLI_RULES,
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, lifecycle rules and how conflicts end",
+    proves="No lifecycle rule that is enabled now removes a recording of today, or hides it behind a delete marker, "
+    "before its retention has ended.",
+    not_proven="That nobody deletes recordings by hand, that the rules stay as they are, and what was removed before.",
 )
 async def retention(inspection: Inspection) -> Outcome:
     """Current and noncurrent versions; see `lifecycle.py`."""
@@ -97,9 +103,12 @@ async def retention(inspection: Inspection) -> Outcome:
     if days is None:
         return not_checked("no retention was given to hold the rules against")
     losses = await lifecycle_losses(inspection)
-    early = too_early(losses, days, None)
+    early, lock = too_early(losses, days, None), None
     if any(loss.kind == "noncurrent deleted" for loss in early):
-        early = too_early(losses, days, await default_lock(inspection))
+        lock = await default_lock(inspection)
+        early = too_early(losses, days, lock)
+    if early and lock and lock.hold_days and all(loss.kind == "noncurrent deleted" for loss in early):
+        return unknown("; ".join(loss.words() for loss in early) + ", but not while its event hold is on")
     if early:
         return failed("; ".join(loss.words() for loss in early) + f"; recordings must stay for {days} days")
     if later := too_early_later(losses, days):
@@ -119,6 +128,8 @@ async def retention(inspection: Inspection) -> Outcome:
     fix="Lower the policy's retention_days or raise the target's.",
     cli=_CLI_ONBOARDING,
     source="opslib, retention coherence",
+    proves="The two numbers of the onboarding fit: the policy's retention is not longer than the target's.",
+    not_proven="What the org really keeps: other policies and the org's own maximum also decide.",
 )
 async def policy_within_target(inspection: Inspection) -> Outcome:
     """Two numbers of the onboarding; nothing is asked."""
@@ -145,6 +156,9 @@ async def policy_within_target(inspection: Inspection) -> Outcome:
     fix="Change the target's retention_days; with a maximum, let a lifecycle rule remove recordings in time.",
     cli=_CLI_ONBOARDING,
     source="the profile's retention",
+    proves="The retention that was stated lies within the profile's bounds; with a maximum, also that lifecycle rules "
+    "have removed every recording by then, and that no default lock is longer.",
+    not_proven="That each recording really stays so long, or goes: a lock or hold on single recordings is not seen.",
 )
 async def retention_bounds(inspection: Inspection) -> Outcome:
     """At least the profile's minimum. With a maximum, the bucket must be able to let go by then."""
@@ -164,11 +178,31 @@ async def retention_bounds(inspection: Inspection) -> Outcome:
         if lock.days > most:
             return failed(too_long)
         return unknown(f"the lock is set in years; counted as calendar years, {too_long}")
+    if lock and lock.hold_days:
+        return _held_too_long(lock.hold_days, most)
     removed = removal_day(await lifecycle_losses(inspection), lock)
     if removed is None or removed > most:
         gone = "never" if removed is None else f"on day {removed}"
         return failed(f"lifecycle rules have removed every recording {gone}, and they may stay for {most} days")
     return passed(f"recordings are gone on day {removed}, within the profile's {most} days")
+
+
+def _held_too_long(hold_days: int, most: int) -> Outcome:
+    """A default event hold protects until somebody releases it, and its days after that."""
+    if hold_days > most:
+        return failed(
+            f"each recording gets an event hold, which protects it for {hold_days} days after its release, so nothing "
+            f"can be erased on day {most}",
+            _SHORTER_HOLD,
+        )
+    return unknown(
+        f"each recording gets an event hold, and cannot be erased before somebody releases it and {hold_days} more "
+        f"days have passed; whether that is so on day {most}, the bucket's settings do not say",
+        f"Release each hold by day {most - hold_days}, or take the event hold out of the bucket's default retention.",
+    )
+
+
+_SHORTER_HOLD = "Take the event hold out of the bucket's default retention, or shorten it."
 
 
 @Check(
@@ -181,11 +215,14 @@ async def retention_bounds(inspection: Inspection) -> Outcome:
         "cftc": Row(level="WARN", source="17 CFR 1.31: electronic records accessible throughout"),
     },
     why="From GLACIER or DEEP_ARCHIVE a recording takes hours to come back.",
-    calls=_LIFECYCLE,
+    calls=(*_LIFECYCLE, _TIERING),
     fix="Let the transition begin later, or use GLACIER_IR, which plays at once." + _REPLACES,
     cli=_CLI_RULES,
     terraform=_TF_RULES,
-    source="Amazon S3 User Guide, archive storage classes",
+    source="Amazon S3 User Guide, archive storage classes, and restoring from the archive tiers of Intelligent-Tiering",
+    proves="No lifecycle rule, and no archive configuration of Intelligent-Tiering, puts a recording of today where it "
+    "must be restored first, while it must be playable.",
+    not_proven="That the recording is there and can be decrypted and played; and what was archived before.",
 )
 async def playable(inspection: Inspection) -> Outcome:
     """The recording is not lost, but nobody can hear it today."""
@@ -194,7 +231,17 @@ async def playable(inspection: Inspection) -> Outcome:
         return not_checked("the profile states no time in which recordings must be playable")
     if early := archived_early(await lifecycle_losses(inspection), days):
         return failed("; ".join(loss.words() for loss in early) + f"; they must be playable for {days} days")
-    return passed(f"nothing goes to an archive class within {days} days")
+    tiers = [tier for tier in await _archive_tiers(inspection) if tier.day < days]
+    if certain := [tier for tier in tiers if not tier.tagged]:
+        words = "; ".join(tier.words() for tier in certain)
+        return failed(f"{words}; they must be playable for {days} days", _NO_ARCHIVE_TIER)
+    if tiers:
+        words = "; ".join(tier.words() for tier in tiers)
+        return unknown(f"{words}; whether recordings have such tags is not known", _NO_ARCHIVE_TIER)
+    return passed(f"nothing goes to an archive class or tier within {days} days")
+
+
+_NO_ARCHIVE_TIER = "Disable the archive configuration of Intelligent-Tiering, or let it begin later."
 
 
 @Check(
@@ -217,6 +264,8 @@ async def playable(inspection: Inspection) -> Outcome:
     cli="aws s3api put-bucket-versioning --bucket BUCKET --versioning-configuration Status=Enabled",
     terraform=_TF_VERSIONING,
     source="AWS Foundational Security Best Practices S3.14; Prowler maps PCI DSS 10.3.4 to it",
+    proves="S3 says that versioning is on at this moment.",
+    not_proven="That it was on when earlier recordings arrived, and that nobody suspends it or deletes versions.",
 )
 async def versioning(inspection: Inspection) -> Outcome:
     """Suspended counts as off: new objects are overwritten again."""
@@ -253,10 +302,14 @@ async def versioning(inspection: Inspection) -> Outcome:
     terraform=_TF_LOCK,
     generated=_tf_lock,
     source="Amazon S3 User Guide, Object Lock; AWS Foundational Security Best Practices S3.15",
+    proves="S3 locks each new recording in COMPLIANCE mode for as long as it must stay, unless the writer asks for "
+    "another lock.",
+    not_proven="How recordings that arrived before are locked, and which lock the writer asks for.",
 )
 async def object_lock(inspection: Inspection) -> Outcome:
     """Without a lock, 17a-4(f) may still be met by an audit trail, which no bucket can prove: UNKNOWN, not FAIL."""
     lock, days = await default_lock(inspection), inspection.retention_days
+    held = f"; besides, each gets an event hold of {lock.hold_days} days" if lock and lock.hold_days else ""
     if lock is not None and lock.days and days is not None and lock.days < days:
         if lock.most_days >= days:
             return unknown(f"the lock is set in years, and AWS does not say how many days they have: {days} or fewer")
@@ -265,15 +318,22 @@ async def object_lock(inspection: Inspection) -> Outcome:
     if gap and inspection.profile.worm:
         return unknown(f"{gap}; whether a complete audit trail takes its place cannot be seen in a bucket")
     if gap:
-        return warned(gap) if lock and lock.days else failed(gap)
+        return warned(gap) if lock and (lock.days or lock.hold_days) else failed(gap)
     assert lock  # noqa: S101 (held by _not_held)
-    return passed(f"new recordings are locked in COMPLIANCE mode for {lock.days} days; each can be locked otherwise")
+    return passed(
+        f"new recordings are locked in COMPLIANCE mode for {lock.days} days; each can be locked otherwise{held}"
+    )
 
 
 def _not_held(lock: Lock | None) -> str:
     """Why nothing is beyond everybody's reach; empty when it is."""
     if lock is None:
         return "there is no Object Lock"
+    if not lock.days and lock.hold_days:
+        return (
+            "Object Lock has no default retention, only an event hold: a new recording is protected until somebody "
+            f"releases the hold, and for {lock.hold_days} days after that"
+        )
     if not lock.days:
         return "Object Lock has no default, so new recordings have none"
     return "" if lock.mode == "COMPLIANCE" else f"{lock.mode} mode can be bypassed by those who are allowed to"
@@ -286,17 +346,23 @@ def _not_held(lock: Lock | None) -> str:
     control="operation",
     profiles=asked_by("Amazon S3 User Guide, aborting incomplete multipart uploads", baseline="WARN", regulated="WARN"),
     why="Parts of broken uploads are invisible, cost money, and may hold half a conversation.",
-    calls=_LIFECYCLE[:1],
+    calls=_LIFECYCLE,
     fix="Add a rule that aborts incomplete multipart uploads after some days." + _REPLACES,
     cli=_CLI_RULES,
     terraform=_TF_RULES,
     source="Amazon S3 User Guide, aborting incomplete multipart uploads",
+    proves="A lifecycle rule that is enabled aborts every upload of a recording that was begun and not finished.",
+    not_proven="That no upload is unfinished now, and that Genesys uploads again what was aborted.",
 )
 async def incomplete_uploads(inspection: Inspection) -> Outcome:
+    """A rule for a part of the recordings leaves the others."""
     folder = inspection.wanted.folder
     for rule in await rules(inspection):
-        if rule.enabled and rule.aborts_uploads_after_days is not None and folder.startswith(rule.prefix):
+        covers = rule.enabled and folder.startswith(rule.prefix) and not rule.part
+        if covers and rule.aborts_uploads_after_days is not None:
             return passed(f"rule {rule.id} aborts them after {rule.aborts_uploads_after_days} days")
+    if await _mfa_delete(inspection):
+        return not_checked("MFA delete is on, and S3 allows no lifecycle rules beside it")
     return failed("no rule aborts incomplete uploads")
 
 
@@ -322,13 +388,20 @@ resource "aws_s3_bucket_versioning" "recordings" {
 }""",
     generated=False,  # it is for the root user, and forbids lifecycle rules
     source="CIS AWS 3.1.2; AWS Foundational Security Best Practices S3.20",
+    proves="S3 says that nobody deletes a version, or suspends versioning, without the root user's second factor.",
+    not_proven="That the second factor is kept apart from the key.",
 )
 async def mfa_delete(inspection: Inspection) -> Outcome:
-    """Only the root user can switch it on."""
-    answer = await inspection.ask_bucket("GetBucketVersioning") or {}
-    if answer.get("MFADelete") == "Enabled":
+    """Only the root user can switch it on. S3 allows it only without lifecycle rules, so no profile asks for both."""
+    if await _mfa_delete(inspection):
         return passed("MFA delete is on, so lifecycle rules are not possible")
+    if "incomplete-uploads" in inspection.profile.checks:
+        return not_checked("the profile asks for a lifecycle rule, and S3 allows none beside MFA delete")
     return failed("MFA delete is off")
+
+
+async def _mfa_delete(inspection: Inspection) -> bool:
+    return (await inspection.ask_bucket("GetBucketVersioning") or {}).get("MFADelete") == "Enabled"
 
 
 async def rules(inspection: Inspection) -> Sequence[Rule]:
@@ -349,3 +422,18 @@ async def lifecycle_losses(inspection: Inspection) -> list[Loss]:
     """What the rules do to a recording that is made today."""
     lifecycle_rules, versioning = await rules(inspection), await versioning_state(inspection)
     return losses_by(lifecycle_rules, inspection.wanted.folder, versioning, datetime.now(UTC).date())
+
+
+async def _archive_tiers(inspection: Inspection) -> list[Archived]:
+    """What Intelligent-Tiering archives of a recording that is made today. Its answer comes in pages."""
+    lifecycle_rules = await rules(inspection)
+    if not any(rule.tiers for rule in lifecycle_rules):
+        return []
+    configurations: list[Mapping[str, Any]] = []
+    more: dict[str, str] | None = {}
+    while more is not None:
+        page = await inspection.ask(_TIERING, **inspection.bucket_params(), **more) or {}
+        configurations += page.get("IntelligentTieringConfigurationList", [])
+        token = page.get("NextContinuationToken")
+        more = {"ContinuationToken": token} if token else None
+    return archived_by(configurations, lifecycle_rules, inspection.wanted.place, datetime.now(UTC).date())

@@ -7,7 +7,7 @@ from typing import Any
 from opslib.credentials import RoleReference
 from opslib.settings import REGIONS
 from opslib.validator.aws_calls import actions_of
-from opslib.validator.check import calls_of
+from opslib.validator.check import calls_elsewhere, calls_of
 from opslib.validator.profile import Profile
 from opslib.validator.wanted import Wanted
 
@@ -46,6 +46,8 @@ def for_checks(wanted: Wanted, profile: Profile) -> Document:
         kms |= KMS_WRITE
     return _document(
         _allow("Bucket", s3 - _ON_OBJECTS - _ON_ACCOUNT, wanted.arn),
+        # Those that take logs and copies; only the bucket's settings name them.
+        _allow("OtherBuckets", set(actions_of(calls_elsewhere(profile, wanted))), f"arn:{wanted.partition}:s3:::*"),
         _allow("Canary", s3 & _ON_OBJECTS, f"{_objects(wanted)}opslib-canary-*"),
         _allow("Account", s3 & _ON_ACCOUNT, "*"),
         _allow("Key", kms, wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
