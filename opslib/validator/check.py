@@ -36,6 +36,7 @@ class Check:
         fix, cli, terraform: how to mend what failed. BUCKET, ARN, REGION, DAYS, ACCOUNT, KEY and ROLE are placeholders,
             and stay where there is no value. Without `terraform`, what is wrong is not in AWS.
         source: where the rule comes from.
+        proves, not_proven: what a PASS shows, and what it leaves open.
         required: whether the control has no verdict without an answer to this check.
         generated: its part of the generated bucket: `terraform`, nothing, or what a function makes of what is wanted.
         written_with: what Genesys must write with for the check to apply; None for a check that always does.
@@ -55,6 +56,8 @@ class Check:
     fix: str
     cli: str
     source: str
+    proves: str = ""
+    not_proven: str = ""
     terraform: str = ""
     required: bool = False
     generated: bool | Generate = True

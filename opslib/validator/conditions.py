@@ -43,10 +43,9 @@ def either(parts: Iterable[Truth]) -> Truth:
 
 
 def _joined(parts: Sequence[Truth], *, decisive: bool) -> Truth:
-    for holds in (decisive, None):
-        if whys := [part.why for part in parts if part.holds is holds]:
-            return Truth(holds, " and ".join(filter(None, dict.fromkeys(whys))))
-    return Truth(not decisive)
+    holds = next((holds for holds in (decisive, None) if any(part.holds is holds for part in parts)), not decisive)
+    whys = dict.fromkeys(part.why for part in parts if part.holds is holds)
+    return Truth(holds, " and ".join(filter(None, whys)))
 
 
 def listed(value: Any) -> list[Any]:

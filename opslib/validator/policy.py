@@ -66,27 +66,26 @@ class Request:
     below: bool = False
 
 
-def session_context(account: str, role: str) -> Context:
-    """What is known of every request that a role's session makes with TLS for itself, without a second factor (IAM
-    User Guide, global condition keys)."""
-    known = {
-        "aws:principalaccount": account,
-        "aws:principaltype": "AssumedRole",
-        "aws:principalisawsservice": "false",
-        "aws:securetransport": "true",
-    } | ({"aws:principalarn": role} if role else {})
-    absent = ("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths", "aws:username")
+def session_context(account: str, role: str = "") -> Context:
+    """What is known of every request that somebody in the account makes for himself, with TLS; of a role's session,
+    also that it has no second factor (IAM User Guide, global condition keys)."""
+    known = {"principalaccount": account, "principalisawsservice": "false", "securetransport": "true"}
+    absent = ["sourcearn", "sourceaccount", "sourceowner", "sourceorgid", "sourceorgpaths", "principalservicename"]
+    more: Context = {}
+    if role:
+        known |= {"principalarn": role, "principaltype": "AssumedRole"}
+        absent += ["username", "multifactorauthage"]
+        more = {"aws:multifactorauthpresent": (("false",), ())}
     return {
-        **{key: ((value,),) for key, value in known.items()},
-        **dict.fromkeys((*absent, "aws:principalservicename", "aws:multifactorauthage"), ABSENT),
-        "aws:multifactorauthpresent": (("false",), ()),
-        "s3:tlsversion": (("1.2",), ("1.3",)),  # AWS's endpoints take no older version
+        **{f"aws:{key}": ((value,),) for key, value in known.items()},
+        **{f"aws:{key}": ABSENT for key in absent},
+        **more,
     }
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one document says: whether it denies, whether it allows the role itself (by name, or as it allows everybody),
+    """What one document says: whether it denies; whether it allows the role itself, by name or as it allows everybody;
     and whether it allows the role's account, which lets the account's own policies decide."""
 
     denied: Truth
@@ -128,7 +127,7 @@ def may(identity: Decision, resource: Decision, *, same_account: bool) -> Truth:
 def _said(truth: Truth, name: str, verb: str, action: str) -> Truth:
     if truth.holds is None:
         return Truth(None, f"whether {name} {verb} {action} depends on {truth.why}")
-    return Truth(truth.holds, f"{name} {verb} {action}")
+    return Truth(True, f"{name} {verb} {action}") if truth.holds else NO
 
 
 def _asked(statement: Statement, request: Request) -> Iterator[Truth]:

@@ -5,10 +5,12 @@ from typing import Any
 
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
-from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
+from opslib.validator.bucket_policy import plain_http
 from opslib.validator.check import Check, asked_by
-from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
+from opslib.validator.finding import ASK_AGAIN, Outcome, failed, not_checked, passed, unknown, warned
 from opslib.validator.inspection import Inspection
+from opslib.validator.parties import OWN, Party, open_grants, strangers
+from opslib.validator.policy import covers
 from opslib.validator.profile import Profile
 from opslib.validator.wanted import Wanted
 
@@ -17,6 +19,8 @@ _PUBLIC = (
     "http://acs.amazonaws.com/groups/global/AllUsers",
     "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
 )
+# What the public may not do to recordings, by way of a service that acts for anybody.
+_HARMFUL = ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutObjectAcl")
 _CLI_BLOCK = ",".join(f"{flag}=true" for flag in _FLAGS)
 _TF_BLOCK = """\
   block_public_acls       = true
@@ -192,17 +196,27 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
     source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
 )
 async def policy_not_public(inspection: Inspection) -> Outcome:
-    """Both S3's own judgement and ours must find nothing."""
+    """Both S3's own judgement and ours must find nothing. A service that acts for anybody is no grant to the public in
+    S3's eyes; what it may read or delete, all of its customers may."""
     answer = await inspection.ask_bucket("GetBucketPolicy")
     if answer is None:
         return passed("there is no bucket policy")
-    if grants := public_grants(answer["Policy"]):
-        return failed(f"anybody is allowed something by {', '.join(grants)}")
+    grants = list(open_grants(answer["Policy"]))
+    if public := [label for label, service, _ in grants if not service]:
+        return failed(f"anybody is allowed something by {', '.join(public)}")
+    services = "; ".join(
+        f"{label} lets {service} act for any AWS customer, without aws:SourceArn or aws:SourceAccount"
+        for label, service, _ in grants
+    )
+    if any(covers(statement, *_HARMFUL) for _, _, statement in grants):
+        return failed(services)
     status = await inspection.ask_bucket("GetBucketPolicyStatus") or {}
-    public = status.get("PolicyStatus", {}).get("IsPublic")
-    if public is None:
+    public_to_s3 = status.get("PolicyStatus", {}).get("IsPublic")
+    if public_to_s3 is None:
         return unknown("S3 does not say whether the policy is public")
-    return failed("S3 says that the policy is public") if public else passed("S3 says so, and no statement is open")
+    if public_to_s3:
+        return failed("S3 says that the policy is public")
+    return warned(services) if services else passed("S3 says so, and no statement is open")
 
 
 @Check(
@@ -239,23 +253,43 @@ async def tls_only(inspection: Inspection) -> Outcome:
     control="access",
     profiles=asked_by("AWS Foundational Security Best Practices S3.6", baseline="WARN", regulated="FAIL"),
     why="Another account could read or delete recordings under rules that are not yours.",
-    calls=("GetBucketPolicy", "GetCallerIdentity"),
+    calls=("GetBucketPolicy", "GetCallerIdentity", "DescribeOrganization", "GetBucketAcl"),
     fix="Remove those that do not belong there. The command replaces the whole policy: keep in it what you need.",
     cli=_CLI_TLS,
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.6; Prowler maps PCI DSS 7.2.1 to it",
 )
 async def cross_account(inspection: Inspection) -> Outcome:
-    """Whoever is allowed something must be of the owner's account, or of the account of Genesys's role."""
+    """Whoever is allowed something must be of the owner's account or organisation, or of the account of Genesys's
+    role."""
     answer = await inspection.ask_bucket("GetBucketPolicy")
-    parties = allowed_parties(answer["Policy"]) if answer else set()
-    if not parties:
+    policy = answer["Policy"] if answer else None
+    if not strangers(policy, ()):
         return passed("the bucket policy allows no account anything")
     own = inspection.wanted.owner or (await inspection.ask("GetCallerIdentity") or {}).get("Account", "")
     role = inspection.wanted.writer
-    expected = {own, role.role_arn.split(":")[4] if isinstance(role, RoleReference) else own}
-    others = sorted(parties - expected)
-    return failed(f"allowed: {', '.join(others)}") if others else passed(f"only account {own} is allowed")
+    genesys = {role.role_arn.split(":")[4]} if isinstance(role, RoleReference) else set()
+    expected, unsure = {own, inspection.wanted.arn, *OWN, *genesys}, ""
+    for is_one, ask in ((Party.is_organisation, _own_organisation), (Party.is_canonical, _own_canonical_id)):
+        asked_about = {party.of for party in strangers(policy, expected) if is_one(party)}
+        try:
+            expected |= {await ask(inspection)} if asked_about else set()
+        except Unanswered as refused:
+            expected |= asked_about
+            unsure = f"whether {', '.join(sorted(asked_about))} is your own is not known: {refused.why}"
+    if others := sorted(party.words for party in strangers(policy, expected)):
+        return failed(f"allowed: {', '.join(others)}")
+    return unknown(unsure, ASK_AGAIN) if unsure else passed(f"only account {own} is allowed")
+
+
+async def _own_organisation(inspection: Inspection) -> str:
+    answer = await inspection.ask("DescribeOrganization")
+    return str(answer["Organization"]["Id"]) if answer else ""
+
+
+async def _own_canonical_id(inspection: Inspection) -> str:
+    answer = await inspection.ask_bucket("GetBucketAcl") or {}
+    return str(answer["Owner"]["ID"])
 
 
 @Check(

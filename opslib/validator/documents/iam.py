@@ -50,6 +50,7 @@ def for_checks(wanted: Wanted, profile: Profile) -> Document:
         _allow("Account", s3 & _ON_ACCOUNT, "*"),
         _allow("Key", kms, wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
         _allow("Role", actions & {"iam:GetRole"}, *_role(wanted)),
+        _allow("Organisation", actions & {"organizations:DescribeOrganization"}, "*"),
         # Whose permissions may be simulated: those of the user who asks, and of the writer's role.
         _allow(
             "Simulation",
