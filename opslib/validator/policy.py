@@ -21,7 +21,7 @@ _ACCOUNT = re.compile(r"(?:arn:[^:]+:iam::)?(\d{12})(?::root)?")
 
 def statements(policy: str | None) -> list[Statement]:
     """The statements of a policy document; none when there is no policy."""
-    return listed(json.loads(policy).get("Statement", [])) if policy else []
+    return listed(json.loads(policy)["Statement"]) if policy else []
 
 
 def labelled(policy: str | None) -> Iterator[tuple[str, Statement]]:

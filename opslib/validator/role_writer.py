@@ -175,9 +175,12 @@ def _decided(answer: _Said, request: Request, document: str) -> Decision:
 
 
 def _simulated(result: Mapping[str, Any], action: str, context: Context) -> Decision:
-    """A result of IAM's simulation. Keys that a policy looks at and that nobody knows leave it open."""
+    """A result of IAM's simulation. Keys that a policy looks at and that nobody knows leave it open; those of another
+    service are not part of the request."""
     parts = [result, *result.get("ResourceSpecificResults", [])]
-    missing = {key for part in parts for key in part.get("MissingContextValues", []) if key.lower() not in context}
+    missing = {key for part in parts for key in part.get("MissingContextValues", [])}
+    missing = {key for key in missing if key.split(":")[0].lower() in ("aws", action.split(":")[0])}
+    missing -= {key for key in missing if len(context.get(key.lower(), ())) == 1}
     if missing:
         return _unsaid(f"whether the role's policies allow {action} depends on {', '.join(sorted(missing))}")
     for detail, answer, limit in (
@@ -202,14 +205,12 @@ def _on_all(action: str, decisions: Sequence[Decision], everywhere: bool) -> Dec
 
 def _entries(context: Context) -> list[dict[str, Any]]:
     """What is known of a request, as a simulation takes it."""
-    known = {key: ways[0] for key, ways in context.items() if ways[0]}
+    known = {key: ways[0] for key, ways in context.items() if len(ways) == 1 and ways[0]}
     return [
-        {"ContextKeyName": key, "ContextKeyValues": list(values), "ContextKeyType": _type_of(key, values[0])}
+        {
+            "ContextKeyName": key,
+            "ContextKeyValues": list(values),
+            "ContextKeyType": "boolean" if values[0] in ("true", "false") else "string",
+        }
         for key, values in known.items()
     ]
-
-
-def _type_of(key: str, value: str) -> str:
-    if key == "s3:tlsversion":
-        return "numeric"
-    return "boolean" if value in ("true", "false") else "string"

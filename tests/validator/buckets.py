@@ -159,9 +159,7 @@ class Planted:
         self.sandbox.control("POST", "/faults", fault).raise_for_status()
 
     def let_the_role_write(self, bucket: str | None = None) -> None:
-        place = f"arn:aws:s3:::{bucket or self.name}/*"
-        allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": place}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        document = json.dumps({"Version": "2012-10-17", "Statement": writes(f"arn:aws:s3:::{bucket or self.name}")})
         name = self.sandbox["role_arn"].rsplit("/", 1)[1]
         iam, policy = self.sandbox.s3(service="iam"), {"RoleName": name, "PolicyName": "planted"}
         iam.put_role_policy(**policy, PolicyDocument=document)
@@ -177,6 +175,14 @@ class Planted:
         rule = {"Status": status, "Priority": 1, "Destination": {"Bucket": f"arn:aws:s3:::{to}"}}
         configuration = {"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]}
         self.s3.put_bucket_replication(Bucket=self.name, ReplicationConfiguration=configuration)
+
+
+def writes(arn: str, place: str = "") -> list[dict[str, Any]]:
+    """Statements of a role that may write as Genesys documents, below `place`."""
+    return [
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:PutObjectAcl"], "Resource": f"{arn}/{place}*"},
+        {"Effect": "Allow", "Action": ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"], "Resource": arn},
+    ]
 
 
 def tls_only(bucket: str, **changes: Any) -> dict[str, Any]:

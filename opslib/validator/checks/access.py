@@ -88,6 +88,8 @@ def _tf_bucket(wanted: Wanted, profile: Profile) -> str:
     terraform='resource "aws_s3_bucket" "recordings" {\n  bucket = "BUCKET"\n}',
     generated=_tf_bucket,
     source="Amazon S3 API, HeadBucket",
+    proves="S3 answers for the bucket, from the region that the target names.",
+    not_proven="That the bucket is yours: the check `owner` compares that.",
 )
 async def reachable(inspection: Inspection) -> Outcome:
     """botocore follows a redirect to another region without a word; only BucketRegion tells. A refusal may tell it,
@@ -125,6 +127,8 @@ async def reachable(inspection: Inspection) -> Outcome:
     terraform=TF_PROVIDER_OF_ACCOUNT,
     generated=False,  # the provider is needed anyway, also where no account is named
     source="Amazon S3 User Guide, verifying bucket ownership",
+    proves="S3 answers when it is told to refuse the buckets of every other account.",
+    not_proven="Who in that account may change the bucket.",
 )
 async def owner(inspection: Inspection) -> Outcome:
     """With ExpectedBucketOwner, S3 refuses every call about a bucket of another account, as it refuses those that lack
@@ -156,6 +160,8 @@ async def owner(inspection: Inspection) -> Outcome:
     terraform='resource "aws_s3_bucket_public_access_block" "recordings" {\n'
     '  bucket                  = "BUCKET"\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
+    proves="All four settings are on for the bucket.",
+    not_proven="Who is let in by name.",
 )
 async def public_access_block(inspection: Inspection) -> Outcome:
     return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
@@ -173,6 +179,8 @@ async def public_access_block(inspection: Inspection) -> Outcome:
     cli=f"aws s3control put-public-access-block --account-id ACCOUNT --public-access-block-configuration {_CLI_BLOCK}",
     terraform='resource "aws_s3_account_public_access_block" "account" {\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.1; CIS AWS 3.1.4",
+    proves="All four settings are on for the account that asks.",
+    not_proven="That the bucket is in this account.",
 )
 async def account_public_access_block(inspection: Inspection) -> Outcome:
     """Of the bucket's account where it is known, else of the account that asks."""
@@ -194,6 +202,10 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
     cli=_CLI_TLS,
     terraform=_TF_TLS,
     source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
+    proves="Neither S3 nor a reading of each statement finds a grant to everybody, or to an AWS service for any of "
+    "its customers.",
+    not_proven="Whether those who are let in by name, account, organisation or network should be: the check `cross- "
+    "account` names them.",
 )
 async def policy_not_public(inspection: Inspection) -> Outcome:
     """Both S3's own judgement and ours must find nothing. A service that acts for anybody is no grant to the public in
@@ -234,6 +246,8 @@ async def policy_not_public(inspection: Inspection) -> Outcome:
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.5; CIS AWS 3.1.1; Prowler maps HIPAA 164.312(e)(1), "
     "PCI DSS 4.2.1 and GDPR Article 32 to it",
+    proves="The policy denies everybody every action on the bucket and its objects without TLS.",
+    not_proven="Which version of TLS is used.",
 )
 async def tls_only(inspection: Inspection) -> Outcome:
     """All principals, all actions, the bucket and its objects, no further condition."""
@@ -258,6 +272,10 @@ async def tls_only(inspection: Inspection) -> Outcome:
     cli=_CLI_TLS,
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.6; Prowler maps PCI DSS 7.2.1 to it",
+    proves="The policy allows nobody outside your account, your organisation and the account of Genesys's role; a "
+    "service only where it acts for these, or for a resource of your own.",
+    not_proven="What your own users and roles may do by IAM policies, and what access points, ACLs and replication "
+    "give away. Services without a condition: the check `policy-not-public` names them.",
 )
 async def cross_account(inspection: Inspection) -> Outcome:
     """Whoever is allowed something must be of the owner's account or organisation, or of the account of Genesys's
@@ -305,6 +323,8 @@ async def _own_canonical_id(inspection: Inspection) -> str:
     "'Rules=[{ObjectOwnership=BucketOwnerEnforced}]'",
     terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.12",
+    proves="S3 ignores all ACLs, and the bucket's owner owns every object.",
+    not_proven="What the policies allow.",
 )
 async def acls_off(inspection: Inspection) -> Outcome:
     answer = await inspection.ask_bucket("GetBucketOwnershipControls")
@@ -328,6 +348,8 @@ async def acls_off(inspection: Inspection) -> Outcome:
     cli="aws s3api put-bucket-acl --bucket BUCKET --acl private",
     terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.2, S3.3",
+    proves="The bucket's own ACL names neither everybody nor everybody with an AWS account.",
+    not_proven="The ACL of each object; with ACLs off, these do not count.",
 )
 async def no_public_acl(inspection: Inspection) -> Outcome:
     """Neither AllUsers nor AuthenticatedUsers (which is everybody with any AWS account)."""

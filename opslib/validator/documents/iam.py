@@ -20,7 +20,7 @@ _FEDRAMP_DOMAIN = REGIONS["us-east-2"]
 
 # Actions whose resource is an object or the account (Service Authorization Reference); other s3 ones take the bucket.
 _ON_OBJECTS = frozenset({"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
-_ON_ACCOUNT = frozenset({"s3:GetAccountPublicAccessBlock"})
+_ON_ACCOUNT = frozenset({"organizations:DescribeOrganization", "s3:GetAccountPublicAccessBlock"})
 KMS_WRITE = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
 """What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide)."""
 
@@ -47,10 +47,9 @@ def for_checks(wanted: Wanted, profile: Profile) -> Document:
     return _document(
         _allow("Bucket", s3 - _ON_OBJECTS - _ON_ACCOUNT, wanted.arn),
         _allow("Canary", s3 & _ON_OBJECTS, f"{_objects(wanted)}opslib-canary-*"),
-        _allow("Account", s3 & _ON_ACCOUNT, "*"),
+        _allow("Account", actions & _ON_ACCOUNT, "*"),
         _allow("Key", kms, wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
         _allow("Role", actions & {"iam:GetRole"}, *_role(wanted)),
-        _allow("Organisation", actions & {"organizations:DescribeOrganization"}, "*"),
         # Whose permissions may be simulated: those of the user who asks, and of the writer's role.
         _allow(
             "Simulation",
