@@ -18,9 +18,10 @@ How it is asked, from a check down to AWS:
   twice. The check answers as in `finding.py`.
 - `aws.py` makes the call, in a thread; `aws_calls.py` lists the calls and the IAM action that each needs.
 - `bucket_errors.py` turns a refusal into an error with cause and fix.
+- `role_writer.py` asks for everything that can forbid the role to write, and combines it.
 
-What an answer means, as pure functions: `lifecycle.py` (retention, versions, locks), `bucket_policy.py` and
-`wildcards.py` (who may do what).
+What an answer means, as pure functions: `lifecycle.py` (retention, versions, locks); `policy.py`, `conditions.py` and
+`wildcards.py` (what IAM policies say to a request), `parties.py` (who is meant), `bucket_policy.py` (plain HTTP).
 
 `documents/` generates what the owner of the AWS account needs: IAM policies, Terraform, and the event feed's AWS side.
 """

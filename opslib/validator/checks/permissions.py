@@ -68,9 +68,8 @@ async def writer_role_permissions(inspection: Inspection) -> Outcome:
     if unclear := list(dict.fromkeys(may.why for _, may in answers if may.holds is None)):
         return unknown("; ".join(unclear))
     if writer.account != own:
-        return not_checked(
-            f"the bucket's side allows it all; the role is in account {writer.account}, which only answers itself"
-        )
+        theirs = f"the role's own policies cannot be read, as it is in account {writer.account}"
+        return not_checked(f"the bucket policy and the key, if there is one, allow it all; {theirs}")
     return passed("the role's policies, the bucket policy and the key, if there is one, allow it all")
 
 
