@@ -79,7 +79,11 @@ class Planted:
         self.s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(document))
 
     def allow(self, principal: Any, **condition: Any) -> None:
-        self.policy({"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": f"{self.arn}/*"})
+        place = {"Action": "s3:GetObject", "Resource": f"{self.arn}/*"}
+        self.policy({"Effect": "Allow", "Principal": principal, **place, **condition})
+
+    def owner(self) -> str:
+        return str(self.s3.get_bucket_acl(Bucket=self.name)["Owner"]["ID"])
 
     def tls_only(self, **changes: Any) -> None:
         self.policy(tls_only(self.name, **changes))

@@ -5,10 +5,12 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from .account_by_hand import ARN, OTHER, OWN, PLACE, Combination, outcome
 from .iam_by_hand import allowed, says, worlds
 
-COMBINATIONS = 2100
+SEEDS, COMBINATIONS = range(7), 300  # 2,100 in all
 TAILS = ("year=2026/month=11/day=1/hour=0/conversation_id=1/2.opus", "other.opus", "opslib-canary", "x")
 OBJECT, BUCKET, KMS = "object", "bucket", "kms"
 NEEDS = {
@@ -214,11 +216,12 @@ def truth(found: Combination) -> str:
     return "yes" if all(one == {True} for one in results) else "depends"
 
 
-def test_the_check_agrees_with_an_evaluator_of_its_own() -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_check_agrees_with_an_evaluator_of_its_own(seed: int) -> None:
     """Never PASS unless every request that Genesys may make is allowed, never FAIL unless one of the actions is denied
     in all of them; UNKNOWN is the exception where the evaluator is sure. Of another account's role, all that the
     bucket's side decides."""
-    pick = random.Random(14)
+    pick = random.Random(seed)
     counts: Counter[tuple[str, str]] = Counter()
 
     async def compare() -> None:
@@ -233,11 +236,8 @@ def test_the_check_agrees_with_an_evaluator_of_its_own() -> None:
             }, (number, pair, found)
 
     asyncio.run(compare())
-    print(counts)
-    said = {
-        word: sum(count for (_, one), count in counts.items() if one == word) for word in ("PASS", "FAIL", "UNKNOWN")
-    }
-    assert min(said.values()) > COMBINATIONS / 10, counts
+    for word in ("PASS", "FAIL", "UNKNOWN"):
+        assert sum(count for (_, said), count in counts.items() if said == word) > COMBINATIONS / 10, counts
     hedged = counts["yes", "UNKNOWN"] + counts["no", "UNKNOWN"]
     sure = sum(count for (answer, _), count in counts.items() if answer != "depends")
     assert hedged < sure / 5, counts
