@@ -204,8 +204,8 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
     source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
     proves="Neither S3 nor a reading of each statement finds a grant to everybody, or to an AWS service for any of "
     "its customers.",
-    not_proven="Whether those who are let in by name, account, organisation or network should be: the check `cross- "
-    "account` names them.",
+    not_proven="Whether those who are let in by name, account, organisation or network should be: the check "
+    "`cross-account` names them.",
 )
 async def policy_not_public(inspection: Inspection) -> Outcome:
     """Both S3's own judgement and ours must find nothing. A service that acts for anybody is no grant to the public in

@@ -80,13 +80,14 @@ def _trusts(policy: str, external_id: str, genesys: frozenset[str], own: str) ->
     others = strangers(json.dumps({"Statement": allow}), {*genesys, own})
     if alive := sorted(party.words for party in others if not party.gone):
         return failed(f"the role can also be assumed by: {', '.join(alive)}")
-    if lets_in(*ABSENT).holds:
+    without = lets_in(*ABSENT)
+    if without.holds:
         return failed("the role can be assumed without your external id")
     more = [id for id in _other_ids(allow, external_id) if lets_in((_example(id),)).holds]
     if foreign := [id for id in more if id == _ANOTHER or id != _example(id)]:
         return failed(f"the role can be assumed with another external id than yours, such as {_example(foreign[0])}")
-    if let_in.holds is None:
-        return unknown(let_in.why)
+    if unsure := [truth.why for truth in (let_in, without, lets_in((_ANOTHER,))) if truth.holds is None]:
+        return unknown(unsure[0])
     besides = [f"with the external id {id}, which must be that of another organisation of yours" for id in more]
     if lets_in(*ABSENT, accounts=frozenset({own})).holds is not False:
         besides.append(f"by somebody in your own account {own}, who need not give the external id")
