@@ -18,10 +18,12 @@ How it is asked, from a check down to AWS:
   twice. The check answers as in `finding.py`.
 - `aws.py` makes the call, in a thread; `aws_calls.py` lists the calls and the IAM action that each needs.
 - `bucket_errors.py` turns a refusal into an error with cause and fix; `denial.py` reads AWS's sentence about a denial.
+- `role_writer.py` asks for everything that can forbid the role to write, and combines it.
 
 What an answer means, as pure functions: `lifecycle.py` (retention, versions, locks), `intelligent_tiering.py` (what is
-archived), `replication.py`, `notifications.py`, `log_delivery.py` (whether logs can arrive), `bucket_policy.py` and
-`wildcards.py` (who may do what).
+archived), `replication.py`, `notifications.py`, `log_delivery.py` (whether logs can arrive); `policy.py`,
+`conditions.py` and `wildcards.py` (what IAM policies say to a request), `parties.py` (who is meant), `bucket_policy.py`
+(plain HTTP).
 
 `documents/` generates what the owner of the AWS account needs: IAM policies, Terraform, and the event feed's AWS side.
 """

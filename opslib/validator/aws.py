@@ -21,7 +21,7 @@ T = TypeVar("T")
 _THREADS = 32
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 5, 10
 
-GLOBAL = frozenset[Service]({"s3control", "iam", "sts"})
+GLOBAL = frozenset[Service]({"s3control", "iam", "sts", "organizations"})
 """Services that answer the same in every region, as far as the checks ask."""
 
 # “Not configured” and “not there” come as errors. These are answers; any other refusal is not.
@@ -38,6 +38,7 @@ _ABSENT = frozenset(
         "NoSuchEntity",
         "NotFoundException",
         "ResourceNotFoundException",
+        "AWSOrganizationsNotInUseException",
     }
 )
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException"})

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Service = Literal["s3", "s3control", "kms", "iam", "sts", "events"]
+Service = Literal["s3", "s3control", "kms", "iam", "sts", "events", "organizations"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,11 @@ CALLS: dict[str, Call] = {
     "GetObject": Call("s3", "get_object", "s3:GetObjectVersion"),
     "DescribeKey": Call("kms", "describe_key", "kms:DescribeKey"),
     "GetKeyRotationStatus": Call("kms", "get_key_rotation_status", "kms:GetKeyRotationStatus"),
+    "GetKeyPolicy": Call("kms", "get_key_policy", "kms:GetKeyPolicy"),
+    "ListGrants": Call("kms", "list_grants", "kms:ListGrants"),
     "GetRole": Call("iam", "get_role", "iam:GetRole"),
     "SimulatePrincipalPolicy": Call("iam", "simulate_principal_policy", "iam:SimulatePrincipalPolicy"),
+    "DescribeOrganization": Call("organizations", "describe_organization", "organizations:DescribeOrganization"),
     "DescribeEventSource": Call("events", "describe_event_source", "events:DescribeEventSource"),
     "DescribeEventBus": Call("events", "describe_event_bus", "events:DescribeEventBus"),
     "ListRules": Call("events", "list_rules", "events:ListRules"),

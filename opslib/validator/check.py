@@ -58,8 +58,8 @@ class Check:
     fix: str
     cli: str
     source: str
-    proves: str = ""
-    not_proven: str = ""
+    proves: str
+    not_proven: str
     terraform: str = ""
     required: bool = False
     generated: bool | Generate = True

@@ -6,6 +6,7 @@ theory): for each set of patterns that some text matches, and no other pattern d
 
 import string
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 _MAX_STATES = 20_000
 
@@ -43,6 +44,7 @@ def ways(patterns: Iterable[str], start: str) -> dict[frozenset[str], str]:
     return examples
 
 
+@lru_cache(maxsize=4096)  # a policy's patterns meet the same few texts again and again
 def matches(pattern: str, text: str) -> bool:
     """Whether the whole text matches."""
     state = _closed([(pattern, 0)])

@@ -81,7 +81,11 @@ class Planted:
         self.s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(document))
 
     def allow(self, principal: Any, **condition: Any) -> None:
-        self.policy({"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": f"{self.arn}/*"})
+        place = {"Action": "s3:GetObject", "Resource": f"{self.arn}/*"}
+        self.policy({"Effect": "Allow", "Principal": principal, **place, **condition})
+
+    def owner(self) -> str:
+        return str(self.s3.get_bucket_acl(Bucket=self.name)["Owner"]["ID"])
 
     def tls_only(self, **changes: Any) -> None:
         self.policy(tls_only(self.name, **changes))
@@ -161,9 +165,7 @@ class Planted:
         self.sandbox.control("POST", "/faults", fault).raise_for_status()
 
     def let_the_role_write(self, bucket: str | None = None) -> None:
-        place = f"arn:aws:s3:::{bucket or self.name}/*"
-        allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": place}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        document = json.dumps({"Version": "2012-10-17", "Statement": writes(f"arn:aws:s3:::{bucket or self.name}")})
         name = self.sandbox["role_arn"].rsplit("/", 1)[1]
         iam, policy = self.sandbox.s3(service="iam"), {"RoleName": name, "PolicyName": "planted"}
         iam.put_role_policy(**policy, PolicyDocument=document)
@@ -191,6 +193,14 @@ class Planted:
         if versioned:
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
+
+
+def writes(arn: str, place: str = "") -> list[dict[str, Any]]:
+    """Statements of a role that may write as Genesys documents, below `place`."""
+    return [
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:PutObjectAcl"], "Resource": f"{arn}/{place}*"},
+        {"Effect": "Allow", "Action": ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"], "Resource": arn},
+    ]
 
 
 def tls_only(bucket: str, **changes: Any) -> dict[str, Any]:

@@ -30,6 +30,9 @@ FAIL_GRADE = {
     "no-public-acl",
     "retention",  # with a retention to hold the rules against
     "owner",  # with an account to compare with
+    "writer",  # with a key
+    "writer-role-trust",  # with a role
+    "writer-role-permissions",
 }
 
 

@@ -1,4 +1,4 @@
-"""Who is let in and what is refused, on the policies that fool other checkers, and on generated ones."""
+"""Whether plain HTTP is refused, on the policies that fool other checkers, and on generated ones."""
 
 import fnmatch
 import json
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
+from opslib.validator.bucket_policy import plain_http
 from opslib.validator.wildcards import matches, ways
 
 from .buckets import tls_only
@@ -57,6 +57,16 @@ PROTECTS = {
     "keys are not empty": [deny(Resource=[ARN, f"{ARN}/?*"])],
     "reading here, the rest there": [deny(Action="s3:Get*"), deny(Action=None, NotAction=["s3:Get*", "iam:*"])],
     "twice the same, in two operators": [deny(Condition={"Bool": FALSE, "BoolIfExists": FALSE})],
+    "an old version, or none": [deny(Condition={"NumericLessThanIfExists": {"s3:TlsVersion": "1.2"}})],
+    "an old version as a number": [deny(Condition={"NumericLessThanIfExists": {"s3:TlsVersion": 1.3}})],
+    "an old version with a zero more": [deny(Condition={"NumericLessThanIfExists": {"s3:tlsversion": ["1.20"]}})],
+    "without TLS, and apart from that an old version": [
+        deny(),
+        deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
+    ],
+    "the key, which is always there, and its value": [
+        deny(Condition={"Null": {"aws:SecureTransport": "false"}, "Bool": FALSE})
+    ],
     "no condition at all": [deny(Condition=None)],
     "an allow beside it": [deny(), {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": BOTH}],
 }
@@ -75,6 +85,13 @@ DOES_NOT = {
     "a second key": [deny(Condition={"Bool": {**FALSE, "aws:ViaAWSService": "false"}})],
     "the wrong way round": [deny(Condition={"Bool": {"aws:SecureTransport": "true"}})],
     "another key": [deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}})],
+    "a key that is never absent": [deny(Condition={"Null": {"aws:SecureTransport": "true"}})],
+    "an old version or none, on a net": [
+        deny(
+            Condition={"NumericLessThanIfExists": {"s3:TlsVersion": "1.2"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+        )
+    ],
+    "a version that is no number": [deny(Condition={"NumericLessThan": {"s3:TlsVersion": "TLSv1.2"}})],
     "NotAction that exempts by a single wildcard": [deny(Action=None, NotAction="s3:?utBucketWebsite")],
     "two that exempt the same": [
         deny(Action=None, NotAction="s3:Get*"),
@@ -107,6 +124,7 @@ DOES_NOT = {
 UNCLEAR = {
     "compared as a text": [deny(Condition={"StringEquals": FALSE})],
     "both values": [deny(Condition={"Bool": {"aws:SecureTransport": ["true", "false"]}})],
+    "no version": [deny(Condition={"Null": {"s3:TlsVersion": "true"}})],
     "a set operator": [deny(Condition={"ForAnyValue:Bool": FALSE})],
     "compared as not a text": [deny(Condition={"StringNotEquals": {"aws:SecureTransport": "true"}})],
 }
@@ -267,66 +285,3 @@ def test_every_way_to_match_is_found(patterns: list[str], text: str) -> None:
     assert all(judged(example) == matched for matched, example in found.items())
     assert judged(text) in found
     assert judged(text) == {pattern for pattern in patterns if matches(pattern, text)}
-
-
-GRANT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{ARN}/*"}
-
-
-@pytest.mark.parametrize(
-    ("statement", "public"),
-    [
-        ({"Principal": "*"}, True),
-        ({"Principal": {"AWS": "*"}}, True),
-        ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}, True),
-        ({"Principal": "*", "Condition": {"StringLike": {"aws:PrincipalOrgID": "*"}}}, True),
-        ({"Principal": "*", "Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}}, True),
-        ({"Principal": "*", "Condition": {"StringEquals": {"aws:principalorgid": "o-1"}}}, False),
-        ({"Principal": "*", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}}, False),
-        ({"Principal": "*", "Condition": {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}}, True),
-        ({"Principal": "*", "Condition": {"ForAllValues:StringEquals": {"aws:PrincipalOrgID": "o-1"}}}, True),
-        ({"Principal": "*", "Condition": {"ForAnyValue:StringEquals": {"aws:PrincipalOrgID": "o-1"}}}, False),
-        ({"Principal": "*", "Condition": {"StringLike": {"aws:PrincipalOrgID": "o-*"}}}, True),
-        ({"Principal": "*", "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}}, True),
-        ({"Principal": "*", "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:sns:*:{'1' * 12}:*"}}}, False),
-        ({"Principal": "*", "Condition": {"StringEquals": {"aws:userid": "${aws:userid}"}}}, True),
-        ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}, False),
-        ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "0.0.0.0/1"]}}}, True),
-        ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, False),
-        ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "2000::/3"}}}, True),
-        ({"Principal": "*", "Condition": {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}, True),
-        ({"Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, True),
-        ({"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}, False),
-        ({"Principal": {"Service": "logging.s3.amazonaws.com"}}, False),
-        ({"NotPrincipal": {"AWS": "arn:aws:iam::123456789012:root"}}, True),
-    ],
-)
-def test_public_grants(statement: dict[str, Any], public: bool) -> None:
-    """Everybody, without a condition that ties it to somebody known."""
-    assert bool(public_grants(document({**GRANT, **statement}))) is public
-    assert public_grants(document({**GRANT, **statement, "Effect": "Deny"})) == []
-
-
-@pytest.mark.parametrize(
-    ("statement", "parties"),
-    [
-        ({"Principal": {"AWS": ["arn:aws:iam::111111111111:role/x", "222222222222"]}}, {"1" * 12, "2" * 12}),
-        ({"Principal": {"Service": "logging.s3.amazonaws.com"}}, set()),
-        ({"Principal": {"CanonicalUser": "79a59d"}}, {"79a59d"}),
-        ({"Principal": "*"}, {"*"}),
-        ({"NotPrincipal": {"AWS": "333333333333"}}, {"*"}),
-        ({"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": "1" * 12}}}, {"1" * 12}),
-        (
-            {"Principal": "*", "Condition": {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{'1' * 12}:user/x"}}},
-            {"1" * 12},
-        ),
-        (
-            {"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
-            {"whoever has aws:principalorgid o-1"},
-        ),
-        ({"Effect": "Deny", "Principal": {"AWS": "333333333333"}}, set()),
-    ],
-)
-def test_who_is_allowed_something(statement: dict[str, Any], parties: set[str]) -> None:
-    """Accounts from ARNs, ids and conditions; an organisation in words; services and denials are none."""
-    assert allowed_parties(document({**GRANT, **statement})) == parties
-    assert allowed_parties(None) == set()

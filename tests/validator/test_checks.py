@@ -14,7 +14,7 @@ from opslib.validator.finding import Finding
 from opslib.verdict import Verdict
 
 from ..world import Sandbox
-from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, kms_says, planted, role, role_of
+from .buckets import ACCOUNT, ACTIONS, Planted, finding, keys_of, kms_says, planted, role, role_of, writes
 
 Spoil = Callable[[Planted], Any]
 SOON = {"Expiration": {"Days": 30}}
@@ -127,17 +127,14 @@ CASES: dict[str, Case] = {
     "notifications": Case(lambda b: b.events(), lambda b: b.queue("s3:ObjectRemoved:*"), "s3:GetBucketNotification"),
     # Here a refusal is the answer.
     "writer": Case(nothing, nothing, "s3:PutObject", but={"actions": ["s3:ListBucket"]}, refused="FAIL"),
-    # What IAM does not let us read is not checked, with the reason.
-    "writer-role-trust": Case(
-        nothing, nothing, "iam:GetRole", {"role": None}, {"role": "not-yours"}, refused="not_checked"
-    ),
+    "writer-role-trust": Case(nothing, nothing, "iam:GetRole", {"role": None}, {"role": "not-yours"}),
     "writer-role-permissions": Case(
         lambda b: b.let_the_role_write(),
         lambda b: b.let_the_role_write("another-bucket"),
         "iam:SimulatePrincipalPolicy",
-        {"role": None},
-        refused="not_checked",
+        {"role": None, "place": "org-1/"},
     ),
+    # Whether we may ask is not checked where IAM does not tell, with the reason.
     "own-permissions": Case(
         nothing,
         nothing,
@@ -193,13 +190,10 @@ async def test_a_refused_question_is_no_answer_and_names_the_permission(sandbox:
     actions = [action for action in ACTIONS if action != case.needs]
     found = await found_of(sandbox, name, case.bad, case.wanted | {"actions": actions})
     assert (found.verdict, case.needs in found.cause) == (case.refused, True)
-    assert found.evidence[-1].status in (400, 403)
+    assert {one.status for one in found.evidence} & {400, 403}
     if case.refused == "UNKNOWN":
         assert (found.action, found.cli, found.terraform) == (case.needs, "", "")
         assert f"Allow {case.needs}" in found.fix
-
-
-LATER = {f"opslib.validator.checks.{name}" for name in ("access", "identity", "writer")}
 
 
 def test_every_check_says_how_to_mend() -> None:
@@ -207,9 +201,15 @@ def test_every_check_says_how_to_mend() -> None:
     onboarding = {"policy-within-target", "retention-bounds"}
     for check in CHECKS.values():
         assert all((check.title, check.why, check.fix, check.cli, check.source))
-        assert all(text.endswith(".") for text in (check.proves, check.not_proven)) or check.run.__module__ in LATER
+        assert all(text.endswith(".") for text in (check.proves, check.not_proven))
         assert bool(check.terraform) == (check.id not in onboarding)
         assert set(check.calls) <= set(CALLS)
+
+
+DELETED, CLOUDFRONT = "AROADBQP57FF2AEXAMPLE", {"Service": "cloudfront.amazonaws.com"}
+IN_AN_ORG = {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}
+NOT_OF_ORGS = {"actions": [one for one in ACTIONS if not one.startswith("organizations:")]}
+OUR_DISTRIBUTIONS = {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudfront::{ACCOUNT}:distribution/*"}}
 
 
 MORE: list[tuple[str, Spoil, dict[str, Any], Verdict, str]] = [
@@ -222,6 +222,26 @@ MORE: list[tuple[str, Spoil, dict[str, Any], Verdict, str]] = [
     ("tls-only", lambda b: b.tls_only(Condition=AS_TEXT), {}, "UNKNOWN", "does not document"),
     ("cross-account", nothing, {}, "PASS", "no account anything"),
     ("cross-account", lambda b: b.allow("*"), {}, "FAIL", "allowed: *"),
+    ("cross-account", lambda b: b.allow({"AWS": DELETED}), {}, "FAIL", f"a deleted principal ({DELETED})"),
+    (
+        "cross-account",
+        lambda b: b.allow("*", Condition=IN_AN_ORG),
+        {},
+        "FAIL",
+        "allowed: the organisation o-abcdefghij",
+    ),
+    ("cross-account", lambda b: b.allow("*", Condition=IN_AN_ORG), NOT_OF_ORGS, "UNKNOWN", "o-abcdefghij is your own"),
+    ("cross-account", lambda b: b.allow({"CanonicalUser": "0" * 64}), {}, "FAIL", "the canonical user 0000"),
+    ("cross-account", lambda b: b.allow({"CanonicalUser": b.owner()}), {}, "PASS", f"only account {ACCOUNT}"),
+    ("policy-not-public", lambda b: b.allow(CLOUDFRONT), {}, "FAIL", "lets cloudfront.amazonaws.com act for any AWS"),
+    (
+        "policy-not-public",
+        lambda b: b.allow(CLOUDFRONT, Condition=OUR_DISTRIBUTIONS),
+        {},
+        "PASS",
+        "no statement is open",
+    ),
+    ("policy-not-public", lambda b: b.policy_of_logs(b.name), {}, "WARN", "lets logging.s3.amazonaws.com act for any"),
     ("acls-off", nothing, {}, "FAIL", "not set"),
     ("no-public-acl", lambda b: b.acl("authenticated-read"), {}, "FAIL", "READ for AuthenticatedUsers"),
     ("encryption", nothing, {}, "FAIL", "no default"),
@@ -396,6 +416,7 @@ ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
 COMMERCIAL, FEDRAMP = "765628985471", "325654371633"
 NOBODY = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
 NOT_ACTION = {"Effect": "Allow", "Principal": {"AWS": "*"}, "NotAction": "sts:TagSession"}
+SERVICE = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 ON_A_NET = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
 SAML = {
     "Effect": "Allow",
@@ -409,35 +430,66 @@ def but(statement: dict[str, Any], **parts: Any) -> dict[str, Any]:
     return {name: value for name, value in statement.items() if name != "Principal"} | parts
 
 
+def asking(operator: str, external_id: Any) -> dict[str, Any]:
+    """Genesys's statement with another condition on the external id."""
+    return GENESYS | {"Condition": {operator: {"sts:ExternalId": external_id}}}
+
+
+def also(operator: str, key: str, value: str) -> dict[str, Any]:
+    """Genesys's statement with a further condition."""
+    condition = GENESYS["Condition"]
+    return GENESYS | {"Condition": {**condition, operator: {**condition.get(operator, {}), key: value}}}
+
+
 @pytest.mark.parametrize(
     ("statements", "word", "says"),
     [
         ([GENESYS], "PASS", "external id org-1"),
         ([GENESYS | {"Action": "sts:*"}], "PASS", "external id org-1"),
         ([GENESYS | {"Condition": {}}], "FAIL", "without your external id"),
-        ([GENESYS | {"Condition": {"StringLike": {"sts:ExternalId": "*"}}}], "FAIL", "without your external id"),
-        ([GENESYS | {"Condition": {"StringEquals": {"sts:ExternalId": ["org-1", "org-2"]}}}], "FAIL", "without your"),
-        ([GENESYS, ROOT], "FAIL", "without your external id"),
+        ([asking("StringLike", "*")], "FAIL", "another external id than yours"),
+        ([asking("StringLike", "org-*")], "FAIL", "another external id than yours, such as org-x"),
+        ([asking("StringNotEquals", "org-2")], "FAIL", "without your external id"),
+        ([asking("StringEqualsIfExists", "org-1")], "FAIL", "without your external id"),
+        ([asking("ForAllValues:StringEquals", "org-1")], "FAIL", "without your external id"),
+        ([asking("StringEquals", "org-2")], "FAIL", "does not let Genesys"),
+        ([asking("StringLike", "org-1")], "PASS", "external id org-1"),
+        ([asking("StringEqualsIgnoreCase", "ORG-1")], "PASS", "external id org-1"),
+        ([asking("ForAnyValue:StringEquals", "org-1")], "PASS", "external id org-1"),
+        ([asking("StringEquals", ["org-1", "org-2"])], "WARN", "org-2, which must be that of another organisation"),
+        ([GENESYS, ROOT], "WARN", f"your own account {ACCOUNT}"),
+        ([GENESYS, SERVICE], "WARN", "by lambda.amazonaws.com"),
+        ([GENESYS, SERVICE | {"Principal": {"Service": ["ec2.amazonaws.com"]}}], "WARN", "by ec2.amazonaws.com"),
+        ([GENESYS, GENESYS | {"Principal": {"AWS": DELETED}}], "WARN", f"a deleted principal ({DELETED})"),
+        ([GENESYS | {"Principal": {"AWS": [f"arn:aws:iam::{COMMERCIAL}:root", DELETED]}}], "WARN", "deleted"),
+        ([GENESYS | {"Principal": {"AWS": DELETED}}], "FAIL", "does not let Genesys"),
         ([GENESYS | {"Action": "sts:TagSession"}], "FAIL", "does not let Genesys"),
         ([GENESYS | {"Principal": {"AWS": "arn:aws:iam::210987654321:root"}}], "FAIL", "does not let Genesys"),
         ([GENESYS | {"Effect": "Deny"}], "FAIL", "does not let Genesys"),
-        ([GENESYS, NOBODY], "FAIL", "denies it to Genesys"),
-        ([GENESYS, NOBODY | {"Principal": GENESYS["Principal"]}], "FAIL", "denies it to Genesys"),
-        ([GENESYS, NOBODY | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}], "UNKNOWN", "may mean Genesys"),
-        ([GENESYS, NOT_ACTION | {"Effect": "Deny"}], "FAIL", "denies it to Genesys"),
+        ([GENESYS, NOBODY], "FAIL", "statement 2 of the trust policy denies sts:AssumeRole"),
+        ([GENESYS, NOBODY | {"Principal": GENESYS["Principal"]}], "FAIL", "statement 2 of the trust policy denies"),
+        ([GENESYS, NOBODY | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}], "PASS", "external id org-1"),
+        ([GENESYS, NOBODY | {"Condition": ON_A_NET}], "UNKNOWN", "IpAddress aws:SourceIp 10.0.0.0/8"),
+        ([GENESYS, NOT_ACTION | {"Effect": "Deny"}], "FAIL", "denies sts:AssumeRole"),
         ([GENESYS, NOBODY | {"Action": "sts:TagSession"}], "PASS", "external id org-1"),
         ([GENESYS, NOBODY | {"Principal": {"AWS": "210987654321"}}], "PASS", "external id org-1"),
-        ([GENESYS, but(NOBODY, NotPrincipal={"AWS": "210987654321"})], "UNKNOWN", "may mean Genesys"),
+        ([GENESYS, but(NOBODY, NotPrincipal={"AWS": "210987654321"})], "FAIL", "denies sts:AssumeRole"),
+        ([GENESYS, but(NOBODY, NotPrincipal={"AWS": COMMERCIAL})], "UNKNOWN", "NotPrincipal"),
         ([GENESYS, NOT_ACTION], "FAIL", "also be assumed by: *"),
         ([GENESYS, GENESYS | {"Principal": {"AWS": "*"}}], "FAIL", "also be assumed by: *"),
         ([GENESYS, but(GENESYS, NotPrincipal={"AWS": "210987654321"})], "FAIL", "also be assumed by: *"),
         ([GENESYS, GENESYS | {"Principal": {"AWS": "210987654321"}}], "FAIL", "also be assumed by: 210987654321"),
         ([GENESYS | {"Principal": {"AWS": [COMMERCIAL, "210987654321"]}}], "FAIL", "also be assumed by: 210987654321"),
-        ([GENESYS, SAML], "FAIL", "also be assumed by: arn:aws:iam::123456789012:saml-provider/idp"),
+        ([GENESYS, SAML], "FAIL", "also be assumed by: the identity provider arn:"),
         ([GENESYS, ROOT | {"Condition": GENESYS["Condition"]}], "PASS", "external id org-1"),
         ([GENESYS | {"Principal": {"AWS": COMMERCIAL}}], "PASS", "external id org-1"),
-        ([GENESYS | {"Principal": {"AWS": f"arn:aws:iam::{COMMERCIAL}:user/one"}}], "UNKNOWN", "somebody"),
-        ([GENESYS | {"Condition": GENESYS["Condition"] | ON_A_NET}], "UNKNOWN", "further conditions"),
+        ([GENESYS | {"Principal": {"AWS": f"arn:aws:iam::{COMMERCIAL}:user/one"}}], "UNKNOWN", "user/one"),
+        ([GENESYS | {"Condition": GENESYS["Condition"] | ON_A_NET}], "UNKNOWN", "aws:SourceIp"),
+        ([GENESYS, GENESYS | {"Condition": ON_A_NET}], "UNKNOWN", "statement 2 of the trust policy allows"),
+        ([also("StringEquals", "aws:PrincipalOrgID", "o-genesys")], "UNKNOWN", "aws:PrincipalOrgID o-genesys"),
+        ([also("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{COMMERCIAL}:role/*")], "UNKNOWN", "aws:PrincipalArn"),
+        ([also("StringEquals", "aws:PrincipalAccount", COMMERCIAL)], "PASS", "external id org-1"),
+        ([also("StringEquals", "aws:PrincipalAccount", ACCOUNT)], "FAIL", "does not let Genesys"),
     ],
 )
 async def test_whom_a_role_trusts(sandbox: Sandbox, statements: list[Any], word: str, says: str) -> None:
@@ -524,26 +576,24 @@ async def test_a_role_needs_the_buckets_key_too(sandbox: Sandbox, named: str) ->
         bucket.encryption(
             "aws:kms", {"alias ARN": f"arn:aws:kms:us-east-1:{ACCOUNT}:{alias}"}.get(named) or key.get(named, named)
         )
-        write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"{bucket.arn}/*"}
+        write = writes(bucket.arn)
         use, both = (
             {"Effect": "Allow", "Action": actions, "Resource": key["Arn"]}
             for actions in ("kms:GenerateDataKey", ["kms:GenerateDataKey", "kms:Decrypt"])
         )
         for allowed, says in (
-            ([write], "not allowed: kms:Decrypt, kms:GenerateDataKey"),
-            ([write, use], "not allowed: kms:Decrypt"),
-            ([write, both], "allows it all"),
+            (write, "not allowed: kms:Decrypt, kms:GenerateDataKey"),
+            ([*write, use], "not allowed: kms:Decrypt"),
+            ([*write, both], "allow it all"),
         ):
             with role(sandbox, trust("org-1"), *allowed) as writer:
-                found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer)
-            assert (found.verdict == "PASS", found.cause.endswith(says)) == (allowed == [write, both], True), (
-                found.cause
-            )
+                found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer, place="")
+            assert (found.verdict == "PASS", found.cause.endswith(says)) == (both in allowed, True), found.cause
 
 
 async def test_a_role_needs_no_leave_for_awss_own_key(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its policy lets in whoever writes through S3; a key that is not there lets in nobody."""
-    write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    write = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     with planted(sandbox) as bucket, role(sandbox, trust("org-1"), write) as writer:
         bucket.encryption("aws:kms", NO_KEY)
         found = await finding(sandbox, "writer-role-permissions", bucket.name, writer=writer)

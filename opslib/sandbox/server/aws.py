@@ -12,6 +12,7 @@ from moto import settings
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.iam.exceptions import NotFoundException
 from moto.iam.models import AccessKey, IAMBackend, iam_backends
 from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
@@ -19,11 +20,19 @@ from moto.s3 import responses as s3_responses
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
 from moto.s3.responses import S3Response
 
+from opslib.sandbox.server.iam import decide, listed, statements_of
+
 REGION = "us-east-1"
 GENESYS_PRINCIPAL = "arn:aws:iam::765628985471:root"
 """The account from which Genesys Cloud assumes its customers' roles (AWS S3 recording integration guide)."""
 
-ROLE_ACTIONS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket", "s3:GetEncryptionConfiguration"]
+ROLE_ACTIONS = [
+    "s3:PutObject",
+    "s3:PutObjectAcl",
+    "s3:AbortMultipartUpload",
+    "s3:GetBucketLocation",
+    "s3:GetEncryptionConfiguration",
+]
 
 _MOTO_NAMES = {"s3:GetAccountPublicAccessBlock": "s3:GetPublicAccessBlock"}
 """Actions that moto asks for under a name that IAM does not have."""
@@ -99,32 +108,27 @@ class AwsAccount:
         if role is None:
             return f"The role {role_arn} does not exist"
         if not any(
-            _trusts_genesys(statement, external_id) for statement in _statements(role.assume_role_policy_document)
+            _trusts_genesys(statement, external_id) for statement in statements_of(role.assume_role_policy_document)
         ):
             return f"The role {role_arn} does not let Genesys Cloud assume it with this external id"
-        if _decision(list(role.policies.values()), "s3:PutObject", f"arn:aws:s3:::{bucket}/key") != "allowed":
+        asked = "s3:PutObject", f"arn:aws:s3:::{bucket}/key", {"aws:securetransport": "true"}
+        own, _ = decide(role.policies.values(), *asked)
+        said, _ = decide([known.policy.decode()] if known.policy else [], *asked, principal=role_arn)
+        if own != "allowed" or said == "explicitDeny":
             return f"The role {role_arn} may not write into {bucket}"
         return None
 
 
-def _statements(document: str | bytes) -> list[dict[str, Any]]:
-    return _listed(json.loads(document)["Statement"])
-
-
 def _trusts_genesys(statement: dict[str, Any], external_id: str) -> bool:
     """Whether the statement of a trust policy lets Genesys assume the role when it gives this external id."""
-    principals = _listed(statement.get("Principal", {}).get("AWS"))
+    principals = listed(statement.get("Principal", {}).get("AWS"))
     wanted = statement.get("Condition", {}).get("StringEquals", {}).get("sts:ExternalId")
     return (
         statement["Effect"] == "Allow"
-        and "sts:AssumeRole" in _listed(statement["Action"])
+        and "sts:AssumeRole" in listed(statement["Action"])
         and bool({GENESYS_PRINCIPAL, GENESYS_PRINCIPAL.split(":")[4]} & set(principals))
-        and (wanted is None or external_id in _listed(wanted))
+        and (wanted is None or external_id in listed(wanted))
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _policy(effect: str, **statement: Any) -> str:
@@ -136,7 +140,8 @@ def _correct_moto() -> None:
 
     - moto applies each Deny of a bucket policy whatever its Condition. A bucket that refuses plain HTTP
       would then refuse everything, so `aws:SecureTransport` is evaluated here, loopback counting as TLS.
-    - IAM's simulation of a principal's policies, which moto does not have, is answered from its inline policies.
+    - IAM's simulation of a principal's policies, which moto does not have, is answered from its inline policies and
+      their conditions.
     - The action that allows a bucket-level read, where moto asks for another: HeadBucket is allowed by
       s3:ListBucket, and these sub-resources by actions of their own (Service Authorization Reference).
     - Whether a bucket sends its events to EventBridge, which moto stores and does not tell.
@@ -182,28 +187,25 @@ def _list_objects(response: S3Response) -> Any:
     return 200, {}, f"<{root}><IsTruncated>false</IsTruncated></{root}>"
 
 
-_DECISIONS = {PermissionResult.DENIED: "explicitDeny", PermissionResult.PERMITTED: "allowed"}
-
-
 def _simulate_principal_policy(response: IamResponse) -> ActionResult:
     params, iam = response._get_params(), response.backend
     kind, _, name = params["PolicySourceArn"].split(":")[5].partition("/")
+    name = name.rsplit("/", 1)[-1]
     if kind == "role":
+        if iam.get_role(name).arn != params["PolicySourceArn"]:
+            raise NotFoundException(f"The requested entity {params['PolicySourceArn']} does not exist")
         documents = [iam.get_role_policy(name, policy)[1] for policy in iam.list_role_policies(name)]
     else:
         documents = [iam.get_user_policy(name, policy)["policy_document"] for policy in iam.list_user_policies(name)]
-    results = [
-        {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": _decision(documents, action, resource)}
-        for action in params["ActionNames"]
-        for resource in params.get("ResourceArns", ["*"])
-    ]
+    entries = params.get("ContextEntries", [])
+    context = {entry["ContextKeyName"].lower(): entry["ContextKeyValues"][0] for entry in entries}
+    results = []
+    for action in params["ActionNames"]:
+        for resource in params.get("ResourceArns", ["*"]):
+            decision, missing = decide(documents, action, resource, context)
+            result = {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": decision}
+            results.append({**result, "MissingContextValues": missing})
     return ActionResult({"EvaluationResults": results, "IsTruncated": False})
-
-
-def _decision(documents: Sequence[str], action: str, resource: str) -> str:
-    """As IAM decides over all of a principal's policies: a Deny outweighs an Allow."""
-    results = {IAMPolicy(document).is_action_permitted(action, resource) for document in documents}
-    return next((decision for result, decision in _DECISIONS.items() if result in results), "implicitDeny")
 
 
 def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
@@ -211,7 +213,7 @@ def _bucket_permission(bucket: FakeBucket, action: str, resource: str) -> Permis
         return PermissionResult.NEUTRAL
     document = json.loads(bucket.policy)
     document["Statement"] = [
-        statement for statement in _statements(bucket.policy) if not _denies_plain_http_only(statement)
+        statement for statement in statements_of(bucket.policy) if not _denies_plain_http_only(statement)
     ]
     return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
 
@@ -224,6 +226,6 @@ def _denies_plain_http_only(statement: dict[str, Any]) -> bool:
         if operator.lower().removesuffix("ifexists") not in {"bool", "stringequals"}:
             continue
         for key, value in keys.items():
-            if key.lower() == "aws:securetransport" and {str(item).lower() for item in _listed(value)} == {"false"}:
+            if key.lower() == "aws:securetransport" and {str(item).lower() for item in listed(value)} == {"false"}:
                 return True
     return False

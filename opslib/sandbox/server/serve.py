@@ -37,7 +37,7 @@ from opslib.sandbox.server.s3 import S3Server
 from opslib.sandbox.server.world import Settings, World
 
 HOST = "127.0.0.1"
-AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*"]
+AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*", "organizations:DescribeOrganization"]
 """What the sandbox's own AWS key may do."""
 
 

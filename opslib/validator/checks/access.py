@@ -5,10 +5,12 @@ from typing import Any
 
 from opslib.credentials import RoleReference
 from opslib.validator.aws import Unanswered
-from opslib.validator.bucket_policy import allowed_parties, plain_http, public_grants
+from opslib.validator.bucket_policy import plain_http
 from opslib.validator.check import Check, asked_by
-from opslib.validator.finding import Outcome, failed, not_checked, passed, unknown
+from opslib.validator.finding import ASK_AGAIN, Outcome, failed, not_checked, passed, unknown, warned
 from opslib.validator.inspection import Inspection
+from opslib.validator.parties import OWN, Party, open_grants, strangers
+from opslib.validator.policy import covers
 from opslib.validator.profile import Profile
 from opslib.validator.wanted import Wanted
 
@@ -17,6 +19,8 @@ _PUBLIC = (
     "http://acs.amazonaws.com/groups/global/AllUsers",
     "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
 )
+# What the public may not do to recordings, by way of a service that acts for anybody.
+_HARMFUL = ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutObjectAcl")
 _CLI_BLOCK = ",".join(f"{flag}=true" for flag in _FLAGS)
 _TF_BLOCK = """\
   block_public_acls       = true
@@ -84,6 +88,8 @@ def _tf_bucket(wanted: Wanted, profile: Profile) -> str:
     terraform='resource "aws_s3_bucket" "recordings" {\n  bucket = "BUCKET"\n}',
     generated=_tf_bucket,
     source="Amazon S3 API, HeadBucket",
+    proves="S3 answers for the bucket, from the region that the target names.",
+    not_proven="That the bucket is yours: the check `owner` compares that.",
 )
 async def reachable(inspection: Inspection) -> Outcome:
     """botocore follows a redirect to another region without a word; only BucketRegion tells. A refusal may tell it,
@@ -121,6 +127,8 @@ async def reachable(inspection: Inspection) -> Outcome:
     terraform=TF_PROVIDER_OF_ACCOUNT,
     generated=False,  # the provider is needed anyway, also where no account is named
     source="Amazon S3 User Guide, verifying bucket ownership",
+    proves="S3 answers when it is told to refuse the buckets of every other account.",
+    not_proven="Who in that account may change the bucket.",
 )
 async def owner(inspection: Inspection) -> Outcome:
     """With ExpectedBucketOwner, S3 refuses every call about a bucket of another account, as it refuses those that lack
@@ -152,6 +160,8 @@ async def owner(inspection: Inspection) -> Outcome:
     terraform='resource "aws_s3_bucket_public_access_block" "recordings" {\n'
     '  bucket                  = "BUCKET"\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.8; CIS AWS 3.1.4",
+    proves="All four settings are on for the bucket.",
+    not_proven="Who is let in by name.",
 )
 async def public_access_block(inspection: Inspection) -> Outcome:
     return _flags(await inspection.ask_bucket("GetPublicAccessBlock"))
@@ -169,6 +179,8 @@ async def public_access_block(inspection: Inspection) -> Outcome:
     cli=f"aws s3control put-public-access-block --account-id ACCOUNT --public-access-block-configuration {_CLI_BLOCK}",
     terraform='resource "aws_s3_account_public_access_block" "account" {\n' + _TF_BLOCK,
     source="AWS Foundational Security Best Practices S3.1; CIS AWS 3.1.4",
+    proves="All four settings are on for the account that asks.",
+    not_proven="That the bucket is in this account.",
 )
 async def account_public_access_block(inspection: Inspection) -> Outcome:
     """Of the bucket's account where it is known, else of the account that asks."""
@@ -190,19 +202,33 @@ async def account_public_access_block(inspection: Inspection) -> Outcome:
     cli=_CLI_TLS,
     terraform=_TF_TLS,
     source="Amazon S3 User Guide, the meaning of public; AWS Foundational Security Best Practices S3.2, S3.3",
+    proves="Neither S3 nor a reading of each statement finds a grant to everybody, or to an AWS service for any of "
+    "its customers.",
+    not_proven="Whether those who are let in by name, account, organisation or network should be: the check "
+    "`cross-account` names them.",
 )
 async def policy_not_public(inspection: Inspection) -> Outcome:
-    """Both S3's own judgement and ours must find nothing."""
+    """Both S3's own judgement and ours must find nothing. A service that acts for anybody is no grant to the public in
+    S3's eyes; what it may read or delete, all of its customers may."""
     answer = await inspection.ask_bucket("GetBucketPolicy")
     if answer is None:
         return passed("there is no bucket policy")
-    if grants := public_grants(answer["Policy"]):
-        return failed(f"anybody is allowed something by {', '.join(grants)}")
+    grants = list(open_grants(answer["Policy"]))
+    if public := [label for label, service, _ in grants if not service]:
+        return failed(f"anybody is allowed something by {', '.join(public)}")
+    services = "; ".join(
+        f"{label} lets {service} act for any AWS customer, without aws:SourceArn or aws:SourceAccount"
+        for label, service, _ in grants
+    )
+    if any(covers(statement, *_HARMFUL) for _, _, statement in grants):
+        return failed(services)
     status = await inspection.ask_bucket("GetBucketPolicyStatus") or {}
-    public = status.get("PolicyStatus", {}).get("IsPublic")
-    if public is None:
+    public_to_s3 = status.get("PolicyStatus", {}).get("IsPublic")
+    if public_to_s3 is None:
         return unknown("S3 does not say whether the policy is public")
-    return failed("S3 says that the policy is public") if public else passed("S3 says so, and no statement is open")
+    if public_to_s3:
+        return failed("S3 says that the policy is public")
+    return warned(services) if services else passed("S3 says so, and no statement is open")
 
 
 @Check(
@@ -220,6 +246,8 @@ async def policy_not_public(inspection: Inspection) -> Outcome:
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.5; CIS AWS 3.1.1; Prowler maps HIPAA 164.312(e)(1), "
     "PCI DSS 4.2.1 and GDPR Article 32 to it",
+    proves="The policy denies everybody every action on the bucket and its objects without TLS.",
+    not_proven="Which version of TLS is used.",
 )
 async def tls_only(inspection: Inspection) -> Outcome:
     """All principals, all actions, the bucket and its objects, no further condition."""
@@ -239,23 +267,47 @@ async def tls_only(inspection: Inspection) -> Outcome:
     control="access",
     profiles=asked_by("AWS Foundational Security Best Practices S3.6", baseline="WARN", regulated="FAIL"),
     why="Another account could read or delete recordings under rules that are not yours.",
-    calls=("GetBucketPolicy", "GetCallerIdentity"),
+    calls=("GetBucketPolicy", "GetCallerIdentity", "DescribeOrganization", "GetBucketAcl"),
     fix="Remove those that do not belong there. The command replaces the whole policy: keep in it what you need.",
     cli=_CLI_TLS,
     terraform=_TF_TLS,
     source="AWS Foundational Security Best Practices S3.6; Prowler maps PCI DSS 7.2.1 to it",
+    proves="The policy allows nobody outside your account, your organisation and the account of Genesys's role; a "
+    "service only where it acts for these, or for a resource of your own.",
+    not_proven="What your own users and roles may do by IAM policies, and what access points, ACLs and replication "
+    "give away. Services without a condition: the check `policy-not-public` names them.",
 )
 async def cross_account(inspection: Inspection) -> Outcome:
-    """Whoever is allowed something must be of the owner's account, or of the account of Genesys's role."""
+    """Whoever is allowed something must be of the owner's account or organisation, or of the account of Genesys's
+    role."""
     answer = await inspection.ask_bucket("GetBucketPolicy")
-    parties = allowed_parties(answer["Policy"]) if answer else set()
-    if not parties:
+    policy = answer["Policy"] if answer else None
+    if not strangers(policy, ()):
         return passed("the bucket policy allows no account anything")
     own = inspection.wanted.owner or (await inspection.ask("GetCallerIdentity") or {}).get("Account", "")
     role = inspection.wanted.writer
-    expected = {own, role.role_arn.split(":")[4] if isinstance(role, RoleReference) else own}
-    others = sorted(parties - expected)
-    return failed(f"allowed: {', '.join(others)}") if others else passed(f"only account {own} is allowed")
+    genesys = {role.role_arn.split(":")[4]} if isinstance(role, RoleReference) else set()
+    expected, unsure = {own, inspection.wanted.arn, *OWN, *genesys}, ""
+    for is_one, ask in ((Party.is_organisation, _own_organisation), (Party.is_canonical, _own_canonical_id)):
+        asked_about = {party.of for party in strangers(policy, expected) if is_one(party)}
+        try:
+            expected |= {await ask(inspection)} if asked_about else set()
+        except Unanswered as refused:
+            expected |= asked_about
+            unsure = f"whether {', '.join(sorted(asked_about))} is your own is not known: {refused.why}"
+    if others := sorted(party.words for party in strangers(policy, expected)):
+        return failed(f"allowed: {', '.join(others)}")
+    return unknown(unsure, ASK_AGAIN) if unsure else passed(f"only account {own} is allowed")
+
+
+async def _own_organisation(inspection: Inspection) -> str:
+    answer = await inspection.ask("DescribeOrganization")
+    return str(answer["Organization"]["Id"]) if answer else ""
+
+
+async def _own_canonical_id(inspection: Inspection) -> str:
+    answer = await inspection.ask_bucket("GetBucketAcl") or {}
+    return str(answer["Owner"]["ID"])
 
 
 @Check(
@@ -271,6 +323,8 @@ async def cross_account(inspection: Inspection) -> Outcome:
     "'Rules=[{ObjectOwnership=BucketOwnerEnforced}]'",
     terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.12",
+    proves="S3 ignores all ACLs, and the bucket's owner owns every object.",
+    not_proven="What the policies allow.",
 )
 async def acls_off(inspection: Inspection) -> Outcome:
     answer = await inspection.ask_bucket("GetBucketOwnershipControls")
@@ -294,6 +348,8 @@ async def acls_off(inspection: Inspection) -> Outcome:
     cli="aws s3api put-bucket-acl --bucket BUCKET --acl private",
     terraform=_TF_ACLS_OFF,
     source="AWS Foundational Security Best Practices S3.2, S3.3",
+    proves="The bucket's own ACL names neither everybody nor everybody with an AWS account.",
+    not_proven="The ACL of each object; with ACLs off, these do not count.",
 )
 async def no_public_acl(inspection: Inspection) -> Outcome:
     """Neither AllUsers nor AuthenticatedUsers (which is everybody with any AWS account)."""

@@ -18,7 +18,7 @@ _ABORTS = 3
     "critical",
     control="storage",
     required=True,
-    profiles=asked_by("Amazon S3 User Guide, multipart upload and permissions", baseline="WARN", regulated="FAIL"),
+    profiles=asked_by("Amazon S3 User Guide, multipart upload and permissions", baseline="FAIL", regulated="FAIL"),
     why="A target with a key that may not write loses every recording, and nobody hears of it.",
     calls=("CreateMultipartUpload", "UploadPart", "AbortMultipartUpload", "ListParts", "ListMultipartUploads"),
     fix="Allow s3:PutObject and s3:AbortMultipartUpload below the prefix, and with KMS GenerateDataKey and Decrypt; "
@@ -34,6 +34,10 @@ resource "aws_iam_user_policy" "writer" {
     generated=False,  # users and roles are documents of their own
     source="Amazon S3 User Guide, multipart upload and permissions",
     written_with="key",
+    proves="Just now, the key began an upload where recordings go, with the target's encryption, and sent a part of "
+    "it.",
+    not_proven="That Genesys sends the same headers, comes from a network that the policies allow, and may still "
+    "write tomorrow.",
 )
 async def writer(inspection: Inspection) -> Outcome:
     """A multipart upload that is begun, gets one part and is aborted: unlike an object, it can always be taken back,

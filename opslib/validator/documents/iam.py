@@ -20,7 +20,7 @@ _FEDRAMP_DOMAIN = REGIONS["us-east-2"]
 
 # Actions whose resource is an object or the account (Service Authorization Reference); other s3 ones take the bucket.
 _ON_OBJECTS = frozenset({"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
-_ON_ACCOUNT = frozenset({"s3:GetAccountPublicAccessBlock"})
+_ON_ACCOUNT = frozenset({"organizations:DescribeOrganization", "s3:GetAccountPublicAccessBlock"})
 KMS_WRITE = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
 """What S3 asks of KMS on the writer's behalf, for a multipart upload (S3 User Guide)."""
 
@@ -49,7 +49,7 @@ def for_checks(wanted: Wanted, profile: Profile) -> Document:
         # Those that take logs and copies; only the bucket's settings name them.
         _allow("OtherBuckets", set(actions_of(calls_elsewhere(profile, wanted))), f"arn:{wanted.partition}:s3:::*"),
         _allow("Canary", s3 & _ON_OBJECTS, f"{_objects(wanted)}opslib-canary-*"),
-        _allow("Account", s3 & _ON_ACCOUNT, "*"),
+        _allow("Account", actions & _ON_ACCOUNT, "*"),
         _allow("Key", kms, wanted.kms_key or _arn(wanted, "kms", wanted.region, "key/*")),
         _allow("Role", actions & {"iam:GetRole"}, *_role(wanted)),
         # Whose permissions may be simulated: those of the user who asks, and of the writer's role.
