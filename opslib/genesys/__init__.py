@@ -3,6 +3,7 @@
 From the wire upwards:
 
 recorder                 the step and operation that a task works for; counts and keeps every attempt
+server_time              what time it is at the server, by the Date of its answers
 retry                    what is tried again and when; what Retry-After means
 gate                     the rate gate, where the requests of a token wait
 transport                the httpx stack: retry → gate → meter → pooled connections; the seam to replace in tests

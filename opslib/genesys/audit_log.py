@@ -12,6 +12,7 @@ from opslib.errors import ServerFailure, UnexpectedAnswer
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.polling import poll_until
+from opslib.ledger.moment import utc_text
 
 _QUERY = "/api/v2/audits/query"
 _SERVICES = _QUERY + "/servicemapping"
@@ -97,7 +98,7 @@ def _parts(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetim
 
 async def _query(client: GenesysClient, service: str, kind: str, start: datetime, end: datetime) -> list[JSON]:
     question = {
-        "interval": f"{_utc(start)}/{_utc(end)}",
+        "interval": f"{utc_text(start)}/{utc_text(end)}",
         "serviceName": service,
         "filters": [{"property": "EntityType", "value": kind}],
         "sort": [{"name": "Timestamp", "sortOrder": "ascending"}],
@@ -138,7 +139,3 @@ async def _answered(client: GenesysClient, query: JSON) -> None:
             cause=f"its state is {state} after {_ANSWERED_WITHIN_S:.0f} s or less",
             fix="ask for a shorter time, or later",
         )
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
