@@ -12,10 +12,11 @@ from opslib.errors import ServerFailure, UnexpectedAnswer
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.polling import poll_until
+from opslib.genesys.shapes import as_objects
 from opslib.ledger.moment import utc_text
 
 _QUERY = "/api/v2/audits/query"
-_SERVICES = _QUERY + "/servicemapping"
+SERVICES = _QUERY + "/servicemapping"
 _ONE = _QUERY + "/{id}"
 _RESULTS = _ONE + "/results"
 
@@ -34,8 +35,8 @@ async def audit_entries(client: GenesysClient, since: datetime, until: datetime)
     """Every entry about integrations and policies in that time, oldest first, as the audit query has them."""
     entries: list[JSON] = []
     async with client.operation("audit_query"):
-        mapping = await client.request("GET", _SERVICES)
-        for service, entity_type in _ours(mapping):
+        mapping = await client.request("GET", SERVICES)
+        for service, entity_type in audited_entities(mapping):
             for start, end in _parts(since, until):
                 entries += await _query(client, service, entity_type, start, end)
     return sorted({entry["id"]: entry for entry in entries}.values(), key=lambda entry: str(entry.get("eventDate")))
@@ -83,10 +84,11 @@ def _reference(entry: JSON, *names: str) -> dict[str, Any]:
     return {}
 
 
-def _ours(mapping: JSON) -> Iterator[tuple[str, str]]:
-    for service in mapping.get("services") or []:
-        for entity in service.get("entities") or []:
-            if any(word in entity["name"].lower() for word in _OURS):
+def audited_entities(mapping: JSON) -> Iterator[tuple[str, str]]:
+    """Service and type of the entities that may be ours, from an answer to `SERVICES`."""
+    for service in as_objects(mapping.get("services")):
+        for entity in as_objects(service.get("entities")):
+            if any(word in str(entity.get("name")).lower() for word in _OURS):
                 yield service["name"], entity["name"]
 
 

@@ -111,9 +111,13 @@ class GenesysClient:
             except httpx.HTTPError as error:
                 failure = unreachable(self.base_url, error)
             else:
-                self.clock_skew_s = clock_skew_s(response.headers)
+                self._note(response)
                 return _content(response)
             raise failure  # outside the handler: httpx's error holds the request and with it its secrets
+
+    def _note(self, response: httpx.Response) -> None:
+        """Take in what an answer says beside its content."""
+        self.clock_skew_s = clock_skew_s(response.headers)
 
     async def request_or_none(self, method: str, endpoint: str, **about: Any) -> JSON | None:
         """The same; None where there is no such object (404)."""
@@ -174,6 +178,19 @@ class GenesysClient:
         """Close the connections of the running event loop."""
         if client := self._http.pop():
             await client.aclose()
+
+
+async def answer(
+    client: GenesysClient, endpoint: str, params: Mapping[str, str | int] | None, until: float
+) -> JSON | OpslibError:
+    """The org's answer, or the error instead of one; `until` is in the event loop's time."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await client.request("GET", endpoint, params=params)
+    except OpslibError as error:
+        return error
+    except TimeoutError:
+        return DeadlineExceeded("No answer in time", cause="no answer in time", fix="try again later")
 
 
 def _content(response: httpx.Response) -> JSON:

@@ -85,7 +85,8 @@ def test_the_event_bus_has_the_id_that_the_org_says(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path, kind: str
 ) -> None:
     """OPSLIB_ORG_ID may be a short name, which is in no bus; where the org is silent, only --org-id helps."""
-    file, env = example(env, tmp_path / "p.yaml"), env | {"OPSLIB_ORG_ID": "acme"}
+    env |= {"OPSLIB_ORG_ID": "acme"}
+    file = example(env, tmp_path / "p.yaml")
     printed = opslib(env, "check-feed", file, "--print", kind)
     assert printed.returncode == 0
     assert f"aws.partner/genesys.com/cloud/{sandbox['org_id']}/" in printed.stdout

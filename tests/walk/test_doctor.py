@@ -59,7 +59,9 @@ def test_what_the_org_says(sandbox: Sandbox, capsys: pytest.CaptureFixture[str])
 def test_permissions_are_known_by_the_answer_only(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Answered: present. Refused: missing, in the org's words. To write: not known. A needed one fails it."""
+    """Answered: present. Refused: missing, in the org's words. To write: not known, where the org does not tell the
+    client its roles. A needed one fails it."""
+    sandbox.control("POST", "/faults", {"path_regex": "/subjects/me$", "status": 404})
     client_with(sandbox, monkeypatch, "integrations:integration:view", "audits:audit:view")
     code, found = diagnosed(capsys)
     known = states(found)
@@ -113,7 +115,7 @@ def test_the_backend_that_is_there_is_named(
 def test_a_clock_that_is_off_is_said(skew_s: float | None, word: str) -> None:
     """AWS refuses signatures that are a quarter of an hour off; a clock that nobody told us of is not known."""
     served: dict[Any, bool | None] = {"platform": True, "storage-targets": False}
-    found = Diagnosis("platform", served, None, None, [], {}, skew_s)
+    found = Diagnosis("platform", served, "not asked", None, [], {}, skew_s)
     assert [row.word for row in found.rows()][-1] == word
 
 
