@@ -27,7 +27,7 @@ from opslib.walk.walk import Walk
     help="With --assumptions: the file to send to others; by default in the workspace.",
 )
 @options.as_json
-def doctor(assumptions: bool, out: Path | None, as_json: bool) -> ExitCode:
+def doctor(as_json: bool, assumptions: bool = False, out: Path | None = None) -> ExitCode:
     """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL, or "no"."""
     if assumptions:
         return _judge_assumptions(out, as_json)
