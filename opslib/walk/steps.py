@@ -37,11 +37,10 @@ async def _connect(walk: WalkContext) -> Result:
     about = await examine(session.client, session.backends, wanted, stated_orgs(walk.onboarding, walk.settings))
     for error in about.wrong_orgs():
         raise error
+    org = about.organization
     data: JSON = {
         "api_url": session.client.base_url,
-        "org_id": ""
-        if isinstance(about.organization, str)
-        else about.organization.id,  # as the org says; a setting proves nothing
+        "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
         "backend": wanted,
         _COUNTED[wanted].replace(" ", "_"): count,
         "doctor": about.as_json(),
