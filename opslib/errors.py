@@ -4,6 +4,7 @@ OpslibError
 ├── InvalidInput (ValueError)            refused before anything was sent
 ├── StepBlocked                          a step was asked for before what it needs
 ├── ChangeRefused                        a plan was not applied; nothing was written
+│   ├── WrongOrg                         the org is not the one that is stated, or does not say which one it is
 │   ├── StalePlan                        the org is not as it was when the plan was made
 │   ├── ConsentMissing                   an unsafe change without consent
 │   └── Busy                             somebody else applies a plan, or one was left unfinished
@@ -100,6 +101,10 @@ class StepBlocked(OpslibError):
 
 class ChangeRefused(OpslibError):
     """A plan was not applied; nothing was written."""
+
+
+class WrongOrg(ChangeRefused):
+    """The org is not the one that is stated, or does not say which one it is."""
 
 
 class StalePlan(ChangeRefused):

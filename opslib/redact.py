@@ -29,6 +29,17 @@ _REFERENCE_KEYS = re.compile(r"(_env|Env|_ref)$")
 _KEYS_WITH_VALUE = re.compile(r"""([\w-]+)["']?\s*:\s*[^\s#]""")
 _CREDENTIAL_TEXT = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
+# In this order: an ARN holds an account number, an address may hold an id.
+_IDENTITIES = {
+    "arn": re.compile(r"arn:[\w-]+:[^\s,;'\"]+", re.IGNORECASE),
+    "email": re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"),
+    "address": re.compile(r"(https?|s3)://[^\s,;'\"]+", re.IGNORECASE),
+    "id": re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE),
+    "account": re.compile(r"(?<!\d)\d{12}(?!\d)"),
+    "key": re.compile(r"\b(AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b"),
+    "ip": re.compile(r"\b\d{1,3}(\.\d{1,3}){3}\b"),
+}
+
 
 def remember(secret: "SecretStr | str") -> None:
     """Hide this value, and the forms it takes in URLs, JSON and Basic credentials, from now on."""
@@ -48,6 +59,14 @@ def redact(text: str) -> str:
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return _CREDENTIAL_TEXT.sub(rf"\1 {HIDDEN}", text)
+
+
+def anonymous(text: str) -> str:
+    """The text without secrets, and without what tells whose it is: ids, ARNs, account numbers and addresses."""
+    text = redact(text)
+    for kind, pattern in _IDENTITIES.items():
+        text = pattern.sub(f"<{kind}>", text)
+    return text
 
 
 def names_a_secret(text: str) -> bool:

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     api_url: str | None = Field(default=None, title="API URL", description="Only for a gateway or the sandbox.")
     login_url: str | None = Field(default=None, title="Login URL", description="Where tokens are issued, if elsewhere.")
     region: str | None = Field(default=None, title="Genesys region")
-    org_id: str = ""
+    org_id: str = Field(default="", title="Organisation id", description="Where it is a GUID, other orgs are refused.")
     client_id: str = Field(default="", title="OAuth client id")
     client_secret: SecretStr = Field(default=SecretStr(""), title="OAuth client secret")
     backend: Literal["storage-targets", "platform"] = "storage-targets"

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from opslib.errors import OpslibError
-from opslib.redact import HIDDEN, redact, redact_json, remember, remember_basic
+from opslib.redact import HIDDEN, anonymous, redact, redact_json, remember, remember_basic
 
 CANARY = "cAnArY/secret+with=signs-0123456789"
 
@@ -63,3 +63,25 @@ def test_errors_are_redacted_when_made() -> None:
     """No error text, repr or argument holds a secret."""
     error = OpslibError(f"a {CANARY}", cause=CANARY, fix=CANARY)
     assert CANARY not in f"{error} {error!r} {error.args} {error.as_json()} {vars(error)}"
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "3F2504E04F8911D39A0C0305E82C3301",
+        "arn:aws:iam::123456789012:role/path/Recordings",
+        "arn:aws-us-gov:s3:::a-bucket/key",
+        "123456789012",
+        "jane.doe+x@example.co.uk",
+        "https://api.example.com/api/v2/x",
+        "s3://a-bucket/org/key",
+        "10.1.2.3",
+    ],
+)
+def test_what_tells_whose_it_is_can_be_left_out(identity: str) -> None:
+    """For what is sent to others; the words around it stay, and so do counts and dates."""
+    found = anonymous(f"of 114 types, {identity}; until 2026-11-27T13:02:55Z")
+    assert identity not in found
+    assert found.startswith("of 114 types, <")
+    assert found.endswith("; until 2026-11-27T13:02:55Z")

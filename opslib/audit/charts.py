@@ -198,7 +198,7 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
 def retention_chart(clocks: Mapping[str, Any]) -> Chart:
     """The four clocks of a recording, in days after it was made; see `opslib.validator.lifecycle.Clocks`.
 
-    `clocks` is that, as JSON. Drawn once for the same clocks.
+    `clocks` is that, as JSON; `org_days` in it is the org's maximum, where that is known. Drawn once for each.
     """
     return _retention_chart(json.dumps(clocks, sort_keys=True))
 
@@ -217,8 +217,10 @@ def _retention_chart(text: str) -> Chart:
     clocks = json.loads(text)
     lock = clocks["lock"] or {"mode": "", "days": 0}
     held = f"{lock['mode']} " if lock["days"] else ""
+    policy_days, org_days = clocks["policy_days"], clocks.get("org_days")
+    cut = bool(policy_days and org_days and org_days < policy_days)
     bars = {
-        "policy keeps": (clocks["policy_days"], ""),
+        "policy keeps": (org_days, "cut by the org to ") if cut else (policy_days, ""),
         "target keeps": (clocks["target_days"], ""),
         "Object Lock holds": (lock["days"], held),
     }

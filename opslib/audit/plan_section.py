@@ -7,6 +7,8 @@ from opslib.audit.document import Block, Cell, Prose, Table
 from opslib.router.differences import Difference
 from opslib.router.render import NOTHING, heading, show
 
+WARNINGS = "Where the org does not do what the onboarding says, or may not"
+
 
 def changes(plan: dict[str, Any]) -> Sequence[Block]:
     """A table for each change, with a row for each field; a sentence when nothing is to change."""
@@ -24,17 +26,20 @@ def changes(plan: dict[str, Any]) -> Sequence[Block]:
 
 
 def blocks(plan: dict[str, Any]) -> Sequence[Block]:
-    """The changes; below them what is unsafe, and what the API does not carry."""
+    """The changes; below them what is unsafe, where the org does not follow the onboarding, and what the API does not
+    carry."""
     tables = [*changes(plan)]
+    if warnings := plan.get("warnings"):
+        tables.append(Table(WARNINGS, ("Part", "What"), _by_part(warnings), (1, 3)))
     if not plan["changes"]:
         return tables
     if plan["unsafe"]:
         rows = [[risk["name"], risk["why"]] for risk in plan["unsafe"]]
         tables.append(Table("Unsafe, needs consent", ("Name", "What it means"), rows, (1, 3)))
     if notes := plan.get("notes"):
-        parts = [note.partition(": ") for note in notes]
-        rows = [[part, text] for part, _, text in parts]
-        tables.append(Table("What this API does not carry, or does otherwise", ("Part", "What"), rows, (1, 3)))
+        tables.append(
+            Table("What this API does not carry, or does otherwise", ("Part", "What"), _by_part(notes), (1, 3))
+        )
     return tables
 
 
@@ -47,3 +52,8 @@ def decisions(taken: Sequence[Difference]) -> Sequence[Block]:
     ]
     head = ("Object", "Field", "Sent", "In the org", "Decision", "By, when (UTC)", "Changed by")
     return [Table("Not as it was sent", head, rows, (14, 24, 14, 14, 10, 14, 10))] if rows else []
+
+
+def _by_part(notes: Sequence[str]) -> list[list[Cell]]:
+    parts = [note.partition(": ") for note in notes]
+    return [[part, text] for part, _, text in parts]

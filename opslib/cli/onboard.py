@@ -249,6 +249,8 @@ async def _adopt(target_id: str, policy_id: str | None, webhook_id: str | None) 
     async with Walk(command="export") as walk:
         await walk.run("connect")
         onboarding = await walk.backend.adopt(target_id, policy_id, webhook_id)
+        for warning in walk.backend.warnings(onboarding):
+            click.echo(f"⚠ {warning}", err=True)
         for note in walk.backend.notes(onboarding):
             click.echo(f"i {note}", err=True)
         return onboarding

@@ -4,21 +4,35 @@ import asyncio
 import json
 import textwrap
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
+from opslib.errors import InvalidInput
 from opslib.router.org_changes import OrgChanges, find_org_changes
 from opslib.router.render import show
+from opslib.walk.assumptions import Judged, judge_assumptions
 from opslib.walk.doctor import Diagnosis, examine, roles
+from opslib.walk.right_org import stated_orgs
 from opslib.walk.walk import Walk
 
 
 @click.command()
+@click.option("--assumptions", is_flag=True, help="Which of the facts that opslib relies on hold in this org?")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="With --assumptions: the file to send to others; by default in the workspace.",
+)
 @options.as_json
-def doctor(as_json: bool) -> ExitCode:
-    """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL."""
+def doctor(as_json: bool, assumptions: bool = False, out: Path | None = None) -> ExitCode:
+    """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL, or "no"."""
+    if assumptions:
+        return _judge_assumptions(out, as_json)
+    if out:
+        raise click.UsageError("--out is for --assumptions")
     diagnosis = asyncio.run(_diagnose())
     if as_json:
         click.echo(json.dumps(diagnosis.as_json()))
@@ -30,11 +44,37 @@ def doctor(as_json: bool) -> ExitCode:
     return ExitCode.FAILED if any(row.word == "FAIL" for row in diagnosis.rows()) else ExitCode.DONE
 
 
+def _judge_assumptions(out: Path | None, as_json: bool) -> ExitCode:
+    if out and out.exists():
+        raise InvalidInput(f"{out} exists already", cause="it would be overwritten", fix="name another file")
+    judged, default = asyncio.run(_ask_about_assumptions())
+    file = out or default
+    judged.write(file)
+    if as_json:
+        click.echo(json.dumps({"assumptions": judged.as_json(), "file": str(file)}))
+    else:
+        click.echo(f"{judged.as_text()}\n\n{_ABOUT_ASSUMPTIONS}\nwritten: {file}")
+    return ExitCode.FAILED if judged.failed else ExitCode.DONE
+
+
+async def _ask_about_assumptions() -> tuple[Judged, Path]:
+    """The answers, and the file that is written where none is named."""
+    async with Walk(command="doctor") as walk:
+        return await judge_assumptions(walk), walk.settings.home / f"assumptions-{walk.run_id}.json"
+
+
+_ABOUT_ASSUMPTIONS = """\
+These are the assumptions of backend platform; docs/platform.md lists them. Backend storage-targets has none: it rests
+on its contract. The file has no ids, names, addresses or account numbers, so that you can send it to others."""
+
+
 async def _diagnose() -> Diagnosis:
     async with Walk(command="doctor") as walk:
         session = await walk.open_session()
         await session.auth.get_access_token()
-        return await examine(session.client, session.backends, walk.onboarding.backend)
+        policy = walk.onboarding.policy if walk.settings.onboarding else None  # an example says nothing
+        stated = stated_orgs(walk.onboarding, walk.settings)
+        return await examine(session.client, session.backends, walk.onboarding.backend, stated, policy)
 
 
 @click.command()

@@ -3,16 +3,22 @@
 From the wire upwards:
 
 recorder                 the step and operation that a task works for; counts and keeps every attempt
+server_time              what time it is at the server, by the Date of its answers
 retry                    what is tried again and when; what Retry-After means
 gate                     the rate gate, where the requests of a token wait
 transport                the httpx stack: retry → gate → meter → pooled connections; the seam to replace in tests
 client                   `GenesysClient`: JSON requests, pages, deadlines; refusals as errors (see `opslib.errors`)
+read_only                a client that sends nothing but GET
+shapes                   parts of an answer whose shape is not certain
 polling                  ask again until the answer is the one that was waited for
 backend                  the `Backend` protocol: what the rest of opslib needs of an API
 storage_targets_backend  the backend for the storage-targets contract
 platform_backend         the backend for the API that Genesys publishes, with `integrations` and `policies`
+retention                after how many days Genesys really deletes its own copy
 audit_log                the org's own audit log: who changed an integration or a policy
 datalake                 has an event arrived in the data lake?
+token                    whose token it is, and what it may ask for in a minute
+assumptions              what we rely on and cannot prove without a live org, and how its answers decide it
 permissions              which permissions opslib needs, and which of them we have (the doctor asks)
 logs                     log lines as JSON on stderr
 

@@ -12,9 +12,11 @@ from opslib.errors import ServerFailure, UnexpectedAnswer
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.polling import poll_until
+from opslib.genesys.shapes import as_objects
+from opslib.ledger.moment import utc_text
 
 _QUERY = "/api/v2/audits/query"
-_SERVICES = _QUERY + "/servicemapping"
+SERVICES = _QUERY + "/servicemapping"
 _ONE = _QUERY + "/{id}"
 _RESULTS = _ONE + "/results"
 
@@ -33,8 +35,8 @@ async def audit_entries(client: GenesysClient, since: datetime, until: datetime)
     """Every entry about integrations and policies in that time, oldest first, as the audit query has them."""
     entries: list[JSON] = []
     async with client.operation("audit_query"):
-        mapping = await client.request("GET", _SERVICES)
-        for service, entity_type in _ours(mapping):
+        mapping = await client.request("GET", SERVICES)
+        for service, entity_type in audited_entities(mapping):
             for start, end in _parts(since, until):
                 entries += await _query(client, service, entity_type, start, end)
     return sorted({entry["id"]: entry for entry in entries}.values(), key=lambda entry: str(entry.get("eventDate")))
@@ -82,10 +84,11 @@ def _reference(entry: JSON, *names: str) -> dict[str, Any]:
     return {}
 
 
-def _ours(mapping: JSON) -> Iterator[tuple[str, str]]:
-    for service in mapping.get("services") or []:
-        for entity in service.get("entities") or []:
-            if any(word in entity["name"].lower() for word in _OURS):
+def audited_entities(mapping: JSON) -> Iterator[tuple[str, str]]:
+    """Service and type of the entities that may be ours, from an answer to `SERVICES`."""
+    for service in as_objects(mapping.get("services")):
+        for entity in as_objects(service.get("entities")):
+            if any(word in str(entity.get("name")).lower() for word in _OURS):
                 yield service["name"], entity["name"]
 
 
@@ -97,7 +100,7 @@ def _parts(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetim
 
 async def _query(client: GenesysClient, service: str, kind: str, start: datetime, end: datetime) -> list[JSON]:
     question = {
-        "interval": f"{_utc(start)}/{_utc(end)}",
+        "interval": f"{utc_text(start)}/{utc_text(end)}",
         "serviceName": service,
         "filters": [{"property": "EntityType", "value": kind}],
         "sort": [{"name": "Timestamp", "sortOrder": "ascending"}],
@@ -138,7 +141,3 @@ async def _answered(client: GenesysClient, query: JSON) -> None:
             cause=f"its state is {state} after {_ANSWERED_WITHIN_S:.0f} s or less",
             fix="ask for a shorter time, or later",
         )
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -74,6 +74,9 @@ class Backend(Protocol):
     async def place(self, onboarding: Onboarding, org_id: str) -> str | None:
         """What the key of every recording begins with: "" or a folder with its slash; None when it is not known."""
 
+    def warnings(self, onboarding: Onboarding) -> Sequence[str]:
+        """Where the org will not do what the onboarding says, or may not, in words. Call it as `notes`."""
+
     def meaning(self, kind: Kind, body: JSON) -> Meaning:
         """What a body of `items` or `writable` says."""
 

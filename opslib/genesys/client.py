@@ -1,8 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from opslib.errors import ApiError, DeadlineExceeded, NotFound, OpslibError, Une
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
 from opslib.genesys.retry import retry_for
+from opslib.genesys.server_time import clock_skew_s
 from opslib.genesys.transport import PerLoop, http_client, unreachable
 from opslib.settings import DEFAULT_DEADLINE_S, DEFAULT_TIMEOUT_S
 
@@ -19,6 +19,8 @@ JSON = dict[str, Any]
 
 # The most that Genesys's own Terraform provider asks for.
 _PAGE_SIZE = 100
+# An answer's Date has whole seconds, and the answer was under way.
+_SAME_TIME_S = 2
 
 
 class GenesysClient:
@@ -44,6 +46,11 @@ class GenesysClient:
         self.clock_skew_s: float | None = None
         gate = gate or RateGate()
         self._http = PerLoop(lambda: http_client(recorder.sample, auth=auth, timeout_s=self.timeout_s, gate=gate))
+
+    def now(self) -> datetime:
+        """The time at the server; this machine's where no answer said it, or where both agree."""
+        skew_s = self.clock_skew_s or 0
+        return datetime.now(UTC) + timedelta(seconds=skew_s if abs(skew_s) > _SAME_TIME_S else 0)
 
     @asynccontextmanager
     async def operation(self, name: str) -> AsyncIterator[Operation]:
@@ -104,9 +111,13 @@ class GenesysClient:
             except httpx.HTTPError as error:
                 failure = unreachable(self.base_url, error)
             else:
-                self.clock_skew_s = _skew_s(response.headers.get("Date", ""))
+                self._note(response)
                 return _content(response)
             raise failure  # outside the handler: httpx's error holds the request and with it its secrets
+
+    def _note(self, response: httpx.Response) -> None:
+        """Take in what an answer says beside its content."""
+        self.clock_skew_s = clock_skew_s(response.headers)
 
     async def request_or_none(self, method: str, endpoint: str, **about: Any) -> JSON | None:
         """The same; None where there is no such object (404)."""
@@ -169,11 +180,17 @@ class GenesysClient:
             await client.aclose()
 
 
-def _skew_s(date: str) -> float | None:
+async def answer(
+    client: GenesysClient, endpoint: str, params: Mapping[str, str | int] | None, until: float
+) -> JSON | OpslibError:
+    """The org's answer, or the error instead of one; `until` is in the event loop's time."""
     try:
-        return (parsedate_to_datetime(date).replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
-    except ValueError:
-        return None  # no date, or none that HTTP knows
+        async with asyncio.timeout_at(until):
+            return await client.request("GET", endpoint, params=params)
+    except OpslibError as error:
+        return error
+    except TimeoutError:
+        return DeadlineExceeded("No answer in time", cause="no answer in time", fix="try again later")
 
 
 def _content(response: httpx.Response) -> JSON:

@@ -56,7 +56,7 @@ class Gated(httpx.AsyncBaseTransport):
 
 def _asked_to_wait_s(response: httpx.Response) -> float:
     try:
-        return retry_after_s(response.headers.get("Retry-After", "0"))
+        return retry_after_s(response.headers)
     except ValueError:
         return 0.0  # not understood: the usual backoff applies
 

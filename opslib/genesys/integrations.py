@@ -22,8 +22,8 @@ from opslib.genesys.recorder import current_operation
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"
 _CONFIG = _ONE + "/config/current"
-_TYPES = INTEGRATIONS + "/types"
-_SCHEMA = _TYPES + "/{id}/configschemas/properties"
+TYPES = INTEGRATIONS + "/types"
+_SCHEMA = TYPES + "/{id}/configschemas/properties"
 
 # How often an object is sent to be made.
 _TRIES = 3
@@ -62,7 +62,7 @@ class Integrations:
         """The id of the type that exports recordings to S3. Raises InvalidInput when there is not exactly one."""
         if self._s3_type:
             return self._s3_type
-        types = await self._client.entities(_TYPES)
+        types = await self._client.entities(TYPES)
         fitting = [type["id"] for type in types if _speaks_of_recordings_in_s3(type)]
         if len(fitting) == 1:
             self._s3_type = str(fitting[0])

@@ -1,18 +1,19 @@
 """The permissions that opslib needs in an org, and which of them we have, by the org's answers. Nothing here writes.
 
 The doctor (`opslib.walk.doctor`) asks for those in `ASKED_FOR`. To add one, add it to its role below, and to
-`_QUESTIONS` where a request shows it without changing anything; else the client's roles must tell.
+`QUESTIONS` where a request shows it without changing anything; else the client's roles must tell.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from opslib.errors import DeadlineExceeded, OpslibError, PermissionMissing
+from opslib.errors import OpslibError, PermissionMissing
 from opslib.genesys.backend import JSON
-from opslib.genesys.client import GenesysClient
+from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.platform_backend import POLICIES
+from opslib.genesys.retention import SETTINGS
+from opslib.genesys.shapes import as_list, as_object, as_objects
 from opslib.onboarding.models import BackendName
 
 State = Literal["present", "missing", "not known"]
@@ -57,14 +58,16 @@ ASKED_FOR: Mapping[BackendName, Sequence[str]] = {
     "storage-targets": SCOPES,
 }
 
+SUBJECT = "/api/v2/authorization/subjects/me"
+
 # A question that needs just this permission and changes nothing.
-_QUESTIONS: Mapping[str, tuple[str, Params]] = {
+QUESTIONS: Mapping[str, tuple[str, Params]] = {
     "recording:retentionPolicy:view": (POLICIES, {"pageSize": 1}),
     "integrations:integration:view": ("/api/v2/integrations", {"pageSize": 1}),
     "recording:job:view": ("/api/v2/recording/jobs", {"pageSize": 1}),
     "recording:recording:view": ("/api/v2/recordings/retention/query", {"retentionThresholdDays": 1, "pageSize": 1}),
     "audits:audit:view": ("/api/v2/audits/query/servicemapping", {}),
-    "analytics:dataRetention:view": ("/api/v2/analytics/dataretention/settings", {}),
+    "analytics:dataRetention:view": (SETTINGS, {}),
     "recording:encryptionKey:view": ("/api/v2/recording/recordingkeys", {"pageSize": 1}),
     "recording:read": ("/api/v2/recording/storage/targets", {"pageSize": 1}),
     "webhook:read": ("/api/v2/webhooks", {"pageSize": 1}),
@@ -80,30 +83,19 @@ class Permission:
     why: str
 
 
-async def answer(client: GenesysClient, endpoint: str, params: Params | None, until: float) -> JSON | OpslibError:
-    """The org's answer, or the error instead of one; `until` is in the event loop's time."""
-    try:
-        async with asyncio.timeout_at(until):
-            return await client.request("GET", endpoint, params=params)
-    except OpslibError as error:
-        return error
-    except TimeoutError:
-        return DeadlineExceeded("No answer in time", cause="no answer in time", fix="try again later")
-
-
 async def permissions(client: GenesysClient, backend: BackendName, until: float) -> list[Permission]:
     """What we may do: by a harmless question for each permission, else by the client's roles, else not known."""
-    subject = await answer(client, "/api/v2/authorization/subjects/me", {"includeFullRoles": "true"}, until)
+    subject = await answer(client, SUBJECT, {"includeFullRoles": "true"}, until)
     granted = [] if isinstance(subject, OpslibError) else list(_granted(subject))
     # One after the other: the org counts each question.
     return [
-        await _by_question(client, name, until) if name in _QUESTIONS else _by_roles(name, granted)
+        await _by_question(client, name, until) if name in QUESTIONS else _by_roles(name, granted)
         for name in ASKED_FOR[backend]
     ]
 
 
 async def _by_question(client: GenesysClient, name: str, until: float) -> Permission:
-    endpoint, params = _QUESTIONS[name]
+    endpoint, params = QUESTIONS[name]
     result = await answer(client, endpoint, params, until)
     if isinstance(result, PermissionMissing):
         return Permission(name, "missing", f"the org refused GET {endpoint}: {result.cause}")
@@ -113,7 +105,7 @@ async def _by_question(client: GenesysClient, name: str, until: float) -> Permis
 
 
 def _by_roles(name: str, granted: Sequence[JSON]) -> Permission:
-    if not granted:
+    if not granted or name in SCOPES:  # a role has permissions, not scopes
         return Permission(name, "not known", "not before it is used: the org does not tell this client its roles")
     if any(_covers(policy, name) for policy in granted):
         return Permission(name, "present", "by the client's roles")
@@ -121,8 +113,8 @@ def _by_roles(name: str, granted: Sequence[JSON]) -> Permission:
 
 
 def _granted(subject: JSON) -> Iterator[JSON]:
-    for grant in subject.get("grants") or []:
-        yield from (grant.get("role") or {}).get("policies") or []
+    for grant in as_objects(subject.get("grants")):
+        yield from as_objects(as_object(grant.get("role")).get("policies"))
 
 
 def _covers(policy: JSON, name: str) -> bool:
@@ -130,5 +122,5 @@ def _covers(policy: JSON, name: str) -> bool:
     return (
         policy.get("domain") in (domain, "*")
         and policy.get("entityName") in (entity, "*")
-        and bool({action, "*"} & set(policy.get("actions") or ()))
+        and any(allowed in (action, "*") for allowed in as_list(policy.get("actions")))
     )

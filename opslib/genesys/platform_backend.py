@@ -13,8 +13,9 @@ from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import ApiError, Conflict, InvalidInput, NotFound
+from opslib.genesys import retention
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
-from opslib.genesys.client import GenesysClient
+from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.integrations import (
     Integrations,
     checked_properties,
@@ -35,14 +36,16 @@ from opslib.genesys.policies import (
     policy_body,
     policy_values,
 )
+from opslib.genesys.token import TOKEN, organization
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, StorageTarget
-from opslib.onboarding.values import checked, folder_of
+from opslib.onboarding.values import checked, folder_of, is_guid
 
 POLICIES = "/api/v2/recording/mediaretentionpolicies"
 _POLICY = POLICIES + "/{id}"
 
 # Genesys's own blueprint "aws-event-bridge-module" has this type and these properties.
 FEED_TYPE = "amazon-eventbridge-source"
+FEED_PROPERTIES = ("eventSourceSuffix", "awsAccountId", "awsAccountRegion", "eventFilter")
 
 # The fields of an object that an onboarding sets. The others belong to somebody else and stay as they are.
 _OURS = frozenset(
@@ -53,6 +56,9 @@ _OURS = frozenset(
 _SERVER_OWNED = frozenset(
     {"id", "version", "selfUri", "createdDate", "modifiedDate", "policyErrors", "reportedState", "attributes", "config"}
 )
+
+# How long to wait for the org's maximum retention (seconds): a plan does not fail for it.
+_MAXIMUM_WITHIN_S = 20.0
 
 # What applies where a type of integration has no property for a field.
 _OTHERWISE = {
@@ -77,6 +83,9 @@ class PlatformBackend:
         self._policy_errors: list[str] = []
         # What of the policy an onboarding cannot express, in words; known after `items` or `adopt`.
         self._foreign: list[str] = []
+        # What else decides how long a recording stays; known after `items` or `adopt`.
+        self._maximum = retention.Maximum(None, "not asked")
+        self._others: Sequence[retention.Other] = ()
         # What was made a moment ago, by kind and name: its id and until when a list may not show it.
         self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
         # What the server may call otherwise than we do, by kind and our name: its id.
@@ -102,10 +111,12 @@ class PlatformBackend:
                 ("policy", policy, policy_body(policy, target.name)),
                 ("webhook", webhook, await self._feed_body(webhook)),
             ]
-            return [
+            items = [
                 Item(kind, wanted.name, wanted.name, await self._over_existing(kind, wanted.id, body))
                 for kind, wanted, body in bodies
             ]
+            await self._read_retention(items[1].body)
+            return items
 
     async def place(self, onboarding: Onboarding, org_id: str) -> str | None:
         """The organisation's id (Genesys help 292632), unless the integration's type has a property for a prefix.
@@ -132,12 +143,19 @@ class PlatformBackend:
                 for name, instead in _OTHERWISE.items()
                 if name not in self._carried
             ),
-            f"policy.retention_days: Genesys deletes its own copy after {policy.retention_days} days; what is in the "
-            "bucket stays",
+            *retention.notes(policy, self._maximum),
+            *retention.notes_of_others(policy, self._maximum, self._others),
             "policy: it works for new interactions only; earlier recordings need a bulk job",
             "webhook.url: Genesys sends to EventBridge; from there to the URL is yours to make: opslib check-feed",
             *(f"policy {policy.name}: {words}" for words in self._foreign),
             *(f"policy {policy.name} reports an error: {error}" for error in self._policy_errors),
+        ]
+
+    def warnings(self, onboarding: Onboarding) -> Sequence[str]:
+        policy = onboarding.policy
+        return [
+            *retention.warnings(policy, self._maximum),
+            *retention.warnings_of_others(policy, self._maximum, self._others),
         ]
 
     def meaning(self, kind: Kind, body: JSON) -> Meaning:
@@ -235,11 +253,15 @@ class PlatformBackend:
                 f"{path} cannot be said in this file; applying the file leaves it as it is"
                 for path in sorted(foreign(of_policy))
             ]
+            await self._read_retention(of_policy)
             values = policy_values(self.writable(of_policy))
+            about = organization(await self._client.request("GET", TOKEN))
+            org_id = "" if isinstance(about, str) else about.id
             return checked(
                 Onboarding,
                 backend="platform",
-                target=await self._target_values(of_target, values["retention_days"]),
+                org_id=org_id if is_guid(org_id) else "",
+                target=await self._target_values(of_target, values["retention_days"], org_id),
                 policy={"id": of_policy["id"], **values},
                 webhook=_feed_values(of_webhook),
             )
@@ -390,6 +412,13 @@ class PlatformBackend:
                 reference["name"] = name
         return policy
 
+    async def _read_retention(self, policy: JSON) -> None:
+        until = asyncio.get_running_loop().time() + _MAXIMUM_WITHIN_S
+        self._maximum = retention.maximum_of(await answer(self._client, retention.SETTINGS, None, until))
+        others = [other for other in await self._listed("policy") if other.get("name") != policy["name"]]
+        bodies = [await self._policy(other["id"]) or {} for other in others if other.get("enabled")]
+        self._others = retention.others(policy, bodies, self._client.now())
+
     async def _policy(self, id: str) -> JSON | None:
         return await self._client.request_or_none("GET", _POLICY, ids={"id": id})
 
@@ -409,14 +438,13 @@ class PlatformBackend:
                 reference["id"] = target["id"]
         return wire
 
-    async def _target_values(self, target: JSON, retention_days: int) -> JSON:
+    async def _target_values(self, target: JSON, retention_days: int, org_id: str) -> JSON:
         type_id = target["integrationType"]["id"]
         names = self._carried = names_of(await self.integrations.schema(type_id), type_id)
         properties = target.get("properties") or {}
         fields = {ours: properties[theirs] for ours, theirs in names.items() if theirs in properties}
-        org = (await self._client.request("GET", "/api/v2/tokens/me")).get("organization") or {}
         # The external id that Genesys uses is the organisation's id.
-        role = {"role_arn": fields.pop("role_arn", ""), "external_id": fields.pop("external_id", org.get("id", ""))}
+        role = {"role_arn": fields.pop("role_arn", ""), "external_id": fields.pop("external_id", org_id)}
         return {
             "id": target["id"],
             "name": target["name"],

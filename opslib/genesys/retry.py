@@ -1,8 +1,14 @@
 """What is tried again and when, and what Retry-After asks for."""
 
 import random
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
+import httpx
 from httpx_retries import Retry
+
+from opslib.genesys.server_time import answered_at, http_date
 
 # Genesys's own command line refuses longer waits (gc, "Retry-After").
 MAX_RETRY_AFTER_S = 180.0
@@ -10,6 +16,8 @@ MAX_RETRY_AFTER_S = 180.0
 _RETRY_AFTER_SPREAD_S = 1.0
 _TRIES_AFTER_THE_FIRST = 4
 _BACKOFF_S = 0.5
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 # PUT and DELETE may be sent twice: the result is the same (RFC 9110, 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -19,22 +27,34 @@ def spread(wait_s: float) -> float:
     return wait_s + random.uniform(0, _RETRY_AFTER_SPREAD_S)  # noqa: S311 (no secret)
 
 
-def retry_after_s(value: str) -> float:
-    """Seconds that a Retry-After header asks for. Raises ValueError when it is neither a number nor a date."""
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """Seconds that an answer's Retry-After asks to wait; 0 for a time that has passed, or without that header.
+
+    A date is compared with the answer's own Date, so that a clock that is off here does not matter (RFC 9110, sections
+    10.2.3 and 6.6.1); with this machine's clock where the answer has none. Raises ValueError for anything else.
+    """
+    value = headers.get("Retry-After", "0").strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
     try:
-        seconds = float(value)
+        until = http_date(value)
     except ValueError:
-        return Retry().parse_retry_after(value)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"Retry-After {value!r} is no waiting time")
-    return seconds
+        raise ValueError(f"Retry-After {value!r} is not a waiting time") from None
+    return max(0.0, (until - (answered_at(headers) or datetime.now(UTC))).total_seconds())
 
 
 class _Retry(Retry):
     """Retry-After as whole or decimal seconds or as a date, spread a little."""
 
+    _headers: Mapping[str, str] = {}
+
+    async def asleep(self, response: httpx.Response | Exception) -> None:
+        """`parse_retry_after` gets the one header only, and a date needs the answer's Date."""
+        self._headers = response.headers if isinstance(response, httpx.Response) else {}
+        await super().asleep(response)
+
     def parse_retry_after(self, retry_after: str) -> float:
-        return spread(retry_after_s(retry_after))
+        return spread(retry_after_s(self._headers))
 
 
 def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:

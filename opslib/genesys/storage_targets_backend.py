@@ -62,6 +62,9 @@ class StorageTargetsBackend:
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
         return ()
 
+    def warnings(self, onboarding: Onboarding) -> Sequence[str]:
+        return ()
+
     def meaning(self, kind: Kind, body: JSON) -> Meaning:
         configuration = body.get("configuration", {})
         return Meaning(

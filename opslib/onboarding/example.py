@@ -11,7 +11,7 @@ import yaml
 from opslib.errors import InvalidInput
 from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import BackendName, Onboarding
-from opslib.onboarding.values import checked
+from opslib.onboarding.values import checked, is_guid
 from opslib.settings import Settings
 
 
@@ -41,6 +41,7 @@ def _example(backend: BackendName, settings: Settings, ids: Mapping[str, str]) -
         bucket=settings.sandbox_bucket or "your-recordings-bucket",
         role_arn=settings.sandbox_role_arn or "arn:aws:iam::123456789012:role/GenesysRecordings",
         external_id=settings.sandbox_external_id or "your-genesys-organization-id",
+        org_id=f"org_id: {settings.org_id}" if is_guid(settings.org_id) else "# org_id: your-genesys-organization-id",
         url=f"{settings.catalogue_url or 'https://datalake.example.com'}/ingest",
         **ids,
     )

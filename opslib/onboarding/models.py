@@ -17,6 +17,7 @@ from opslib.onboarding.values import (
     Id,
     Ids,
     Name,
+    OrgId,
     PathPrefix,
     RecordingType,
     RetentionDays,
@@ -132,6 +133,7 @@ class Onboarding(_Model):
 
     version: Literal[1] = 1
     backend: BackendName = "storage-targets"
+    org_id: Annotated[OrgId, Field(description="The organisation's id: any other org is refused. Empty: any org.")] = ""
     target: StorageTarget
     policy: RecordingPolicy
     webhook: DataLakeWebhook
@@ -163,9 +165,11 @@ class Onboarding(_Model):
             for part, names in parts.items() if backend != self.backend else ():
                 for name in names:
                     del values[part][name]
-        for part in ("target", "policy", "webhook"):
-            if not values[part]["id"]:
-                del values[part]["id"]
+        for part in (values["target"], values["policy"], values["webhook"]):
+            if not part["id"]:
+                del part["id"]
+        if not values["org_id"]:
+            del values["org_id"]
         return values
 
 

@@ -16,6 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 MAX_RETENTION_DAYS = 36_525
 
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -23,6 +24,16 @@ def _id(value: str) -> str:
     if not _ID.fullmatch(value) or ".." in value:
         raise ValueError("an id has 1 to 128 letters, digits, '.', '_' or '-', and no slash; a UUID is best")
     return value
+
+
+def is_guid(value: str) -> bool:
+    return _GUID.fullmatch(value) is not None
+
+
+def _org_id(value: str) -> str:
+    if value and not is_guid(value):
+        raise ValueError("an organisation's id is a GUID, such as 3f2504e0-4f89-11d3-9a0c-0305e82c3301")
+    return value.lower()
 
 
 def _name(value: str) -> str:
@@ -96,6 +107,7 @@ def _interval(value: str) -> str:
 
 
 Id = Annotated[str, Field(max_length=128), AfterValidator(_id)]
+OrgId = Annotated[str, AfterValidator(_org_id)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(_name)]
 BucketName = Annotated[str, AfterValidator(bucket_name)]
 AwsRegion = Annotated[str, AfterValidator(aws_region)]

@@ -6,7 +6,7 @@ written to the ledger, each audit entry once. What a step of ours changed is in 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from opslib.errors import OpslibError
@@ -14,7 +14,7 @@ from opslib.genesys.audit_log import audit_entries, change
 from opslib.genesys.backend import JSON, Backend, Kind, leaves
 from opslib.genesys.client import GenesysClient
 from opslib.ledger.ledger import Ledger, Run
-from opslib.ledger.moment import utc_now
+from opslib.ledger.moment import utc_text
 
 SNAPSHOT, CHANGE, CHECKED = "org.snapshot", "org.change", "org.looked"
 _KINDS: tuple[Kind, ...] = ("target", "policy", "webhook")
@@ -48,8 +48,9 @@ async def find_org_changes(client: GenesysClient, backend: Backend, run: Run, si
     last = _last_snapshot(run.ledger, backend, client)
     # Older ledgers have no audited_until.
     audited = datetime.fromisoformat(last.get("audited_until") or last["at"]) if last else None
-    result = OrgChanges(since or (audited - _OVERLAP if audited else datetime.now(UTC) - _FIRST_PERIOD), first=not last)
-    at, objects = utc_now(), await _objects(backend)
+    now = client.now()  # the audit's times are the org's
+    result = OrgChanges(since or (audited - _OVERLAP if audited else now - _FIRST_PERIOD), first=not last)
+    at, objects = utc_text(now), await _objects(backend)
     if last:
         result.changes += [
             {"source": "comparison", "at": at, "by": f"not said; between {last['at']} and {at}", **difference}
@@ -57,7 +58,7 @@ async def find_org_changes(client: GenesysClient, backend: Backend, run: Run, si
         ]
     if backend.name == "platform":
         try:
-            audit = [change(entry) for entry in await audit_entries(client, result.since, datetime.now(UTC))]
+            audit = [change(entry) for entry in await audit_entries(client, result.since, client.now())]
         except OpslibError as error:
             result.unaudited, result.failed, audit = f"{error.title}: {error.cause}", True, []
         known = {entry.data.get("id") for entry in run.ledger.entries(CHANGE)}

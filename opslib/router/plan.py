@@ -72,18 +72,20 @@ class Change(_Data):
 class Plan(_Data):
     """The ordered changes to one org. `where` is the API's address, `backend` which API; a plan is good for these only.
 
-    `notes` say what the API does not carry of the onboarding, or does otherwise; they are no part of the changes.
+    `warnings` say where the org will not do what the onboarding says, or may not; `notes`, what the API does not carry
+    of the onboarding, or does otherwise. Neither is part of the changes.
     """
 
     where: str
     backend: BackendName = "storage-targets"  # the only one when older ledgers were written
     changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def checksum(self) -> str:
         """SHA-256 over everything that will be done; equal plans have equal checksums."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude={"notes"}))).hexdigest()
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude={"notes", "warnings"}))).hexdigest()
 
     @property
     def unsafe(self) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ class Plan(_Data):
 
     def as_json(self) -> JSON:
         """{checksum, changes: [{action, kind, id, name, fields: [{path, before, after}]}], unsafe: [{name, why}],
-        notes: [text]}."""
+        warnings: [text], notes: [text]}."""
         return {
             "checksum": self.checksum,
             "changes": [
@@ -104,6 +106,7 @@ class Plan(_Data):
                 for change in self.changes
             ],
             "unsafe": [{"name": name, "why": UNSAFE[name]} for name in self.unsafe],
+            "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
 
@@ -126,7 +129,13 @@ async def make_plan(
         or before is None
         or backend.comparable(before) != backend.comparable(item.body)
     ]
-    return _plan(backend, _in_order(backend, changes), backend.notes(onboarding))
+    return Plan(
+        where=backend.where,
+        backend=backend.name,
+        changes=tuple(_in_order(backend, changes)),
+        warnings=tuple(backend.warnings(onboarding)),
+        notes=tuple(backend.notes(onboarding)),
+    )
 
 
 async def make_removal(backend: Backend, onboarding: Onboarding) -> Plan:
@@ -138,11 +147,7 @@ async def make_removal(backend: Backend, onboarding: Onboarding) -> Plan:
         for item, before in zip(items, await _read_all(backend, items), strict=True)
         if before is not None
     ]
-    return _plan(backend, changes[::-1])
-
-
-def _plan(backend: Backend, changes: Sequence[Change], notes: Sequence[str] = ()) -> Plan:
-    return Plan(where=backend.where, backend=backend.name, changes=tuple(changes), notes=tuple(notes))
+    return Plan(where=backend.where, backend=backend.name, changes=tuple(changes[::-1]))
 
 
 _NO_ROLE = "arn:aws:iam::000000000000:role/none"

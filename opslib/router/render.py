@@ -8,9 +8,9 @@ NOTHING = "Nothing to do: the org is as wanted."
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """A line for each change with its sign (+ ~ -) and for each field, then what is unsafe (!), the notes (i) and the
-    checksum."""
-    notes = [f"i {note}" for note in plan.get("notes", ())]
+    """A line for each change with its sign (+ ~ -) and for each field, then what is unsafe (!), the warnings (⚠), the
+    notes (i) and the checksum."""
+    notes = [*(f"⚠ {one}" for one in plan.get("warnings", ())), *(f"i {one}" for one in plan.get("notes", ()))]
     if not plan["changes"]:
         return "\n".join([NOTHING, *notes])
     lines = [line for change in plan["changes"] for line in _change_lines(change)]

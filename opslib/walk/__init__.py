@@ -8,5 +8,7 @@ session        the connection to one org, which several walks may share: token, 
 resume         restores a walk from the ledger after the program has ended
 what_changed   what one step changed in the org (what others changed: `opslib.router.org_changes`)
 environment    is this machine ready? asked before anything is sent
+right_org      is it the org that the user means?
 doctor         is the org ready? (the permissions it asks for: `opslib.genesys.permissions`)
+assumptions    which of the assumptions about a live org hold (the list: `opslib.genesys.assumptions`)
 """

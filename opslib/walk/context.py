@@ -8,14 +8,16 @@ from pydantic import SecretStr
 from opslib.credentials import AwsKeys, KeyReference, RoleReference
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
+from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
-from opslib.router.journal import Progress, last_applies
+from opslib.router.journal import STARTED, Progress, last_applies
 from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.settings import Settings
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
+from opslib.walk.right_org import Stated, refuse_other_org, stated_orgs
 from opslib.walk.session import Session
 from opslib.walk.state_machine import JSON, Result, StateMachine, hash_of
 
@@ -190,10 +192,22 @@ class WalkContext(StateMachine):
 
     @asynccontextmanager
     async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
-        """An applier for an apply that was left unfinished: on that apply's API, whatever the onboarding is for."""
+        """An applier for an apply that was left unfinished: on that apply's API, whatever the onboarding is for.
+
+        Raises WrongOrg when the session is for another org than that apply's.
+        """
         session = await self.open_session()
+        stated = stated_orgs(self.onboarding, self.settings)
+        await refuse_other_org(session.client, [*stated, *self._begun_in(progress)])
         async with self.changing(session.backends[progress.plan.backend]) as applier:
             yield applier
+
+    def _begun_in(self, progress: Progress) -> list[Stated]:
+        """The org that an apply was begun in, as that told its own walk; none where it did not say."""
+        ledger = self.journal.ledger
+        run_id = next(entry.run_id for entry in ledger.entries(STARTED) if str(entry.seq) == progress.id)
+        ids = [entry.data["data"]["org_id"] for entry in ledger.entries("step.done", run_id) if _connected(entry)]
+        return [Stated("the org of the unfinished apply", ids[-1], confirm=False)] if ids and ids[-1] else []
 
     def teller(self) -> Callable[[int, int, str], None]:
         """A callback with which the running step, which asks for it, reports its progress."""
@@ -208,3 +222,7 @@ class WalkContext(StateMachine):
     def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
         self.progress.pop(name, None)
         super()._ended(name, task)
+
+
+def _connected(entry: Entry) -> bool:
+    return bool(entry.data["step"] == "connect")

@@ -1,18 +1,17 @@
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.errors import NotFound, OpslibError, PermissionMissing
+from opslib.errors import NotFound, OpslibError, PermissionMissing, WrongOrg
 from opslib.genesys.backend import Backend
-from opslib.genesys.client import GenesysClient
-from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, answer, permissions
-from opslib.onboarding.models import BackendName
+from opslib.genesys.client import GenesysClient, answer
+from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, permissions
+from opslib.genesys.retention import SCREEN_DAYS, SETTINGS, Maximum, maximum_of, warnings
+from opslib.genesys.token import LIMITS, TOKEN, TOKEN_LIMIT, Named, limits_of, named, organization
+from opslib.onboarding.models import BackendName, RecordingPolicy
 from opslib.verdict import Readiness
-
-_LIMITS = "/api/v2/organizations/limits/namespaces/platform.api"
-# The limit that one token of client credentials meets.
-_TOKEN_LIMIT = "client.credentials.token.rate.per.minute"
+from opslib.walk.right_org import Stated, wrong_orgs
 
 # After this time (seconds) what the org has not answered stays open.
 _ANSWERS_WITHIN_S = 20.0
@@ -20,15 +19,9 @@ _ANSWERS_WITHIN_S = 20.0
 # AWS refuses signatures that are 15 minutes off; a minute off is a clock that is not kept.
 _SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
 
+_LONGER = "raise the org's maximum interaction data retention, or lower the policy's retention_days"
+
 API_NAMES: dict[BackendName, str] = {"storage-targets": "storage targets", "platform": "the platform API"}
-
-
-@dataclass(frozen=True)
-class Named:
-    """An organisation or OAuth client, as Genesys refers to it."""
-
-    id: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -38,30 +31,51 @@ class Diagnosis:
     Attributes:
         wanted: the backend that the onboarding needs.
         served: whether the org has each API.
+        organization: whose token it is; else why that is not known.
         limits: requests and the like, by Genesys's key.
+        stated: the org that is meant, wherever it is stated.
+        maximum: how long the org keeps recordings; None where the backend has no such maximum.
+        policy: what the onboarding wants to be kept; None where no file is named.
     """
 
     wanted: BackendName
     served: Mapping[BackendName, bool | None]
-    organization: Named | None
+    organization: Named | str
     client: Named | None
     permissions: Sequence[Permission]
     limits: Mapping[str, int] | None
     clock_skew_s: float | None
+    stated: Sequence[Stated] = ()
+    maximum: Maximum | None = None
+    policy: RecordingPolicy | None = None
+
+    def wrong_orgs(self) -> list[WrongOrg]:
+        """The errors for what is stated of the org and not so."""
+        return list(wrong_orgs(self.stated, self.organization))
 
     def rows(self) -> list[Readiness]:
         """Every answer, with what to do about it."""
-        return [self._served(), *self._who(), *map(self._permission, self.permissions), self._limit(), self._clock()]
+        return [
+            self._served(),
+            *self._who(),
+            *self._right_org(),
+            *map(self._permission, self.permissions),
+            self._limit(),
+            *self._retention(),
+            self._clock(),
+        ]
 
     def as_json(self) -> dict[str, Any]:
-        """{backends, organization, client, permissions, rate_limits, clock_skew_s, roles, rows}."""
+        """{wanted, backends, organization, client, permissions, rate_limits, max_retention_days, clock_skew_s, roles,
+        rows}."""
         return {
             "wanted": self.wanted,
             "backends": dict(self.served),
-            "organization": self.organization and vars(self.organization),
+            "organization": None if isinstance(self.organization, str) else vars(self.organization),
             "client": self.client and vars(self.client),
             "permissions": [dict(vars(permission)) for permission in self.permissions],
             "rate_limits": None if self.limits is None else dict(self.limits),
+            "max_retention_days": self.maximum and self.maximum.days,
             "clock_skew_s": None if self.clock_skew_s is None else round(self.clock_skew_s),
             "roles": roles(self.wanted),
             "rows": [dict(vars(row)) for row in self.rows()],
@@ -79,11 +93,20 @@ class Diagnosis:
 
     def _who(self) -> list[Readiness]:
         return [
-            Readiness(question, "PASS", f"{entity.name} ({entity.id})")
-            if entity
-            else Readiness(question, "UNKNOWN", "the org does not say")
-            for question, entity in (("Organisation", self.organization), ("OAuth client", self.client))
+            _known("Organisation", self.organization),
+            _known("OAuth client", self.client or "the org does not say"),
         ]
+
+    def _right_org(self) -> Iterator[Readiness]:
+        if not self.stated:
+            return
+        question, where = "The org is the one that is meant", " and ".join(one.where for one in self.stated)
+        if isinstance(self.organization, str):
+            yield Readiness(question, "UNKNOWN", f"{where} cannot be compared: {self.organization}")
+        elif errors := self.wrong_orgs():
+            yield Readiness(question, "FAIL", errors[0].cause, errors[0].fix)
+        else:
+            yield Readiness(question, "PASS", f"as in {where}")
 
     def _permission(self, permission: Permission) -> Readiness:
         question, why = f"May {permission.name}", permission.why
@@ -96,10 +119,21 @@ class Diagnosis:
 
     def _limit(self) -> Readiness:
         question = "Requests per token and minute"
-        limit = (self.limits or {}).get(_TOKEN_LIMIT)
+        limit = (self.limits or {}).get(TOKEN_LIMIT)
         return (
             Readiness(question, "PASS", str(limit)) if limit else Readiness(question, "UNKNOWN", "the org does not say")
         )
+
+    def _retention(self) -> Iterator[Readiness]:
+        if self.maximum is None:
+            return
+        question, days = "Days after which the org deletes every recording", self.maximum.days
+        if days is None:
+            yield Readiness(question, "UNKNOWN", f"its maximum retention is not known: {self.maximum.why}")
+        elif self.policy and (cut_short := list(warnings(self.policy, self.maximum))):
+            yield Readiness(question, "WARN", "; ".join([f"{days} days", *cut_short]), _LONGER)
+        else:
+            yield Readiness(question, "PASS", f"{days} days; screen recordings: {self.maximum.cap(SCREEN_DAYS)} days")
 
     def _clock(self) -> Readiness:
         question = "This machine's clock agrees with the org's"
@@ -119,22 +153,32 @@ def roles(backend: BackendName) -> dict[str, list[str]]:
     return {"auditor": list(AUDITOR), "operator": list(OPERATOR)}
 
 
-async def examine(client: GenesysClient, backends: Mapping[BackendName, Backend], wanted: BackendName) -> Diagnosis:
+async def examine(
+    client: GenesysClient,
+    backends: Mapping[BackendName, Backend],
+    wanted: BackendName,
+    stated: Sequence[Stated] = (),
+    policy: RecordingPolicy | None = None,
+) -> Diagnosis:
     """Ask the org everything. Never raises: a question without an answer stays open."""
     async with client.operation("doctor"):
         until = asyncio.get_running_loop().time() + _ANSWERS_WITHIN_S
         served = {name: await serves(backend, until) for name, backend in backends.items()}
-        token = await answer(client, "/api/v2/tokens/me", None, until)
-        limits = await answer(client, _LIMITS, None, until)
+        about = await answer(client, TOKEN, None, until)
+        limits = await answer(client, LIMITS, None, until)
+        maximum = maximum_of(await answer(client, SETTINGS, None, until)) if wanted == "platform" else None
         granted = await permissions(client, wanted, until)
-    about = {} if isinstance(token, OpslibError) else token
-    by_key = (
-        None
-        if isinstance(limits, OpslibError)
-        else {limit["key"]: limit["value"] for limit in limits.get("entities") or []}
-    )
-    organization, oauth_client = _named(about.get("organization")), _named(about.get("OAuthClient"))
-    return Diagnosis(wanted, served, organization, oauth_client, granted, by_key, client.clock_skew_s)
+    oauth_client = None if isinstance(about, OpslibError) else named(about.get("OAuthClient"))
+    by_key = None if isinstance(limits, OpslibError) else dict(limits_of(limits))
+    skew_s = client.clock_skew_s
+    who = organization(about)
+    return Diagnosis(wanted, served, who, oauth_client, granted, by_key, skew_s, stated, maximum, policy)
+
+
+def _known(question: str, entity: Named | str) -> Readiness:
+    if isinstance(entity, str):
+        return Readiness(question, "UNKNOWN", entity)
+    return Readiness(question, "PASS", f"{entity.name} ({entity.id})")
 
 
 async def serves(backend: Backend, until: float | None = None) -> bool | None:
@@ -162,7 +206,3 @@ async def not_served(client: GenesysClient, backends: Mapping[BackendName, Backe
         fix=fix if served else "check OPSLIB_API_URL",
         status=404,
     )
-
-
-def _named(entity: Any) -> Named | None:
-    return Named(entity["id"], str(entity.get("name"))) if isinstance(entity, dict) and entity.get("id") else None

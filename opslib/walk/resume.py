@@ -17,7 +17,7 @@ PLAN_MADE = "plan.made"
 _ENDS = ("step.done", "step.failed", "step.unknown")
 
 # The settings that a walk's results depend on, without the secret: where the org is, and the OAuth client.
-_ORG = ("api_url", "login_url", "region", "client_id")
+_ORG = ("api_url", "login_url", "region", "org_id", "client_id")
 
 
 def org_of(settings: Settings) -> JSON:

@@ -19,6 +19,7 @@ from opslib.validator.wanted import wanted_of
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.resume import PLAN_MADE, org_of
+from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
 
 # How long an event may take to reach the data lake.
@@ -33,10 +34,13 @@ async def _connect(walk: WalkContext) -> Result:
     count = await walk.backend.probe()
     if count is None:
         raise await not_served(session.client, session.backends, wanted)
-    about = await examine(session.client, session.backends, wanted)
+    about = await examine(session.client, session.backends, wanted, stated_orgs(walk.onboarding, walk.settings))
+    for error in about.wrong_orgs():
+        raise error
+    org = about.organization
     data: JSON = {
         "api_url": session.client.base_url,
-        "org_id": about.organization.id if about.organization else "",  # as the org says; a setting proves nothing
+        "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
         "backend": wanted,
         _COUNTED[wanted].replace(" ", "_"): count,
         "doctor": about.as_json(),
@@ -58,6 +62,9 @@ async def _validate_bucket(walk: WalkContext) -> Result:
     if checked.trouble:  # a bucket that is not there has no findings, but a cause and a fix
         raise checked.trouble
     report = checked.as_json()
+    connected = walk.result("connect")
+    if report["clocks"] and connected:
+        report["clocks"]["org_days"] = connected.data["doctor"].get("max_retention_days")
     summary = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     if report["verdict"] == "FAIL":
         return Result("validate_bucket", "failed", summary, report, _unfit(report))
@@ -193,7 +200,8 @@ def _sentence(words: str) -> str:
 
 
 def _connection(walk: WalkContext) -> JSON:
-    return {**org_of(walk.settings), "backend": walk.onboarding.backend}
+    org_id = walk.onboarding.org_id
+    return {**org_of(walk.settings), "backend": walk.onboarding.backend, **({"onboarding": org_id} if org_id else {})}
 
 
 def _approval(walk: WalkContext) -> JSON:

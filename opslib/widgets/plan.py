@@ -2,18 +2,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from opslib.audit.as_html import block_html
-from opslib.audit.plan_section import changes
+from opslib.audit.plan_section import WARNINGS, changes
 from opslib.html import Html, text
 from opslib.router.render import as_text
+
+_WARN = '<span aria-hidden="true">⚠</span>'
 
 
 def plan_html(plan: dict[str, Any]) -> Html:
     """Signs and words rather than colour. Without changes there is nothing unsafe."""
     tables = "".join(block_html(block).html for block in changes(plan))
     risks = (f"<strong>{text(risk['name'])}</strong>: {text(risk['why'])}" for risk in plan["unsafe"])
-    unsafe = _listed('<span aria-hidden="true">⚠</span> <strong>Unsafe, needs consent:</strong>', risks)
+    unsafe = _listed(f"{_WARN} <strong>Unsafe, needs consent:</strong>", risks)
+    warnings = _listed(f"{_WARN} <strong>{WARNINGS}:</strong>", map(text, plan.get("warnings", ())))
     notes = _listed("<strong>What this API does otherwise:</strong>", map(text, plan.get("notes", ())))
-    return Html(tables + unsafe + notes, as_text(plan))
+    return Html(tables + unsafe + warnings + notes, as_text(plan))
 
 
 def _listed(lead: str, items: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ from opslib.widgets.form import Form, Panel, Sections, Summary
 
 P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
-_CONNECTION = ("region", "api_url", "login_url", "client_id", "client_secret")
+_CONNECTION = ("region", "api_url", "login_url", "org_id", "client_id", "client_secret")
 _HERE = "from this session"
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 

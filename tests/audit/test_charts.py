@@ -217,6 +217,9 @@ def test_retention_chart_says_what_is_lost_and_when() -> None:
     )
     assert "cheap &lt;b&gt;" in chart.html()
     assert _is_a_picture(chart)
+    cut, kept = (retention_chart(clocks | {"losses": [], "org_days": days}).alt for days in (60, 90))
+    assert cut.startswith("policy keeps cut by the org to 60 days; ")
+    assert kept.startswith("policy keeps 90 days; ")
     nothing = retention_chart(dict.fromkeys(clocks) | {"losses": [], "early": []})
     assert "no lifecycle rule touches recordings; the bytes are never removed" in nothing.alt
     many = retention_chart(clocks | {"losses": [late | {"day": day} for day in range(1000)], "early": []})

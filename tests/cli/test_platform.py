@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from opslib.onboarding.file import load_onboarding
 
 from ..rewriting import first_queue_only, rewriting
-from ..world import INTEGRATIONS, Api, Sandbox, environment, eventually, without_settings
+from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment, eventually, without_settings
 
 
 @pytest.fixture
@@ -85,7 +87,8 @@ def test_the_event_bus_has_the_id_that_the_org_says(
     env: dict[str, str], sandbox: Sandbox, tmp_path: Path, kind: str
 ) -> None:
     """OPSLIB_ORG_ID may be a short name, which is in no bus; where the org is silent, only --org-id helps."""
-    file, env = example(env, tmp_path / "p.yaml"), env | {"OPSLIB_ORG_ID": "acme"}
+    env |= {"OPSLIB_ORG_ID": "acme"}
+    file = example(env, tmp_path / "p.yaml")
     printed = opslib(env, "check-feed", file, "--print", kind)
     assert printed.returncode == 0
     assert f"aws.partner/genesys.com/cloud/{sandbox['org_id']}/" in printed.stdout
@@ -148,3 +151,124 @@ def test_a_server_that_keeps_only_the_first_queue(
     assert "accepted as it is: policy" in ended.stdout
     (change,) = planned
     assert [field["path"] for field in change["fields"]] == ["mediaPolicies.callPolicy.conditions.forQueues"]
+
+
+def limited(sandbox: Sandbox, days: int) -> None:
+    fault = {"method": "GET", "path_regex": "dataretention/settings", "body": {"retentionDays": days}}
+    sandbox.control("POST", "/faults", fault)
+
+
+def test_plan_and_doctor_say_after_how_many_days_recordings_go(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The org's maximum of 90 days counts, not the policy's 365; the doctor compares where a file is named."""
+    file = example(env, tmp_path / "p.yaml")
+    limited(sandbox, 90)
+    planned = opslib(env, "plan", file)
+    assert planned.returncode == 2
+    assert (
+        "\n⚠ policy.retention_days: 365, but this org deletes recordings after 90 days, so they go after 90 days"
+        in (planned.stdout)
+    )
+    asked = opslib(env | {"OPSLIB_BACKEND": "platform"}, "doctor")
+    assert "PASS     Days after which the org deletes every recording: 90 days" in asked.stdout
+    asked = opslib(env | {"OPSLIB_BACKEND": "platform", "OPSLIB_ONBOARDING": str(file)}, "doctor")
+    assert (
+        "WARN     Days after which the org deletes every recording: 90 days; policy.retention_days: 365" in asked.stdout
+    )
+
+
+def test_a_maximum_that_is_not_answered_is_unknown(env: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """In both, with the reason; the plan is made all the same."""
+    file = example(env, tmp_path / "p.yaml")
+    sandbox.control("POST", "/faults", {"path_regex": "dataretention/settings", "status": 403})
+    planned = json.loads(opslib(env, "plan", file, "--json").stdout)
+    assert len(planned["changes"]) == 3
+    assert "UNKNOWN: the org's maximum is not known (The OAuth client lacks a permission" in planned["warnings"][0]
+    asked = opslib(env | {"OPSLIB_BACKEND": "platform"}, "doctor")
+    assert "UNKNOWN  Days after which the org deletes every recording" in asked.stdout
+
+
+def test_another_policy_that_keeps_longer_is_named(
+    env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path
+) -> None:
+    """Read from the org, with its days; 600 is the most that this org keeps."""
+    file = example(env, tmp_path / "p.yaml")
+    part = {"actions": {"retentionDuration": {"deleteRetention": {"days": 2555}}}}
+    for name, enabled in (("Legal hold", True), ("Old rule", False)):
+        body = {"name": name, "enabled": enabled, "mediaPolicies": {"callPolicy": part}}
+        assert api("POST", RETENTION_POLICIES, body).is_success
+    (warning,) = json.loads(opslib(env, "plan", file, "--json").stdout)["warnings"]
+    assert "policy Legal hold may match the same interactions and keeps them 2555 days" in warning
+    assert warning.endswith("so those go after 600 days")
+
+
+def test_a_clock_behind_the_org_s_does_not_lengthen_a_wait(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Ten minutes behind, and told to wait 2 s by a date: the plan is made, and not refused as too long a wait."""
+    file = example(env, tmp_path / "p.yaml")
+    org_now = datetime.now(UTC) + timedelta(minutes=10)
+    dates = {"Date": org_now, "Retry-After": org_now + timedelta(seconds=2)}
+    headers = {name: format_datetime(moment, usegmt=True) for name, moment in dates.items()}
+    fault = {"path_regex": RETENTION_POLICIES, "status": 429, "times": 1, "headers": headers}
+    sandbox.control("POST", "/faults", fault)
+    assert opslib(env, "plan", file, "--json").returncode == 2
+
+
+def test_the_org_s_id_is_written_where_it_is_known(env: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """By `init` from OPSLIB_ORG_ID, where that is a GUID; a file for another org is refused with both named."""
+    known, unknown = example(env, tmp_path / "a.yaml"), example(env | {"OPSLIB_ORG_ID": "acme"}, tmp_path / "b.yaml")
+    assert load_onboarding(known).org_id == sandbox["org_id"]
+    assert load_onboarding(unknown).org_id == ""
+    assert "# org_id: " in unknown.read_text()
+    other = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+    known.write_text(known.read_text().replace(sandbox["org_id"], other))
+    refused = opslib(env, "plan", known, "--json")
+    answer = json.loads(refused.stdout)
+    assert (refused.returncode, answer["error"]) == (1, "WrongOrg")
+    assert other in answer["cause"]
+    assert sandbox["org_id"] in answer["cause"]
+
+
+def test_assumptions(env: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """Judged by GET only; the file says nothing of whose org it is, and is not written over."""
+    sandbox.control("DELETE", "/requests")
+    file = tmp_path / "out" / "a.json"
+    asked = opslib(env, "doctor", "--assumptions", "--out", file, "--json")
+    answer = json.loads(asked.stdout)
+    assert (asked.returncode, answer["file"]) == (0, str(file)), asked.stderr
+    assert {request["method"] for request in sandbox.requests("api")} == {"GET"}
+    assert {tuple(row) for row in answer["assumptions"]} == {("id", "statement", "holds", "evidence", "rests_on")}
+    assert {row["holds"] for row in answer["assumptions"]} == {"yes", "not_known"}
+    written = file.read_text()
+    assert [row["id"] for row in json.loads(written)["assumptions"]] == [row["id"] for row in answer["assumptions"]]
+    for name in ("org_id", "client_id", "client_secret", "bucket", "role_arn", "api_url"):
+        assert sandbox[name] not in written
+    assert opslib(env, "doctor", "--assumptions", "--out", file).returncode == 1
+
+
+def test_an_assumption_that_does_not_hold_fails_the_command(env: dict[str, str], sandbox: Sandbox) -> None:
+    """It comes first, with what rests on it; the org's own words are not in the file, which is in the workspace."""
+    body = {"status": 403, "message": "Jane Doe of Acme may not"}
+    sandbox.control("POST", "/faults", {"path_regex": "dataretention", "status": 403, "body": body})
+    sandbox.control("POST", "/faults", {"path_regex": "jobs/availability", "status": 404})
+    asked = opslib(env, "doctor", "--assumptions")
+    assert asked.returncode == 1
+    assert asked.stdout.startswith("Does not hold (1)\n  analytics-availability")
+    assert "rests on it: what is expected in the bucket" in asked.stdout.partition("Not known")[0]
+    assert "Jane Doe" in asked.stdout
+    file = Path(asked.stdout.rpartition("written: ")[2].strip())
+    assert file.parent == Path(env["OPSLIB_HOME"])
+    assert "Jane Doe" not in file.read_text()
+
+
+def test_without_a_connection_nothing_is_known(env: dict[str, str], sandbox: Sandbox) -> None:
+    """Neither without a token nor where the API never answers; and --out alone is a mistake."""
+    nowhere = env | {"OPSLIB_LOGIN_URL": "http://127.0.0.1:9", "OPSLIB_API_URL": "http://127.0.0.1:9"}
+    refused = opslib(nowhere | {"OPSLIB_DEADLINE_S": "2"}, "doctor", "--assumptions", "--json")
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["cause"]
+    mute = opslib(env | {"OPSLIB_API_URL": "http://127.0.0.1:9", "OPSLIB_DEADLINE_S": "2"}, "doctor", "--assumptions")
+    assert mute.returncode == 1
+    assert opslib(env, "doctor", "--out", "x.json").returncode == 1

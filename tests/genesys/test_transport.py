@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from httpx_retries import RetryTransport
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opslib.auth import GenesysAuthManager
 from opslib.errors import RateLimited
@@ -225,7 +227,77 @@ async def test_cancelled_attempts_are_samples_too() -> None:
 def test_retry_after_nonsense_is_an_error(value: str) -> None:
     """What is no waiting time is not read as one."""
     with pytest.raises(ValueError, match="Retry-After"):
-        retry_after_s(value)
+        retry_after_s({"Retry-After": value})
+
+
+IMF, RFC_850, ASCTIME = "%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"
+
+
+@given(
+    now=st.datetimes(datetime(2000, 1, 1), datetime(2067, 1, 1)).map(lambda moment: moment.replace(microsecond=0)),
+    wait_s=st.integers(-(10**6), 10**6),
+    formats=st.tuples(*[st.sampled_from([IMF, RFC_850, ASCTIME])] * 2),
+)
+def test_a_retry_after_date_is_compared_with_the_answer_s_own_date(
+    now: datetime, wait_s: int, formats: tuple[str, str]
+) -> None:
+    """Whatever this machine's clock says, and in each of HTTP's three formats; a time that has passed is no wait."""
+    until = now + timedelta(seconds=wait_s)
+    headers = {"Date": now.strftime(formats[0]), "Retry-After": until.strftime(formats[1])}
+    assert retry_after_s(headers) == max(0, wait_s)
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Tue, 99 Nov 2026 12:00:00 GMT"])
+def test_without_a_date_that_can_be_read_this_machine_s_clock_counts(date: str | None) -> None:
+    """Such as behind a proxy that drops it."""
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    headers = {"Retry-After": until} | ({} if date is None else {"Date": date})
+    assert 18 < retry_after_s(headers) <= 20
+
+
+def dated(org_is_ahead_s: int, wait_s: int) -> dict[str, str]:
+    """The headers of an org whose clock differs from ours."""
+    now = datetime.now(UTC) + timedelta(seconds=org_is_ahead_s)
+    dates = {"Date": now, "Retry-After": now + timedelta(seconds=wait_s)}
+    return {name: format_datetime(moment, usegmt=True) for name, moment in dates.items()}
+
+
+@pytest.mark.parametrize("org_is_ahead_s", [600, -600, 86_400])
+async def test_the_wait_of_an_org_with_another_clock(sleeps: list[float], org_is_ahead_s: int) -> None:
+    """Three seconds are three seconds, at the retry and at the gate; three hours are too long, whoever says so."""
+    await _send(Script(httpx.Response(429, headers=dated(org_is_ahead_s, 3)), httpx.Response(200)))
+    assert [3 <= wait <= 4 for wait in sleeps[:1]] == [True]
+    assert sum(sleeps) <= 8
+    with pytest.raises(RateLimited, match="longer than this operation may take"):
+        await _send(Script(httpx.Response(429, headers=dated(org_is_ahead_s, 3 * 3600))))
+
+
+async def test_a_date_counts_for_its_own_answer_only(sleeps: list[float]) -> None:
+    """The second answer comes from a host with a right clock: its wait is not judged by the first one's Date."""
+    answers = [httpx.Response(429, headers=dated(ahead, 5)) for ahead in (600, 0)]
+    await _send(Script(*answers, httpx.Response(200)))
+    assert all(wait <= 6 for wait in sleeps)
+
+
+async def test_a_real_answer_of_an_org_that_is_ten_minutes_ahead(sandbox: Sandbox) -> None:
+    """A real answer: the sandbox's Date is the fault's, and the request is sent again after its 2 s."""
+    fault = {"path_regex": TARGETS, "status": 429, "times": 1, "headers": dated(600, 2)}
+    sandbox.control("POST", "/faults", fault)
+    settings = Settings.load(**{name: sandbox[name] for name in ("api_url", "login_url", "client_id", "client_secret")})
+    auth = GenesysAuthManager(settings.client_id, settings.client_secret, settings.org_id, settings=settings)
+    client = GenesysClient(auth.base_url, auth, Recorder(lambda kind, data: None), deadline_s=20.0)
+    assert (await client.request("GET", TARGETS))["entities"] == []
+    await client.aclose()
+    await auth.aclose()
+
+
+@pytest.mark.parametrize(("ahead_s", "corrected"), [(600, True), (-7200, True), (1, False), (None, False)])
+def test_the_time_at_the_server(ahead_s: float | None, corrected: bool) -> None:
+    """The audit is asked for by it. A second is the Date's rounding; nobody said: ours."""
+    client = GenesysClient("https://x", httpx.Auth(), Recorder(lambda kind, data: None))
+    client.clock_skew_s = ahead_s
+    off_s = (client.now() - datetime.now(UTC)).total_seconds()
+    assert abs(off_s - ((ahead_s or 0) if corrected else 0)) < 0.5
 
 
 def test_one_value_per_event_loop() -> None:

@@ -177,3 +177,20 @@ def test_key_reference_names_the_missing_variable(tmp_path: Path, monkeypatch: p
     keys = KeyReference().resolve(environ | {"AWS_SECRET_ACCESS_KEY": "models-canary-9"})
     assert keys == AwsKeys(access_key_id="AKIAEXAMPLE", secret_access_key=SecretStr("models-canary-9"))
     assert "models-canary-9" not in repr(keys)
+
+
+ORG_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+
+
+@pytest.mark.parametrize(
+    "bad", ["acme", ORG_ID[:-1], ORG_ID.replace("-", ""), f"{{{ORG_ID}}}", f"{ORG_ID} ", "g" + ORG_ID[1:]]
+)
+def test_an_org_id_is_a_guid(bad: str) -> None:
+    """A short name is in no token, so it could not be compared."""
+    assert "org_id: an organisation's id is a GUID" in _reject(Onboarding, **ONBOARDING, org_id=bad).cause
+
+
+def test_an_org_id_is_kept_in_any_case_and_only_where_it_is_given() -> None:
+    """A file without one is the same as before there was this field."""
+    assert Onboarding(**ONBOARDING, org_id=ORG_ID.upper()).values()["org_id"] == ORG_ID
+    assert "org_id" not in Onboarding(**ONBOARDING).values()

@@ -37,7 +37,7 @@ class Org:
 
     def __init__(self, sandbox: Sandbox, **has: JSON) -> None:
         self.items, self.writable, self.comparable = BACKEND.items, BACKEND.writable, BACKEND.comparable
-        self.meaning, self.notes = BACKEND.meaning, BACKEND.notes
+        self.meaning, self.notes, self.warnings = BACKEND.meaning, BACKEND.notes, BACKEND.warnings
         self.name, self.where = BACKEND.name, BACKEND.where
         self._has = has
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import pytest
 
 from opslib import errors
 from opslib.cli.org import doctor
-from opslib.genesys.client import _skew_s
 from opslib.genesys.permissions import AUDITOR, OPERATOR
+from opslib.genesys.server_time import clock_skew_s
 from opslib.walk.doctor import Diagnosis
 from opslib.walk.walk import Walk
 
@@ -59,7 +59,9 @@ def test_what_the_org_says(sandbox: Sandbox, capsys: pytest.CaptureFixture[str])
 def test_permissions_are_known_by_the_answer_only(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Answered: present. Refused: missing, in the org's words. To write: not known. A needed one fails it."""
+    """Answered: present. Refused: missing, in the org's words. To write: not known, where the org does not tell the
+    client its roles. A needed one fails it."""
+    sandbox.control("POST", "/faults", {"path_regex": "/subjects/me$", "status": 404})
     client_with(sandbox, monkeypatch, "integrations:integration:view", "audits:audit:view")
     code, found = diagnosed(capsys)
     known = states(found)
@@ -113,15 +115,17 @@ def test_the_backend_that_is_there_is_named(
 def test_a_clock_that_is_off_is_said(skew_s: float | None, word: str) -> None:
     """AWS refuses signatures that are a quarter of an hour off; a clock that nobody told us of is not known."""
     served: dict[Any, bool | None] = {"platform": True, "storage-targets": False}
-    found = Diagnosis("platform", served, None, None, [], {}, skew_s)
+    found = Diagnosis("platform", served, "not asked", None, [], {}, skew_s)
     assert [row.word for row in found.rows()][-1] == word
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Nov 2026 12:00:00 GMT"])
 def test_a_date_that_is_none_leaves_the_clock_open(date: str) -> None:
     """Such as from a proxy; a good one is read to the second."""
-    assert _skew_s(date) is None
-    assert abs((_skew_s(format_datetime(datetime.now(UTC), usegmt=True)) or 9) + 0.5) < 1.5
+    assert clock_skew_s({"Date": date}) is None
+    in_paris = datetime.now(timezone(timedelta(hours=2)))
+    for good in (format_datetime(datetime.now(UTC), usegmt=True), format_datetime(in_paris)):
+        assert abs((clock_skew_s({"Date": good}) or 9) + 0.5) < 1.5
 
 
 def test_questions_without_an_answer_stay_open(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:

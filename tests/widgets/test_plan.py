@@ -19,6 +19,7 @@ PLAN = Plan(
             unsafe=("disable",),
         ),
     ),
+    warnings=("policy.retention_days: 365, but they go after 90 days",),
     notes=("target.encryption: not sent",),
 )
 
@@ -31,14 +32,22 @@ def test_the_audit_and_the_card_show_the_same_changes() -> None:
     for table in page[: len(plan["changes"])]:
         assert table.html in card
     audit = "".join(block.html for block in page)
-    for words in ("T &lt;b&gt;", "enabled", "disable", "not sent"):
+    for words in ("T &lt;b&gt;", "enabled", "disable", "go after 90 days", "not sent"):
         assert words in card
         assert words in audit
 
 
 def test_without_changes_both_say_so() -> None:
-    """And the card still has the notes."""
+    """And both still have the warnings; the card, the notes, too."""
     plan = PLAN.model_copy(update={"changes": ()}).as_json()
-    (sentence,) = (block_html(block).html for block in blocks(plan))
+    sentence, warnings = (block_html(block).html for block in blocks(plan))
     assert plan_html(plan).html.startswith(sentence)
-    assert "not sent" in plan_html(plan).html
+    assert "go after 90 days" in warnings
+    for words in ("go after 90 days", "not sent"):
+        assert words in plan_html(plan).html
+        assert words in plan_html(plan).plain
+
+
+def test_warnings_and_notes_are_no_part_of_what_is_approved() -> None:
+    """An org's maximum that changes does not make a reviewed plan another one."""
+    assert PLAN.model_copy(update={"warnings": (), "notes": ()}).checksum == PLAN.checksum

@@ -1,4 +1,5 @@
 import asyncio
+from email.utils import formatdate
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -33,7 +34,8 @@ class Middleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update({**answer_headers, **(fault.headers if fault else {})})
+                headers = {"Date": formatdate(usegmt=True), **answer_headers, **(fault.headers if fault else {})}
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         if fault is None:

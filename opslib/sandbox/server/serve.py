@@ -125,6 +125,7 @@ class _Server(uvicorn.Server):
             lifespan="off",
             log_config=None,
             access_log=False,
+            date_header=False,  # the middleware sets it, so that a fault can set another
             proxy_headers=False,  # a connection is known by its true ends, see Connection
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -12,8 +13,15 @@ from opslib.sandbox.server.world import Settings, World, utc_now
 ORG_NAME = "Sandbox"
 LIMITS = "/api/v2/organizations/limits/namespaces"
 NAMESPACE = "platform.api"
+ANALYTICS = "/api/v2/analytics"
 RETENTION_DAYS = 600
 """How long the org keeps the data of interactions."""
+EMPTY = {
+    "/api/v2/recording/jobs": "recording:job:view",
+    "/api/v2/recording/recordingkeys": "recording:encryptionKey:view",
+    "/api/v2/recordings/retention/query": "recording:recording:view",
+}
+"""Lists that a client may read, by the permission for it, and that never have anything here."""
 
 
 def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
@@ -48,12 +56,26 @@ def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
     async def get_retention(request: Request) -> Response:
         return JSONResponse({"retentionDays": RETENTION_DAYS, "dateCreated": founded, "dateModified": founded})
 
+    async def get_subject(request: Request) -> Response:
+        token: Token = request.state.token
+        role = {"id": world.identity.org_id, "name": "Sandbox role", "policies": _policies(token.client.scopes)}
+        return JSONResponse({"id": token.client.client_id, "grants": [{"role": role}]})
+
+    async def get_availability(request: Request) -> Response:
+        return JSONResponse({"dataAvailabilityDate": utc_now()})
+
+    async def get_nothing(request: Request) -> Response:
+        return JSONResponse({"entities": []})
+
     return [
+        guard.route("GET", "/api/v2/authorization/subjects/me", None, get_subject),
+        guard.route("GET", ANALYTICS + "/conversations/details/jobs/availability", None, get_availability),
+        *(guard.route("GET", path, permission, get_nothing) for path, permission in EMPTY.items()),
         guard.route("GET", "/api/v2/tokens/me", None, get_token),
         guard.route("DELETE", "/api/v2/tokens/me", None, delete_token),
         guard.route("GET", LIMITS + "/{namespace}", None, get_limits),
         guard.route("GET", LIMITS + "/{namespace}/defaults", None, get_defaults),
-        guard.route("GET", "/api/v2/analytics/dataretention/settings", "analytics:dataRetention:view", get_retention),
+        guard.route("GET", ANALYTICS + "/dataretention/settings", "analytics:dataRetention:view", get_retention),
     ]
 
 
@@ -68,3 +90,9 @@ def _limits(request: Request, settings: Settings) -> dict[str, Any]:
         "org.app.user.rate.per.minute": 10 * per_minute,
     }
     return {"entities": [{"key": key, "namespace": NAMESPACE, "value": value} for key, value in values.items()]}
+
+
+def _policies(scopes: Sequence[str] | None) -> list[dict[str, Any]]:
+    """The permissions of a client as a role has them; the scopes of the other backend are none."""
+    permissions = [scope.split(":") for scope in (["*:*:*"] if scopes is None else scopes) if scope.count(":") == 2]
+    return [{"domain": domain, "entityName": entity, "actions": [action]} for domain, entity, action in permissions]
