@@ -1,8 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+# One worker more than there are cores: a test often waits, for a server, for a browser.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
+# A ledger is flushed to disk at each entry, so the tests' files are in memory where that has room.
+SCRATCH := $(shell df -k /dev/shm 2>/dev/null | awk '$$4 > 4000000 && $$6 == "/dev/shm" {print $$6}')
 # In the order of the folders, so that the slow browser tests begin first.
-PYTEST := $(BIN)/pytest -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder \
+PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
   --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
@@ -18,8 +22,7 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 	$(BIN)/opslib lab
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
-	$(PYTEST) tests notebooks
-	$(BIN)/python -m tests.notebooks.build --check
+	$(PYTEST) notebooks tests
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done

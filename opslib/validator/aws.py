@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -153,8 +154,7 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
     from botocore.config import Config
 
     endpoint = _endpoint(service)
-    # boto3's default session keeps the credentials that it once found, also when the environment has changed since.
-    client = (boto3 if keys else boto3.Session()).client(
+    client = (boto3.client if keys else _new_session().create_client)(
         service,
         region_name=region,
         endpoint_url=endpoint,
@@ -170,6 +170,23 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
     if service == "s3control" and endpoint and _is_ip(urlsplit(endpoint).hostname):
         client.meta.events.register("before-sign.s3-control", _host_without_account)
     return client
+
+
+def _new_session() -> Any:
+    """boto3's default session keeps the credentials that it once found, also when the environment has changed since."""
+    from botocore.session import get_session
+
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
+    return session
+
+
+@cache
+def _descriptions() -> Any:
+    """botocore's files on the services, kept once read: to read them takes longer than to ask."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _endpoint(service: Service) -> str | None:

@@ -67,6 +67,7 @@ class WalkContext(StateMachine):
         self.applier: Applier | None = None
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
+        self.on_progress: list[Callable[[str], None]] = []  # called with the name of the step; no state has changed
         self._last_applies = last_applies(self.journal.ledger)
         self._shared_session = session
         self._session: Session | None = None
@@ -215,7 +216,8 @@ class WalkContext(StateMachine):
 
         def tell(done: int, total: int, words: str) -> None:
             self.progress[step] = (done, total, words)
-            self.changed()
+            for callback in self.on_progress:
+                callback(step)
 
         return tell
 

@@ -70,6 +70,8 @@ class StateMachine:
         self.on_change: list[Callable[[], None]] = []
         self._results: dict[str, Result] = {}
         self._tasks: dict[str, asyncio.Task[Result]] = {}
+        # Inputs hashed while listeners are told: each of them asks for the state of every step.
+        self._hashes: dict[str, str] | None = None
 
     def state(self, name: str) -> State:
         """Where a step stands now."""
@@ -180,11 +182,23 @@ class StateMachine:
         return kept
 
     def changed(self) -> None:
-        """Tell the listeners."""
-        for callback in self.on_change:
-            callback()
+        """Tell the listeners. One that changes an input calls this again, and what was hashed before is dropped."""
+        outermost = self._hashes is None
+        self._hashes = {}
+        try:
+            for callback in self.on_change:
+                callback()
+        finally:
+            self._hashes = None if outermost else {}
 
     def _input_hash(self, name: str) -> str:
+        if self._hashes is None:
+            return self._hash_inputs(name)
+        if name not in self._hashes:
+            self._hashes[name] = self._hash_inputs(name)
+        return self._hashes[name]
+
+    def _hash_inputs(self, name: str) -> str:
         step = self.steps[name]
         earlier = [self._input_hash(need) for need in (*step.needs, *step.after)]
         return hash_of({"inputs": step.inputs(self), "needs": earlier})

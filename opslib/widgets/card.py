@@ -70,7 +70,10 @@ class StepCard:
         self._walk, self._step, self._help = walk, walk.steps[step_name], help
         self._make_form, self._form_place = make_form, w.VBox()
         self._renew_form()
-        self.on_change: list[Callable[[], None]] = []  # called after each redraw
+        self.on_change: list[Callable[[], None]] = []  # called after a redraw that shows another state
+        self._drawn: CardState | None = None
+        # By whether it is measured: the result that was last written as HTML, and that.
+        self._written: dict[bool, tuple[Result, str]] = {}
         self._task: asyncio.Task[Result | OpslibError] | None = None
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
         self._notice: OpslibError | None = None
@@ -94,6 +97,7 @@ class StepCard:
             layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
         )
         walk.on_change.append(self._changed)
+        walk.on_progress.append(self._progressed)
         self._changed()
 
     async def click(self) -> Result:
@@ -212,12 +216,20 @@ class StepCard:
             reasons=() if state == "running" else reasons,
             progress=progress[:2] if progress else None,
             inputs=self.form.rows() if self.form else (),
-            result=result_html(shown, f"{self._step.title}: result", measured=measured) if shown else "",
+            result=self._result_html(shown, measured=measured) if shown else "",
             findings=shown.data if shown and self._findings else {},
             error=error,
             trace=error.trace if isinstance(error, Defect) else "",
             changes=changes,
         )
+
+    def _result_html(self, result: Result, *, measured: bool) -> str:
+        """Written once: it may hold a chart, and a card is redrawn at every change of the walk."""
+        last, html = self._written.get(measured, (None, ""))
+        if last is not result:
+            html = result_html(result, f"{self._step.title}: result", measured=measured)
+            self._written[measured] = result, html
+        return html
 
     def _renew_form(self) -> None:
         self._form_for, self.form = self._walk.onboarding.backend, self._make_form()
@@ -226,7 +238,18 @@ class StepCard:
             self.form.on_change.append(self._changed)
 
     def _changed(self) -> None:
-        """Redraw. Called in the middle of the walk's work, so it never raises."""
+        before = self._drawn
+        self._redraw()
+        if self._drawn != before:
+            for callback in self.on_change:
+                callback()
+
+    def _progressed(self, step: str) -> None:
+        if step == self._step.name:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        """Called in the middle of the walk's work, so it never raises."""
         try:
             if self._form_for != self._walk.onboarding.backend:
                 self._renew_form()
@@ -237,10 +260,9 @@ class StepCard:
             self._draw(self._view(measured=True))
         except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the step)
             show(self._status, f'<div role="status">This card cannot be drawn ({text(type(error).__name__)})</div>')
-        for callback in self.on_change:
-            callback()
 
     def _draw(self, view: View) -> None:
+        self._drawn = view.state
         running = view.state == "running"
         self.run_button.description = _VERBS.get(view.state, "Run")
         self.run_button.disabled = running or bool(view.reasons)

@@ -82,9 +82,10 @@ class FindingsView:
 
     def show(self, report: Mapping[str, Any]) -> None:
         """Show these findings; an empty report takes no room."""
-        self._report = report
+        if report is not self._report:  # a chart is in it, and a card is redrawn at every change of the walk
+            self._report = report
+            self._draw()
         self._findings.layout.display = None if report else "none"
-        self._draw()
         show(self._documents, compact(bucket_documents_html(self._walk, report)))
 
     def _draw(self) -> None:

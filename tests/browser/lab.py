@@ -25,6 +25,7 @@ from . import page as pages
 from .page import DEADLINE_S, Guard, Violation
 
 START_WITHIN_S = 60.0
+POLL_MS = 100.0  # else a condition is asked at each frame, and the browser draws one frame after the other
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 SETTINGS = {
@@ -242,7 +243,7 @@ class Lab:
         A click on a widget starts work that this cannot foresee: wait for its `status` instead.
         """
         try:
-            await self.page.wait_for_function(READY, arg=self.path, timeout=within_s * 1000)
+            await self.page.wait_for_function(READY, arg=self.path, timeout=within_s * 1000, polling=POLL_MS)
         except PlaywrightTimeout:
             await self._fail(f"the kernel of {self.path} was not idle within {within_s} s")
 
@@ -253,7 +254,7 @@ class Lab:
         await self.page.locator('.lm-Menu [data-command="runmenu:run-all"]').click()
         await self._done("Run All Cells", within_s)
         try:
-            await self.page.wait_for_function(ALL_HAVE_RUN, timeout=within_s * 1000)
+            await self.page.wait_for_function(ALL_HAVE_RUN, timeout=within_s * 1000, polling=POLL_MS)
         except PlaywrightTimeout:
             await self._fail(f"not all cells of {self.path} had run within {within_s} s")
         await self.wait_idle(within_s)

@@ -4,13 +4,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from opslib.credentials import usual_keys
 
+from .. import forks
 from ..aws_profiles import REFUSED, SIGN_ON, use_profile
 from ..validator.buckets import ACCOUNT, keys_of, planted
 from ..world import Sandbox, environment, without_settings
@@ -22,8 +22,7 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 
 def opslib(env: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "opslib.cli", "check-bucket", *words]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    done = forks.opslib(env, "check-bucket", *words)
     assert "Traceback" not in done.stderr + done.stdout
     return done
 

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from opslib.ledger.signing import Signer, read_public_key
 from opslib.validator.aws import Answer, Aws
 
 from ..audit.tampering import load, write_ledger
+from ..forks import opslib
 from ..validator.buckets import keys_of
 from ..world import SIGNING_KEY, Sandbox, environment, without_settings
 
@@ -40,8 +39,7 @@ class Workspace:
         self.ledger.checkpoint()
 
     def opslib(self, *words: str | Path, code: int = 0, **env: str) -> str:
-        command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
-        ended = subprocess.run(command, capture_output=True, text=True, env=without_settings() | self.env | env)
+        ended = opslib(without_settings() | self.env | env, *words)
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 

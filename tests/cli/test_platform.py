@@ -11,6 +11,7 @@ import pytest
 
 from opslib.onboarding.file import load_onboarding
 
+from ..forks import opslib
 from ..rewriting import first_queue_only, rewriting
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment, eventually, without_settings
 
@@ -19,11 +20,6 @@ from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment,
 def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     sandbox.control("PUT", "/settings", {"backend": "platform", "stage_s": 0.0})
     return without_settings() | environment(sandbox, tmp_path / "home")
-
-
-def opslib(env: dict[str, str], *words: str | Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=90)
 
 
 def example(env: dict[str, str], file: Path) -> Path:

@@ -11,6 +11,7 @@ import pytest
 
 from opslib.ledger.ledger import Ledger
 
+from ..forks import opslib as _opslib
 from ..world import (
     POLICIES,
     TARGETS,
@@ -35,11 +36,6 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def file(sandbox: Sandbox, tmp_path: Path) -> Path:
     return write_onboarding(tmp_path / "target.yaml", sandbox)
-
-
-def _opslib(env: dict[str, str], *words: str | Path) -> Any:
-    command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
 
 
 def _state(api: Api) -> list[Any]:

@@ -177,14 +177,18 @@ def label(number: int, cell: Mapping[str, Any]) -> str:
     return f"cell {number} ({first})"
 
 
+def all_names(folder: Path = NOTEBOOKS) -> list[str]:
+    """In order. A notebook that lost its source is in the list too: it cannot be built."""
+    return sorted({path.stem for kind in (".source/[0-9]*.py", "[0-9]*.ipynb") for path in folder.glob(kind)})
+
+
 def main(argv: Sequence[str] | None = None, folder: Path = NOTEBOOKS) -> int:
     parser = argparse.ArgumentParser(description="Build the notebooks from their sources.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 00_start_here; all when none is given")
     parser.add_argument("--check", action="store_true", help="build in memory and compare; write nothing")
     options = parser.parse_args(argv)
     names = [Path(name).stem for name in options.names]
-    # A notebook that lost its source is in the list too, and fails.
-    names = names or sorted({path.stem for kind in (".source/[0-9]*.py", "[0-9]*.ipynb") for path in folder.glob(kind)})
+    names = names or all_names(folder)
     failed = False
     for name in names:
         trouble = build_or_check(folder / ".source" / f"{name}.py", check=options.check)

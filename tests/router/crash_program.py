@@ -5,7 +5,6 @@ It is forked from a server that has imported opslib already: a kill is tried at 
 
 import asyncio
 import functools
-import multiprocessing
 import os
 import signal
 import traceback
@@ -23,13 +22,11 @@ from opslib.walk import walk as walk_module
 from opslib.walk.steps import RECOVERY
 from opslib.walk.walk import Walk
 
+from ..forks import FORKS
 from ..world import Sandbox, environment
 
 How = Literal["apply", "resume", "rollback", "accept", "overwrite"]
 When = Literal["before", "after"]
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,8 @@ class Crasher:
 
     def run(self, how: How, at: int = 0, when: When = "before") -> Ended:
         """Run it to its end; `at` is the request at which to die (0: none)."""
-        ours, its = _FORKS.Pipe(duplex=False)
-        process = _FORKS.Process(target=_program, args=(its, self._environment, self._wanted, how, at, when))
+        ours, its = FORKS.Pipe(duplex=False)
+        process = FORKS.Process(target=_program, args=(its, self._environment, self._wanted, how, at, when))
         process.start()
         its.close()
         with ours:
