@@ -187,7 +187,7 @@ def _content(response: httpx.Response) -> JSON:
         body = None
     if isinstance(body, dict):
         return body
-    if isinstance(body, list):
+    if isinstance(body, list) and all(isinstance(item, dict) for item in body):
         return {"entities": body}
     raise UnexpectedAnswer(
         "The answer is no JSON object",
