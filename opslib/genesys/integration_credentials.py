@@ -81,7 +81,7 @@ class IntegrationCredentials:
 
     def __init__(self, client: GenesysClient) -> None:
         self._client = client
-        self._types: list[JSON] = []
+        self._types: list[JSON] | None = None
         # What was made a moment ago, by name: its id and until when a list may not show it.
         self._made: dict[str, tuple[str, float]] = {}
 
@@ -97,7 +97,7 @@ class IntegrationCredentials:
         specification = integration_type.get("credentials") or {}
         if not specification:
             return None
-        if not self._types:
+        if self._types is None:
             self._types = (await self._client.request("GET", _TYPES)).get("entities") or []
         return _role_slot(specification, self._types, str(integration_type.get("id")))
 

@@ -392,14 +392,19 @@ class PlatformBackend:
 
     def _target_over(self, existing: JSON, body: JSON, *, rotate: bool) -> JSON:
         """Our target with what an onboarding cannot say of the existing one: properties that are not ours, and a
-        credential that opslib did not make, unless it is rotated. Raises InvalidInput where the role has no place."""
+        credential that opslib did not make, unless it is rotated or took the place of ours.
+
+        Raises InvalidInput where the role has no place.
+        """
         bound, properties = existing.get("credentials") or {}, existing.get("properties") or {}
         if isinstance(self._slot, InvalidInput) and not bound:
             raise self._slot
+        # Where one of ours is not used, somebody has put another in its place.
+        replaced = rotate or bool(existing.get("unusedCredentials"))
         kept = {
             name: reference
             for name, reference in bound.items()
-            if name not in body["credentials"] or ("id" in reference and not rotate)
+            if name not in body["credentials"] or ("id" in reference and not replaced)
         }
         body = {
             **body,
