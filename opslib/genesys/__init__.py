@@ -11,6 +11,8 @@ polling                  ask again until the answer is the one that was waited f
 backend                  the `Backend` protocol: what the rest of opslib needs of an API
 storage_targets_backend  the backend for the storage-targets contract
 platform_backend         the backend for the API that Genesys publishes, with `integrations` and `policies`
+integration_credentials  where an integration has its role in a credential: found, made, named after what it holds
+target_notes             what there is to say about a target and is not a change
 audit_log                the org's own audit log: who changed an integration or a policy
 datalake                 has an event arrived in the data lake?
 permissions              which permissions opslib needs, and which of them we have (the doctor asks)

@@ -161,13 +161,13 @@ class Integrations:
             return await self._entity(id) or {}
 
         def is_final(entity: JSON) -> bool:
-            return entity.get("intendedState") == state and (
-                state != "ENABLED" or _reported(entity) in ("ACTIVE", "ERROR")
-            )
+            """Also when it is off: until then another one that exports recordings may not be switched on."""
+            rests = ("ACTIVE", "ERROR") if state == "ENABLED" else ("INACTIVE", "ERROR")
+            return entity.get("intendedState") == state and _reported(entity) in rests
 
         entity = await poll_until(read, is_final, deadline_s=_ACTIVE_WITHIN_S, wait_s=_POLL_S)
         code = _reported(entity)
-        if is_final(entity) and (state != "ENABLED" or code == "ACTIVE"):
+        if entity.get("intendedState") == state and (state != "ENABLED" or code == "ACTIVE"):
             return entity
         reported = entity.get("reportedState") or {}
         words = (reported.get("detail") or {}).get("message") or reported.get("effective") or "nothing more"

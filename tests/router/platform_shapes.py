@@ -97,4 +97,4 @@ def credentials(api: Api) -> list[str]:
 
 
 CREDENTIAL = Shaped("role-in-credentials")
-ANOTHER_ACTIVE = Shaped("another-active")
+ANOTHER_ACTIVE = Shaped("role-in-credentials-another-active")

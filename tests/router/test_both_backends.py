@@ -14,7 +14,7 @@ from . import org as storage_targets
 from . import platform_org as platform
 from .conftest import name_of
 from .org import WRITES, Operator, api_requests, inject, numbered, stop_after_the_first, writes
-from .platform_shapes import ANOTHER_ACTIVE, CREDENTIAL
+from .platform_shapes import ANOTHER_ACTIVE
 
 FAULTS: dict[str, dict[str, Any]] = {
     "400": {"status": 400},
@@ -33,7 +33,7 @@ ON_PLATFORM = ("400", "500 after the effect", "dropped", "no answer after the ef
 AT_WRITES_ONLY = ("dropped", "no answer after the effect")
 CASES = [
     *((storage_targets, fault) for fault in FAULTS),
-    *((org, fault) for org in (platform, CREDENTIAL, ANOTHER_ACTIVE) for fault in ON_PLATFORM),
+    *((org, fault) for org in (platform, ANOTHER_ACTIVE) for fault in ON_PLATFORM),
 ]
 
 

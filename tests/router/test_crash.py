@@ -20,12 +20,10 @@ from . import platform_org as platform
 from .conftest import name_of
 from .crash_program import Crasher
 from .org import WRITES
-from .platform_shapes import ANOTHER_ACTIVE, CREDENTIAL, Shaped
+from .platform_shapes import ANOTHER_ACTIVE, Shaped
 
-# With another integration active, too.
-pytestmark = pytest.mark.parametrize(
-    "org", [storage_targets, platform, CREDENTIAL, ANOTHER_ACTIVE], ids=name_of, indirect=True
-)
+# The last one has its role in a credential, and another integration active.
+pytestmark = pytest.mark.parametrize("org", [storage_targets, platform, ANOTHER_ACTIVE], ids=name_of, indirect=True)
 
 
 @pytest.fixture

@@ -142,6 +142,14 @@ async def test_the_other_is_active_again_when_ours_cannot_be(ops: Operator, sand
     assert integrations(api) == {OTHER: "ACTIVE"}
 
 
+@pytest.mark.parametrize("shape", ["another-active"])
+async def test_ours_waits_until_the_other_has_stopped(ops: Operator, sandbox: Sandbox, api: Api) -> None:
+    """Genesys refuses the second one while the first is still on its way down."""
+    sandbox.control("PUT", "/settings", {"stage_s": 1.0})
+    await ops.apply(platform.onboarding(sandbox))
+    assert integrations(api) == {OTHER: "INACTIVE", "T": "ACTIVE", "W": "ACTIVE"}
+
+
 @another_active
 @pytest.mark.parametrize("how", ["resume", "rollback"])
 @pytest.mark.parametrize("done", [0, 1, 2, 3])

@@ -155,11 +155,11 @@ def _obstacle(org: Org, integration: Integration) -> str | None:
 
 def _refuse_a_second(org: Org, integration: Integration) -> None:
     """An org has one active integration that exports recordings to S3. Which answer a live org gives to a second one is
-    not known; assumed is 409."""
+    not known; assumed is 409, until the first one is INACTIVE."""
     if integration.type.s3 is None:
         return
     for other in org.integrations.all():
-        if other.type.s3 and other.intended == "ENABLED" and other.id != integration.id:
+        if other.type.s3 and other.state(0.0) != "INACTIVE" and other.id != integration.id:
             text = "Only one integration that exports recordings to S3 can be active, and {name} is."
             raise ApiError(409, text, params={"name": other.name})
 
