@@ -432,7 +432,9 @@ class PlatformBackend:
             return await self.integrations.put(entity["id"], body)
         wire = await self._with_credential_ids(body)
         written = await self.integrations.put(entity["id"], wire)
-        await self.credentials.remove_unused(name, used=[one["id"] for one in wire["credentials"].values()])
+        # What a rollback restores may have had one that nothing used.
+        kept = [await self._credential(body, one) for one in body.get("unusedCredentials") or ()]
+        await self.credentials.remove_unused(name, used=[*kept, *(one["id"] for one in wire["credentials"].values())])
         return written
 
     async def _only_switched(self, kind: Kind, entity: JSON, body: JSON) -> bool:
@@ -443,11 +445,17 @@ class PlatformBackend:
 
     async def _with_credential_ids(self, body: JSON) -> JSON:
         """An integration as it is sent: its credentials by id. Those of opslib are made, or written again."""
-        slot, references = await self.credentials.slot(await self.integrations.type(body["integrationType"]["id"])), {}
+        references: dict[str, JSON] = {}
         for name, reference in (body.get("credentials") or {}).items():
-            id = await self.credentials.write(reference["name"], slot) if slot and "name" in reference else None
-            references[name] = {"id": id or reference["id"]}
+            ours = reference.get("name")
+            references[name] = {"id": await self._credential(body, ours) if ours else reference["id"]}
         return {**body, "credentials": references}
+
+    async def _credential(self, body: JSON, name: str) -> str:
+        """The id of a credential of ours, which holds what its name says."""
+        slot = await self.credentials.slot(await self.integrations.type(body["integrationType"]["id"]))
+        assert slot  # noqa: S101 (its type takes credentials)
+        return await self.credentials.write(name, slot)
 
     async def _write_policy(self, name: str, body: JSON) -> JSON:
         """A new policy is made disabled and enabled last; an existing one is read first, as a PUT replaces it all."""

@@ -428,6 +428,13 @@ async def test_a_credential_of_ours_that_is_left_over_goes(ops: Operator, sandbo
     bind(sandbox, api, left)
     (change,) = (await ops.plan(wanted)).changes
     assert [(field.path, field.after) for field in change.fields] == [(f"unusedCredentials.{left}", None)]
+    before, more = platform.state(api), platform.onboarding(sandbox, policy={"retention_days": 100})
+    plan = await ops.plan(more)
+    inject(sandbox, "PUT", f"{RETENTION_POLICIES}/{{id}}", status=403, times=1)
+    with pytest.raises(errors.RolledBack) as caught:
+        await ops.apply(more, plan)
+    assert caught.value.title.endswith("the org is as it was before")
+    assert platform.state(api) == before
     await ops.apply(wanted)
     assert credentials(api) == [named(sandbox)]
 
@@ -467,8 +474,9 @@ async def test_a_role_without_a_place_is_refused_unless_somebody_gave_it_one(
     inject(sandbox, "GET", f"{CREDENTIALS}/types", body={"entities": []})
     ops.anew()
     plan = await ops.plan(platform.onboarding(sandbox))
-    assert plan.changes[0].name == "T"
     assert any("UNKNOWN" in note for note in plan.notes)
+    await ops.apply(platform.onboarding(sandbox), plan)
+    assert (integrations(api)["T"], credentials(api)) == ("ACTIVE", ["by hand"])
 
 
 # ---- a public key
