@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opslib.credentials import RoleReference
-from opslib.errors import Conflict, InvalidInput
+from opslib.errors import Conflict, InvalidInput, NotFound
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.integrations import INTEGRATIONS, create, described
@@ -82,12 +82,16 @@ class IntegrationCredentials:
     def __init__(self, client: GenesysClient) -> None:
         self._client = client
         self._types: list[JSON] | None = None
-        # What was made a moment ago, by name: its id and until when a list may not show it.
-        self._made: dict[str, tuple[str, float]] = {}
+        # What was made or removed a moment ago, by id, and until when a list may not show it.
+        self._made: dict[str, tuple[JSON, float]] = {}
+        self._removed: dict[str, float] = {}
 
     async def list(self) -> list[JSON]:
-        """Every credential, without what it holds."""
-        return await self._client.entities(_CREDENTIALS)
+        """Every credential, without what it holds; also what was made just now, and nothing that was removed."""
+        listed = {str(one["id"]): one for one in await self._client.entities(_CREDENTIALS)}
+        now = asyncio.get_running_loop().time()
+        made = {id: credential for id, (credential, until) in self._made.items() if now < until}
+        return [one for id, one in (made | listed).items() if self._removed.get(id, 0.0) < now]
 
     async def slot(self, integration_type: JSON) -> Slot | None:
         """Where this type of integration has the role; None where it has no credentials.
@@ -107,20 +111,23 @@ class IntegrationCredentials:
         assert holds  # noqa: S101 (only those of ours are written)
         kind = {key: slot.type[key] for key in ("id", "name") if slot.type.get(key)}
         body = {"name": name, "type": kind, "credentialFields": slot.values(holds)}
-        credential = await self._find(name)
-        if credential is None:
-            credential = await create(self._client, _CREDENTIALS, body, lambda: self._find(name))
-            self._made[name] = credential["id"], asyncio.get_running_loop().time() + SETTLES_WITHIN_S
-        else:
-            await self._client.request("PUT", _ONE, ids={"id": credential["id"]}, json=body)
-        return str(credential["id"])
+        if credential := await self._find(name):
+            try:
+                await self._client.request("PUT", _ONE, ids={"id": credential["id"]}, json=body)
+                return str(credential["id"])
+            except NotFound:
+                self._made.pop(credential["id"], None)  # somebody has removed what we made a moment ago
+        made = await create(self._client, _CREDENTIALS, body, lambda: self._find(name))
+        self._made[made["id"]] = {"id": made["id"], "name": name}, _settled_at()
+        return str(made["id"])
 
     async def remove_unused(self, target: str, used: Sequence[str]) -> None:
         """Delete what opslib made for a target, except for the ids in `used`."""
         for credential in await self.list():
             if is_ours(credential, target) and credential["id"] not in used:
-                self._made.pop(credential["name"], None)
                 await self._remove(credential["id"])
+                self._made.pop(credential["id"], None)
+                self._removed[credential["id"]] = _settled_at()
 
     async def _remove(self, id: str) -> None:
         """An integration that let go of it a moment ago may still count as its user."""
@@ -138,12 +145,13 @@ class IntegrationCredentials:
             raise conflicts[-1]
 
     async def _find(self, name: str) -> JSON | None:
-        """The oldest one of this name; also one that was made just now and that no list shows yet."""
+        """The oldest one of this name."""
         named = [credential for credential in await self.list() if credential.get("name") == name]
-        if named:
-            return min(named, key=lambda credential: str(credential.get("createdDate")))
-        id, until = self._made.get(name, ("", 0.0))
-        return {"id": id, "name": name} if asyncio.get_running_loop().time() < until else None
+        return min(named, key=lambda credential: str(credential.get("createdDate")), default=None)
+
+
+def _settled_at() -> float:
+    return asyncio.get_running_loop().time() + SETTLES_WITHIN_S
 
 
 def by_name(integration: JSON, credentials: Sequence[JSON]) -> JSON:

@@ -427,7 +427,8 @@ class PlatformBackend:
         if entity is None:
             entity = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
         elif entity.get("intendedState") != body["intendedState"] and await self._only_switched(kind, entity, body):
-            return await self.integrations.switch(entity["id"], body["intendedState"])
+            switched = await self.integrations.switch(entity["id"], body["intendedState"])
+            return {**switched, "credentials": body.get("credentials")}
         if kind == "webhook" or not await self._takes_credentials(body):
             return await self.integrations.put(entity["id"], body)
         wire = await self._with_credential_ids(body)
@@ -435,7 +436,7 @@ class PlatformBackend:
         # What a rollback restores may have had one that nothing used.
         kept = [await self._credential(body, one) for one in body.get("unusedCredentials") or ()]
         await self.credentials.remove_unused(name, used=[*kept, *(one["id"] for one in wire["credentials"].values())])
-        return written
+        return _as_read(written, wire, body)
 
     async def _only_switched(self, kind: Kind, entity: JSON, body: JSON) -> bool:
         """Whether only the state differs: then the configuration, which may be another team's, is not written."""
@@ -601,6 +602,14 @@ def _by_name(policy: JSON, wire: JSON, body: JSON) -> JSON:
             reference.clear()
             reference["name"] = name
     return policy
+
+
+def _as_read(integration: JSON, wire: JSON, body: JSON) -> JSON:
+    """An integration as the server answered it, with the credentials that `body` names as `body` has them."""
+    sent = {reference["id"]: body["credentials"][name] for name, reference in wire["credentials"].items()}
+    bound = (integration.get("credentials") or {}).items()
+    credentials = {name: sent.get(reference["id"], {"id": reference["id"]}) for name, reference in bound}
+    return {**integration, "credentials": credentials, "unusedCredentials": body.get("unusedCredentials")}
 
 
 def _feed_values(feed: JSON) -> JSON:
