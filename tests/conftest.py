@@ -36,10 +36,11 @@ def sandbox(shared: Sandbox) -> Sandbox:
             "rate_window_s": 60.0,
             "backend": "both",
             "stage_s": 0.2,
+            "integration_shape": "role-in-properties",
         },
     )
     api = shared.api()
-    for path in (WEBHOOKS, POLICIES, TARGETS, RETENTION_POLICIES, INTEGRATIONS):
+    for path in (WEBHOOKS, POLICIES, TARGETS, RETENTION_POLICIES, INTEGRATIONS, f"{INTEGRATIONS}/credentials"):
         while page := api("GET", path + "?pageSize=100").json()["entities"]:
             for entity in page:
                 api("DELETE", entity["selfUri"])

@@ -51,7 +51,7 @@ def plan(file: Path, as_json: bool) -> ExitCode:
 
 @click.command()
 @options.onboarding_file
-@click.option("--rotate-credentials", is_flag=True, help="Write the target's secret again.")
+@click.option("--rotate-credentials", is_flag=True, help="Write the target's credentials again.")
 @options.consent
 def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
     """Bring the org to what FILE says, as one transaction. Exit code 1: failed and rolled back, 3: half-done."""

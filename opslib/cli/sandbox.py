@@ -6,6 +6,7 @@ import click
 
 from opslib.cli import options
 from opslib.sandbox.launch import VARIABLES
+from opslib.sandbox.server.platform.shapes import SHAPES
 
 _HUMAN = """\
 The sandbox is running; stop it with Ctrl+C.
@@ -21,7 +22,11 @@ To point opslib at it, paste these lines into another terminal:
 """
 
 
-@click.command()
+# \b: click keeps the lines as they are
+_SHAPES = "\b\nIntegration shapes:\n" + "\n".join(f"  {name}\n    {shape.words}" for name, shape in SHAPES.items())
+
+
+@click.command(epilog=_SHAPES)
 @options.as_json
 @click.option("--seed", type=int, help="The same seed gives the same ids and names.")
 @click.option("--read-lag-s", type=click.FloatRange(0), default=0.0, help="Reads are this many seconds old.")
@@ -31,6 +36,14 @@ To point opslib at it, paste these lines into another terminal:
     type=click.Choice(["both", "storage-targets", "platform"]),
     default="both",
     help="Which Genesys API the org serves.",
+)
+@click.option(
+    "--integration-shape",
+    type=click.Choice(list(SHAPES)),
+    default="role-in-properties",
+    show_default=True,
+    metavar="NAME",
+    help="What the org's S3 integration looks like; see below.",
 )
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
 def sandbox(as_json: bool, **settings: Any) -> None:

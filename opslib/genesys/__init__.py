@@ -15,6 +15,8 @@ backend                  the `Backend` protocol: what the rest of opslib needs o
 storage_targets_backend  the backend for the storage-targets contract
 platform_backend         the backend for the API that Genesys publishes, with `integrations` and `policies`
 retention                after how many days Genesys really deletes its own copy
+integration_credentials  where an integration has its role in a credential: found, made, named after what it holds
+target_notes             what there is to say about a target and is not a change
 audit_log                the org's own audit log: who changed an integration or a policy
 datalake                 has an event arrived in the data lake?
 token                    whose token it is, and what it may ask for in a minute

@@ -15,6 +15,7 @@ from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput, NotFound, OpslibError, PermissionMissing, UnexpectedAnswer
 from opslib.genesys.audit_log import SERVICES, audited_entities
 from opslib.genesys.client import JSON, answer
+from opslib.genesys.integration_credentials import CREDENTIALS, IntegrationCredentials
 from opslib.genesys.integrations import INTEGRATIONS, TYPES, Integrations, exports_recordings, names_of
 from opslib.genesys.permissions import NEEDED, QUESTIONS, SUBJECT, permissions
 from opslib.genesys.platform_backend import FEED_PROPERTIES, FEED_TYPE, POLICIES
@@ -259,13 +260,29 @@ async def _s3_properties(org: Org) -> Judgement:
     type_id = org.onboarding.target.integration_type or await org.s3_type()
     schema = await org.integrations.schema(type_id)
     _need(isinstance(schema.get("properties"), dict), "the type's schema has no properties")
-    credentials = as_object((await org.get(f"{TYPES}/{quote(type_id, safe='')}")).get("credentials"))
+    kind = await org.get(f"{TYPES}/{quote(type_id, safe='')}")
+    credentials = as_object(kind.get("credentials"))
     has = f"properties {', '.join(schema['properties']) or 'none'}; credentials {', '.join(credentials) or 'none'}"
     try:
-        names = names_of(schema, type_id)
+        names = names_of(schema, type_id, role_is_elsewhere=bool(credentials))
+        slot = None if "role_arn" in names else await IntegrationCredentials(org.client).slot(kind)
     except InvalidInput as error:
         return Judgement("no", f"{error.title}. It has {has}")
-    return Judgement("yes", ", ".join(f"{ours} is {theirs}" for ours, theirs in names.items()) + f". It has {has}")
+    in_credential = {ours: f"{slot.name}.{theirs}" for ours, theirs in slot.fields.items()} if slot else {}
+    found = ", ".join(f"{ours} is {theirs}" for ours, theirs in {**names, **in_credential}.items())
+    return Judgement("yes", f"{found}. It has {has}")
+
+
+@_assume(
+    "integration-credentials",
+    "The org lists the credentials of integrations and their types, without what they hold",
+    rests_on="the target, where its role goes into a credential: that it is made once, and never read back",
+)
+async def _integration_credentials(org: Org) -> Judgement:
+    credentials = as_objects((await org.get(CREDENTIALS, {"pageSize": 1})).get("entities"))
+    types = as_objects((await org.get(f"{CREDENTIALS}/types")).get("entities"))
+    readable = [one for one in credentials if one.get("credentialFields")]
+    return _either(not readable, f"{len(types)} types; no answer has a credential's fields", "an answer has the fields")
 
 
 @_assume(

@@ -64,8 +64,17 @@ class Backend(Protocol):
     async def probe(self) -> int | None:
         """How many objects that could be targets the org has, or None when it does not serve this API."""
 
-    async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
-        """The objects of an onboarding, each after those it refers to."""
+    async def items(
+        self, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
+    ) -> Sequence[Item]:
+        """The objects of an onboarding, each after those it refers to: target, policy, webhook.
+
+        `rotate`: with credentials that are written again. Raises InvalidInput where nothing can be.
+        """
+
+    async def to_do_first(self, target: Item) -> Sequence[Item]:
+        """What must come true, in this order, before the target can: the target itself, switched off, and others that
+        stand in its way, switched off. Mostly nothing."""
 
     def notes(self, onboarding: Onboarding) -> Sequence[str]:
         """What of the onboarding this API does not carry, or does differently, in words. Call it after `items` or
@@ -115,6 +124,15 @@ class Backend(Protocol):
 
         Raises NotFound, or InvalidInput when a choice is not clear.
         """
+
+
+def nothing_to_rotate() -> InvalidInput:
+    """What `items` raises where Genesys writes with a role that is not in a credential."""
+    return InvalidInput(
+        "There is no secret to write again",
+        cause="Genesys writes with a role, which has none",
+        fix="leave out --rotate-credentials; nothing was written",
+    )
 
 
 def leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -91,7 +91,7 @@ class GenesysClient:
         json: JSON | None = None,
         repeatable: bool | None = None,
     ) -> JSON:
-        """Send one request and return the JSON answer ({} for an empty one).
+        """Send one request and return the JSON answer ({} for an empty one, a bare list as its `entities`).
 
         `endpoint` is a path template such as "/api/v2/webhooks/{id}"; `ids` are quoted into it. `repeatable` says
         whether sending it twice does no harm; by default its method does.
@@ -204,6 +204,8 @@ def _content(response: httpx.Response) -> JSON:
         body = None
     if isinstance(body, dict):
         return body
+    if isinstance(body, list) and all(isinstance(item, dict) for item in body):
+        return {"entities": body}
     raise UnexpectedAnswer(
         "The answer is no JSON object",
         cause=f"content type {response.headers.get('Content-Type', 'unknown')}",

@@ -23,7 +23,8 @@ INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"
 _CONFIG = _ONE + "/config/current"
 TYPES = INTEGRATIONS + "/types"
-_SCHEMA = TYPES + "/{id}/configschemas/properties"
+_TYPE = TYPES + "/{id}"
+_SCHEMA = _TYPE + "/configschemas/properties"
 
 # How often an object is sent to be made.
 _TRIES = 3
@@ -41,7 +42,8 @@ _WORDS = {
     "encryption": ("encryption",),
     "bucket": ("bucket",),
 }
-_NEEDED = ("bucket", "role_arn")
+# Genesys's form has one: recordings would be encrypted with it, and what that does to file names is not known.
+_PUBLIC_KEY = ("public key", "publickey", "pgp")
 
 
 class Integrations:
@@ -50,6 +52,7 @@ class Integrations:
     def __init__(self, client: GenesysClient) -> None:
         self._client = client
         self._schemas: dict[str, JSON] = {}
+        self._types: dict[str, JSON] = {}
         self._s3_type = ""
 
     async def list(self) -> list[JSON]:
@@ -74,6 +77,12 @@ class Integrations:
             fix="name one as target.integration_type; if there is none, the org lacks the licence or the role lacks "
             "integrations:integration:view",
         )
+
+    async def type(self, type_id: str) -> JSON:
+        """One type; its `credentials` say which credentials an integration of it takes."""
+        if type_id not in self._types:
+            self._types[type_id] = await self._client.request("GET", _TYPE, ids={"id": type_id})
+        return self._types[type_id]
 
     async def schema(self, type_id: str) -> JSON:
         """The JSON schema of a type's properties."""
@@ -101,6 +110,10 @@ class Integrations:
         """Configure it, switch it as wanted and wait until it is."""
         config = await self._configure(id, body)
         return _composed(await self._switch(id, body["intendedState"]), config)
+
+    async def switch(self, id: str, state: str) -> JSON:
+        """Switch it, wait until it is, and leave its configuration alone."""
+        return _composed(await self._switch(id, state), await self._config(id))
 
     async def remove(self, id: str) -> None:
         """Delete it; one that is gone already is not an error."""
@@ -148,13 +161,13 @@ class Integrations:
             return await self._entity(id) or {}
 
         def is_final(entity: JSON) -> bool:
-            return entity.get("intendedState") == state and (
-                state != "ENABLED" or _reported(entity) in ("ACTIVE", "ERROR")
-            )
+            """Also when it is off: until then another one that exports recordings may not be switched on."""
+            rests = ("ACTIVE", "ERROR") if state == "ENABLED" else ("INACTIVE", "ERROR")
+            return entity.get("intendedState") == state and _reported(entity) in rests
 
         entity = await poll_until(read, is_final, deadline_s=_ACTIVE_WITHIN_S, wait_s=_POLL_S)
         code = _reported(entity)
-        if is_final(entity) and (state != "ENABLED" or code == "ACTIVE"):
+        if entity.get("intendedState") == state and (state != "ENABLED" or code == "ACTIVE"):
             return entity
         reported = entity.get("reportedState") or {}
         words = (reported.get("detail") or {}).get("message") or reported.get("effective") or "nothing more"
@@ -187,16 +200,17 @@ async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callabl
     raise failure
 
 
-def names_of(schema: JSON, type_id: str) -> dict[str, str]:
-    """Our field → the schema's property, for those that it has. Raises InvalidInput where a word fits several."""
-    free = {
-        name: f"{name} {spec.get('title', '') if isinstance(spec, Mapping) else ''}".lower()
-        for name, spec in (schema.get("properties") or {}).items()
-    }
+def names_of(schema: JSON, type_id: str, *, role_is_elsewhere: bool = False) -> dict[str, str]:
+    """Our field → the schema's property, for those that it has. Raises InvalidInput where a word fits several, or where
+    the bucket or, unless `role_is_elsewhere`, the role has none."""
+    free = described(schema.get("properties") or {})
+    for name in public_keys(schema):
+        del free[name]
+    needed = ("bucket",) if role_is_elsewhere else ("bucket", "role_arn")
     names: dict[str, str] = {}
     for field, words in _WORDS.items():
         fitting = [name for name, description in free.items() if any(word in description for word in words)]
-        if len(fitting) > 1 or (not fitting and field in _NEEDED):
+        if len(fitting) > 1 or (not fitting and field in needed):
             raise InvalidInput(
                 f"Which property of integration type {type_id} is the {field.replace('_', ' ')} is not clear",
                 cause=f"the schema has {', '.join(schema.get('properties') or {}) or 'no properties'}",
@@ -206,6 +220,20 @@ def names_of(schema: JSON, type_id: str) -> dict[str, str]:
             names[field] = fitting[0]
             del free[fitting[0]]
     return names
+
+
+def public_keys(schema: JSON) -> list[str]:
+    """The properties that take a public key."""
+    properties = described(schema.get("properties") or {})
+    return [name for name, description in properties.items() if any(word in description for word in _PUBLIC_KEY)]
+
+
+def described(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Each property's name and title, in small letters, by its name."""
+    return {
+        name: f"{name} {spec.get('title', '') if isinstance(spec, Mapping) else ''}".lower()
+        for name, spec in properties.items()
+    }
 
 
 def filled(template: Mapping[str, Any], values: Mapping[str, str]) -> JSON:

@@ -9,13 +9,24 @@ import asyncio
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import ApiError, Conflict, InvalidInput, NotFound
 from opslib.genesys import retention
-from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Item, Kind, Meaning, leaves, only
+from opslib.genesys.backend import (
+    JSON,
+    SETTLES_WITHIN_S,
+    Item,
+    Kind,
+    Meaning,
+    leaves,
+    nothing_to_rotate,
+    only,
+)
 from opslib.genesys.client import GenesysClient, answer
+from opslib.genesys.integration_credentials import IntegrationCredentials, Slot, by_name, held
 from opslib.genesys.integrations import (
     Integrations,
     checked_properties,
@@ -23,6 +34,7 @@ from opslib.genesys.integrations import (
     exports_recordings,
     filled,
     names_of,
+    public_keys,
 )
 from opslib.genesys.policies import (
     MARK,
@@ -36,6 +48,7 @@ from opslib.genesys.policies import (
     policy_body,
     policy_values,
 )
+from opslib.genesys.target_notes import credential_words, public_key_words, replacement_words, state_words
 from opslib.genesys.token import TOKEN, organization
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, StorageTarget
 from opslib.onboarding.values import checked, folder_of, is_guid
@@ -50,7 +63,7 @@ FEED_PROPERTIES = ("eventSourceSuffix", "awsAccountId", "awsAccountRegion", "eve
 # The fields of an object that an onboarding sets. The others belong to somebody else and stay as they are.
 _OURS = frozenset(
     {"name", "description", "enabled", "mediaPolicies", "conditions", "actions"}
-    | {"integrationType", "intendedState", "properties", "notes"}
+    | {"integrationType", "intendedState", "properties", "notes", "credentials", "unusedCredentials"}
 )
 # Fields that the server sets and that must not be sent.
 _SERVER_OWNED = frozenset(
@@ -78,9 +91,18 @@ class PlatformBackend:
     def __init__(self, client: GenesysClient) -> None:
         self._client, self.where = client, client.base_url
         self.integrations = Integrations(client)
+        self.credentials = IntegrationCredentials(client)
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}
+        # Where the role goes if not among the properties; an error where that is not clear. Known after `items`.
+        self._slot: Slot | InvalidInput | None = None
         self._policy_errors: list[str] = []
+        # What there is to say about the target and about what stands in its way, in words; known after `items`, the
+        # latter after `to_do_first`.
+        self._about_target: list[str] = []
+        self._own_properties: frozenset[str] = frozenset()
+        self._public_keys: list[str] = []
+        self._in_the_way: list[str] = []
         # What of the policy an onboarding cannot express, in words; known after `items` or `adopt`.
         self._foreign: list[str] = []
         # What else decides how long a recording stays; known after `items` or `adopt`.
@@ -96,7 +118,9 @@ class PlatformBackend:
             page = await self._client.request_or_none("GET", POLICIES, params={"pageSize": 1})
         return None if page is None else int(page.get("total", len(page.get("entities", []))))
 
-    async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
+    async def items(
+        self, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
+    ) -> Sequence[Item]:
         target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
         if not isinstance(credentials, RoleReference):
             raise InvalidInput(
@@ -104,19 +128,40 @@ class PlatformBackend:
                 cause="target.credentials names an AWS key pair",
                 fix="give role_arn and external_id; nothing was sent",
             )
-        self._foreign, self._policy_errors = [], []
+        self._foreign, self._policy_errors, self._about_target, self._in_the_way = [], [], [], []
         async with self._client.operation("read_what_is_there"):
+            of_target = await self._target_body(target, credentials)
+            if rotate and not of_target["credentials"]:
+                raise nothing_to_rotate()
             bodies: list[tuple[Kind, StorageTarget | Any, JSON]] = [
-                ("target", target, await self._target_body(target, credentials)),
+                ("target", target, of_target),
                 ("policy", policy, policy_body(policy, target.name)),
                 ("webhook", webhook, await self._feed_body(webhook)),
             ]
             items = [
-                Item(kind, wanted.name, wanted.name, await self._over_existing(kind, wanted.id, body))
+                Item(kind, wanted.name, wanted.name, await self._over_existing(kind, wanted.id, body, rotate=rotate))
                 for kind, wanted, body in bodies
             ]
             await self._read_retention(items[1].body)
             return items
+
+    async def to_do_first(self, target: Item) -> Sequence[Item]:
+        """An org has one active integration that exports recordings to S3 (Google's contact-center-ai-samples, after
+        Genesys's help). So another one is switched off, at the last moment: when ours is ready."""
+        if target.body["intendedState"] != "ENABLED":
+            return ()
+        async with self._client.operation("find_active_integrations"):
+            others = [entity for entity in await self.integrations.list() if _exports_and_is_on(entity, target.body)]
+            if not others or any(other["name"] == target.name for other in others):
+                return ()
+            policies = await self._listed("policy")
+            self._in_the_way = [words for other in others for words in replacement_words(other, policies, target.name)]
+            bodies = [self.writable(await self._whole("target", other["id"]) or other) for other in others]
+        off = {"intendedState": "DISABLED"}
+        return (
+            replace(target, body={**target.body, **off}),
+            *(Item("target", body["name"], body["name"], {**body, **off}) for body in bodies),
+        )
 
     async def place(self, onboarding: Onboarding, org_id: str) -> str | None:
         """The organisation's id (Genesys help 292632), unless the integration's type has a property for a prefix.
@@ -141,10 +186,12 @@ class PlatformBackend:
             *(
                 f"target.{name}: this type of integration has no property for it, so it is not sent; {instead}"
                 for name, instead in _OTHERWISE.items()
-                if name not in self._carried
+                if name not in self._carried and not (isinstance(self._slot, Slot) and name in self._slot.fields)
             ),
             *retention.notes(policy, self._maximum),
             *retention.notes_of_others(policy, self._maximum, self._others),
+            *(f"target {target.name}: {words}" for words in self._about_target),
+            *self._in_the_way,
             "policy: it works for new interactions only; earlier recordings need a bulk job",
             "webhook.url: Genesys sends to EventBridge; from there to the URL is yours to make: opslib check-feed",
             *(f"policy {policy.name}: {words}" for words in self._foreign),
@@ -176,6 +223,7 @@ class PlatformBackend:
         bucket, region, *access = (
             properties.get(self._carried.get(name, "")) for name in ("bucket", "region", "role_arn", "external_id")
         )
+        access += sorted(leaves(body.get("credentials")))
         return Meaning(bucket=bucket, region=region, access=tuple(access), enabled=enabled, ours=ours)
 
     def writable(self, answer: JSON) -> JSON:
@@ -197,6 +245,8 @@ class PlatformBackend:
         """Each field is as it was or as it should be; a new object may still be switched off."""
         if after is None:
             return False
+        # A credential of ours that is not used, or not yet.
+        answer = {key: value for key, value in answer.items() if key != "unusedCredentials"}
         current, old, new = (dict(leaves(self.comparable(body))) if body else {} for body in (answer, before, after))
         off = {"enabled": False, "intendedState": "DISABLED"}
         return all(
@@ -235,6 +285,9 @@ class PlatformBackend:
                 await self._client.request_or_none("DELETE", _POLICY, ids={"id": entity["id"]})
             elif entity:
                 await self.integrations.remove(entity["id"])
+            # Also after a crash in between, when the integration is gone already.
+            if kind == "target" and (entity is None or await self._takes_credentials(entity)):
+                await self.credentials.remove_unused(id, used=())
 
     async def list(self, kind: Kind) -> list[JSON]:
         async with self._client.operation(f"list_{'policie' if kind == 'policy' else kind}s"):
@@ -249,6 +302,7 @@ class PlatformBackend:
             policies = [policy for policy in await self.list("policy") if reference in exported_to(policy)]
             of_policy = only(policies, "policy", policy)
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
+            self._about_target, self._in_the_way = [], []
             self._foreign = [
                 f"{path} cannot be said in this file; applying the file leaves it as it is"
                 for path in sorted(foreign(of_policy))
@@ -273,20 +327,41 @@ class PlatformBackend:
             **role.model_dump(),
         }
         self._carried = {str(ours)[1:-1]: theirs for theirs, ours in template.items() if str(ours)[1:-1] in values}
+        self._own_properties = frozenset(template)
+        self._public_keys = public_keys(schema)
+        self._slot = await self._slot_of(await self.integrations.type(type_id))
+        slot = self._slot if isinstance(self._slot, Slot) else None
         return {
             "name": target.name,
             "integrationType": {"id": type_id},
             "intendedState": "ENABLED" if target.enabled else "DISABLED",
             "properties": checked_properties(filled(template, values), schema, type_id),
             "notes": f"Recordings to s3://{target.bucket}; {MARK}",
+            "credentials": {slot.name: {"name": slot.holding(target.name, role).name}} if slot else {},
         }
+
+    async def _slot_of(self, integration_type: JSON) -> Slot | InvalidInput | None:
+        """Where the role goes if the properties do not carry it, or if a credential is required as well."""
+        asked = (integration_type.get("credentials") or {}).values()
+        if "role_arn" in self._carried and not any(specification.get("required") for specification in asked):
+            return None
+        try:
+            return await self.credentials.slot(integration_type)
+        except InvalidInput as error:
+            return error if "role_arn" not in self._carried else None
 
     async def _type_of(self, target: StorageTarget) -> tuple[str, JSON, JSON]:
         """The id of the integration's type, its schema, and its properties with our fields in braces."""
         type_id = target.integration_type or await self.integrations.s3_type()
         schema = await self.integrations.schema(type_id)
-        ours = target.properties or {theirs: f"{{{ours}}}" for ours, theirs in names_of(schema, type_id).items()}
-        return type_id, schema, ours
+        if target.properties:
+            return type_id, schema, target.properties
+        return type_id, schema, {theirs: f"{{{ours}}}" for ours, theirs in (await self._names(type_id)).items()}
+
+    async def _names(self, type_id: str) -> dict[str, str]:
+        """Our field → the type's property."""
+        has_credentials = bool((await self.integrations.type(type_id)).get("credentials"))
+        return names_of(await self.integrations.schema(type_id), type_id, role_is_elsewhere=has_credentials)
 
     async def _feed_body(self, webhook: DataLakeWebhook) -> JSON:
         properties = {
@@ -303,7 +378,7 @@ class PlatformBackend:
             "notes": f"Changes to AWS account {webhook.account}; {MARK}",
         }
 
-    async def _over_existing(self, kind: Kind, pinned: str, body: JSON) -> JSON:
+    async def _over_existing(self, kind: Kind, pinned: str, body: JSON, *, rotate: bool) -> JSON:
         """The body with what somebody else added to the existing object. Raises InvalidInput when that is another."""
         entity = await self._find(kind, body["name"])
         if pinned and (entity is None or entity["id"] != pinned):
@@ -314,6 +389,8 @@ class PlatformBackend:
                 fix="leave out the id: opslib finds objects by name; or correct the name",
             )
         existing = await self._whole(kind, entity["id"]) if entity else None
+        if kind == "target":
+            body = self._target_over(existing or {}, body, rotate=rotate)
         if existing is None:
             return body
         if kind == "policy":
@@ -335,6 +412,35 @@ class PlatformBackend:
             ]
         return {**{key: value for key, value in existing.items() if key not in _OURS}, **body}
 
+    def _target_over(self, existing: JSON, body: JSON, *, rotate: bool) -> JSON:
+        """Our target with what an onboarding cannot say of the existing one: properties that are not ours, and a
+        credential that opslib did not make, unless it is rotated or took the place of ours.
+
+        Raises InvalidInput where the role has no place.
+        """
+        bound, properties = existing.get("credentials") or {}, existing.get("properties") or {}
+        if isinstance(self._slot, InvalidInput) and not bound:
+            raise self._slot
+        # Where one of ours is not used, somebody has put another in its place.
+        replaced = rotate or bool(existing.get("unusedCredentials"))
+        kept = {
+            name: reference
+            for name, reference in bound.items()
+            if name not in body["credentials"] or ("id" in reference and not replaced)
+        }
+        body = {
+            **body,
+            "properties": body["properties"]
+            | {name: value for name, value in properties.items() if name not in self._own_properties},
+            "credentials": body["credentials"] | kept,
+        }
+        self._about_target = [
+            *state_words(existing),
+            *public_key_words(self._public_keys, body["properties"]),
+            *credential_words(body["credentials"] if "role_arn" not in self._carried else {}),
+        ]
+        return body
+
     async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:
         if kind == "policy":
             wire = await self._with_ids(body)
@@ -342,7 +448,37 @@ class PlatformBackend:
         entity = await self._find(kind, name)
         if entity is None:
             entity = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
-        return await self.integrations.put(entity["id"], body)
+        elif entity.get("intendedState") != body["intendedState"] and await self._only_switched(kind, entity, body):
+            switched = await self.integrations.switch(entity["id"], body["intendedState"])
+            return {**switched, "credentials": body.get("credentials")}
+        if kind == "webhook" or not await self._takes_credentials(body):
+            return await self.integrations.put(entity["id"], body)
+        wire = await self._with_credential_ids(body)
+        written = await self.integrations.put(entity["id"], wire)
+        # What a rollback restores may have had one that nothing used.
+        kept = [await self._credential(body, one) for one in body.get("unusedCredentials") or ()]
+        await self.credentials.remove_unused(name, used=[*kept, *(one["id"] for one in wire["credentials"].values())])
+        return _as_read(written, wire, body)
+
+    async def _only_switched(self, kind: Kind, entity: JSON, body: JSON) -> bool:
+        """Whether only the state differs: then the configuration, which may be another team's, is not written."""
+        current = await self._whole(kind, entity["id"])
+        state = {"intendedState": body["intendedState"]}
+        return current is not None and self.comparable({**current, **state}) == self.comparable(body)
+
+    async def _with_credential_ids(self, body: JSON) -> JSON:
+        """An integration as it is sent: its credentials by id. Those of opslib are made, or written again."""
+        references: dict[str, JSON] = {}
+        for name, reference in (body.get("credentials") or {}).items():
+            ours = reference.get("name")
+            references[name] = {"id": await self._credential(body, ours) if ours else reference["id"]}
+        return {**body, "credentials": references}
+
+    async def _credential(self, body: JSON, name: str) -> str:
+        """The id of a credential of ours, which holds what its name says."""
+        slot = await self.credentials.slot(await self.integrations.type(body["integrationType"]["id"]))
+        assert slot  # noqa: S101 (its type takes credentials)
+        return await self.credentials.write(name, slot)
 
     async def _write_policy(self, name: str, body: JSON) -> JSON:
         """A new policy is made disabled and enabled last; an existing one is read first, as a PUT replaces it all."""
@@ -402,7 +538,10 @@ class PlatformBackend:
 
     async def _whole(self, kind: Kind, id: str) -> JSON | None:
         if kind != "policy":
-            return await self.integrations.whole(id)
+            whole = await self.integrations.whole(id)
+            if whole and kind == "target" and (whole.get("credentials") or await self._takes_credentials(whole)):
+                return by_name(whole, await self.credentials.list())
+            return whole
         policy = await self._policy(id)
         references = exported_to(policy or {})
         names = {id: await self.integrations.name(id) for id in {reference["id"] for reference in references}}
@@ -418,6 +557,13 @@ class PlatformBackend:
         others = [other for other in await self._listed("policy") if other.get("name") != policy["name"]]
         bodies = [await self._policy(other["id"]) or {} for other in others if other.get("enabled")]
         self._others = retention.others(policy, bodies, self._client.now())
+
+    async def _takes_credentials(self, integration: JSON) -> bool:
+        """Whether integrations of its type have credentials; true where the type is not known."""
+        type_id = (integration.get("integrationType") or {}).get("id")
+        if type_id is None:
+            return True
+        return bool((await self.integrations.type(type_id)).get("credentials"))
 
     async def _policy(self, id: str) -> JSON | None:
         return await self._client.request_or_none("GET", _POLICY, ids={"id": id})
@@ -440,11 +586,13 @@ class PlatformBackend:
 
     async def _target_values(self, target: JSON, retention_days: int, org_id: str) -> JSON:
         type_id = target["integrationType"]["id"]
-        names = self._carried = names_of(await self.integrations.schema(type_id), type_id)
+        names = self._carried = await self._names(type_id)
         properties = target.get("properties") or {}
         fields = {ours: properties[theirs] for ours, theirs in names.items() if theirs in properties}
         # The external id that Genesys uses is the organisation's id.
         role = {"role_arn": fields.pop("role_arn", ""), "external_id": fields.pop("external_id", org_id)}
+        if not role["role_arn"]:
+            role = self._role_of_credential(target, role["external_id"])
         return {
             "id": target["id"],
             "name": target["name"],
@@ -456,6 +604,22 @@ class PlatformBackend:
             **fields,
         }
 
+    def _role_of_credential(self, target: JSON, external_id: str) -> JSON:
+        """What opslib wrote into the target's credential. An example where somebody else wrote it."""
+        names = [reference["name"] for reference in (target.get("credentials") or {}).values() if "name" in reference]
+        holds = held(names[0]) if names else None
+        if holds:
+            return {"role_arn": holds.role_arn, "external_id": holds.external_id or external_id}
+        self._about_target = [
+            "target.credentials.role_arn is an example: the role is in a credential that cannot be read; put in the ARN"
+        ]
+        return {"role_arn": "arn:aws:iam::000000000000:role/not-known", "external_id": external_id}
+
+
+def _exports_and_is_on(integration: JSON, target: JSON) -> bool:
+    same_type = (integration.get("integrationType") or {}).get("id") == target["integrationType"]["id"]
+    return integration.get("intendedState") == "ENABLED" and (same_type or exports_recordings(integration))
+
 
 def _by_name(policy: JSON, wire: JSON, body: JSON) -> JSON:
     """A policy as the server answered it, its integrations by the names that `body` has and `wire` was sent without."""
@@ -466,6 +630,14 @@ def _by_name(policy: JSON, wire: JSON, body: JSON) -> JSON:
             reference.clear()
             reference["name"] = name
     return policy
+
+
+def _as_read(integration: JSON, wire: JSON, body: JSON) -> JSON:
+    """An integration as the server answered it, with the credentials that `body` names as `body` has them."""
+    sent = {reference["id"]: body["credentials"][name] for name, reference in wire["credentials"].items()}
+    bound = (integration.get("credentials") or {}).items()
+    credentials = {name: sent.get(reference["id"], {"id": reference["id"]}) for name, reference in bound}
+    return {**integration, "credentials": credentials, "unusedCredentials": body.get("unusedCredentials")}
 
 
 def _feed_values(feed: JSON) -> JSON:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
-from opslib.genesys.backend import JSON, Item, Kind, Meaning, only
+from opslib.genesys.backend import JSON, Item, Kind, Meaning, nothing_to_rotate, only
 from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
 from opslib.onboarding.values import checked, folder_of
@@ -48,13 +48,20 @@ class StorageTargetsBackend:
         async with self._client.operation(f"read_{kind}"):
             return await self._client.request_or_none("GET", _path(kind), ids={"id": id})
 
-    async def items(self, onboarding: Onboarding, credentials: AwsKeys | RoleReference) -> Sequence[Item]:
+    async def items(
+        self, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
+    ) -> Sequence[Item]:
+        if rotate and isinstance(credentials, RoleReference):
+            raise nothing_to_rotate()
         target, policy, webhook = onboarding.target, onboarding.policy, onboarding.webhook
         return (
             Item("target", target.id, target.name, target_body(target, credentials)),
             Item("policy", policy.id, policy.name, policy_body(policy, target.id)),
             Item("webhook", webhook.id, webhook.name, webhook_body(webhook)),
         )
+
+    async def to_do_first(self, target: Item) -> Sequence[Item]:
+        return ()
 
     async def place(self, onboarding: Onboarding, org_id: str) -> str:
         return folder_of(onboarding.target.path_prefix)

@@ -132,7 +132,9 @@ class Applier:
             if progress is None:
                 return "nothing to resume: the last apply has ended"
             places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
-            await self._decide(progress, places, "accepted" if accept else "", undoing=progress.rolling_back)
+            await self._decide(
+                progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
+            )
             await self._carry_out(progress)
             done = "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
             return done + _accepted_words(progress)
@@ -147,7 +149,8 @@ class Applier:
             progress = self._unfinished()
             if progress is None:
                 return "nothing to roll back: the last apply has ended"
-            await self._decide(progress, progress.to_undo, "overwritten" if overwrite else "", undoing=True)
+            places = progress.at_stake(progress.to_undo)
+            await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
             if not progress.rolling_back:
                 progress.note(self.run, "rollback.started", reason="asked for")
             await self._carry_out(progress)

@@ -54,6 +54,8 @@ class Progress:
             f", but for the id of {change.kind} {change.name}: made anew, it has a new one"
             if change.action == "delete" or place in self.remade
             else f", but for the AWS credentials of {change.kind} {change.name}: the old secret is known to nobody here"
+            if isinstance(self.credentials, KeyReference)
+            else f", but for the credential of {change.kind} {change.name}: it was written again, and cannot be read"
             for place, change in changes
         )
         left = (self.differences[place] for place in sorted(self.left))
@@ -73,6 +75,15 @@ class Progress:
     def to_undo(self) -> set[int]:
         """The places that a rollback still has to undo."""
         return self.intended - self.undone - self.left
+
+    def at_stake(self, places: set[int]) -> set[int]:
+        """Of these, for each object the change that says how it is now: the last one begun, or else the first."""
+        chosen: dict[tuple[str, str], int] = {}
+        for place in sorted(places):
+            change = self.plan.changes[place]
+            if place in self.intended or (change.kind, change.id) not in chosen:
+                chosen[change.kind, change.id] = place
+        return set(chosen.values())
 
     def note(self, run: Run, kind: str, **data: Any) -> None:
         """Write down, durably, what is about to happen or has happened, and take it in."""

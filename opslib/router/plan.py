@@ -4,9 +4,10 @@ How a plan is made:
 
 1. Read every object of the onboarding.
 2. Drop what the server owns, put lists in order, and compare with what is wanted.
-3. Keep the real changes, in an order in which the server accepts each: a policy needs its target, and never keeps
+3. Put first what has to make way: an org has one active integration that exports recordings.
+4. Keep the real changes, in an order in which the server accepts each: a policy needs its target, and never keeps
    recordings longer than it.
-4. Name what is unsafe.
+5. Name what is unsafe.
 """
 
 import asyncio
@@ -19,7 +20,6 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import InvalidInput
 from opslib.genesys.backend import JSON, Backend, Item, Kind, leaves
 from opslib.genesys.storage_targets_backend import SECRET_PATH
 from opslib.onboarding.models import BackendName, Onboarding
@@ -59,7 +59,8 @@ class Change(_Data):
     def fields(self) -> tuple[FieldChange, ...]:
         """What differs, field by field."""
         if self.rotates and self.before == self.after:
-            return (FieldChange(path=SECRET_PATH, before="as it is", after="written again"),)
+            path = SECRET_PATH if self.before and "configuration" in self.before else "credentials"
+            return (FieldChange(path=path, before="as it is", after="written again"),)
         before, after = dict(leaves(self.before)), dict(leaves(self.after))
         paths = sorted(before.keys() | after.keys())
         return tuple(
@@ -114,21 +115,25 @@ class Plan(_Data):
 async def make_plan(
     backend: Backend, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
 ) -> Plan:
-    """What it takes to bring the org to the onboarding. `rotate` writes the target's secret again on purpose."""
-    if rotate and isinstance(credentials, RoleReference):
-        raise InvalidInput(
-            "There is no secret to write again",
-            cause="Genesys writes with a role, which has none",
-            fix="leave out --rotate-credentials; nothing was sent",
-        )
-    items = await backend.items(onboarding, credentials)
-    changes = [
-        _change(backend, item, before, item.body, rotates=rotates)
-        for item, before in zip(items, await _read_all(backend, items), strict=True)
-        if (rotates := rotate and item.kind == "target" and before is not None)
-        or before is None
-        or backend.comparable(before) != backend.comparable(item.body)
-    ]
+    """What it takes to bring the org to the onboarding. `rotate` writes the target's credentials again on purpose."""
+    items = await backend.items(onboarding, credentials, rotate=rotate)
+    first = await backend.to_do_first(items[0])
+    ours = {(item.kind, item.id) for item in items}
+    objects = list({(item.kind, item.id): item for item in [*first, *items]}.values())
+    known = dict(zip([(item.kind, item.id) for item in objects], await _read_all(backend, objects), strict=True))
+    changes = []
+    for item in [*first, *items]:  # an object may come twice: made ready, then switched on
+        key = (item.kind, item.id)
+        before = known[key]
+        differs = before is None or backend.comparable(before) != backend.comparable(item.body)
+        # Another role shows as a change of its own.
+        rotates = rotate and item.kind == "target" and before is not None
+        rotates = rotates and (not differs or isinstance(credentials, AwsKeys))
+        if differs or rotates:
+            change = _change(backend, item, before, item.body if differs else before, rotates=rotates)
+            replaces = {} if key in ours else {"unsafe": ("replace-active-integration",)}
+            changes.append(change.model_copy(update=replaces))
+            known[key] = item.body
     return Plan(
         where=backend.where,
         backend=backend.name,

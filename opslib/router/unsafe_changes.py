@@ -17,7 +17,10 @@ UNSAFE = {
     "adopt": "opslib did not make this object; it will be changed, and kept as the onboarding says",
     "all-interactions": "the policy will match every interaction in the org, those of other teams, too",
     "foreign-removal": "what somebody else added to the policy will be gone with its medium",
-    "credential-change": "Genesys will write with other credentials, and a rollback cannot bring the old secret back",
+    "credential-change": "Genesys will write with other credentials; a rollback cannot bring back the secret of an old "
+    "AWS key",
+    "replace-active-integration": "another integration that exports recordings will be switched off; the policies that "
+    "export through it will export nothing",
     "many": f"more than {MANY} objects would change at once",
     "failed-validation": "the bucket did not pass its validation",
 }

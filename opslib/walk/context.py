@@ -37,7 +37,7 @@ class WalkContext(StateMachine):
         resume: continue the newest walk in the workspace that began with the same onboarding and org. Everything that
             was chosen and done is restored from the ledger, except secrets.
         removal: plan to remove the onboarding.
-        rotate_credentials: plan to write the target's secret again.
+        rotate_credentials: plan to write the target's credentials again.
         session: share its token and rate gate with other walks.
     """
 

@@ -32,6 +32,7 @@ ASKED = {
     "numbered-lists": "/integrations/types$",
     "s3-type": "/integrations/types$",
     "s3-properties": "/configschemas/properties",
+    "integration-credentials": "/integrations/credentials",
     "one-active-s3": "/integrations$",
     "integration-configuration": "/config/current",
     "integration-state": "/integrations$",

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell
 
+from ..router.platform_shapes import OTHER, integrations, make_other
 from ..world import Api, Sandbox, environment
 from . import build
 from .execute import execute
@@ -28,3 +30,29 @@ def test_the_whole_notebook(sandbox: Sandbox, api: Api, tmp_path: Path, backend:
     assert outputs[-1]["data"]["text/plain"] == "True"  # the record is intact
     name = "/api/v2/recording/storage/targets" if backend == "storage-targets" else "/api/v2/integrations"
     assert "ProdVoiceArchive" in [one["name"] for one in api("GET", f"{name}?pageSize=50").json()["entities"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["role-in-credentials", "with-prefix", "without-prefix", "another-active"])
+def test_the_whole_notebook_in_each_shape(sandbox: Sandbox, api: Api, tmp_path: Path, shape: str) -> None:
+    """The same cells. Where another integration is active, the plan shows it, and the consent card's words allow it."""
+    settings = {"backend": "platform", "rate_limit": 10_000, "integration_shape": shape}
+    sandbox.control("PUT", "/settings", settings)
+    notebook, another = build.read(SOURCE), shape == "another-active"
+    changes, others = 3, {}
+    if another:
+        make_other(sandbox, api)
+        place = next(place for place, cell in enumerate(notebook.cells) if 'cards["approve"]' in cell.source)
+        typed = "from opslib.onboarding.models import Consent\nwalk.consent = Consent(confirm='ProdVoiceArchive')"
+        notebook.cells.insert(place, new_code_cell(typed))
+        changes, others = 5, {OTHER: "INACTIVE"}
+    known = build.kernel_environment(tmp_path) | environment(sandbox, tmp_path / "opslib")
+    execute(notebook, folder=build.NOTEBOOKS, environment=known | {"OPSLIB_BACKEND": "platform"}, timeout_s=60)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    shown = "\n".join("".join(output.get("data", {}).get("text/html", "")) for output in outputs)
+    assert f"{changes} changes applied and read back" in shown
+    assert "The data lake received" in shown
+    assert ("Calls of another team (enabled)" in shown) == another
+    assert ("replace-active-integration" in shown) == another
+    assert outputs[-1]["data"]["text/plain"] == "True"  # the record is intact
+    assert integrations(api) == {"ProdVoiceArchive": "ACTIVE", "DataLakeCatalogSync": "ACTIVE", **others}

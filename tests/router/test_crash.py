@@ -16,13 +16,20 @@ from opslib.audit.verify import verify
 from ..rewriting import rewriting
 from ..world import Api, Json, Sandbox
 from . import org as storage_targets
+from . import platform_org as platform
+from .conftest import name_of
 from .crash_program import Crasher
 from .org import WRITES
+from .platform_shapes import ANOTHER_ACTIVE, Shaped
+
+# The last one has its role in a credential, and another integration active.
+pytestmark = pytest.mark.parametrize("org", [storage_targets, platform, ANOTHER_ACTIVE], ids=name_of, indirect=True)
 
 
 @pytest.fixture
 def crasher(org: ModuleType, sandbox: Sandbox, tmp_path: Path) -> Crasher:
-    sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
+    shape = {"integration_shape": org.shape} if isinstance(org, Shaped) else {}
+    sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0, **shape})
     return Crasher(sandbox, tmp_path, org.changed(sandbox))
 
 

@@ -38,6 +38,7 @@ class Org:
     def __init__(self, sandbox: Sandbox, **has: JSON) -> None:
         self.items, self.writable, self.comparable = BACKEND.items, BACKEND.writable, BACKEND.comparable
         self.meaning, self.notes, self.warnings = BACKEND.meaning, BACKEND.notes, BACKEND.warnings
+        self.to_do_first = BACKEND.to_do_first
         self.name, self.where = BACKEND.name, BACKEND.where
         self._has = has
 

@@ -29,9 +29,17 @@ from opslib.sandbox.server.faults import Faults
 from opslib.sandbox.server.guard import MISSING, MISSING_ANY, Guard
 from opslib.sandbox.server.middleware import Middleware
 from opslib.sandbox.server.oauth import Clients, token_routes
-from opslib.sandbox.server.platform import audit_routes, integration_routes, org_routes, policy_routes
+from opslib.sandbox.server.platform import (
+    audit_routes,
+    credential_routes,
+    integration_routes,
+    org_routes,
+    policy_routes,
+)
+from opslib.sandbox.server.platform.another_integration import add_another_integration
 from opslib.sandbox.server.platform.event_feed import EventFeed
 from opslib.sandbox.server.platform.org import Org
+from opslib.sandbox.server.platform.shapes import SHAPES
 from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
 from opslib.sandbox.server.world import Settings, World
@@ -78,6 +86,8 @@ async def _serve(
         "control": control_app(world, clients, faults, request_log, deliveries, aws),
     }
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
+    if SHAPES[world.settings.integration_shape].another_active:
+        add_another_integration(org)
     by_port = {listener.getsockname()[1]: apps[name] for name, listener in sockets.items()}
     server = _Server(_by_port(by_port), lambda: ready(facts))
     loop = asyncio.get_running_loop()
@@ -153,6 +163,7 @@ def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveri
     storage_targets = storage_target_routes.routes(world, Guard(clients, world, MISSING_ANY), deliveries)
     platform = [
         *org_routes.routes(world, clients, guard),
+        *credential_routes.routes(org, guard),
         *integration_routes.routes(org, guard),
         *policy_routes.routes(org, guard),
         *audit_routes.routes(org, guard),

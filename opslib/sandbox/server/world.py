@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from opslib.sandbox.server.errors import ApiError, invalid_value
+from opslib.sandbox.server.platform.shapes import ShapeName
 from opslib.sandbox.server.resources import (
     KINDS,
     POLICY,
@@ -34,7 +35,8 @@ class Settings(BaseModel):
     """What may be changed while the sandbox runs. Times in seconds.
 
     `backend`: which API the org serves; the other's paths are not found. `stage_s`: how long an
-    integration or an audit query stays in each state on its way.
+    integration or an audit query stays in each state on its way. `integration_shape`: see `platform.shapes`; another
+    active integration is there only if the sandbox began with one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -45,6 +47,7 @@ class Settings(BaseModel):
     rate_window_s: float = Field(default=60.0, gt=0)
     backend: Literal["both", "storage-targets", "platform"] = "both"
     stage_s: float = Field(default=0.2, ge=0)
+    integration_shape: ShapeName = "role-in-properties"
 
 
 class Identity:

@@ -1,6 +1,7 @@
 """One integration: its configuration, and the states it goes through when it is switched on or off."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,6 +49,10 @@ class Integration:
             return "ACTIVATING"
         return "ERROR" if self.obstacle else "ACTIVE"
 
+    def credential_ids(self) -> list[str]:
+        """The credentials that it uses."""
+        return [str(reference["id"]) for reference in self.credentials.values()]
+
     def configuration(self) -> dict[str, Any]:
         return {
             "id": self.id,
@@ -88,18 +93,31 @@ class Integration:
         }
 
 
-def obstacle(integration: Integration, aws: AwsAccount, org_id: str) -> str | None:
-    """Why the integration cannot become active, in words; None when it can."""
+def obstacle(
+    integration: Integration, bound: Mapping[str, Mapping[str, str]], aws: AwsAccount, org_id: str
+) -> str | None:
+    """Why the integration cannot become active, in words; None when it can.
+
+    `bound`: the fields of its credentials, each under its name in the configuration.
+    """
     try:
         integration.type.properties.model_validate(integration.properties)
     except ValidationError as error:
         return f"The configuration is incomplete: {refusal(error).params['problems']}"
+    if missing := [
+        name for name, spec in integration.type.credentials.items() if spec["required"] and name not in bound
+    ]:
+        return f"The configuration is incomplete: credential {', '.join(missing)} is missing"
     names, properties = integration.type.s3, integration.properties
     if names is None:
         return None
+    role_arn, external_id = properties.get(names.role or ""), properties.get(names.external_id or "")
+    if inside := integration.type.role_credential:
+        fields = bound[inside.slot]
+        role_arn, external_id = fields[inside.role], fields.get(inside.external_id or "")
     return aws.recording_obstacle(
         bucket=properties[names.bucket],
         region=properties[names.region],
-        role_arn=properties[names.role],
-        external_id=properties.get(names.external_id or "") or org_id,
+        role_arn=str(role_arn),
+        external_id=external_id or org_id,
     )

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opslib.sandbox.server.bodies import Body, Reference, Text, refusal, validated
-from opslib.sandbox.server.errors import ApiError, or_404
+from opslib.sandbox.server.errors import ApiError, invalid_value, or_404
 from opslib.sandbox.server.guard import Guard
 from opslib.sandbox.server.parameters import choice, path_id
 from opslib.sandbox.server.platform.integration import INTEGRATIONS, Integration, Intent, State, obstacle
@@ -40,7 +40,7 @@ class Configuration(Body):
     properties: dict[str, Any]
     advanced: dict[str, Any]
     notes: str
-    credentials: dict[str, Any]
+    credentials: dict[str, Reference]
     id: str | None = None
     selfUri: str | None = None
 
@@ -76,6 +76,8 @@ def routes(org: Org, guard: Guard) -> list[Route]:
         changes = validated(IntegrationUpdate, await request.body()).model_dump(exclude_none=True)
         intended = changes.pop("intendedState", before.intended)
         after = replace(before, **changes)
+        if intended == "ENABLED" and intended != before.intended:
+            _refuse_a_second(org, before)
         if intended != before.intended or before.obstacle:
             after = _on_its_way(org, replace(after, intended=intended))
         return _written(org, request, before, after)
@@ -97,7 +99,10 @@ def routes(org: Org, guard: Guard) -> list[Route]:
             raise ApiError(409, "Version does not match current version.")
         _check(before.type.properties, new.properties, "properties")
         _check(before.type.advanced, new.advanced, "advanced")
-        changes = new.model_dump(exclude={"id", "selfUri"}) | {"version": before.version + 1}
+        changes = new.model_dump(exclude={"id", "selfUri", "credentials"}) | {
+            "version": before.version + 1,
+            "credentials": {name: _bound(org, before, name, reference) for name, reference in new.credentials.items()},
+        }
         after = replace(before, **changes)
         if after.intended == "ENABLED":
             after = _on_its_way(org, after)
@@ -121,7 +126,7 @@ def routes(org: Org, guard: Guard) -> list[Route]:
 
 
 def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
-    """Whether an integration meets the query; a credential's id meets none, the sandbox has no credentials."""
+    """Whether an integration meets the query."""
     query, state = request.query_params, choice(request, "reportedState", get_args(State))
 
     def wanted(integration: Integration) -> bool:
@@ -129,7 +134,7 @@ def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
             ("ids" not in query or integration.id in query["ids"].split(","))
             and ("integrationType" not in query or integration.type.id == query["integrationType"])
             and state in (None, integration.state(lag_s))
-            and "credentialId" not in query
+            and ("credentialId" not in query or query["credentialId"] in integration.credential_ids())
         )
 
     return wanted
@@ -137,9 +142,39 @@ def _filters(request: Request, lag_s: float) -> Callable[[Integration], bool]:
 
 def _on_its_way(org: Org, integration: Integration) -> Integration:
     """The integration, as it sets out for the state that was asked for."""
-    hindrance = obstacle(integration, org.aws, org.world.identity.org_id) if integration.intended == "ENABLED" else None
+    hindrance = _obstacle(org, integration) if integration.intended == "ENABLED" else None
     arrival = time.monotonic() + org.world.settings.stage_s
     return replace(integration, changed=utc_now(), settles_at=arrival, obstacle=hindrance)
+
+
+def _obstacle(org: Org, integration: Integration) -> str | None:
+    credentials = {name: org.credentials.get(one["id"]) for name, one in integration.credentials.items()}
+    bound = {name: credential.fields for name, credential in credentials.items() if credential}
+    return obstacle(integration, bound, org.aws, org.world.identity.org_id)
+
+
+def _refuse_a_second(org: Org, integration: Integration) -> None:
+    """An org has one active integration that exports recordings to S3. Which answer a live org gives to a second one is
+    not known; assumed is 409, until the first one is INACTIVE."""
+    if integration.type.s3 is None:
+        return
+    for other in org.integrations.all():
+        if other.type.s3 and other.state(0.0) != "INACTIVE" and other.id != integration.id:
+            text = "Only one integration that exports recordings to S3 can be active, and {name} is."
+            raise ApiError(409, text, params={"name": other.name})
+
+
+def _bound(org: Org, integration: Integration, name: str, reference: Reference) -> dict[str, Any]:
+    """The credential that a configuration refers to, if the type takes one of that name and type."""
+    specification = integration.type.credentials.get(name)
+    credential = org.credentials.get(reference.id)
+    if specification is None:
+        raise invalid_value("credentials.{name}: this type of integration has no such credential", name=name)
+    if credential is None:
+        raise invalid_value("credentials.{name}: there is no such credential", name=name)
+    if credential.type.id not in specification["credentialTypes"]:
+        raise invalid_value("credentials.{name}: a credential of another type is needed", name=name)
+    return credential.info()
 
 
 def _written(org: Org, request: Request, before: Integration | None, after: Integration) -> Response:

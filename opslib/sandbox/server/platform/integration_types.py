@@ -4,12 +4,15 @@ How the type that writes recordings to S3 and its properties are called on a liv
 names here follow the seed: a client has to discover them, as it has to there.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from opslib.sandbox.server.bodies import AwsRegion, Body, BucketName, Encryption, RoleArn
+from opslib.sandbox.server.platform.credential import RoleCredential, role_credential
+from opslib.sandbox.server.platform.shapes import Shape
 from opslib.sandbox.server.world import Identity
 
 TYPES = "/api/v2/integrations/types"
@@ -41,10 +44,11 @@ class S3Names:
     type_name: str
     bucket: str
     region: str
-    role: str
+    role: str | None = None
     external_id: str | None = None
     encryption: str | None = None
     prefix: str | None = None
+    public_key: str | None = None
 
 
 S3_NAMES = (
@@ -87,6 +91,12 @@ class IntegrationType:
     properties: type[BaseModel]
     advanced: type[BaseModel] = NoSettings
     s3: S3Names | None = None
+    role_credential: RoleCredential | None = None
+
+    @property
+    def credentials(self) -> Mapping[str, Any]:
+        """What its configuration's `credentials` must or may have, by name."""
+        return self.role_credential.specification() if self.role_credential else {}
 
     def public(self) -> dict[str, Any]:
         uri = f"{TYPES}/{self.id}"
@@ -98,7 +108,7 @@ class IntegrationType:
             "category": self.category,
             "configPropertiesSchemaUri": f"{uri}/configschemas/properties",
             "configAdvancedSchemaUri": f"{uri}/configschemas/advanced",
-            "credentials": {},
+            "credentials": self.credentials,
             "nonInstallable": False,
             "userPermissions": [],
             "selfUri": uri,
@@ -120,27 +130,47 @@ class IntegrationType:
         }
 
 
-def integration_types(identity: Identity) -> dict[str, IntegrationType]:
+def integration_types(identity: Identity, shape: Shape) -> dict[str, IntegrationType]:
     """By id, in the order of the list. The S3 type comes last, more than a hundred types behind the first."""
-    names = identity.choose("integration types", S3_NAMES)
-    return {kind.id: kind for kind in [*_others(), *_named(), _s3(names)]}
+    names = _shaped(identity.choose("integration types", S3_NAMES), shape)
+    credential = role_credential(identity) if shape.role_in_credentials else None
+    return {kind.id: kind for kind in [*_others(), *_named(), _s3(names, credential)]}
 
 
-def _s3(names: S3Names) -> IntegrationType:
+def _shaped(names: S3Names, shape: Shape) -> S3Names:
+    if shape.role_in_credentials:
+        names = replace(names, role=None, external_id=None)
+    if shape.prefix is not None:
+        names = replace(names, prefix=(names.prefix or "keyPrefix") if shape.prefix else None)
+    return replace(names, public_key="encryptionKey") if shape.public_key else names
+
+
+def _s3(names: S3Names, credential: RoleCredential | None) -> IntegrationType:
     fields: dict[str, Any] = {
         names.bucket: (BucketName, Field(title="S3 bucket")),
         names.region: (AwsRegion, Field(title="AWS region of the bucket")),
-        names.role: (RoleArn, Field(title="ARN of the IAM role that Genesys Cloud assumes")),
     }
+    if names.role:
+        fields[names.role] = (RoleArn, Field(title="ARN of the IAM role that Genesys Cloud assumes"))
     if names.external_id:
         fields[names.external_id] = (str, Field(default="", title="External id that the role asks for"))
     if names.encryption:
         fields[names.encryption] = (Encryption, Field(default="AES256", title="Server-side encryption"))
     if names.prefix:
         fields[names.prefix] = (str, Field(default="", title="Prefix of every object's key"))
+    if names.public_key:
+        fields[names.public_key] = (str, Field(default="", title="Public key (PGP) that recordings are encrypted with"))
     properties = create_model("S3Properties", __base__=Body, **fields)
     description = "Exports recordings in bulk, or as policies say, to an S3 bucket"
-    return IntegrationType(names.type_id, names.type_name, description, "recording", properties, s3=names)
+    return IntegrationType(
+        names.type_id,
+        names.type_name,
+        description,
+        "recording",
+        properties,
+        s3=names,
+        role_credential=credential,
+    )
 
 
 def _named() -> list[IntegrationType]:
