@@ -279,10 +279,13 @@ async def _s3_properties(org: Org) -> Judgement:
     rests_on="the target, where its role goes into a credential: that it is made once, and never read back",
 )
 async def _integration_credentials(org: Org) -> Judgement:
-    credentials = as_objects((await org.get(CREDENTIALS, {"pageSize": 1})).get("entities"))
-    types = as_objects((await org.get(f"{CREDENTIALS}/types")).get("entities"))
+    credentials = await org.entities(CREDENTIALS)
+    types = (await org.get(f"{CREDENTIALS}/types")).get("entities")
+    _need(isinstance(types, list) and bool(types), "there is no list of types")
     readable = [one for one in credentials if one.get("credentialFields")]
-    return _either(not readable, f"{len(types)} types; no answer has a credential's fields", "an answer has the fields")
+    return _either(
+        not readable, f"{len(as_list(types))} types; no answer has a credential's fields", "an answer has the fields"
+    )
 
 
 @_assume(

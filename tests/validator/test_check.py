@@ -19,7 +19,7 @@ async def always(inspection: Inspection) -> Outcome:
 
 def added(id: str = "of-a-test", **facts: Any) -> None:
     """Make `always` a check, with facts that would do unless others are given."""
-    text = dict.fromkeys(("why", "fix", "cli", "source"), "a test")
+    text = dict.fromkeys(("why", "fix", "cli", "source", "proves", "not_proven"), "a test")
     rows = asked_by("a test", regulated="WARN")
     Check(id, "Always", "low", **{"control": "operation", "profiles": rows, "calls": (), **text, **facts})(always)
 
@@ -32,7 +32,19 @@ def test_a_check_needs_a_control_that_exists() -> None:
     with pytest.raises(ValueError, match="there are two checks tls-only"):
         added("tls-only")
     with pytest.raises(TypeError, match="control"):
-        Check("of-a-test", "Always", "low", profiles={}, why="", calls=(), fix="", cli="", source="")  # type: ignore[call-arg]
+        Check(
+            "of-a-test",
+            "Always",
+            "low",
+            profiles={},
+            why="",
+            calls=(),
+            fix="",
+            cli="",
+            source="",
+            proves="",
+            not_proven="",
+        )  # type: ignore[call-arg]
     assert before == CHECKS
     assert {check.control for check in CHECKS.values()} == set(CONTROLS)
 

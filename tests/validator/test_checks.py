@@ -485,7 +485,11 @@ def also(operator: str, key: str, value: str) -> dict[str, Any]:
         ([GENESYS | {"Principal": {"AWS": COMMERCIAL}}], "PASS", "external id org-1"),
         ([GENESYS | {"Principal": {"AWS": f"arn:aws:iam::{COMMERCIAL}:user/one"}}], "UNKNOWN", "user/one"),
         ([GENESYS | {"Condition": GENESYS["Condition"] | ON_A_NET}], "UNKNOWN", "aws:SourceIp"),
-        ([GENESYS, GENESYS | {"Condition": ON_A_NET}], "UNKNOWN", "statement 2 of the trust policy allows"),
+        (
+            [GENESYS, GENESYS | {"Condition": ON_A_NET}],
+            "UNKNOWN",
+            "allows sts:AssumeRole depends on IpAddress aws:SourceIp",
+        ),
         ([also("StringEquals", "aws:PrincipalOrgID", "o-genesys")], "UNKNOWN", "aws:PrincipalOrgID o-genesys"),
         ([also("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{COMMERCIAL}:role/*")], "UNKNOWN", "aws:PrincipalArn"),
         ([also("StringEquals", "aws:PrincipalAccount", COMMERCIAL)], "PASS", "external id org-1"),

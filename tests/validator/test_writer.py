@@ -45,6 +45,7 @@ async def test_it_writes_as_genesys_does(sandbox: Sandbox, monkeypatch: pytest.M
     s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="x")
     place = {"Bucket": sandbox["bucket"], "Key": ANY, "ExpectedBucketOwner": "123456789012"}
     with Stubber(s3) as stub:
+        stub.add_response("head_bucket", {"BucketRegion": "us-east-1"})
         stub.add_response("create_multipart_upload", {"UploadId": "u-1"}, place | {"ServerSideEncryption": "aws:kms"})
         part = place | {"UploadId": "u-1"}
         stub.add_response("upload_part", {"ETag": "e"}, part | {"PartNumber": 1, "Body": ANY})
@@ -107,6 +108,7 @@ async def test_a_key_that_kms_refuses_fails(sandbox: Sandbox, monkeypatch: pytes
     """As S3 says it when the bucket's key is disabled."""
     s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="x")
     with Stubber(s3) as stub:
+        stub.add_response("head_bucket", {"BucketRegion": "us-east-1"})
         stub.add_client_error("create_multipart_upload", "KMS.DisabledException", http_status_code=400)
         monkeypatch.setattr(Aws, "_client", lambda self, service, region: s3)
         found = await finding(sandbox, "writer", sandbox["bucket"])

@@ -236,21 +236,33 @@ async def test_consent_is_for_one_plan(walk: Walk, sandbox: Sandbox) -> None:
     assert puts(sandbox) == 3
 
 
-async def test_a_bucket_that_is_not_there_is_an_error_and_one_that_is_unfit_a_report(
-    walk: Walk, sandbox: Sandbox
+@pytest.mark.parametrize(
+    ("target", "error", "says"),
+    [
+        ({"bucket": "no-such-bucket-anywhere"}, errors.BucketNotFound, "no-such-bucket-anywhere"),
+        ({"region": "eu-west-1"}, errors.BucketWrongRegion, "S3 says it is in us-east-1"),
+    ],
+)
+async def test_what_cannot_be_looked_at_is_one_error(
+    walk: Walk, sandbox: Sandbox, target: dict[str, str], error: type[errors.BucketError], says: str
 ) -> None:
-    """The first has a cause and a fix; the second has findings beside them. Neither is asked about twice."""
+    """With cause and fix, instead of a row for each check that could not be made."""
     await walk.run("connect")
-    walk.onboarding = onboarding(sandbox, target={"bucket": "no-such-bucket-anywhere"})
-    with pytest.raises(errors.BucketNotFound, match="no-such-bucket-anywhere"):
+    walk.onboarding = onboarding(sandbox, target=target)
+    with pytest.raises(error, match=says):
         await walk.run("validate_bucket")
+
+
+async def test_an_unfit_bucket_is_a_report(walk: Walk, sandbox: Sandbox) -> None:
+    """With findings beside the error; nothing is asked about twice."""
+    await walk.run("connect")
+    walk.onboarding = onboarding(sandbox, target={"encryption": "aws:kms"})
     sandbox.control("DELETE", "/requests")
-    walk.onboarding = onboarding(sandbox, target={"region": "eu-west-1"})
-    with pytest.raises(errors.BucketUnfit, match="the bucket is in us-east-1"):
+    with pytest.raises(errors.BucketUnfit, match="AES256"):
         await walk.run("validate_bucket")
     result = walk.result("validate_bucket")
     assert result
-    assert [one["check"] for one in result.data["findings"] if one["verdict"] == "FAIL"] == ["reachable"]
+    assert [one["check"] for one in result.data["findings"] if one["verdict"] == "FAIL"] == ["encryption"]
     asked = [(one["method"], one["path"], one["query"]) for one in sandbox.requests("s3")]
     assert len(asked) == len(set(asked))
 

@@ -181,7 +181,10 @@ async def test_an_integration_that_cannot_start_is_rolled_back(walk: Walk, sandb
     """Genesys's own words come through, and nothing stays."""
     role = {"role_arn": "arn:aws:iam::123456789012:role/no-such-role", "external_id": sandbox["external_id"]}
     walk.onboarding = org.onboarding(sandbox, target={"credentials": role})
-    await up_to(walk, "approve")
+    await walk.run("connect")
+    with pytest.raises(errors.BucketUnfit, match="there is no such role"):
+        await walk.run("validate_bucket")
+    await walk.run("plan")
     walk.consent = Consent(confirm="T", reason="test")
     await walk.run("approve")
     with pytest.raises(errors.RolledBack) as caught:
