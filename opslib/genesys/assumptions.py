@@ -283,9 +283,8 @@ async def _integration_credentials(org: Org) -> Judgement:
     types = (await org.get(f"{CREDENTIALS}/types")).get("entities")
     _need(isinstance(types, list) and bool(types), "there is no list of types")
     readable = [one for one in credentials if one.get("credentialFields")]
-    return _either(
-        not readable, f"{len(as_list(types))} types; no answer has a credential's fields", "an answer has the fields"
-    )
+    hidden = f"{len(as_list(types))} types; no answer has a credential's fields"
+    return _either(not readable, hidden, "an answer has a credential's fields")
 
 
 @_assume(

@@ -210,7 +210,6 @@ async def test_the_client_sends_nothing_but_get(org: Org, sandbox: Sandbox, meth
 def test_the_page_lists_exactly_these() -> None:
     """docs/platform.md: id, statement, and what rests on it."""
     page = (Path(__file__).parents[2] / "docs" / "platform.md").read_text()
-    rows = re.findall(
-        r"(?m)^\| `([\w-]+)` \| (.+?) \| (.+) \|$", page.partition("## Assumptions")[2].partition("\n### ")[0]
-    )
+    section = page.partition("## Assumptions")[2].partition("\n### ")[0]
+    rows = re.findall(r"(?m)^\| `([\w-]+)` \| (.+?) \| (.+) \|$", section)
     assert rows == [(one.id, one.statement, one.rests_on) for one in ASSUMPTIONS.values()]

@@ -214,7 +214,13 @@ OUR_DISTRIBUTIONS = {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudfront::{ACCOUNT
 
 MORE: list[tuple[str, Spoil, dict[str, Any], Verdict, str]] = [
     ("reachable", nothing, {"bucket": "no-such-bucket-anywhere"}, "FAIL", "there is no bucket"),
-    ("owner", nothing, {"bucket": "no-such-bucket-anywhere", "owner": ACCOUNT}, "UNKNOWN", "no such bucket"),
+    (
+        "owner",
+        nothing,
+        {"bucket": "no-such-bucket-anywhere", "owner": ACCOUNT},
+        "UNKNOWN",
+        "There is no bucket no-such-bucket-anywhere",
+    ),
     ("owner", nothing, {}, "not_checked", "no account id"),
     ("public-access-block", nothing, {}, "FAIL", "BlockPublicAcls, IgnorePublicAcls"),
     ("policy-not-public", nothing, {}, "PASS", "no bucket policy"),
