@@ -23,7 +23,7 @@ from .org import WRITES
 from .platform_shapes import ANOTHER_ACTIVE, Shaped
 
 # The last one has its role in a credential, and another integration active.
-pytestmark = pytest.mark.parametrize("org", [storage_targets, platform, ANOTHER_ACTIVE], ids=name_of, indirect=True)
+on_each_org = pytest.mark.parametrize("org", [storage_targets, platform, ANOTHER_ACTIVE], ids=name_of, indirect=True)
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def _start_anew(org: ModuleType, api: Api, crasher: Crasher, *, empty: bool = Fa
     return org.state(api)
 
 
+@on_each_org
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("empty", [False, True], ids=["update", "create"])
@@ -72,6 +73,7 @@ def test_kill_9_at_every_request_of_an_apply(
             assert verify(crasher.home).intact
 
 
+@on_each_org
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kill_9_at_every_request_of_a_rollback(org: ModuleType, crasher: Crasher, sandbox: Sandbox, api: Api) -> None:
