@@ -11,6 +11,7 @@ from opslib import errors
 
 from ..world import Api, Sandbox
 from . import org as storage_targets
+from . import platform_org as platform
 from .conftest import name_of
 from .org import WRITES, Operator, api_requests, inject, numbered, stop_after_the_first, writes
 from .platform_shapes import ANOTHER_ACTIVE
@@ -27,13 +28,14 @@ FAULTS: dict[str, dict[str, Any]] = {
     "no answer after the effect": {"delay_s": 0.7, "times": 2, "when": "after"},
 }
 # An apply has some 25 requests on platform, and each is one case: so there one fault for each way to fail, and those
-# that make it wait at writes only. The org has its role in a credential and another integration active, so it is asked
-# everything that the default shape is asked, and more.
+# that make it wait at writes only. An org with its role in a credential and another integration active is asked even
+# more: there the way to fail that tells the least.
 ON_PLATFORM = ("400", "500 after the effect", "dropped", "no answer after the effect")
 AT_WRITES_ONLY = ("dropped", "no answer after the effect")
 CASES = [
     *((storage_targets, fault) for fault in FAULTS),
-    *((ANOTHER_ACTIVE, fault) for fault in ON_PLATFORM),
+    *((platform, fault) for fault in ON_PLATFORM),
+    (ANOTHER_ACTIVE, "500 after the effect"),
 ]
 
 
