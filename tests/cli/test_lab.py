@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ..children import started
 from ..world import eventually, without_settings
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -25,7 +26,7 @@ def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(
     sends to all, ends it, and so does a signal to the command alone."""
     command = [sys.executable, "-m", "opslib.cli", "lab", str(NOTEBOOKS / "00_start_here.ipynb"), "--no-browser"]
     own = {"OPSLIB_HOME": str(tmp_path / "home"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
-    with subprocess.Popen(
+    with started(
         command,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
