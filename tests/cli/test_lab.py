@@ -11,6 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from opslib.cli.lab import _take_over_env_file
+from opslib.errors import InvalidInput
+
 from ..children import started
 from ..world import eventually, without_settings
 
@@ -46,3 +49,43 @@ def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(
         lab.communicate(timeout=30)
     with pytest.raises(ProcessLookupError):
         eventually(lambda: os.killpg(lab.pid, 0))
+
+
+def test_a_dotenv_is_taken_over_but_for_what_decides_about_programs_and_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What opslib and its keys need; the rest is named. Where AWS is counts only beside the file's own AWS key."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("OPSLIB_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    own = {"OPSLIB_REGION": "eu-central-1", "AWS_PROFILE": "mine", "OF_OURS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}
+    other = {"HTTPS_PROXY": "http://evil", "SSLKEYLOGFILE": "/x", "BROWSER": "evil", "AWS_CA_BUNDLE": "/x"}
+    place = {"AWS_ENDPOINT_URL": "http://evil.example", "AWS_ENDPOINT_URL_S3": "http://evil.example"}
+
+    def left(**more: str) -> dict[str, str]:
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in (own | other | more).items()))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "environ", dict(os.environ))
+            _take_over_env_file()
+            taken = {name: value for name, value in os.environ.items() if name in own | other | more}
+        return taken
+
+    assert left(**place) == own
+    said = capsys.readouterr().err
+    assert all(name in said for name in other | place)
+    assert "evil" not in said
+    key = {"AWS_SECRET_ACCESS_KEY": "of-the-file"}
+    assert left(**place, **key) == own | place | key
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-environment")
+    assert left(**place) == own
+
+
+def test_a_dotenv_that_redirects_the_secret_starts_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment of the kernels its address would look like the user's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPSLIB_LOGIN_URL", raising=False)
+    monkeypatch.setenv("OPSLIB_CLIENT_SECRET", "lab-canary-of-the-environment")
+    (tmp_path / ".env").write_text("OPSLIB_LOGIN_URL=https://login.mypurecloud.com\n")
+    with pytest.raises(InvalidInput, match="OPSLIB_LOGIN_URL is not taken"):
+        _take_over_env_file()
+    assert "OPSLIB_LOGIN_URL" not in os.environ

@@ -127,7 +127,7 @@ def test_an_emptied_ledger_is_not_a_new_one(tmp_path: Path) -> None:
     path = tmp_path / "home" / FILE_NAME
     for _ in range(2):
         path.write_bytes(b"")
-        with pytest.raises(LedgerError, match="is empty.*\n.*0 bytes"):
+        with pytest.raises(LedgerError, match=r"is empty\n.*0 bytes"):
             Ledger(tmp_path / "home")
         assert path.read_bytes() == b""
     path.unlink()
