@@ -1,4 +1,4 @@
-"""The `.env` file of the current folder, taken literally, and who else could have written what opslib reads.
+"""The `.env` file of the folder one works in, taken literally, and who else could have written what opslib reads.
 
 A folder with a `.env` may come from somebody else. So a value is never filled in from the environment (`${NAME}`), and
 what may stand there is for opslib.settings and opslib.credentials to say.
@@ -12,6 +12,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 NAME = ".env"
+# Says where the file is when it is not in the current folder, as for the kernels of `opslib lab`.
+PLACE = "OPSLIB_ENV_FILE"
 
 
 class UnsafePlace(UserWarning):
@@ -20,12 +22,12 @@ class UnsafePlace(UserWarning):
 
 def env_file_values() -> dict[str, str]:
     """The values that are not empty, by name; nothing where there is no file."""
-    return {name: value for name, value in dotenv_values(NAME, interpolate=False).items() if value}
+    return {name: value for name, value in dotenv_values(env_file_path(), interpolate=False).items() if value}
 
 
 def env_file_path() -> Path:
     """Where the file is, or would be."""
-    return Path.cwd() / NAME
+    return Path.cwd() / (os.environ.get(PLACE) or NAME)
 
 
 def open_to_others(path: Path) -> tuple[str, str] | None:

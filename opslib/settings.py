@@ -87,6 +87,18 @@ def checked_base_url(url: str, *, name: str, allow_any_host: bool = False) -> st
     return url.rstrip("/")
 
 
+def check_aws_secret(api_base: str, secret: SecretStr) -> None:
+    """Raises InvalidInput for a secret from elsewhere that would go to an API whose URL only a .env names."""
+    values = env_file_values()
+    theirs = _from_env_file().get("api_url", "").rstrip("/") == api_base.rstrip("/")
+    if theirs and not _in_environment("api_url") and secret.get_secret_value() not in values.values():
+        raise InvalidInput(
+            "The AWS key is not sent to the API that .env names",
+            cause=f"{env_file_path()} sets OPSLIB_API_URL and does not hold the target's secret access key",
+            fix="if you know the URL to be right, set OPSLIB_API_URL in the environment; nothing was sent",
+        )
+
+
 def _bad_url(name: str, why: str) -> InvalidInput:
     return InvalidInput(f"{name} is not usable", cause=why, fix=f"correct {name}; nothing was sent")
 
@@ -108,8 +120,11 @@ def _given_in(field: str, arguments: Iterable[str]) -> str:
     """Where the value of a setting stands that was just refused."""
     if field in arguments:
         return ARGUMENT
-    in_environment = _variable(field) in map(str.upper, os.environ)
-    return ENVIRONMENT if in_environment else f"{ENV_FILE} ({env_file_path()})"
+    return ENVIRONMENT if _in_environment(field) else f"{ENV_FILE} ({env_file_path()})"
+
+
+def _in_environment(field: str) -> bool:
+    return _variable(field) in map(str.upper, os.environ)
 
 
 def _same(name: str, raw: str, value: object) -> bool:

@@ -14,13 +14,14 @@ import click
 
 from opslib.cli import options
 from opslib.cli.output import say
-from opslib.env_file import env_file_path, env_file_values
+from opslib.env_file import PLACE, env_file_path, env_file_values
 from opslib.errors import InvalidInput
 from opslib.sandbox.launch import use_sandbox_unless_configured
 from opslib.settings import Settings
 
-# A variable that an onboarding names for its key is one with ACCESS_KEY in it.
-_WANTED = re.compile(r"OPSLIB_\w+|\w*ACCESS_KEY\w*|AWS_(SESSION_TOKEN|PROFILE|REGION|DEFAULT_REGION)")
+# What boto3 itself reads; of the rest, opslib reads in the file what it needs.
+_FOR_BOTO3 = re.compile(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|PROFILE|REGION|DEFAULT_REGION)")
+_FOR_OPSLIB = re.compile(r"OPSLIB_\w+|\w*ACCESS_KEY\w*")
 
 
 @click.command()
@@ -42,16 +43,18 @@ def lab(notebook: Path, no_browser: bool) -> int:
 
 
 def _take_over_env_file() -> None:
-    """Kernels run in the notebook's folder, and would not find the file. An environment also decides which programs,
-    proxies and certificates are used, so only what opslib and its keys need is taken over, and the rest is named."""
+    """Kernels run in the notebook's folder: tell them where the file is. An environment also decides which programs,
+    proxies and certificates are used, so only what boto3 needs for its keys is set in it."""
     Settings.load()  # refuses a URL for a secret from elsewhere
     values = env_file_values()
     # Where AWS is may be said by the file whose key goes there.
     own_key = "AWS_SECRET_ACCESS_KEY" in values and not {"AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} & os.environ.keys()
-    wanted = {name for name in values if _WANTED.fullmatch(name) or (own_key and name.startswith("AWS_ENDPOINT_URL"))}
-    if left := sorted(values.keys() - wanted - os.environ.keys()):
+    taken = {name for name in values if _FOR_BOTO3.fullmatch(name) or (own_key and name.startswith("AWS_ENDPOINT_URL"))}
+    left = [name for name in values if name not in taken | os.environ.keys() and not _FOR_OPSLIB.fullmatch(name)]
+    if left:
         say(f"left out of {env_file_path()}; set them in the environment if you mean them: {', '.join(left)}", err=True)
-    for name in wanted:
+    os.environ[PLACE] = str(env_file_path())
+    for name in taken:
         os.environ.setdefault(name, values[name])
 
 

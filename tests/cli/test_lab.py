@@ -13,6 +13,7 @@ import pytest
 
 from opslib.cli.lab import _take_over_env_file
 from opslib.errors import InvalidInput
+from opslib.settings import Settings
 
 from ..children import started
 from ..world import eventually, without_settings
@@ -54,30 +55,35 @@ def test_it_opens_a_notebook_saves_only_when_asked_and_leaves_nothing_running(
 def test_a_dotenv_is_taken_over_but_for_what_decides_about_programs_and_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What opslib and its keys need; the rest is named. Where AWS is counts only beside the file's own AWS key."""
+    """opslib reads the file itself, and boto3 gets its keys; the rest is named. Where AWS is counts only beside the
+    file's own AWS key."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("OPSLIB_", "AWS_"))]:
         monkeypatch.delenv(name)
-    own = {"OPSLIB_REGION": "eu-central-1", "AWS_PROFILE": "mine", "OF_OURS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}
+    read = {"OPSLIB_REGION": "eu-central-1", "OF_OURS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}
+    own = {"AWS_PROFILE": "mine", "AWS_REGION": "eu-central-1"}
     other = {"HTTPS_PROXY": "http://evil", "SSLKEYLOGFILE": "/x", "BROWSER": "evil", "AWS_CA_BUNDLE": "/x"}
     place = {"AWS_ENDPOINT_URL": "http://evil.example", "AWS_ENDPOINT_URL_S3": "http://evil.example"}
 
-    def left(**more: str) -> dict[str, str]:
-        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in (own | other | more).items()))
+    def taken(**more: str) -> dict[str, str]:
+        lines = read | own | other | more
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "environ", dict(os.environ))
             _take_over_env_file()
-            taken = {name: value for name, value in os.environ.items() if name in own | other | more}
-        return taken
+            monkeypatch.chdir("/")  # as a kernel, which runs elsewhere
+            assert Settings.load().sources()["region"] == ".env"
+            monkeypatch.chdir(tmp_path)
+            return {name: value for name, value in os.environ.items() if lines.get(name) == value}
 
-    assert left(**place) == own
+    assert taken(**place) == own
     said = capsys.readouterr().err
     assert all(name in said for name in other | place)
-    assert "evil" not in said
+    assert not any(name in said for name in ("evil", *read))
     key = {"AWS_SECRET_ACCESS_KEY": "of-the-file"}
-    assert left(**place, **key) == own | place | key
+    assert taken(**place, **key) == own | place | key
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-environment")
-    assert left(**place) == own
+    assert taken(**place) == own
 
 
 def test_a_dotenv_that_redirects_the_secret_starts_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,25 @@ def test_a_folder_does_not_redirect_the_secret(shell: Shell, lines: str) -> None
 
 
 @pytest.mark.slow
+def test_the_aws_key_does_not_go_where_only_a_dotenv_says(shell: Shell) -> None:
+    """An API of the folder's choice, with an OAuth client of its own: the target's secret would be its own, too. With
+    the key in the same file, or the URL in the environment, it may be sent."""
+    moved = ("OPSLIB_API_URL", "OPSLIB_LOGIN_URL", "OPSLIB_CLIENT_ID", "OPSLIB_CLIENT_SECRET")
+    given = {name: shell.env.pop(name) for name in moved}
+    dotenv = shell.folder / ".env"
+    dotenv.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    for command in (["plan", shell.file], ["apply", shell.file, "--yes"]):
+        error = shell.json(*command, code=1)
+        assert error["title"] == "The AWS key is not sent to the API that .env names"
+        assert str(dotenv) in error["cause"]
+    assert {request["method"] for request in shell.sandbox.requests("api")} <= {"GET"}
+    shell.run("plan", shell.file, code=2, OPSLIB_API_URL=given["OPSLIB_API_URL"])
+    keys = {name: shell.env.pop(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    dotenv.write_text("".join(f"{name}={value}\n" for name, value in (given | keys).items()))
+    shell.run("plan", shell.file, code=2)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["OPSLIB_CLIENT_SECRET", "SOME_TOKEN", "HOME"])
 def test_an_onboarding_file_shows_no_variable_that_is_not_an_access_key_id(shell: Shell, name: str) -> None:
     """In no output, no ledger and no request."""

@@ -185,7 +185,7 @@ async def test_a_secret_that_is_typed_does_not_go_where_a_dotenv_says(
     connection = form(cards, "connect")
     assert "from .env" in beside(connection.controls["login_url"])
     browser_sets(connection.controls["client_secret"].field._input, value="typed-canary-of-the-form")
-    assert "OPSLIB_LOGIN_URL is not taken from .env" in "".join(connection.problems)
+    assert "sets OPSLIB_LOGIN_URL, and the client secret comes from an argument" in "".join(connection.problems)
     assert walk.settings is before
     fill(connection.controls["login_url"], "https://login.mypurecloud.com")
     assert walk.settings.client_secret.get_secret_value() == "typed-canary-of-the-form"
