@@ -33,6 +33,7 @@ async def test_a_proxy_is_not_asked_for_this_machine(
         monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
         (tmp_path / "config").write_text(f"[default]\nendpoint_url = {sandbox['s3_url']}\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which has read the file already
     assert (await finding(sandbox, "reachable", sandbox["bucket"])).verdict == "PASS"
 
 
