@@ -75,7 +75,12 @@ class GenesysAuthManager(httpx.Auth):
         self.settings = settings or Settings.load(
             **{
                 key: value
-                for key, value in {"region": region, "api_url": base_url, "login_url": login_url}.items()
+                for key, value in {
+                    "region": region,
+                    "api_url": base_url,
+                    "login_url": login_url,
+                    "client_secret": client_secret,  # a .env must not choose where this one goes
+                }.items()
                 if value
             }
         )

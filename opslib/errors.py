@@ -39,11 +39,12 @@ OpslibError
 
 from typing import Any, ClassVar
 
-from opslib.redact import redact
+from opslib.visible import visible
 
 
 class OpslibError(Exception):
-    """The base of all errors of this package. Texts are redacted when the error is made.
+    """The base of all errors of this package. Texts are redacted and made visible
+    (opslib.visible) when the error is made: they may quote a server.
 
     Attributes:
         title: what failed, one short line.
@@ -62,11 +63,9 @@ class OpslibError(Exception):
         status: int | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        self.title = redact(title)
-        self.cause = redact(cause)
-        self.fix = redact(fix)
+        self.title, self.cause, self.fix = visible(title), visible(cause), visible(fix)
         self.status = status
-        self.correlation_id = correlation_id
+        self.correlation_id = correlation_id and visible(correlation_id)
         super().__init__(self.title)
 
     def __str__(self) -> str:

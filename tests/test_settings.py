@@ -2,13 +2,15 @@ from pathlib import Path
 
 import pytest
 
+from opslib.auth import GenesysAuthManager
+from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput
 from opslib.settings import REGIONS, Settings, checked_base_url
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("API_URL", "LOGIN_URL", "REGION", "CLIENT_SECRET", "HOME"):
+    for name in ("API_URL", "LOGIN_URL", "CATALOGUE_URL", "REGION", "CLIENT_ID", "CLIENT_SECRET", "HOME"):
         monkeypatch.delenv(f"OPSLIB_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -78,3 +80,103 @@ def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InvalidInput, match="OPSLIB_DEADLINE_S") as caught:
         Settings.load()
     assert "soonish-canary" not in str(caught.value)
+    assert caught.value.fix == "correct OPSLIB_DEADLINE_S in the environment"
+    monkeypatch.delenv("OPSLIB_DEADLINE_S")
+    Path(".env").write_text("OPSLIB_DEADLINE_S=soonish-canary\n")
+    with pytest.raises(InvalidInput, match=r"correct OPSLIB_DEADLINE_S in \.env \(/"):
+        Settings.load()
+    with pytest.raises(InvalidInput, match="correct OPSLIB_DEADLINE_S in an argument"):
+        Settings.load(deadline_s="soonish")
+
+
+SECRET = "settings-canary-of-the-environment"
+GUARDED = [
+    "OPSLIB_LOGIN_URL=https://login.mypurecloud.com",
+    "OPSLIB_API_URL=http://127.0.0.1:9",
+    "OPSLIB_CATALOGUE_URL=https://evil.example",
+    "OPSLIB_ALLOW_ANY_HOST=true",
+    "opslib_login_url=https://login.mypurecloud.com",
+    "export OPSLIB_LOGIN_URL='https://login.mypurecloud.com'",
+]
+
+
+@pytest.mark.parametrize("line", GUARDED)
+def test_a_dotenv_does_not_send_a_secret_from_elsewhere(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the environment, of an argument, or one that is still to be typed; also where .env has another one beside."""
+    Path(".env").write_text(f"{line}\nOPSLIB_REGION=us-east-1\n")
+    with pytest.raises(InvalidInput, match="it holds no client secret"):
+        Settings.load()
+    with pytest.raises(InvalidInput, match="the client secret comes from an argument"):
+        Settings.load(client_secret=SECRET)
+    with pytest.raises(InvalidInput, match=r"is not taken from \.env"):
+        GenesysAuthManager("id", SECRET, "org")
+    monkeypatch.setenv("OPSLIB_CLIENT_SECRET", SECRET)
+    for own in (
+        "",
+        "OPSLIB_CLIENT_SECRET=a-decoy-of-the-same-file\n",
+        "OPSLIB_CLIENT_SECRET=${OPSLIB_CLIENT_SECRET}\n",
+    ):
+        Path(".env").write_text(f"{line}\n{own}")
+        with pytest.raises(InvalidInput, match="the client secret comes from the environment") as caught:
+            Settings.load()
+        assert line.split("=")[0].split()[-1].upper() in caught.value.cause
+        assert str(Path.cwd() / ".env") in caught.value.cause
+        assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", GUARDED)
+def test_a_dotenv_with_its_own_secret_may_say_where_it_goes(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its author knows the secret. A URL of the environment counts, whatever .env says beside it."""
+    Path(".env").write_text(f"{line}\nOPSLIB_CLIENT_SECRET=settings-canary-of-the-file\n")
+    settings = Settings.load()
+    assert settings.sources()["client_secret"] == ".env"
+    Path(".env").write_text(f"{line}\n")
+    name, _, value = line.split()[-1].partition("=")
+    monkeypatch.setenv(name.upper(), value.strip("'"))
+    assert Settings.load(client_secret=SECRET).sources()[name.lower().removeprefix("opslib_")] == "the environment"
+
+
+def test_a_dotenv_takes_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`${NAME}` stays what it is: filled in, it would send any variable to a host of the file's choice."""
+    monkeypatch.setenv("SOME_TOKEN", "settings-canary-token")
+    own = "OPSLIB_LOGIN_URL=http://127.0.0.1:9\nOPSLIB_CLIENT_SECRET=${SOME_TOKEN}\nOPSLIB_CLIENT_ID=$SOME_TOKEN\n"
+    Path(".env").write_text(own)
+    settings = Settings.load()
+    assert settings.client_secret.get_secret_value() == "${SOME_TOKEN}"
+    assert settings.client_id == "$SOME_TOKEN"
+
+
+def test_each_setting_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keyword counts before the environment, that before .env; an empty path is none."""
+    Path(".env").write_text("OPSLIB_REGION=eu-central-1\nOPSLIB_TIMEOUT_S=5\nOPSLIB_CLIENT_ID=of-the-file\n")
+    monkeypatch.setenv("OPSLIB_CLIENT_ID", "of-the-environment")
+    monkeypatch.setenv("OPSLIB_BACKEND", "platform")
+    monkeypatch.setenv("OPSLIB_HOME", "")
+    settings = Settings.load(deadline_s=7)
+    sources = settings.sources()
+    assert sources["region"] == sources["timeout_s"] == ".env"
+    assert sources["client_id"] == sources["backend"] == "the environment"
+    assert sources["deadline_s"] == "an argument"
+    assert sources["home"] == sources["client_secret"] == "the default"
+    assert settings.home != Path()
+
+
+def test_a_bad_url_says_which_source_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment, or .env."""
+    Path(".env").write_text("OPSLIB_LOGIN_URL=https://evil.example\nOPSLIB_CLIENT_SECRET=settings-canary\n")
+    with pytest.raises(InvalidInput, match=r"correct OPSLIB_LOGIN_URL, which comes from \.env"):
+        Settings.load()
+    monkeypatch.setenv("OPSLIB_LOGIN_URL", "https://evil.example")
+    with pytest.raises(InvalidInput, match="correct OPSLIB_LOGIN_URL, which comes from the environment"):
+        Settings.load()
+
+
+def test_a_dotenv_that_everybody_can_write_gives_a_warning() -> None:
+    """With what to do; one that only its owner and a group can write gives none."""
+    file = Path(".env")
+    file.write_text("OPSLIB_REGION=eu-central-1\n")
+    file.chmod(0o664)
+    Settings.load()
+    file.chmod(0o646)
+    with pytest.warns(UnsafePlace, match=r"every user of this machine can write .*/\.env; look .*chmod o-w"):
+        Settings.load()

@@ -4,7 +4,6 @@ The same ledger gives the same bytes: every time in them is the ledger's.
 """
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.report import TITLE, AuditReport
 from opslib.errors import InvalidInput
+from opslib.files import part_folder
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
 from opslib.redact import redact
@@ -42,8 +42,7 @@ def write_audit(
     report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key)
     facts, sections = report.facts, report.sections()
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".part-") as folder:
-        new = Path(folder)
+    with part_folder(out) as new:
         _write(new / "audit.html", [page(TITLE, sections)])
         (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
         _write(new / "samples.csv", exports.samples_csv(facts))

@@ -5,8 +5,8 @@ on stdout. A command is a function in the file of its topic, and a word in `_COM
 """
 
 import ast
-import json
 import sys
+import warnings
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from opslib.cli.exit_codes import ExitCode
+from opslib.cli.output import say, say_json, say_text
 from opslib.errors import HalfDone, InvalidInput, OpslibError
 
 _COMMANDS = {
@@ -67,6 +68,7 @@ def _exit(code: int | None, **_: Any) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes cause and fix on stderr, or JSON on stdout."""
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    warnings.showwarning = _show_warning
     try:
         cli.main(words, standalone_mode=False)
     except click.ClickException as error:
@@ -79,6 +81,11 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(_refused_by_the_system(error), words)
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Of a file or folder that others can write, say."""
+    say(f"warning: {message}", err=True)
+
+
 def _refused_by_the_system(error: OSError) -> OpslibError:
     return OpslibError(
         f"{error.filename} cannot be used" if error.filename else "The operating system refused",
@@ -89,7 +96,7 @@ def _refused_by_the_system(error: OSError) -> OpslibError:
 
 def _fail(error: OpslibError, words: list[str]) -> None:
     if "--json" in words:
-        click.echo(json.dumps(error.as_json()))
+        say_json(error.as_json())
     else:
-        click.echo(str(error), err=True)
+        say_text(str(error), err=True)
     sys.exit(ExitCode.HALF_DONE if isinstance(error, HalfDone) else ExitCode.FAILED)

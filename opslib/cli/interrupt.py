@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from opslib.cli.output import say
 from opslib.errors import HalfDone
 from opslib.ledger.ledger import Ledger
 from opslib.router.journal import unfinished_apply
@@ -25,7 +26,7 @@ def first_interrupt_stops(walk: Walk) -> Iterator[None]:
     def interrupted() -> None:
         if walk.applier and not walk.applier.stopping:
             walk.applier.stop()
-            click.echo("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
+            say("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
         elif task:
             for name in (*STEPS, *RECOVERY):
                 walk.cancel(name)

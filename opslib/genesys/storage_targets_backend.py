@@ -8,6 +8,7 @@ from opslib.genesys.backend import JSON, Item, Kind, Meaning, nothing_to_rotate,
 from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
 from opslib.onboarding.values import checked, folder_of
+from opslib.settings import check_aws_secret
 
 _COLLECTIONS: dict[Kind, str] = {
     "target": "/api/v2/recording/storage/targets",
@@ -102,6 +103,8 @@ class StorageTargetsBackend:
         return {**(before or {}), "configuration": kept | {key: new[key] for key in _CREDENTIALS if key in new}}
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+        if isinstance(credentials, AwsKeys):
+            check_aws_secret(self._client.base_url, credentials.secret_access_key)
         wire = _with_secret(body, credentials)
         async with self._client.operation(_OPERATIONS[kind]):
             return await self._client.request("PUT", _path(kind), ids={"id": id}, json=wire)

@@ -5,7 +5,6 @@ hashed. Only that spelling is accepted back, so that no changed byte goes unnoti
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.errors import InvalidInput, LedgerError
+from opslib.files import replaced_file
 from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
 from opslib.ledger.database import FILE_NAME, reading, record
 
@@ -29,8 +29,7 @@ def write_export(ledger: Path, out: Path, *keep: Path) -> None:
     """
     _refuse_to_replace(out, ledger / FILE_NAME if ledger.is_dir() else ledger, keep)
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".part")
-    with reading(ledger) as db, partial.open("wb") as file:
+    with reading(ledger) as db, replaced_file(out) as file:
         if (checked := check(record(db))).state == "broken":
             raise LedgerError(
                 f"{ledger} was not exported", cause=checked.reason, fix="keep the file itself: it is the evidence"
@@ -39,7 +38,6 @@ def write_export(ledger: Path, out: Path, *keep: Path) -> None:
         file.writelines(map(to_line, [content.head] if content.head else []))
         file.writelines(map(to_line, content.checkpoints))
         file.writelines(to_line(Entry(*row)) for row in content.entries)
-    os.replace(partial, out)
 
 
 def _refuse_to_replace(out: Path, ledger: Path, keep: Sequence[Path]) -> None:

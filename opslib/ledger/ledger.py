@@ -5,13 +5,14 @@ that the end of the chain is as its key signed it, so that what was changed from
 """
 
 import getpass
+import os
 import platform
 import secrets
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
+from opslib.env_file import warn_if_open_to_others
 from opslib.errors import InvalidInput, LedgerError
+from opslib.files import part_folder
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.database import (
     FILE_NAME,
@@ -60,7 +63,12 @@ class Ledger:
         self._known: Head | None = None
         with self._explained("opened"):
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = connect(self.path)
+            warn_if_open_to_others(home, self.path)
+            if not self.path.exists():
+                _create(self.path)
+            if not self.path.stat().st_size:
+                raise self._emptied()
+            self._db = connect(self.path, "mode=rw")
             self.close = weakref.finalize(self, self._db.close)
             use_wal(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
@@ -171,6 +179,13 @@ class Ledger:
             before = point._replace(before=before).digest()
         return Head(checked.entries, checked.head, before, self._signer.public_key, "")
 
+    def _emptied(self) -> LedgerError:
+        return LedgerError(
+            f"The ledger {self.path} is empty",
+            cause="the file has 0 bytes, and opslib never leaves one so: what it held is gone",
+            fix="restore it from a copy; or delete it to begin another ledger. Nothing was written",
+        )
+
     def _changed(self, why: str) -> LedgerError:
         return LedgerError(
             f"The ledger {self.path} was changed from outside",
@@ -188,6 +203,17 @@ class Ledger:
                 cause=str(error),
                 fix="check the folder's permissions and free space, or set OPSLIB_HOME to another folder",
             ) from None
+
+
+def _create(path: Path) -> None:
+    """Make a new file with its tables. It appears whole, so an empty one is never a new one; of several processes at
+    once one succeeds, and the others use its file."""
+    with part_folder(path.parent) as folder:
+        with closing(connect(folder / FILE_NAME)) as db:
+            use_wal(db)
+            migrate(db, path)
+        with suppress(FileExistsError):
+            os.link(folder / FILE_NAME, path)
 
 
 @dataclass(frozen=True)

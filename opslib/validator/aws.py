@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from opslib.credentials import AwsKeys, credentials_refused
 from opslib.ledger.moment import utc_now
+from opslib.settings import is_loopback
 from opslib.validator.aws_calls import CALLS, Call, Service
 from opslib.validator.denial import Denial, denial_in, quoted
 
@@ -154,19 +155,27 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
     from botocore.config import Config
 
     endpoint = _endpoint(service)
-    client = (boto3.client if keys else _new_session().create_client)(
-        service,
-        region_name=region,
-        endpoint_url=endpoint,
-        aws_access_key_id=keys.access_key_id if keys else None,
-        aws_secret_access_key=keys.secret_access_key.get_secret_value() if keys else None,
-        config=Config(
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
-            max_pool_connections=_THREADS,
-            retries={"mode": "standard"},
-        ),
+    create = boto3.client if keys else _new_session().create_client
+
+    def make(config: Config) -> Any:
+        return create(
+            service,
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id=keys.access_key_id if keys else None,
+            aws_secret_access_key=keys.secret_access_key.get_secret_value() if keys else None,
+            config=config,
+        )
+
+    config = Config(
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=_READ_TIMEOUT_S,
+        max_pool_connections=_THREADS,
+        retries={"mode": "standard"},
     )
+    client = make(config)
+    if is_loopback(urlsplit(client.meta.endpoint_url).hostname):  # also where a profile's configuration says so
+        client = make(config.merge(Config(proxies={})))  # HTTP_PROXY would be asked for this machine
     if service == "s3control" and endpoint and _is_ip(urlsplit(endpoint).hostname):
         client.meta.events.register("before-sign.s3-control", _host_without_account)
     return client

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from opslib.credentials import AwsKeys, KeyReference, RoleReference
+from opslib.credentials import AwsKeys, RoleReference
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
@@ -15,7 +15,7 @@ from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import STARTED, Progress, last_applies
 from opslib.router.plan import Plan, make_plan, make_removal
-from opslib.settings import Settings
+from opslib.settings import Settings, check_aws_secret
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
 from opslib.walk.right_org import Stated, refuse_other_org, stated_orgs
 from opslib.walk.session import Session
@@ -96,7 +96,11 @@ class WalkContext(StateMachine):
         """What Genesys writes to the bucket with. Raises AwsCredentialsInvalid when a variable is not set."""
         reference = self.onboarding.target.credentials
         # In a thread: a profile may ask SSO or STS.
-        return await asyncio.to_thread(reference.resolve) if isinstance(reference, KeyReference) else reference
+        if isinstance(reference, RoleReference):
+            return reference
+        keys = await asyncio.to_thread(reference.resolve)
+        check_aws_secret(self.settings.api_base, keys.secret_access_key)
+        return keys
 
     async def make_plan(self) -> Plan:
         """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""

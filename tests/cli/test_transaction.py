@@ -11,6 +11,7 @@ import pytest
 
 from opslib.ledger.ledger import Ledger
 
+from ..children import started
 from ..forks import opslib as _opslib
 from ..world import (
     POLICIES,
@@ -143,7 +144,7 @@ def test_kill_9_in_the_middle(
     What fails is half-done still, with the correlation id that support asks for."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    process = started(command, env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: any("policies" in r["path"] and r["method"] == "PUT" for r in sandbox.requests()))
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -170,7 +171,7 @@ def test_the_first_interrupt_finishes_the_change_in_flight(
     """Exit 3, saying what is done and what is left; resume does the rest."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 0.7})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = started(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     eventually(lambda: _writes(sandbox) == 1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
@@ -186,9 +187,7 @@ def test_the_second_interrupt_cancels(env: dict[str, str], file: Path, api: Api,
     """The change in flight is cut: exit 3, what is left is said, and rollback restores. Also while resuming."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
     for command, writes in (["apply", str(file), "--yes"], 2), (["resume"], 3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "opslib.cli", *command], env=env, stderr=subprocess.PIPE, text=True
-        )
+        process = started([sys.executable, "-m", "opslib.cli", *command], env=env, stderr=subprocess.PIPE, text=True)
         eventually(lambda writes=writes: _writes(sandbox) == writes)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
@@ -211,7 +210,7 @@ def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
     for command in ("onboard", "plan"):  # the second does nothing of its own about Ctrl-C
         sandbox.control("DELETE", "/requests")
         words = [sys.executable, "-m", "opslib.cli", command, str(file), "--json"]
-        process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = started(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         eventually(lambda: any("token" in r["path"] for r in sandbox.requests()))
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=10)
@@ -244,7 +243,7 @@ def test_two_operators_at_once(env: dict[str, str], file: Path, sandbox: Sandbox
     """The second is refused with who is at work and since when."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 12})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    first = started(command, env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: _writes(sandbox) == 1)
     second = _opslib(env, "rollback")
     assert second.returncode in (1, 3)

@@ -10,13 +10,16 @@ from threading import Barrier
 import pytest
 
 from opslib.audit.verify import verify
+from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
 from opslib.ledger.database import FILE_NAME
+from opslib.ledger.export import write_export
 from opslib.ledger.ledger import Ledger, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember
 
 from ..audit.tampering import load
+from ..children import started
 
 
 def _filled(home: Path, entries: int = 6) -> Ledger:
@@ -102,7 +105,7 @@ def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
     for attempt in range(4):
         names = [f"writer-{attempt}-{number}" for number in range(2)]
         writers = [
-            subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
+            started([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
             for name in names
         ]
         for name, writer in zip(names, writers, strict=True):
@@ -115,6 +118,65 @@ def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
             numbers = [entry.data["n"] for entry in Ledger(tmp_path).entries("note", name)]
             assert numbers[: confirmed + 1] == list(range(confirmed + 1))
         assert verify(tmp_path).intact
+
+
+def test_an_emptied_ledger_is_not_a_new_one(tmp_path: Path) -> None:
+    """A file of 0 bytes held something; it stays as it is until somebody restores or deletes it."""
+    ledger = _filled(tmp_path / "home")
+    ledger.close()
+    path = tmp_path / "home" / FILE_NAME
+    for _ in range(2):
+        path.write_bytes(b"")
+        with pytest.raises(LedgerError, match=r"is empty\n.*0 bytes"):
+            Ledger(tmp_path / "home")
+        assert path.read_bytes() == b""
+    path.unlink()
+    assert _filled(tmp_path / "home").checkpoint()
+
+
+def test_a_new_ledger_appears_whole(tmp_path: Path) -> None:
+    """Made by many at once it is one ledger, never seen empty, and no other file is left."""
+    homes = [tmp_path / f"home-{number}" for number in range(3)]
+
+    def make(home: Path) -> int:
+        ledger = Ledger(home)
+        size = ledger.path.stat().st_size
+        ledger.append("run-1", "note", {})
+        ledger.close()
+        return size
+
+    with ThreadPoolExecutor(12) as threads:
+        sizes = list(threads.map(make, homes * 4))
+    assert min(sizes) > 0
+    for home in homes:
+        assert verify(home).entries == 4
+        assert {file.name for file in home.iterdir()} <= {FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"}
+
+
+def test_a_workspace_that_everybody_can_write_gives_a_warning(tmp_path: Path) -> None:
+    """The folder or the file; a folder that a group can write gives none."""
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o775)
+    Ledger(home).close()
+    for place, mode in ((home, 0o777), (home / FILE_NAME, 0o666)):
+        before = place.stat().st_mode
+        place.chmod(mode)
+        with pytest.warns(UnsafePlace, match=f"every user of this machine can write {place};"):
+            Ledger(home).close()
+        place.chmod(before)
+
+
+def test_an_export_follows_no_planted_link(tmp_path: Path) -> None:
+    """Neither at its own name nor at the one it used to have while it was written."""
+    _filled(tmp_path / "home").close()
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    for name in ("out.jsonl.part", ".part-aaaaaaaa", ".out.jsonl.part"):
+        (tmp_path / name).symlink_to(precious)
+    write_export(tmp_path / "home", tmp_path / "out.jsonl")
+    assert verify(tmp_path / "out.jsonl").intact
+    assert precious.read_text() == "precious"
 
 
 def _run_sql(home: Path, statements: str) -> None:

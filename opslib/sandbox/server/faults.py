@@ -1,26 +1,27 @@
 """Faults: what to do to which requests instead of, before or after serving them."""
 
 import json
-import re
 import threading
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from opslib.sandbox.server.path_pattern import PathPattern
 
-def _regex(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
+_compiled = lru_cache(PathPattern)
+
+
+def _pattern(pattern: str) -> str:
+    _compiled(pattern)
     return pattern
 
 
 class Fault(BaseModel):
     """One fault; every field is optional and narrows or shapes it.
 
-    - `method` (any case) and `path_regex` (`re.search` on the path as on the wire, without the query)
-      say which requests; `times` how many of them, all until cleared when absent.
+    - `method` (any case) and `path_regex` (see opslib.sandbox.server.path_pattern; found anywhere in the path as on the
+      wire, without the query) say which requests; `times` how many of them, all until cleared when absent.
     - `status` and `body` (an object or a text) replace the answer; a body alone comes with 200, a status
       alone with an error body of the service's own shape. `headers` are set on whatever answer is given.
     - `delay_s` holds the answer back; alone it serves normally, later. `drop` cuts the connection.
@@ -30,7 +31,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     method: str | None = None
-    path_regex: Annotated[str, AfterValidator(_regex)] = ""
+    path_regex: Annotated[str, AfterValidator(_pattern)] = ""
     times: int | None = Field(default=None, ge=1)
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
@@ -46,7 +47,7 @@ class Fault(BaseModel):
 
     def matches(self, method: str, path: str) -> bool:
         right_method = self.method is None or self.method.upper() == method.upper()
-        return right_method and re.search(self.path_regex, path) is not None
+        return right_method and _compiled(self.path_regex).found_in(path)
 
     def payload(self) -> tuple[str, bytes]:
         """Content type and bytes of `body`; not to be asked when there is none."""
