@@ -13,6 +13,7 @@ OpslibError
 │   ├── ServerKeptOther                  the server keeps something else than was sent; the user decides
 │   └── ChangedMeanwhile                 an object of an unfinished apply was changed; the user decides
 ├── LedgerError                          the record of events cannot be read or written
+│   └── LedgerNotProved                  it is not as it was signed, so nothing acts on it
 ├── SigningKeyError                      the key that signs the record cannot be read or made
 ├── SandboxError                         the local sandbox did not start
 ├── ApiError                             Genesys answered, and the answer is no
@@ -136,6 +137,10 @@ class ChangedMeanwhile(HalfDone):
 
 class LedgerError(OpslibError):
     """The ledger cannot be opened, read or written."""
+
+
+class LedgerNotProved(LedgerError):
+    """The ledger is not as it was signed, or does not say that something was approved; nothing acts on it."""
 
 
 class SigningKeyError(OpslibError):

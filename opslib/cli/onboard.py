@@ -13,10 +13,11 @@ from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.cli.output import say, say_json, say_text
-from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
+from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan
 from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
+from opslib.router.journal import is_left_in
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
 from opslib.sandbox.launch import start_sandbox
@@ -158,19 +159,20 @@ def _change_org(
     onboarding = load_onboarding(file)
     if yes:
         work = _apply(onboarding, checksum, Consent(allow=allow, reason=reason), quiet=as_json, **kind)
+        plan, applied = asyncio.run(half_done_if_cancelled(work))
     else:
-        work = _make_plan(onboarding, checksum, **kind)
-    plan = asyncio.run(half_done_if_cancelled(work))
-    applied = yes and bool(plan.changes)
+        plan, applied = asyncio.run(half_done_if_cancelled(_make_plan(onboarding, checksum, **kind))), False
     if as_json:
         say_json({**plan.as_json(), "applied": applied})
     elif applied:
         say("done: applied and read back")
+    elif yes and plan.changes:
+        say("nothing was written: since the plan was made, somebody else has brought the org to what it says")
     else:
         say_text(as_text(plan.as_json()))
         if plan.changes:
             say("nothing was written; add --yes to apply it", err=True)
-    return ExitCode.CHANGES if plan.changes and not applied else ExitCode.DONE
+    return ExitCode.CHANGES if plan.changes and not yes else ExitCode.DONE
 
 
 async def _make_plan(onboarding: Onboarding, checksum: str | None = None, **kind: Any) -> Plan:
@@ -180,14 +182,21 @@ async def _make_plan(onboarding: Onboarding, checksum: str | None = None, **kind
         return _reviewed(walk, checksum)
 
 
-async def _apply(onboarding: Onboarding, checksum: str | None, consent: Consent, *, quiet: bool, **kind: Any) -> Plan:
-    """Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one."""
+async def _apply(
+    onboarding: Onboarding, checksum: str | None, consent: Consent, *, quiet: bool, **kind: Any
+) -> tuple[Plan, bool]:
+    """The plan, and whether anything was written: another process may have been first.
+
+    Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one.
+    """
+    written = False
     async with Walk(onboarding, **kind) as walk:
         with first_interrupt_stops(walk):
             async for result in walk.in_order(consent, until="apply"):
                 if result.step == "plan" and _reviewed(walk, checksum).changes and not quiet:
                     say_text(as_text(result.data))
-        return walk.reviewed_plan()
+                written = result.step == "apply" and bool(result.data["changes"])
+        return walk.reviewed_plan(), written
 
 
 def _reviewed(walk: Walk, checksum: str | None) -> Plan:
@@ -223,20 +232,30 @@ def _recover(how: str, as_json: bool) -> None:
 
 async def _run_recovery(how: str) -> str:
     """What was done, in words. Raises HalfDone while something is left to do."""
-    async with Walk(command=how) as walk:
+    try:
+        walk = Walk(command=how)
+    except LedgerNotProved:
+        raise
+    except LedgerError as error:  # the disk is still full, say
+        settings = Settings.load()
+        if not is_left_in(settings.home, settings.api_base):
+            raise
+        raise _half_done(error) from None
+    async with walk:
         try:
             with first_interrupt_stops(walk):
                 return (await walk.run(how)).summary
         except OpslibError as error:
-            if isinstance(error, HalfDone) or walk.unfinished is None:
+            if isinstance(error, HalfDone | LedgerNotProved) or walk.unfinished is None:
                 raise
-            raise HalfDone(
-                error.title,
-                cause=error.cause,
-                fix=error.fix,
-                status=error.status,
-                correlation_id=error.correlation_id,
-            ) from None
+            raise _half_done(error) from None
+
+
+def _half_done(error: OpslibError) -> HalfDone:
+    """The same error, of an apply that is still unfinished."""
+    return HalfDone(
+        error.title, cause=error.cause, fix=error.fix, status=error.status, correlation_id=error.correlation_id
+    )
 
 
 def _drift_line(report: dict[str, Any]) -> str:

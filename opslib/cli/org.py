@@ -85,7 +85,7 @@ async def _diagnose() -> tuple[Diagnosis, Settings]:
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    help="In UTC; by default the last look, or 7 days ago.",
+    help="In UTC; by default the last look, at most 30 days ago; the first time 7 days ago.",
 )
 @options.as_json
 def changes(since: datetime | None, as_json: bool) -> ExitCode:
@@ -93,7 +93,7 @@ def changes(since: datetime | None, as_json: bool) -> ExitCode:
     report = asyncio.run(_find_changes(since.replace(tzinfo=UTC) if since else None))
     if as_json:
         answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
-        say_json(answer)
+        say_json({**answer, "left_out": report.left_out})
     else:
         _show_changes(report)
     return ExitCode.FAILED if report.failed else ExitCode.DONE
@@ -114,5 +114,7 @@ def _show_changes(report: OrgChanges) -> None:
     say(f"{len(report.changes)} changes since {report.since.isoformat(timespec='seconds')}")
     if report.first:
         say("This is the first look: what is there was noted, and the next one compares with it.")
+    if report.left_out:
+        say(f"Not all of Genesys's own audit was read: {report.left_out}", err=True)
     if report.unaudited:
         say(f"Genesys's own audit was not read: {report.unaudited}", err=True)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from opslib.errors import LedgerError
-from opslib.ledger.chain import Checkpoint, Head, Record, Row
+from opslib.ledger.chain import Checkpoint, Entry, Head, Record, Row
 
 FILE_NAME = "ledger.sqlite3"
 
-_ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"
+_ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries"
 
 # Several processes may write at once; each waits this long for its turn.
 _BUSY_TIMEOUT_S = 30.0
@@ -65,10 +65,15 @@ def use_wal(db: sqlite3.Connection) -> None:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > until:
                 raise
             time.sleep(_ASK_AGAIN_S)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection has the file, so that it helps to wait."""
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
@@ -89,10 +94,11 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite ends it by itself on a full disk
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 @contextmanager
@@ -162,14 +168,21 @@ def flaw(db: sqlite3.Connection) -> str:
     return "" if answer == "ok" else answer
 
 
-def record(db: sqlite3.Connection) -> Record:
-    """The content of a ledger, to be checked; the entries are read while they are iterated over."""
-    return Record(read_head(db), read_checkpoints(db), _rows(db))
+def record(db: sqlite3.Connection, after: int = 0) -> Record:
+    """The content of a ledger, to be checked; the entries, those after one, are read while they are iterated over."""
+    return Record(read_head(db), read_checkpoints(db), _rows(db, after))
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[Row]:
+def entries_of(db: sqlite3.Connection, kinds: Sequence[str], run_id: str | None = None) -> list[Entry]:
+    """The entries of these kinds in order, all or those of one run; unchecked."""
+    places = ",".join("?" * len(kinds))
+    query = f"{_ENTRIES} WHERE kind IN ({places}) AND run_id = coalesce(?, run_id) ORDER BY seq"
+    return [Entry(*row) for row in db.execute(query, (*kinds, run_id))]
+
+
+def _rows(db: sqlite3.Connection, after: int) -> Iterator[Row]:
     try:
-        yield from db.execute(_ENTRIES)
+        yield from db.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq", (after,))
     except sqlite3.Error as error:  # a damaged page, or bytes that are not text
         raise ValueError(str(error)) from None
 

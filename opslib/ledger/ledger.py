@@ -19,11 +19,12 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import rfc8785
 
 from opslib.env_file import warn_if_open_to_others
-from opslib.errors import InvalidInput, LedgerError
+from opslib.errors import InvalidInput, LedgerError, LedgerNotProved
 from opslib.files import part_folder
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.database import (
@@ -38,6 +39,7 @@ from opslib.ledger.database import (
     use_wal,
 )
 from opslib.ledger.moment import utc_now
+from opslib.ledger.proof import NotProved, Proof
 from opslib.ledger.samples import frame
 from opslib.ledger.signing import Signer
 from opslib.redact import redact_json
@@ -45,6 +47,16 @@ from opslib.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# What to do with a ledger that must not be acted on.
+INSTEAD = (
+    "keep the file as evidence and run `opslib verify` on it; then set OPSLIB_HOME to a new folder, and see with "
+    "`opslib plan` what the org has; nothing was written"
+)
+
+# What is proved, by device and number of the file: the ledgers of one process share it.
+_PROOFS: WeakValueDictionary[tuple[int, int], Proof] = WeakValueDictionary()
 
 
 class Ledger:
@@ -61,6 +73,8 @@ class Ledger:
         self._lock = threading.Lock()
         # The last head that this process signed or checked.
         self._known: Head | None = None
+        # Whether this object has proved the ledger from its first entry.
+        self._proved = False
         with self._explained("opened"):
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             warn_if_open_to_others(home, self.path)
@@ -73,6 +87,8 @@ class Ledger:
             use_wal(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
             migrate(self._db, self.path)
+            file = self.path.stat()
+            self._proof = _PROOFS.setdefault((file.st_dev, file.st_ino), Proof())
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably. Secrets are hidden before it is hashed."""
@@ -106,6 +122,22 @@ class Ledger:
             )
             for row in rows:  # a generator of this ledger, which so stays open until it is read
                 yield Entry(*row)
+
+    def proved_entries(self, *kinds: str, run_id: str | None = None) -> list[Entry]:
+        """Entries of these kinds in order, all or those of one run, for who acts on them.
+
+        Raises LedgerNotProved unless every entry is as it was signed, up to the head, with the key of this ledger. The
+        first call checks all of them, later ones what is new and what they return.
+        """
+        with self._explained("read"), reading(self.path) as db:
+            if head := read_head(db):
+                self._refuse_other_key(head)
+            try:
+                entries = self._proof.entries(db, self._signer.public_key, kinds, run_id, anew=not self._proved)
+            except NotProved as error:
+                raise self._changed(str(error)) from None
+            self._proved = True
+            return entries
 
     def start_run(self, command: str, **about: Any) -> "Run":
         """Begin a run: who, when, with which versions and key. `about` says what it is aimed at."""
@@ -156,16 +188,19 @@ class Ledger:
         head = read_head(self._db)
         if head is None:
             return self._first_head()
+        self._refuse_other_key(head)
+        last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        if (head.seq, head.hash) != (last or (0, NO_HASH)) or not (head == self._known or head.signed()):
+            raise self._changed("its end is not as it was signed")
+        return head
+
+    def _refuse_other_key(self, head: Head) -> None:
         if head.key != self._signer.public_key:
             raise LedgerError(
                 f"The ledger {self.path} is signed with another key",
                 cause=f"its key is {head.key}, and OPSLIB_SIGNING_KEY has {self._signer.public_key}",
                 fix="set OPSLIB_SIGNING_KEY to the ledger's key, or OPSLIB_HOME to another folder; nothing was written",
             )
-        last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        if (head.seq, head.hash) != (last or (0, NO_HASH)) or not (head == self._known or head.signed()):
-            raise self._changed("its end is not as it was signed")
-        return head
 
     def _first_head(self) -> Head:
         """Where a new ledger begins, or one that was written before there were signatures, if its chain holds."""
@@ -186,11 +221,11 @@ class Ledger:
             fix="restore it from a copy; or delete it to begin another ledger. Nothing was written",
         )
 
-    def _changed(self, why: str) -> LedgerError:
-        return LedgerError(
+    def _changed(self, why: str) -> LedgerNotProved:
+        return LedgerNotProved(
             f"The ledger {self.path} was changed from outside",
             cause=why,
-            fix="keep it as it is, see `opslib verify`, and set OPSLIB_HOME to another folder; nothing was written",
+            fix=INSTEAD,
         )
 
     @contextmanager

@@ -18,8 +18,8 @@ so an intent without an end is simply carried out again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -55,7 +55,7 @@ from opslib.router.differences import (
     revision,
     same_revision,
 )
-from opslib.router.journal import DECIDED, DIFFERS, FINISHED, Progress, started, unfinished_apply
+from opslib.router.journal import DECIDED, DIFFERS, FINISHED, Progress, refuse_unproved, started, unfinished_apply
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
 
@@ -118,7 +118,9 @@ class Applier:
                 )
             if self.stopping:
                 raise asyncio.CancelledError
-            await self._carry_out(started(self.run, plan, credentials))
+            progress = self._begin(plan, credentials)
+            with self._half_done_unless_noted(progress):
+                await self._carry_out(progress)
             return len(plan.changes)
 
     async def resume(self, *, accept: bool = False) -> str:
@@ -132,10 +134,11 @@ class Applier:
             if progress is None:
                 return "nothing to resume: the last apply has ended"
             places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
-            await self._decide(
-                progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
-            )
-            await self._carry_out(progress)
+            with self._half_done_unless_noted(progress):
+                await self._decide(
+                    progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
+                )
+                await self._carry_out(progress)
             done = "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
             return done + _accepted_words(progress)
 
@@ -150,10 +153,11 @@ class Applier:
             if progress is None:
                 return "nothing to roll back: the last apply has ended"
             places = progress.at_stake(progress.to_undo)
-            await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
-            if not progress.rolling_back:
-                progress.note(self.run, "rollback.started", reason="asked for")
-            await self._carry_out(progress)
+            with self._half_done_unless_noted(progress):
+                await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
+                if not progress.rolling_back:
+                    progress.note(self.run, "rollback.started", reason="asked for")
+                await self._carry_out(progress)
             return f"rolled back: the org is as it was before the apply{progress.kept}"
 
     async def _decide(self, progress: Progress, places: set[int], choice: Choice, *, undoing: bool) -> None:
@@ -177,13 +181,27 @@ class Applier:
             raise self._undecided(progress, differences)
 
     def _unfinished(self) -> Progress | None:
-        return unfinished_apply(self.run.ledger, self.backend.where)
+        progress = unfinished_apply(self.run.ledger, self.backend.where)
+        if progress:
+            refuse_unproved(self.run.ledger, progress)
+        return progress
 
     async def _carry_out(self, progress: Progress) -> None:
         """Continue in the direction that the ledger names."""
+        await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
+
+    def _begin(self, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:
         try:
-            await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
-        except LedgerError as error:  # what is not written down must not be done
+            return started(self.run, plan, credentials)
+        except LedgerError as error:
+            raise LedgerError(error.title, cause=error.cause, fix=f"{error.fix}; nothing was written") from None
+
+    @contextmanager
+    def _half_done_unless_noted(self, progress: Progress) -> Iterator[None]:
+        """What is not written down must not be done: a ledger that cannot be written ends the work."""
+        try:
+            yield
+        except LedgerError as error:
             raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
 
     async def _forwards(self, progress: Progress) -> None:

@@ -1,17 +1,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from opslib.credentials import KeyReference, RoleReference
+from opslib.errors import LedgerNotProved
 from opslib.ledger.chain import Entry
-from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.database import entries_of, reading
+from opslib.ledger.ledger import INSTEAD, Ledger, Run
 from opslib.router.differences import Difference
-from opslib.router.plan import Plan
+from opslib.router.plan import Plan, checksum_of
 
 STARTED, FINISHED = "apply.started", "apply.finished"
 # An object is not as it was sent; what the user decided about it.
 DIFFERS, DECIDED = "difference.found", "difference.decided"
 _MOVES = ("change.intent", "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
+APPROVAL = "approval"
 # Every kind of entry that an apply writes, the first one first.
 KINDS = (STARTED, *_MOVES)
 
@@ -31,8 +35,11 @@ class Progress:
     credentials: KeyReference | RoleReference
     user: str
     at: str
-    # The plan's checksum when it was approved: a later opslib may compute another one.
+    # The plan's checksum when the apply began: a later opslib may compute another one.
     checksum: str
+    run_id: str
+    # Whether the plan is, as it was written down, the one with that checksum.
+    is_whole: bool = True
     intended: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
@@ -134,7 +141,7 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
             "user": about["user"],
         },
     )
-    return Progress(str(entry.seq), plan, credentials, about["user"], entry.at, plan.checksum)
+    return Progress(str(entry.seq), plan, credentials, about["user"], entry.at, plan.checksum, run.id)
 
 
 def applies(entries: Iterable[Entry]) -> list[Progress]:
@@ -145,17 +152,18 @@ def applies(entries: Iterable[Entry]) -> list[Progress]:
             data, plan = entry.data, Plan.model_validate(entry.data["plan"])
             reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
             credentials = reference.model_validate(data["credentials"])
-            id = str(entry.seq)
-            by_id[id] = Progress(id, plan, credentials, data["user"], entry.at, data["checksum"])
+            id, is_whole = str(entry.seq), checksum_of(data["plan"]) == data["checksum"]
+            by_id[id] = Progress(
+                id, plan, credentials, data["user"], entry.at, data["checksum"], entry.run_id, is_whole
+            )
         elif entry.kind in _MOVES and entry.data["apply"] in by_id:
             by_id[entry.data["apply"]].follow(entry)
     return list(by_id.values())
 
 
 def all_applies(ledger: Ledger) -> list[Progress]:
-    """Every apply in the ledger, oldest first."""
-    entries = [entry for kind in KINDS for entry in ledger.entries(kind)]
-    return applies(sorted(entries, key=lambda entry: entry.seq))
+    """Every apply in the ledger, oldest first. Raises LedgerNotProved for a ledger that was changed."""
+    return applies(ledger.proved_entries(*KINDS))
 
 
 def last_applies(ledger: Ledger) -> dict[str, Progress]:
@@ -167,3 +175,28 @@ def unfinished_apply(ledger: Ledger, where: str) -> Progress | None:
     """The newest apply to that org, if it has not ended."""
     apply = last_applies(ledger).get(where)
     return apply if apply and not apply.ended else None
+
+
+def is_left_in(home: Path, where: str) -> bool:
+    """Whether a ledger that perhaps cannot be written holds an unfinished apply; unproved, so only to say so.
+
+    Raises LedgerError when it cannot be read.
+    """
+    with reading(home) as db:
+        newest = [apply for apply in applies(entries_of(db, KINDS)) if apply.plan.where == where][-1:]
+    return any(not apply.ended for apply in newest)
+
+
+def refuse_unproved(ledger: Ledger, apply: Progress) -> None:
+    """Raises LedgerNotProved for an apply that is not signed, or whose plan is not the one that was approved."""
+    begun = ledger.proved_entries("run.started", run_id=apply.run_id)
+    approvals = [entry for entry in ledger.proved_entries(APPROVAL, run_id=apply.run_id) if entry.seq < int(apply.id)]
+    if not any("signed_by" in entry.data for entry in begun):
+        why = f"entry {apply.id} was written before the ledger had signatures, so it is not proved"
+    elif not apply.is_whole:
+        why = f"the plan in entry {apply.id} does not have the checksum that is stored with it, {apply.checksum}"
+    elif approvals and approvals[-1].data["checksum"] != apply.checksum:
+        why = f"the plan in entry {apply.id} is not the one that entry {approvals[-1].seq} approves"
+    else:
+        return
+    raise LedgerNotProved("The unfinished apply is not carried out or undone", cause=why, fix=INSTEAD)

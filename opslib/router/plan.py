@@ -86,7 +86,7 @@ class Plan(_Data):
     @property
     def checksum(self) -> str:
         """SHA-256 over everything that will be done; equal plans have equal checksums."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude={"notes", "warnings"}))).hexdigest()
+        return checksum_of(self.model_dump(mode="json"))
 
     @property
     def unsafe(self) -> tuple[str, ...]:
@@ -110,6 +110,12 @@ class Plan(_Data):
             "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
+
+
+def checksum_of(plan: JSON) -> str:
+    """The checksum of a plan as JSON, such as the ledger has it."""
+    done = {name: value for name, value in plan.items() if name not in ("notes", "warnings")}
+    return hashlib.sha256(rfc8785.dumps(done)).hexdigest()
 
 
 async def make_plan(

@@ -1,11 +1,13 @@
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from pydantic import SecretStr
 
 from opslib.credentials import AwsKeys, RoleReference
+from opslib.errors import LedgerError
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
@@ -13,7 +15,7 @@ from opslib.ledger.ledger import Ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
-from opslib.router.journal import STARTED, Progress, last_applies
+from opslib.router.journal import Progress, last_applies, refuse_unproved
 from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.settings import Settings, check_aws_secret
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
@@ -60,6 +62,7 @@ class WalkContext(StateMachine):
         self.plan: Plan | None = None
         began_with = hash_of(self.given())
         ledger = Ledger(self.settings.home, self.settings.signing_key)
+        self._last_applies = last_applies(ledger)  # first of all: nothing is added to a ledger that was changed
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
         about = {"backend": self.onboarding.backend, "began_with": began_with}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
@@ -68,7 +71,6 @@ class WalkContext(StateMachine):
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
         self.on_progress: list[Callable[[str], None]] = []  # called with the name of the step; no state has changed
-        self._last_applies = last_applies(self.journal.ledger)
         self._shared_session = session
         self._session: Session | None = None
         self._connected_with: SecretStr | None = None
@@ -84,7 +86,10 @@ class WalkContext(StateMachine):
     async def aclose(self) -> None:
         if self._session:
             await self._session.aclose()
-        self.journal.ledger.checkpoint()
+        try:
+            self.journal.ledger.checkpoint()
+        except LedgerError as error:  # every entry is signed without it, and an error in flight says more
+            warnings.warn(f"{error.title}: {error.cause}", stacklevel=2)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A choice that is replaced makes what depends on it stale, and its listeners hear of it."""
@@ -119,7 +124,7 @@ class WalkContext(StateMachine):
         """The choices come first: a result counts only for exactly those."""
         self.onboarding, self.settings, self.consent = saved.onboarding, saved.settings, saved.consent
         self.plan, self._connected_with = saved.plan, saved.settings.client_secret
-        for entry in saved.run.entries():
+        for entry in saved.run.ledger.proved_entries("sample", "operation", run_id=saved.run.id):
             self.recorder.recall(entry.kind, entry.data)
         self.recall(saved.ends)
 
@@ -193,7 +198,8 @@ class WalkContext(StateMachine):
             yield self.applier
         finally:
             self.applier = None
-            self._last_applies = last_applies(self.journal.ledger)
+            with suppress(LedgerError):  # the next step that needs it says so
+                self._last_applies = last_applies(self.journal.ledger)
 
     @asynccontextmanager
     async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
@@ -201,6 +207,7 @@ class WalkContext(StateMachine):
 
         Raises WrongOrg when the session is for another org than that apply's.
         """
+        refuse_unproved(self.journal.ledger, progress)
         session = await self.open_session()
         stated = stated_orgs(self.onboarding, self.settings)
         await refuse_other_org(session.client, [*stated, *self._begun_in(progress)])
@@ -209,9 +216,8 @@ class WalkContext(StateMachine):
 
     def _begun_in(self, progress: Progress) -> list[Stated]:
         """The org that an apply was begun in, as that told its own walk; none where it did not say."""
-        ledger = self.journal.ledger
-        run_id = next(entry.run_id for entry in ledger.entries(STARTED) if str(entry.seq) == progress.id)
-        ids = [entry.data["data"]["org_id"] for entry in ledger.entries("step.done", run_id) if _connected(entry)]
+        ended = self.journal.ledger.proved_entries("step.done", run_id=progress.run_id)
+        ids = [entry.data["data"]["org_id"] for entry in ended if _connected(entry)]
         return [Stated("the org of the unfinished apply", ids[-1], confirm=False)] if ids and ids[-1] else []
 
     def teller(self) -> Callable[[int, int, str], None]:

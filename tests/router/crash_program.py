@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import traceback
+from copy import copy
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,6 +47,12 @@ class Crasher:
         # As a file says it: what was not set stays so.
         self._wanted = wanted.model_dump_json(exclude_unset=True)
         self._environment = environment(sandbox, home) | ({"OPSLIB_API_URL": api_url} if api_url else {})
+
+    def at(self, home: Path) -> "Crasher":
+        """The same in another workspace."""
+        other = copy(self)
+        other.home, other._environment = home, self._environment | {"OPSLIB_HOME": str(home)}
+        return other
 
     def run(self, how: How, at: int = 0, when: When = "before") -> Ended:
         """Run it to its end; `at` is the request at which to die (0: none)."""
