@@ -1,5 +1,6 @@
 """One apply at a time in a workspace. The lock is SQLite's own, so it ends with the process, however that ends."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,12 +17,13 @@ _FILE = "apply.lock"
 def apply_lock(run: Run) -> Iterator[None]:
     """Hold the workspace's lock. Raises Busy, saying who holds it and since when; LedgerError for an unusable file."""
     ledger = run.ledger
-    with closing(_opened(ledger.path.with_name(_FILE))) as lock:
+    file = ledger.path.with_name(_FILE)
+    with closing(_opened(file)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             if not is_busy(error):
-                raise _unusable(ledger.path.with_name(_FILE), error) from None
+                raise _unusable(file, str(error)) from None
             holder = list(ledger.entries("lock.taken"))[-1:]
             who = (
                 "somebody else"
@@ -33,6 +35,8 @@ def apply_lock(run: Run) -> Iterator[None]:
                 cause=f"it is held by {who}",
                 fix="wait until it has finished, then plan again; nothing was written",
             ) from None
+        if not os.access(file, os.W_OK):  # SQLite then locks nobody out, and says nothing
+            raise _unusable(file, "it is readonly")
         about = next(iter(run.entries("run.started"))).data
         run.append("lock.taken", {"user": about["user"], "host": about["host"]})
         yield
@@ -42,12 +46,12 @@ def _opened(file: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(file, timeout=0, isolation_level=None)
     except sqlite3.Error as error:
-        raise _unusable(file, error) from None
+        raise _unusable(file, str(error)) from None
 
 
-def _unusable(file: Path, error: sqlite3.Error) -> LedgerError:
+def _unusable(file: Path, why: str) -> LedgerError:
     return LedgerError(
         f"The workspace's lock {file} cannot be taken",
-        cause=str(error),
+        cause=why,
         fix="check the folder's permissions and free space; nothing was written",
     )

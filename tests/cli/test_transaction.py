@@ -1,5 +1,6 @@
 """Plan, apply and what goes wrong, as a user runs them: processes, exit codes, the org's state."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from opslib.cli.app import main
 from opslib.ledger.ledger import Ledger
+from opslib.walk.state_machine import Result
+from opslib.walk.walk import Walk
 
 from ..children import started
 from ..forks import opslib as _opslib
@@ -73,6 +77,46 @@ def test_plan_apply_and_a_second_apply(env: dict[str, str], file: Path, api: Api
     again = _opslib(env, "apply", file, "--yes", "--json")
     assert (again.returncode, json.loads(again.stdout)["changes"], _writes(sandbox)) == (0, [], writes)
     assert _opslib(env, "plan", file).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("removal", [False, True], ids=["apply", "offboard"])
+def test_what_another_process_did_is_not_said_to_be_ours(
+    env: dict[str, str],
+    file: Path,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    removal: bool,
+) -> None:
+    """Between our plan and our apply it brings the org to just what we want: exit code 0, and `applied` is false."""
+    words = ["offboard", str(file), "--yes", "--allow", "delete"] if removal else ["apply", str(file), "--yes"]
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    run, writes = Walk.run, list[int]()
+
+    async def second(walk: Walk, name: str) -> Result:
+        if name == "apply":
+            other = await asyncio.to_thread(_opslib, env | {"OPSLIB_HOME": str(tmp_path / "other")}, *words, "--json")
+            assert json.loads(other.stdout)["applied"] is True
+            writes.append(_writes(sandbox))
+        return await run(walk, name)
+
+    for json_too in ([], ["--json"]):
+        before = ["apply", str(file), "--yes"] if removal else ["offboard", str(file), "--yes", "--allow", "delete"]
+        assert _opslib(env, *before).returncode == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(Walk, "run", second)
+            main([*words, *json_too])
+        said = capsys.readouterr().out
+        assert _writes(sandbox) == writes[-1]
+        if json_too:
+            assert json.loads(said)["applied"] is False
+            assert len(json.loads(said)["changes"]) == 3
+        else:
+            assert "nothing was written" in said
+            assert "applied and read back" not in said
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 import multiprocessing
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -118,6 +120,47 @@ def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
             numbers = [entry.data["n"] for entry in Ledger(tmp_path).entries("note", name)]
             assert numbers[: confirmed + 1] == list(range(confirmed + 1))
         assert verify(tmp_path).intact
+
+
+_WITHOUT_RIGHTS = """
+import os, pathlib, sys
+from opslib.errors import LedgerError
+from opslib.ledger import database
+from opslib.ledger.ledger import Ledger
+from opslib.router.lock import apply_lock
+def write(home):
+    with apply_lock(Ledger(pathlib.Path(home), pathlib.Path(sys.argv[1])).start_run("test")):
+        print("no error with", home)
+write(sys.argv[2])  # with all that is imported on the way
+if os.geteuid() == 0:  # whom no mode binds
+    os.setuid(65534)
+database._BUSY_TIMEOUT_S = 1e6
+try:
+    write(sys.argv[3])
+except LedgerError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("place", ["", FILE_NAME, "apply.lock"], ids=["folder", "file", "lock"])
+def test_what_cannot_be_written_is_said_at_once(place: str) -> None:
+    """A workspace that may only be read: with the cause and the fix, and not as if somebody else were at work."""
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as folder:
+        home, key = Path(folder, "home"), Path(folder, "key.pem")
+        Ledger(home, key).start_run("test")
+        (home / "apply.lock").touch()
+        if os.geteuid() == 0:
+            for path in (Path(folder), home, key, *home.iterdir()):
+                os.chown(path, nobody, -1)
+        for path in [home / place] if place else [*home.iterdir(), home]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        command = [sys.executable, "-c", _WITHOUT_RIGHTS, str(key), str(Path(folder, "other")), str(home)]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True).stdout
+        home.chmod(0o755)
+    assert f"no error with {home}" not in said
+    assert "Fix: check the folder's permissions" in said
+    assert "readonly" in said or "unable to open" in said
 
 
 def test_an_emptied_ledger_is_not_a_new_one(tmp_path: Path) -> None:

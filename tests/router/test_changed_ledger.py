@@ -70,7 +70,10 @@ EDITS = {
     "the bucket": (_replaced(STARTED, '"bucket":"', '"bucket":"evil-'), "entry {started} does not match its hash"),
     "the bucket, rechained": (_replaced(STARTED, '"bucket":"', '"bucket":"evil-', rechain=True), "is proved"),
     "the checksum": (_replaced(STARTED, '"checksum":"', '"checksum":"0'), "entry {started} does not match its hash"),
-    "the approval": (_replaced(APPROVAL, '"reason":""', '"reason":"ok"'), "entry {approval} does not match its hash"),
+    "the approval": (
+        _replaced(APPROVAL, '"reason":"test"', '"reason":"ok"'),
+        "entry {approval} does not match",
+    ),
     "a recalled step": (_replaced("step.done", '"summary":"', '"summary":"X'), "does not match its hash"),
     "the end is gone": (_without_the_last, "is missing"),
     "one more": (_one_more, "was added without the key"),
