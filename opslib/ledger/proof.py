@@ -8,7 +8,7 @@ removed after the check is noticed, too.
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -65,7 +65,7 @@ class Proof:
     def _noted(self, content: Record) -> Iterator[Record]:
         """The same, with each entry noted as soon as the next one is asked for, and so this one is checked."""
 
-        def noted() -> Iterator[Row]:
+        def noted() -> Generator[Row]:
             for row in content.entries:
                 yield row
                 self._hashes += bytes.fromhex(row[-1])
