@@ -73,7 +73,7 @@ def use_wal(db: sqlite3.Connection) -> None:
 
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether another connection has the file, so that it helps to wait."""
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

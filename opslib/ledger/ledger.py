@@ -129,7 +129,7 @@ class Ledger:
         Raises LedgerNotProved unless every entry is as it was signed, up to the head, with the key of this ledger. The
         first call checks all of them, later ones what is new and what they return.
         """
-        with self._explained("read"), reading(self.path) as db:
+        with self._explained("read"), self._proof.lock, reading(self.path) as db:
             if head := read_head(db):
                 self._refuse_other_key(head)
             try:

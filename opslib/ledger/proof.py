@@ -26,7 +26,8 @@ class Proof:
     """What is proved of one ledger file."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Held by who reads entries, from before `db` begins to read: else an older state could look like an older copy.
+        self.lock = threading.Lock()
         self._holds = False
         self._hashes = bytearray.fromhex(NO_HASH)
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -36,14 +37,13 @@ class Proof:
     ) -> list[Entry]:
         """The entries of these kinds, all or those of one run. `db` has begun to read, and `key` is the public key that
         the ledger must be signed with; `anew` proves it from the first entry. Raises NotProved."""
-        with self._lock:
-            if anew or not self._holds or not self._prove_newer(db, key):
-                self._prove_all(db, key)
-            entries = entries_of(db, kinds, run_id)
-            if not self._has_just(entries, kinds, run_id):
-                self._prove_all(db, key)  # which names the entry that was changed
-                raise NotProved("the index of its entries does not name just the entries there are")
-            return entries
+        if anew or not self._holds or not self._prove_newer(db, key):
+            self._prove_all(db, key)
+        entries = entries_of(db, kinds, run_id)
+        if not self._has_just(entries, kinds, run_id):
+            self._prove_all(db, key)  # which names the entry that was changed
+            raise NotProved("the index of its entries does not name just the entries there are")
+        return entries
 
     def _prove_all(self, db: sqlite3.Connection, key: str) -> None:
         last, link = self._last()

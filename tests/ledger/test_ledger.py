@@ -222,6 +222,24 @@ def test_an_export_follows_no_planted_link(tmp_path: Path) -> None:
     assert precious.read_text() == "precious"
 
 
+def test_what_is_proved_is_shared(tmp_path: Path) -> None:
+    """By threads and by ledgers of one process that write meanwhile: each gets just what was there when it asked."""
+    ledgers = [Ledger(tmp_path) for _ in range(3)]
+
+    def write_and_read(number: int) -> None:
+        ledger = ledgers[number % 3]
+        for _ in range(10):
+            last = ledger.append(f"run-{number}", "note", {}).seq
+            notes = ledger.proved_entries("note")
+            assert [entry.seq for entry in notes] == [*range(1, len(notes) + 1)]
+            assert len(notes) >= last
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(write_and_read, range(6)))
+    assert len(ledgers[0].proved_entries("note", run_id="run-5")) == 10
+    assert ledgers[0].proved_entries("other") == []
+
+
 def _run_sql(home: Path, statements: str) -> None:
     with closing(sqlite3.connect(home / FILE_NAME)) as db, db:
         db.executescript(statements)
