@@ -38,6 +38,10 @@ REGIONS = {
 DEFAULT_DEADLINE_S = 90.0
 DEFAULT_TIMEOUT_S = 20.0
 
+# The most that is read of one answer (bytes), also after unpacking. A page of 100 policies has less than 1 MB; the
+# objects that Python makes of JSON can take thirty times its size.
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

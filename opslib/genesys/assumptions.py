@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput, NotFound, OpslibError, PermissionMissing, UnexpectedAnswer
+from opslib.genesys.answers import Entity, Page
 from opslib.genesys.audit_log import SERVICES, audited_entities
 from opslib.genesys.client import JSON, answer
 from opslib.genesys.integrations import INTEGRATIONS, TYPES, Integrations, exports_recordings, names_of
@@ -70,7 +71,7 @@ class Org:
         """A numbered list from all pages."""
         _need(isinstance((await self.get(endpoint, {"pageSize": 1})).get("entities"), list), "it has no entities")
         async with asyncio.timeout_at(self.until):
-            return as_objects(await self.client.entities(endpoint))
+            return as_objects(await self.client.entities(endpoint, Page[Entity]))
 
     async def s3_type(self) -> str:
         """Raises InvalidInput when it is not clear."""
