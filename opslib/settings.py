@@ -55,11 +55,15 @@ def checked_base_url(url: str, *, name: str, allow_any_host: bool = False) -> st
     Raises InvalidInput for anything but https, credentials in the URL, or a host that is neither in a Genesys
     region nor loopback (plain http is for loopback only), unless `allow_any_host` is set.
     """
+    import httpx  # here: the settings are read also where nothing is sent
+
     try:
-        parts = urlsplit(url)
+        parts, as_sent = urlsplit(url), httpx.URL(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
+    except (ValueError, httpx.InvalidURL) as error:
         raise _bad_url(name, f"it cannot be read ({error})") from None
+    if host and as_sent.host != host:
+        raise _bad_url(name, "its host can be read in two ways")
     if parts.username or parts.password or "@" in parts.netloc:
         raise _bad_url(name, "it holds a user name or password")
     if parts.query or parts.fragment or not host:
@@ -122,6 +126,10 @@ class Settings(BaseSettings):
                 f"{name} is not usable",
                 cause=str(first["msg"]),
                 fix=f"correct {name} in the environment or .env",
+            ) from None
+        except (OSError, UnicodeError) as error:
+            raise InvalidInput(
+                ".env cannot be read", cause=str(error), fix="make it a text file in UTF-8, or remove it"
             ) from None
 
     @model_validator(mode="before")

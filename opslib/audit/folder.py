@@ -58,7 +58,7 @@ def write_audit(
 
 def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:
     for file in not_for_readers:
-        if file.resolve().parent == out.resolve():
+        if os.path.dirname(os.path.realpath(file)) == os.path.realpath(out):
             raise InvalidInput(
                 f"An audit cannot be written to {out}",
                 cause=f"{file.name} is in it, and readers of the audit get the whole folder",

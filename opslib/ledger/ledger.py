@@ -5,6 +5,7 @@ that the end of the chain is as its key signed it, so that what was changed from
 """
 
 import getpass
+import os
 import platform
 import secrets
 import sqlite3
@@ -124,7 +125,7 @@ class Ledger:
     @cached_property
     def _signer(self) -> Signer:
         file = self._key_file or Settings.load().signing_key
-        if file.resolve().is_relative_to(self.path.parent.resolve()):
+        if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(self.path.parent)):
             raise InvalidInput(
                 "The signing key must not be in the workspace",
                 cause=f"{file} is in {self.path.parent}: whoever copies the ledger would have the key, too",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opslib.errors import InvalidInput
@@ -47,6 +47,7 @@ def policies(draw: st.DrawFn) -> RecordingPolicy:
     return Onboarding.model_validate(whole).policy
 
 
+@settings(deadline=None)
 @given(policies())
 def test_there_and_back(policy: RecordingPolicy) -> None:
     """Nothing is lost on the way, the official SDK knows every field, and what matches everything is known to."""
