@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput, NotFound, OpslibError, PermissionMissing, UnexpectedAnswer
-from opslib.genesys.answers import Entity, Page
+from opslib.genesys.answers import JSON, Entity, Page
 from opslib.genesys.audit_log import SERVICES, audited_entities
-from opslib.genesys.client import JSON, answer
+from opslib.genesys.client import answer
 from opslib.genesys.integrations import INTEGRATIONS, TYPES, Integrations, exports_recordings, names_of
 from opslib.genesys.permissions import NEEDED, QUESTIONS, SUBJECT, permissions
 from opslib.genesys.platform_backend import FEED_PROPERTIES, FEED_TYPE, POLICIES
