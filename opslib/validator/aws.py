@@ -329,7 +329,7 @@ def _flaw(name: str, data: Mapping[str, Any], root: str | None) -> str:
 def _holds(data: Any, path: str) -> bool:
     """Whether an answer has a field; a policy must be one, as the field is any text."""
     for name in path.split("."):
-        if not isinstance(data, Mapping) or data.get(name) in (None, ""):
+        if not isinstance(data, Mapping) or data.get(name) in (None, "", {}):
             return False
         data = data[name]
     return path != "Policy" or _is_policy(data)

@@ -75,7 +75,7 @@ FIELDS: dict[str, str] = {
     "GetBucketPolicyStatus": "PolicyStatus.IsPublic",
     "GetBucketOwnershipControls": "OwnershipControls.Rules",
     "GetBucketAcl": "Grants",
-    "GetObjectLockConfiguration": "ObjectLockConfiguration.ObjectLockEnabled",
+    "GetObjectLockConfiguration": "ObjectLockConfiguration",
     "GetBucketLifecycleConfiguration": "Rules",
     "ListBucketIntelligentTieringConfigurations": "IsTruncated",
     "GetBucketReplication": "ReplicationConfiguration.Rules",
