@@ -13,7 +13,7 @@ from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.cli.output import say, say_json, say_text
-from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
+from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan, foreseen
 from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
@@ -227,15 +227,16 @@ async def _run_recovery(how: str) -> str:
         try:
             with first_interrupt_stops(walk):
                 return (await walk.run(how)).summary
-        except OpslibError as error:
+        except Exception as error:
             if isinstance(error, HalfDone) or walk.unfinished is None:
                 raise
+            failure = foreseen(error, f"“opslib {how}”")
             raise HalfDone(
-                error.title,
-                cause=error.cause,
-                fix=error.fix,
-                status=error.status,
-                correlation_id=error.correlation_id,
+                failure.title,
+                cause=failure.cause,
+                fix=failure.fix,
+                status=failure.status,
+                correlation_id=failure.correlation_id,
             ) from None
 
 

@@ -143,7 +143,7 @@ AUTHORIZED, NOT = {"ConnectionState": "AUTHORIZED"}, {"ConnectionState": "DEAUTH
         (None, BY_BOTH | {"describe_api_destination": [OURS, OURS]}),
         (2, {"list_rules": {"Rules": [TAKES_ONE]}}),
         (2, {"list_rules": {"Rules": [TAKES_TWO]}}),
-        (3, {"list_rules": BOTH, "list_targets_by_rule": [targets_of("a"), {}]}),
+        (3, {"list_rules": BOTH, "list_targets_by_rule": [targets_of("a"), {"Targets": []}]}),
         (4, BY_BOTH | {"describe_api_destination": [OURS, ELSEWHERE]}),
         (5, BY_BOTH | {"describe_api_destination": [OURS, IDLE]}),
         (6, BY_BOTH | {"describe_api_destination": [OURS, OURS_TOO], "describe_connection": [AUTHORIZED, NOT]}),
