@@ -122,6 +122,16 @@ def test_a_dotenv_that_is_not_text_is_named(tmp_path: Path, monkeypatch: pytest.
         Settings.load()
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ["fifo", "folder", "too large"])
+def test_a_dotenv_is_a_small_regular_file(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read before anything else is known, in whatever folder one stands."""
+    monkeypatch.chdir(tmp_path)
+    NOT_FILES[kind](tmp_path / ".env")
+    with pytest.raises(InvalidInput, match=r"\.env cannot be read"):
+        Settings.load()
+
+
 @pytest.mark.parametrize(
     "url",
     [
