@@ -241,7 +241,8 @@ class Ledger:
             for word in ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
             if any(one["verdict"] == word for one in report["findings"])
         ]
-        return f"Bucket {report['bucket']}, profile {report['profile']}: {', '.join(counts)}"
+        about = f"Bucket {report['bucket']}, keys below {report['prefix']}/, profile {report['profile']}"
+        return f"{about}: {', '.join(counts)}"
 
     def _findings(self) -> Iterator[tuple[str, ...]]:
         icons = {"PASS": "✔ PASS", "WARN": "⚠ WARN", "not_checked": "– not checked"}
