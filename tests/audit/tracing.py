@@ -162,7 +162,7 @@ class Ledger:
         yield "Verdicts that changed", self._changed()
         yield "Findings that changed", iter(())
         yield "Outcome and rates", self._rates()
-        yield "Not checked", iter(())
+        yield "Not checked", ((one["title"], one["cause"]) for one in self._report()["not_checked"])
 
     def _verdicts(self) -> Iterator[tuple[str, ...]]:
         good, total = self.operations(self.run)
