@@ -7,13 +7,17 @@ what may stand there is for opslib.settings and opslib.credentials to say.
 import os
 import stat
 import warnings
+from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
 
+from opslib.files import read_regular
+
 NAME = ".env"
 # Says where the file is when it is not in the current folder, as for the kernels of `opslib lab`.
 PLACE = "OPSLIB_ENV_FILE"
+_LONGEST_BYTES = 64 * 1024
 
 
 class UnsafePlace(UserWarning):
@@ -21,8 +25,13 @@ class UnsafePlace(UserWarning):
 
 
 def env_file_values() -> dict[str, str]:
-    """The values that are not empty, by name; nothing where there is no file."""
-    return {name: value for name, value in dotenv_values(env_file_path(), interpolate=False).items() if value}
+    """The values that are not empty, by name; nothing where there is no file. Raises OSError or UnicodeDecodeError."""
+    try:
+        text = read_regular(env_file_path(), _LONGEST_BYTES).decode()
+    except FileNotFoundError:
+        return {}
+    values = dotenv_values(stream=StringIO(text, newline=None), interpolate=False)
+    return {name: value for name, value in values.items() if value}
 
 
 def env_file_path() -> Path:

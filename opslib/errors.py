@@ -16,6 +16,7 @@ OpslibError
 │   └── LedgerNotProved                  it is not as it was signed, so nothing acts on it
 ├── SigningKeyError                      the key that signs the record cannot be read or made
 ├── SandboxError                         the local sandbox did not start
+├── Defect                               an exception that nobody foresaw: a fault of opslib
 ├── ApiError                             Genesys answered, and the answer is no
 │   ├── InvalidRequest (ValueError)      400
 │   ├── AuthenticationFailed             401, and a token that was refused
@@ -24,7 +25,7 @@ OpslibError
 │   ├── Conflict                         409
 │   ├── RateLimited                      429, also after all tries
 │   ├── ServerFailure                    5xx, also after all tries
-│   └── UnexpectedAnswer                 anything else, or an answer that is not JSON
+│   └── UnexpectedAnswer                 anything else, or an answer of another shape
 ├── ConnectionFailed (ConnectionError)   no answer: refused, dropped, timed out
 ├── DeadlineExceeded (TimeoutError)      the operation's time was used up
 └── BucketError                          S3 answered, and the bucket is not fit
@@ -38,9 +39,14 @@ OpslibError
     └── AwsCredentialsInvalid (ValueError)
 """
 
+import traceback
+from pathlib import Path
 from typing import Any, ClassVar
 
 from opslib.visible import visible
+
+# An unforeseen exception may quote a whole answer.
+_LONGEST_CAUSE = 500
 
 
 class OpslibError(Exception):
@@ -149,6 +155,37 @@ class SigningKeyError(OpslibError):
 
 class SandboxError(OpslibError):
     """The local sandbox did not start."""
+
+
+class Defect(OpslibError):
+    """An exception that nobody foresaw. `doing` is what was done, in words.
+
+    Attributes:
+        trace: where it came from, line by line, without any value.
+    """
+
+    def __init__(self, doing: str, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{Path(at.filename).name} line {at.lineno}, in {at.name}: {at.line or ''}" for at in frames]
+        words = "; ".join([f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE], *getattr(error, "__notes__", ())])
+        super().__init__(
+            f"Unexpected error in {doing}",
+            cause=words,
+            fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
+        )
+        self.trace = "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n  Where:\n" + "\n".join(f"    {line}" for line in self.trace.splitlines())
+
+    def as_json(self) -> dict[str, Any]:
+        """The same with {trace}."""
+        return {**super().as_json(), "trace": self.trace}
+
+
+def foreseen(error: Exception, doing: str) -> OpslibError:
+    """The error, or the defect that it is."""
+    return error if isinstance(error, OpslibError) else Defect(doing, error)
 
 
 class ApiError(OpslibError):

@@ -1,82 +1,30 @@
-"""New files that appear whole or not at all. Nothing is written through a link that somebody planted.
+"""Reads the files that a user names: regular ones, up to a size. A device or a FIFO may never end."""
 
-What is being written has a random name that begins with `.part-` and is locked by its writer, so the next writer in
-that folder knows what a killed one left, and removes it. On Windows nothing is locked, and nothing removed.
-"""
-
+import errno
 import os
-import re
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
-if sys.platform != "win32":
-    import fcntl
 
-_PREFIX = ".part-"
-_OURS = re.compile(r"\.part-[a-z0-9_]{8}")
-
-
-class _Lock:
-    """A folder's lock, until it is closed or the process ends. Raises BlockingIOError when another one holds it."""
-
-    def __init__(self, folder: Path) -> None:
-        if sys.platform == "win32":
-            return
-        self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        if sys.platform != "win32":
-            os.close(self._handle)
+def open_regular(path: Path) -> BinaryIO:
+    """The file, opened to be read. Raises OSError for anything but a regular file."""
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
-@contextmanager
-def part_folder(folder: Path) -> Iterator[Path]:
-    """A new folder in `folder`, for files that are moved out when all are there; removed at the end. Raises OSError."""
-    _remove_abandoned(folder)
-    part, lock = _new_part(folder)
-    with closing(lock):
-        try:
-            yield part
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+def read_regular(path: Path, longest_bytes: int) -> bytes:
+    """The content of a regular file. Raises OSError, also for one that is longer."""
+    with open_regular(path) as file:
+        content = file.read(longest_bytes + 1)
+    if len(content) > longest_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {longest_bytes // 1024} kB", str(path))
+    return content
 
 
-@contextmanager
-def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path`, of a link too, once it is written and on disk. Raises OSError."""
-    with part_folder(path.parent) as folder:
-        with (folder / path.name).open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(folder / path.name, path)
-
-
-def _new_part(folder: Path) -> tuple[Path, _Lock]:
-    while True:
-        part = Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX))
-        try:
-            lock = _Lock(part)
-        except (FileNotFoundError, BlockingIOError):  # taken for abandoned before it was locked
-            continue
-        if part.exists():
-            return part, lock
-        lock.close()
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """A folder that cannot be locked has a writer at work."""
-    for part in folder.glob(f"{_PREFIX}*") if sys.platform != "win32" else ():
-        if _OURS.fullmatch(part.name):
-            with suppress(OSError), closing(_Lock(part)):
-                shutil.rmtree(part, ignore_errors=True)
+def _without_waiting(path: str, flags: int) -> int:
+    """To open a FIFO would wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -46,6 +46,10 @@ _PREFIX = "OPSLIB_"
 _URLS = ("api_url", "login_url", "catalogue_url")
 _PATHS = ("home", "signing_key", "onboarding")
 
+# The most that is read of one answer (bytes), also after unpacking. A page of 100 policies has less than 1 MB; the
+# objects that Python makes of JSON can take thirty times its size.
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -68,11 +72,15 @@ def checked_base_url(url: str, *, name: str, allow_any_host: bool = False) -> st
     Raises InvalidInput for anything but https, credentials in the URL, or a host that is neither in a Genesys
     region nor loopback (plain http is for loopback only), unless `allow_any_host` is set.
     """
+    import httpx  # here: the settings are read also where nothing is sent
+
     try:
-        parts = urlsplit(url)
+        parts, as_sent = urlsplit(url), httpx.URL(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
+    except (ValueError, httpx.InvalidURL) as error:
         raise _bad_url(name, f"it cannot be read ({error})") from None
+    if host and as_sent.host != host:
+        raise _bad_url(name, "its host can be read in two ways")
     if parts.username or parts.password or "@" in parts.netloc:
         raise _bad_url(name, "it holds a user name or password")
     if parts.query or parts.fragment or not host:
@@ -185,6 +193,10 @@ class Settings(BaseSettings):
             name, where = _variable(field), _given_in(field, values)
             raise InvalidInput(
                 f"{name} is not usable", cause=str(first["msg"]), fix=f"correct {name} in {where}"
+            ) from None
+        except (OSError, UnicodeError) as error:
+            raise InvalidInput(
+                ".env cannot be read", cause=str(error), fix="make it a text file in UTF-8, or remove it"
             ) from None
 
     @classmethod

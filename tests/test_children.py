@@ -37,6 +37,6 @@ def test_no_process_is_left_behind_by_a_run_that_is_killed() -> None:
 
 def test_every_test_starts_its_processes_so() -> None:
     """`subprocess.run` waits for what it starts; `Popen` is for `started` and for what ends by itself when killed."""
-    by_itself = {"children.py", "test_children.py", "test_files.py", "test_lint.py"}
+    by_itself = {"children.py", "test_children.py", "test_lint.py"}
     starting = {file.name for file in TESTS.rglob("*.py") if re.search(r"subprocess\.Popen\(", file.read_text())}
     assert starting <= by_itself

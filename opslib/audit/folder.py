@@ -12,9 +12,9 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.report import TITLE, AuditReport
 from opslib.errors import InvalidInput
-from opslib.files import part_folder
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
+from opslib.new_files import part_folder
 from opslib.redact import redact
 
 # The manifest comes last: until it is there, what is beside it counts for nothing.
@@ -57,7 +57,7 @@ def write_audit(
 
 def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:
     for file in not_for_readers:
-        if file.resolve().parent == out.resolve():
+        if os.path.dirname(os.path.realpath(file)) == os.path.realpath(out):
             raise InvalidInput(
                 f"An audit cannot be written to {out}",
                 cause=f"{file.name} is in it, and readers of the audit get the whole folder",

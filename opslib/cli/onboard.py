@@ -13,7 +13,7 @@ from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.cli.output import say, say_json, say_text
-from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan
+from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan, foreseen
 from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
@@ -245,10 +245,10 @@ async def _run_recovery(how: str) -> str:
         try:
             with first_interrupt_stops(walk):
                 return (await walk.run(how)).summary
-        except OpslibError as error:
+        except Exception as error:
             if isinstance(error, HalfDone | LedgerNotProved) or walk.unfinished is None:
                 raise
-            raise _half_done(error) from None
+            raise _half_done(foreseen(error, f"“opslib {how}”")) from None
 
 
 def _half_done(error: OpslibError) -> HalfDone:

@@ -14,6 +14,7 @@ from typing import Any
 
 from opslib.credentials import RoleReference
 from opslib.errors import Conflict, InvalidInput, NotFound
+from opslib.genesys.answers import BareList, Entity, Page, Shape
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.integrations import INTEGRATIONS, create, described
@@ -22,7 +23,7 @@ from opslib.genesys.polling import poll_until
 
 CREDENTIALS = INTEGRATIONS + "/credentials"
 _ONE = CREDENTIALS + "/{id}"
-_TYPES = CREDENTIALS + "/types"
+TYPES = CREDENTIALS + "/types"
 
 # By what words the field for each of ours is known, the more telling first.
 _WORDS = {"external_id": ("external",), "role_arn": ("role", "arn")}
@@ -30,6 +31,18 @@ _WORDS = {"external_id": ("external",), "role_arn": ("role", "arn")}
 _NAME = re.compile(
     r"(?P<target>.+), role (?P<role_arn>arn:\S+?)(?:, external id (?P<external_id>\S+))?; " + re.escape(MARK)
 )
+
+
+class _Credential(Entity):
+    name: str | None = None
+    createdDate: str | None = None
+
+
+class CredentialType(Shape):
+    id: str
+    name: str | None = None
+    properties: JSON | None = None
+    required: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class IntegrationCredentials:
 
     async def list(self) -> list[JSON]:
         """Every credential, without what it holds; also what was made just now, and nothing that was removed."""
-        listed = {str(one["id"]): one for one in await self._client.entities(CREDENTIALS)}
+        listed = {str(one["id"]): one for one in await self._client.entities(CREDENTIALS, Page[_Credential])}
         now = asyncio.get_running_loop().time()
         made = {id: credential for id, (credential, until) in self._made.items() if now < until}
         return [one for id, one in (made | listed).items() if self._removed.get(id, 0.0) < now]
@@ -102,7 +115,7 @@ class IntegrationCredentials:
         if not specification:
             return None
         if self._types is None:
-            self._types = (await self._client.request("GET", _TYPES)).get("entities") or []
+            self._types = (await self._client.request("GET", TYPES, shape=BareList[CredentialType]))["entities"]
         return _role_slot(specification, self._types, str(integration_type.get("id")))
 
     async def write(self, name: str, slot: Slot) -> str:
@@ -117,7 +130,7 @@ class IntegrationCredentials:
                 return str(credential["id"])
             except NotFound:
                 self._made.pop(credential["id"], None)  # somebody has removed what we made a moment ago
-        made = await create(self._client, CREDENTIALS, body, lambda: self._find(name))
+        made = await create(self._client, CREDENTIALS, body, lambda: self._find(name), _Credential)
         self._made[made["id"]] = {"id": made["id"], "name": name}, _settled_at()
         return str(made["id"])
 

@@ -15,6 +15,7 @@ from typing import Any
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import ApiError, Conflict, InvalidInput, NotFound
 from opslib.genesys import retention
+from opslib.genesys.answers import Page, counted
 from opslib.genesys.backend import (
     JSON,
     SETTLES_WITHIN_S,
@@ -29,7 +30,6 @@ from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.integration_credentials import IntegrationCredentials, Slot, by_name, held
 from opslib.genesys.integrations import (
     Integrations,
-    checked_properties,
     create,
     exports_recordings,
     filled,
@@ -38,6 +38,7 @@ from opslib.genesys.integrations import (
 )
 from opslib.genesys.policies import (
     MARK,
+    Policy,
     by_reference,
     delete_days,
     exported_to,
@@ -48,6 +49,7 @@ from opslib.genesys.policies import (
     policy_body,
     policy_values,
 )
+from opslib.genesys.properties_schema import checked_properties
 from opslib.genesys.target_notes import credential_words, public_key_words, replacement_words, state_words
 from opslib.genesys.token import TOKEN, organization
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, StorageTarget
@@ -115,8 +117,8 @@ class PlatformBackend:
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_platform"):
-            page = await self._client.request_or_none("GET", POLICIES, params={"pageSize": 1})
-        return None if page is None else int(page.get("total", len(page.get("entities", []))))
+            page = await self._client.request_or_none("GET", POLICIES, params={"pageSize": 1}, shape=Page[Policy])
+        return None if page is None else counted(page)
 
     async def items(
         self, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
@@ -484,16 +486,16 @@ class PlatformBackend:
         """A new policy is made disabled and enabled last; an existing one is read first, as a PUT replaces it all."""
         policy, new = await self._find("policy", name), {**body, "enabled": False}
         if policy is None:
-            made = await create(self._client, POLICIES, new, lambda: self._find("policy", name))
+            made = await create(self._client, POLICIES, new, lambda: self._find("policy", name), Policy)
             policy = self._note_made("policy", made)
         if self.comparable(policy) != self.comparable(new):
             current = await self._policy(policy["id"]) or {}
             kept = {key: value for key, value in current.items() if key not in _OURS | _SERVER_OWNED}
             whole = {**kept, **body, "enabled": bool(current.get("enabled")) and body["enabled"]}
-            policy = await self._client.request("PUT", _POLICY, ids={"id": policy["id"]}, json=whole)
+            policy = await self._client.request("PUT", _POLICY, ids={"id": policy["id"]}, json=whole, shape=Policy)
         if body["enabled"] and not policy.get("enabled"):
             enabled, ids = {"enabled": True}, {"id": policy["id"]}
-            policy = await self._client.request("PATCH", _POLICY, ids=ids, json=enabled, repeatable=True)
+            policy = await self._client.request("PATCH", _POLICY, ids=ids, json=enabled, repeatable=True, shape=Policy)
         return policy
 
     async def _find(self, kind: Kind, name: str) -> JSON | None:
@@ -528,7 +530,7 @@ class PlatformBackend:
 
     async def _listed(self, kind: Kind) -> Sequence[JSON]:
         if kind == "policy":
-            return await self._client.entities(POLICIES)
+            return await self._client.entities(POLICIES, Page[Policy])
         feeds = kind == "webhook"
         return [
             entity
@@ -566,7 +568,7 @@ class PlatformBackend:
         return bool((await self.integrations.type(type_id)).get("credentials"))
 
     async def _policy(self, id: str) -> JSON | None:
-        return await self._client.request_or_none("GET", _POLICY, ids={"id": id})
+        return await self._client.request_or_none("GET", _POLICY, ids={"id": id}, shape=Policy)
 
     async def _with_ids(self, body: JSON) -> JSON:
         """A policy as it is sent: its integrations by id."""
@@ -649,7 +651,7 @@ def _feed_values(feed: JSON) -> JSON:
         "account": properties.get("awsAccountId", ""),
         "region": properties.get("awsAccountRegion", ""),
         "suffix": properties.get("eventSourceSuffix", ""),
-        "topics": tuple(properties.get("eventFilter", ())),
+        "topics": tuple(properties.get("eventFilter") or ()),
         "enabled": feed["intendedState"] == "ENABLED",
     }
 

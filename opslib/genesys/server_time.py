@@ -7,7 +7,10 @@ from email.utils import parsedate_to_datetime
 
 def http_date(value: str) -> datetime:
     """A date in any of HTTP's three formats, in UTC. Raises ValueError."""
-    moment = parsedate_to_datetime(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except OverflowError as error:  # a year that no calendar has
+        raise ValueError(str(error)) from None
     # The asctime format names no zone: it is always UTC.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

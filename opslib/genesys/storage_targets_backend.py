@@ -1,9 +1,12 @@
 """The storage-targets backend: three kinds of object, each written with PUT under an id that we choose."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
+from opslib.errors import InvalidInput, NotFound
+from opslib.genesys.answers import Entity, Page, Shape, counted
 from opslib.genesys.backend import JSON, Item, Kind, Meaning, nothing_to_rotate, only
 from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
@@ -14,6 +17,47 @@ _COLLECTIONS: dict[Kind, str] = {
     "target": "/api/v2/recording/storage/targets",
     "policy": "/api/v2/recording/policies",
     "webhook": "/api/v2/webhooks",
+}
+
+
+class _Configuration(Shape):
+    bucket: str
+    region: str
+    accessKeyId: str | None = None
+    roleArn: str | None = None
+    externalId: str | None = None
+    serverSideEncryption: str | None = None
+    pathPrefix: str | None = None
+
+
+class _Target(Entity):
+    name: str
+    configuration: _Configuration
+    retentionPeriodDays: int | None = None
+    enabled: bool
+
+
+class _Policy(Entity):
+    name: str
+    recordingTypes: list[str]
+    storageTargetId: str | None = None
+    retentionPeriodDays: int | None = None
+    enabled: bool
+
+
+class _Webhook(Entity):
+    name: str
+    targetUrl: str
+    events: list[str]
+    authentication: JSON | None = None
+    enabled: bool
+
+
+_SHAPES: dict[Kind, type[Shape]] = {"target": _Target, "policy": _Policy, "webhook": _Webhook}
+_PAGES: dict[Kind, type[Page[Any]]] = {
+    "target": Page[_Target],
+    "policy": Page[_Policy],
+    "webhook": Page[_Webhook],
 }
 
 # The page size of the contract.
@@ -47,7 +91,7 @@ class StorageTargetsBackend:
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):
-            return await self._client.request_or_none("GET", _path(kind), ids={"id": id})
+            return await self._client.request_or_none("GET", _path(kind), ids={"id": id}, shape=_SHAPES[kind])
 
     async def items(
         self, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
@@ -89,7 +133,8 @@ class StorageTargetsBackend:
 
     def comparable(self, answer: JSON) -> JSON:
         return {
-            key: sorted(value) if isinstance(value, list) else value for key, value in self.writable(answer).items()
+            key: sorted(value, key=json.dumps) if isinstance(value, list) else value
+            for key, value in self.writable(answer).items()
         }
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
@@ -119,14 +164,8 @@ class StorageTargetsBackend:
     async def list(self, kind: Kind) -> list[JSON]:
         listed: list[JSON] = []
         async with self._client.operation(f"list_{kind}s"):
-            async for page in self._client.pages(_COLLECTIONS[kind], page_size=_PAGE_SIZE):
-                if not isinstance(entities := page.get("entities"), list):
-                    raise UnexpectedAnswer(
-                        "The list cannot be read",
-                        cause="a page has no entities",
-                        fix="check that the API URL serves the storage-targets API",
-                    )
-                listed.extend(entities)
+            async for page in self._client.pages(_COLLECTIONS[kind], _PAGES[kind], page_size=_PAGE_SIZE):
+                listed.extend(page["entities"])
         return listed
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
@@ -146,8 +185,10 @@ class StorageTargetsBackend:
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_storage_targets"):
-            page = await self._client.request_or_none("GET", _COLLECTIONS["target"], params={"pageSize": 1})
-        return None if page is None else int(page.get("total", len(page.get("entities", []))))
+            page = await self._client.request_or_none(
+                "GET", _COLLECTIONS["target"], params={"pageSize": 1}, shape=_PAGES["target"]
+            )
+        return None if page is None else counted(page)
 
 
 def _path(kind: Kind) -> str:
@@ -221,8 +262,8 @@ def _target(body: JSON) -> JSON:
         "retention_days": body.get("retentionPeriodDays"),
         "bucket": configuration["bucket"],
         "region": configuration["region"],
-        "path_prefix": configuration.get("pathPrefix", ""),
-        "encryption": configuration["serverSideEncryption"],
+        "path_prefix": configuration.get("pathPrefix") or "",
+        "encryption": configuration.get("serverSideEncryption"),
         "credentials": role if role["role_arn"] else {},
     }
 
@@ -237,7 +278,7 @@ def _webhook(body: JSON) -> JSON:
         **_common(body),
         "url": body["targetUrl"],
         "events": tuple(body["events"]),
-        "authentication": body["authentication"],
+        "authentication": body.get("authentication") or {},
     }
 
 

@@ -107,7 +107,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     file = path / FILE_NAME if path.is_dir() else path
     if not file.is_file():
         raise LedgerError(
-            f"No ledger at {path}", cause=f"{file} does not exist", fix="give a workspace folder or a ledger file"
+            f"No ledger at {path}",
+            cause=f"there is no regular file {file}",
+            fix="give a workspace folder or a ledger file",
         )
     try:
         with _untouched(file.resolve()) as db:

@@ -5,20 +5,24 @@ hashed. Only that spelling is accepted back, so that no changed byte goes unnoti
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from opslib.errors import InvalidInput, LedgerError
-from opslib.files import replaced_file
 from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
 from opslib.ledger.database import FILE_NAME, reading, record
+from opslib.new_files import replaced_file
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
 _NAMES = {kind: name for name, kind in _TABLES.items()}
 _START = b'{"'
+# What is longer is cut in two, and so is not a line of an export (bytes).
+_LONGEST_LINE = 64 * 2**20
 
 
 def write_export(ledger: Path, out: Path, *keep: Path) -> None:
@@ -42,7 +46,8 @@ def write_export(ledger: Path, out: Path, *keep: Path) -> None:
 
 def _refuse_to_replace(out: Path, ledger: Path, keep: Sequence[Path]) -> None:
     places = (*(ledger.with_name(ledger.name + ending) for ending in ("", "-wal", "-shm")), *keep)
-    if out.resolve() in [place.resolve() for place in places]:
+    # Not Path.resolve, which raises RuntimeError where links go round in a circle.
+    if os.path.realpath(out) in [os.path.realpath(place) for place in places]:
         cause = "the ledger or its signing key has its place there"
     elif out.exists() and not _may_be_replaced(out):
         cause = "something is there that is no export"
@@ -57,7 +62,7 @@ def _may_be_replaced(out: Path) -> bool:
     if not out.is_file():
         return False
     with out.open("rb") as file:
-        line = file.readline()
+        line = file.readline(_LONGEST_LINE)
     try:
         return not line or bool(from_line(line))  # an export of an empty ledger is empty
     except ValueError:
@@ -77,7 +82,7 @@ def open_export(path: Path) -> Iterator[Record]:
     """An export as it is, unchecked; its entries are read while they are iterated over. Raises LedgerError."""
     head, points, entries = None, list[Checkpoint](), list[Entry]()
     with path.open("rb") as file:
-        rows = map(from_line, file)
+        rows = map(from_line, iter(partial(file.readline, _LONGEST_LINE), b""))
         try:
             for row in rows:
                 if isinstance(row, Entry):

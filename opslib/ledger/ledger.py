@@ -25,7 +25,6 @@ import rfc8785
 
 from opslib.env_file import warn_if_open_to_others
 from opslib.errors import InvalidInput, LedgerError, LedgerNotProved
-from opslib.files import part_folder
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.database import (
     FILE_NAME,
@@ -42,6 +41,7 @@ from opslib.ledger.moment import utc_now
 from opslib.ledger.proof import NotProved, Proof
 from opslib.ledger.samples import frame
 from opslib.ledger.signing import Signer
+from opslib.new_files import part_folder
 from opslib.redact import redact_json
 from opslib.settings import Settings
 
@@ -164,7 +164,7 @@ class Ledger:
     @cached_property
     def _signer(self) -> Signer:
         file = self._key_file or Settings.load().signing_key
-        if file.resolve().is_relative_to(self.path.parent.resolve()):
+        if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(self.path.parent)):
             raise InvalidInput(
                 "The signing key must not be in the workspace",
                 cause=f"{file} is in {self.path.parent}: whoever copies the ledger would have the key, too",

@@ -40,6 +40,7 @@ from opslib.errors import (
     ServerKeptOther,
     StalePlan,
     UnexpectedAnswer,
+    foreseen,
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
 from opslib.genesys.polling import poll_until
@@ -188,7 +189,13 @@ class Applier:
 
     async def _carry_out(self, progress: Progress) -> None:
         """Continue in the direction that the ledger names."""
-        await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
+        try:
+            await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
+        except (HalfDone, RolledBack, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, something is left to do)
+            failure = foreseen(error, "the apply")
+            raise self._half_done(progress, f"{failure.title}: {failure.cause}", failure) from None
 
     def _begin(self, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:
         try:
@@ -217,8 +224,8 @@ class Applier:
                 await self._write(progress, place, change.after)
             except _NotAsSent as other:
                 raise self._not_as_sent(progress, other.difference) from None
-            except OpslibError as error:
-                await self._give_up(progress, place, error)
+            except Exception as error:  # noqa: BLE001 (a defect, too, must not leave the org half-changed)
+                await self._give_up(progress, place, foreseen(error, "the apply"))
             progress.note(self.run, "change.done", place=place)
         progress.note(self.run, FINISHED, how="done")
         self._tell(len(changes), len(changes), "all read back")
@@ -239,7 +246,7 @@ class Applier:
         progress.note(self.run, "rollback.started", reason=error.title, place=place, error=error.as_json())
         if isinstance(error, _REFUSALS):
             # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
-            with suppress(OpslibError):  # what cannot be read is written back
+            with suppress(Exception):  # what cannot be read is written back
                 if await self._stays(change, change.before):
                     progress.note(self.run, "undo.done", place=place, replaced=False)
         await self._backwards(progress)
@@ -262,8 +269,9 @@ class Applier:
                 replaced = await self._undo(progress, place)
             except _NotAsSent as other:
                 raise self._not_as_sent(progress, other.difference) from None
-            except OpslibError as error:
-                raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
+            except Exception as error:  # noqa: BLE001 (the same)
+                failure = foreseen(error, "the rollback")
+                raise self._half_done(progress, f"{failure.title}: {failure.cause}", failure) from None
             progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == "id")
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
@@ -282,7 +290,9 @@ class Applier:
             return ""  # the new credentials were never taken
         try:
             await self._write(progress, place, old)
-        except OpslibError:
+        except _NotAsSent:
+            raise
+        except Exception:
             # The write back failed too. If the object stays as it was before, there is nothing to undo.
             if not await self._stays(change, change.before):
                 raise

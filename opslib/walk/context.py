@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import LedgerError
+from opslib.errors import LedgerError, OpslibError
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
@@ -80,7 +80,9 @@ class WalkContext(StateMachine):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error and not isinstance(error, OpslibError):
+            error.add_note(f"run {self.run_id}")
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from opslib.credentials import KeyReference
 from opslib.env_file import env_file_path, open_to_others
 from opslib.errors import AwsCredentialsInvalid, OpslibError
-from opslib.files import part_folder
 from opslib.html import Html, table, verdict
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
+from opslib.new_files import part_folder
 from opslib.settings import DEFAULT, ENV_FILE, Settings
 from opslib.verdict import Readiness
 

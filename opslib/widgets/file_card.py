@@ -5,8 +5,8 @@ from typing import Any
 import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError
-from opslib.files import replaced_file
 from opslib.html import text
+from opslib.new_files import replaced_file
 from opslib.onboarding.file import as_yaml, load_onboarding, parse_onboarding
 from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret

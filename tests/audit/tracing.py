@@ -162,7 +162,7 @@ class Ledger:
         yield "Verdicts that changed", self._changed()
         yield "Findings that changed", iter(())
         yield "Outcome and rates", self._rates()
-        yield "Not checked", iter(())
+        yield "Not checked", ((one["title"], one["cause"]) for one in self._report()["not_checked"])
 
     def _verdicts(self) -> Iterator[tuple[str, ...]]:
         good, total = self.operations(self.run)
@@ -241,7 +241,8 @@ class Ledger:
             for word in ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
             if any(one["verdict"] == word for one in report["findings"])
         ]
-        return f"Bucket {report['bucket']}, profile {report['profile']}: {', '.join(counts)}"
+        about = f"Bucket {report['bucket']}, keys below {report['prefix']}/, profile {report['profile']}"
+        return f"{about}: {', '.join(counts)}"
 
     def _findings(self) -> Iterator[tuple[str, ...]]:
         icons = {"PASS": "✔ PASS", "WARN": "⚠ WARN", "not_checked": "– not checked"}

@@ -127,7 +127,7 @@ def test_what_another_process_did_is_not_said_to_be_ours(
         ("name: T,", "name: T, enabled: false,", "disable"),
         ("region: us-east-1", "region: eu-west-1", "region-change"),
         ("bucket: BUCKET", "bucket: another-bucket-of-ours", "bucket-change"),
-        ("name: T,", "name: T, credentials: {role_arn: ROLE, external_id: ext-1},", "credential-change"),
+        ("name: T,", "name: T, credentials: {role_arn: ROLE, external_id: ORG},", "credential-change"),
     ],
 )
 def test_unsafe_changes_need_consent_by_name(
@@ -136,7 +136,8 @@ def test_unsafe_changes_need_consent_by_name(
     """Refused untouched; with --allow NAME done, and the consent stands in the ledger."""
     assert _opslib(env, "apply", file, "--yes").returncode == 0
     before = _state(api)
-    old, new = old.replace("BUCKET", sandbox["bucket"]), new.replace("ROLE", sandbox["role_arn"])
+    for placeholder, name_of in (("BUCKET", "bucket"), ("ROLE", "role_arn"), ("ORG", "external_id")):
+        old, new = old.replace(placeholder, sandbox[name_of]), new.replace(placeholder, sandbox[name_of])
     file.write_text(file.read_text().replace(old, new))
     assert f"! {name}:" in _opslib(env, "plan", file).stdout
     refused = _opslib(env, "apply", file, "--yes")

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.auth import GenesysAuthManager
-from opslib.errors import RateLimited
+from opslib.errors import InvalidInput, RateLimited
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.gate import Gated, RateGate
 from opslib.genesys.recorder import Recorder, operation
@@ -341,3 +342,42 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(mon
         await transport.handle_async_request(httpx.Request("GET", f"http://127.0.0.1:{port}/x"))
         await transport.aclose()
     assert asked == ["CONNECT api.mypurecloud.de:443", "GET /x"]
+
+
+async def test_a_proxy_without_a_scheme_speaks_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for curl and pip: HTTPS_PROXY=proxy:3128 is one."""
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with server:
+        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        monkeypatch.delenv("https_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        http = ByHost()
+        with pytest.raises(httpx.HTTPError):
+            await http.handle_async_request(httpx.Request("GET", "https://api.mypurecloud.com/x"))
+        await http.aclose()
+    assert asked == [b"CONNECT api.mypurecloud.com:443 HTTP/1.1\r\n"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\x00"])
+def test_certificates_that_cannot_be_used_are_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variable that names the file."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    tls_context.cache_clear()
+    try:
+        with pytest.raises(InvalidInput, match="SSL_CERT_FILE") as caught:
+            ByHost()
+        assert "nothing was sent" in caught.value.fix
+    finally:
+        tls_context.cache_clear()

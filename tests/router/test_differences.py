@@ -254,7 +254,7 @@ async def test_a_resume_after_the_server_was_mended_writes_what_was_wanted(
 ) -> None:
     """Nothing was accepted, so the change is carried out once more."""
     wanted = org.onboarding(sandbox)
-    server.rewrite = days_lowered if org is platform else policy_days_lowered
+    server.rewrite = policy_days_lowered if org is storage_targets else days_lowered
     await refused_by(ops, wanted)
     with pytest.raises(errors.ServerKeptOther):
         await ops.applier().resume()
@@ -269,8 +269,8 @@ async def test_what_was_accepted_is_undone_when_the_apply_fails_later(
     """It was our own write, so the org is as it was before."""
     org.seed(sandbox, api)
     before = org.state(api)
-    server.rewrite = days_lowered if org is platform else policy_days_lowered
-    await refused_by(ops, org.changed(sandbox) if org is platform else org.onboarding(sandbox))
+    server.rewrite = policy_days_lowered if org is storage_targets else days_lowered
+    await refused_by(ops, org.onboarding(sandbox) if org is storage_targets else org.changed(sandbox))
     late = "PUT" if org is storage_targets else "PATCH"
     pattern = "webhooks" if org is storage_targets else "integrations"
     sandbox.control("POST", "/faults", {"method": late, "path_regex": pattern, "status": 403, "times": 1})
@@ -400,7 +400,7 @@ async def test_a_colleague_deleted_the_policy(
         assert [change.action for change in (await ops.plan(org.onboarding(sandbox))).changes] == ["create"]
         return
     said = await ops.applier().rollback(overwrite=True)
-    assert ("but for the id of policy P: made anew, it has a new one" in said) == (org is platform)
+    assert ("but for the id of policy P: made anew, it has a new one" in said) == (org is not storage_targets)
     assert org.state(api) == before
 
 

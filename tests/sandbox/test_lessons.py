@@ -23,9 +23,9 @@ EXPECTED: dict[str, tuple[type[errors.OpslibError], str] | None] = {
     "long-rate-limit": (errors.RateLimited, "Retry-After: 600"),
     "bad-content": (errors.RolledBack, "cannot be kept in this division"),
     "no-bucket": (errors.BucketNotFound, "404"),
-    "wrong-region": (errors.BucketUnfit, "the bucket is in us-east-1"),
+    "wrong-region": (errors.BucketWrongRegion, "S3 says it is in us-east-1"),
     "no-permission": (errors.BucketAccessDenied, "s3:ListBucket"),
-    "kms-key": (errors.BucketUnfit, "the key is Disabled"),
+    "kms-key": (errors.BucketUnfit, "the key is disabled"),
     "lifecycle": (errors.BucketUnfit, "rule tidy-up"),
 }
 
