@@ -3,21 +3,18 @@
 What an S3 integration is called in its org, and what its properties are called, is not published: both are asked for.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from opslib.errors import (
     Conflict,
-    ConnectionFailed,
     InvalidInput,
     InvalidRequest,
-    ServerFailure,
     UnexpectedAnswer,
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.polling import poll_until
-from opslib.genesys.recorder import current_operation
 
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"
@@ -26,11 +23,9 @@ TYPES = INTEGRATIONS + "/types"
 _TYPE = TYPES + "/{id}"
 _SCHEMA = _TYPE + "/configschemas/properties"
 
-# How often an object is sent to be made.
-_TRIES = 3
 # How long an integration may take to be switched on (seconds).
 _ACTIVE_WITHIN_S = 60.0
-_POLL_S, _POLL_AT_MOST_S = 0.25, 2.0
+_POLL_S = 0.25
 
 # By what words the property for each of our fields is known. The more telling fields choose first: a property
 # "bucketRegion" is the region.
@@ -100,11 +95,6 @@ class Integrations:
         """What an integration is called; None when it is gone."""
         entity = await self._entity(id)
         return str(entity["name"]) if entity else None
-
-    async def make(self, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-        """Make an integration that does nothing yet; `find` looks for it when the answer is lost."""
-        new = {"name": body["name"], "integrationType": body["integrationType"]}
-        return await create(self._client, INTEGRATIONS, new, find)
 
     async def put(self, id: str, body: JSON) -> JSON:
         """Configure it, switch it as wanted and wait until it is."""
@@ -179,25 +169,6 @@ class Integrations:
 
     async def _entity(self, id: str) -> JSON | None:
         return await self._client.request_or_none("GET", _ONE, ids={"id": id})
-
-
-async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-    """POST, once. Where its answer is lost, the object is looked for before it is sent again, for as long as a list may
-    not show it, or there would be two. It is not sent again when the operation has too little time left to look again.
-    """
-    for _ in range(_TRIES):
-        try:
-            return await client.request("POST", endpoint, json=body)
-        except (ServerFailure, ConnectionFailed) as error:
-            failure: ServerFailure | ConnectionFailed = error
-        # Asked ever less often, since each look counts as a call.
-        if made := await poll_until(find, deadline_s=SETTLES_WITHIN_S, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S):
-            return made
-        if failure.status == 500:  # not a failure that passes (Genesys's resiliency guide)
-            break
-        if (operation := current_operation()) and operation.seconds_left() < SETTLES_WITHIN_S:
-            break
-    raise failure
 
 
 def names_of(schema: JSON, type_id: str, *, role_is_elsewhere: bool = False) -> dict[str, str]:
