@@ -28,17 +28,19 @@ FAULTS: dict[str, dict[str, Any]] = {
     "no answer after the effect": {"delay_s": 0.7, "times": 2, "when": "after"},
 }
 # An apply has some 25 requests on platform, and each is one case: so there one fault for each way to fail, and those
-# that make it wait at writes only.
+# that make it wait at writes only. An org with its role in a credential and another integration active is asked even
+# more: there the way to fail that tells the least.
 ON_PLATFORM = ("400", "500 after the effect", "dropped", "no answer after the effect")
 AT_WRITES_ONLY = ("dropped", "no answer after the effect")
 CASES = [
     *((storage_targets, fault) for fault in FAULTS),
-    *((org, fault) for org in (platform, ANOTHER_ACTIVE) for fault in ON_PLATFORM),
+    *((platform, fault) for fault in ON_PLATFORM),
+    (ANOTHER_ACTIVE, "500 after the effect"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("org", "fault"), CASES, indirect=["org"], ids=lambda one: one if isinstance(one, str) else name_of(one)
 )

@@ -16,14 +16,13 @@ from opslib.audit.verify import verify
 from ..rewriting import rewriting
 from ..world import Api, Json, Sandbox
 from . import org as storage_targets
-from . import platform_org as platform
 from .conftest import name_of
 from .crash_program import Crasher
 from .org import WRITES
 from .platform_shapes import ANOTHER_ACTIVE, Shaped
 
 # The last one has its role in a credential, and another integration active.
-every_org = pytest.mark.parametrize("org", [storage_targets, platform, ANOTHER_ACTIVE], ids=name_of, indirect=True)
+every_org = pytest.mark.parametrize("org", [storage_targets, ANOTHER_ACTIVE], ids=name_of, indirect=True)
 
 
 @pytest.fixture
