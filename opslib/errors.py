@@ -23,6 +23,7 @@ OpslibError
 │   ├── PermissionMissing (PermissionError)  403
 │   ├── NotFound (LookupError)           404
 │   ├── Conflict                         409
+│   │   └── DuplicateName                two objects of one name
 │   ├── RateLimited                      429, also after all tries
 │   ├── ServerFailure                    5xx, also after all tries
 │   └── UnexpectedAnswer                 anything else, or an answer of another shape
@@ -242,6 +243,18 @@ class Conflict(ApiError):
     """409: another object still depends on this one, or somebody changed it meanwhile."""
 
     advice = ("Genesys reports a conflict", "read the object again: another one depends on it, or it was changed")
+
+
+class DuplicateName(Conflict):
+    """Several objects have one name, where the name is what an object is known by.
+
+    Attributes:
+        ids: the server's ids of all of them.
+    """
+
+    def __init__(self, title: str, *, cause: str, fix: str, ids: tuple[str, ...]) -> None:
+        super().__init__(title, cause=cause, fix=fix)
+        self.ids = ids
 
 
 class RateLimited(ApiError):

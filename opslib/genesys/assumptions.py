@@ -16,6 +16,7 @@ from opslib.errors import InvalidInput, NotFound, OpslibError, PermissionMissing
 from opslib.genesys.answers import JSON, BareList, Entity, Page, Shape
 from opslib.genesys.audit_log import SERVICES, audited_entities
 from opslib.genesys.client import answer
+from opslib.genesys.creations import Creations
 from opslib.genesys.integration_credentials import CREDENTIALS, CredentialType, IntegrationCredentials
 from opslib.genesys.integration_credentials import TYPES as CREDENTIAL_TYPES
 from opslib.genesys.integrations import INTEGRATIONS, TYPES, Integrations, exports_recordings, names_of
@@ -267,7 +268,9 @@ async def _s3_properties(org: Org) -> Judgement:
     has = f"properties {', '.join(schema['properties']) or 'none'}; credentials {', '.join(credentials) or 'none'}"
     try:
         names = names_of(schema, type_id, role_is_elsewhere=bool(credentials))
-        slot = None if "role_arn" in names else await IntegrationCredentials(org.client).slot(kind)
+        slot = (
+            None if "role_arn" in names else await IntegrationCredentials(org.client, Creations(org.client)).slot(kind)
+        )
     except InvalidInput as error:
         return Judgement("no", f"{error.title}. It has {has}")
     in_credential = {ours: f"{slot.name}.{theirs}" for ours, theirs in slot.fields.items()} if slot else {}

@@ -4,17 +4,14 @@ What an S3 integration is called in its org, and what its properties are called,
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from opslib.errors import (
     Conflict,
-    ConnectionFailed,
     InvalidInput,
     InvalidRequest,
-    OpslibError,
-    ServerFailure,
     UnexpectedAnswer,
 )
 from opslib.genesys.answers import Count, Entity, Id, Page, Shape
@@ -22,7 +19,6 @@ from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.polling import poll_until
 from opslib.genesys.properties_schema import Schema
-from opslib.genesys.recorder import current_operation
 
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"
@@ -31,13 +27,9 @@ TYPES = INTEGRATIONS + "/types"
 _TYPE = TYPES + "/{id}"
 _SCHEMA = _TYPE + "/configschemas/properties"
 
-# What a POST that has made something is answered with.
-_CREATED = range(200, 300)
-# How often an object is sent to be made.
-_TRIES = 3
 # How long an integration may take to be switched on (seconds).
 _ACTIVE_WITHIN_S = 60.0
-_POLL_S, _POLL_AT_MOST_S = 0.25, 2.0
+_POLL_S = 0.25
 
 # By what words the property for each of our fields is known. The more telling fields choose first: a property
 # "bucketRegion" is the region.
@@ -157,11 +149,6 @@ class Integrations:
         entity = await self._entity(id)
         return str(entity["name"]) if entity else None
 
-    async def make(self, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-        """Make an integration that does nothing yet; `find` looks for it when the answer is lost."""
-        new = {"name": body["name"], "integrationType": body["integrationType"]}
-        return await create(self._client, INTEGRATIONS, new, find, Integration)
-
     async def put(self, id: str, body: JSON) -> JSON:
         """Configure it, switch it as wanted and wait until it is."""
         config = await self._configure(id, body)
@@ -235,30 +222,6 @@ class Integrations:
 
     async def _entity(self, id: str) -> JSON | None:
         return await self._client.request_or_none("GET", _ONE, ids={"id": id}, shape=Integration)
-
-
-async def create(
-    client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]], shape: type[Shape]
-) -> JSON:
-    """POST, once. Where its answer is lost, or cannot be read, the object is looked for before it is sent again, for as
-    long as a list may not show it, or there would be two. It is not sent again when the operation has too little time
-    left to look again.
-    """
-    for _ in range(_TRIES):
-        try:
-            return await client.request("POST", endpoint, json=body, shape=shape)
-        except (ServerFailure, ConnectionFailed, UnexpectedAnswer) as error:
-            if isinstance(error, UnexpectedAnswer) and error.status not in _CREATED:
-                raise
-            failure: OpslibError = error
-        # Asked ever less often, since each look counts as a call.
-        if made := await poll_until(find, deadline_s=SETTLES_WITHIN_S, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S):
-            return made
-        if failure.status == 500:  # not a failure that passes (Genesys's resiliency guide)
-            break
-        if (operation := current_operation()) and operation.seconds_left() < SETTLES_WITHIN_S:
-            break
-    raise failure
 
 
 def names_of(schema: JSON, type_id: str, *, role_is_elsewhere: bool = False) -> dict[str, str]:

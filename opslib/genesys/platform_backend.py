@@ -8,17 +8,17 @@ to its integration by name in plans, and by id on the wire.
 import asyncio
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import ApiError, Conflict, InvalidInput, NotFound
+from opslib.errors import ApiError, DuplicateName, InvalidInput, NotFound
 from opslib.genesys import retention
 from opslib.genesys.answers import Page, counted
 from opslib.genesys.backend import (
     JSON,
-    SETTLES_WITHIN_S,
+    Creation,
     Item,
     Kind,
     Meaning,
@@ -27,10 +27,12 @@ from opslib.genesys.backend import (
     only,
 )
 from opslib.genesys.client import GenesysClient, answer
-from opslib.genesys.integration_credentials import IntegrationCredentials, Slot, by_name, held
+from opslib.genesys.creations import Creations, keep_no_note, late
+from opslib.genesys.integration_credentials import IntegrationCredentials, Slot, by_name, held, is_ours
 from opslib.genesys.integrations import (
+    INTEGRATIONS,
+    Integration,
     Integrations,
-    create,
     exports_recordings,
     filled,
     names_of,
@@ -93,7 +95,8 @@ class PlatformBackend:
     def __init__(self, client: GenesysClient) -> None:
         self._client, self.where = client, client.base_url
         self.integrations = Integrations(client)
-        self.credentials = IntegrationCredentials(client)
+        self._creations = Creations(client)
+        self.credentials = IntegrationCredentials(client, self._creations)
         # Our field → the property of the S3 integration's type that carries it; known after `items`.
         self._carried: dict[str, str] = {}
         # Where the role goes if not among the properties; an error where that is not clear. Known after `items`.
@@ -110,8 +113,11 @@ class PlatformBackend:
         # What else decides how long a recording stays; known after `items` or `adopt`.
         self._maximum = retention.Maximum(None, "not asked")
         self._others: Sequence[retention.Other] = ()
-        # What was made a moment ago, by kind and name: its id and until when a list may not show it.
-        self._made: dict[tuple[Kind, str], tuple[str, float]] = {}
+        # Which object is meant, whatever else has its name, by kind and name; "" where none is.
+        self._bound: dict[tuple[Kind, str], str] = {}
+        # Under which id an object was last found, and that others have the name of one that is pinned, in words.
+        self._found: dict[tuple[Kind, str], str] = {}
+        self._namesakes: list[str] = []
         # What the server may call otherwise than we do, by kind and our name: its id.
         self._renamed: dict[tuple[Kind, str], str] = {}
 
@@ -131,6 +137,7 @@ class PlatformBackend:
                 fix="give role_arn and external_id; nothing was sent",
             )
         self._foreign, self._policy_errors, self._about_target, self._in_the_way = [], [], [], []
+        self._bound, self._namesakes = {}, []
         async with self._client.operation("read_what_is_there"):
             of_target = await self._target_body(target, credentials)
             if rotate and not of_target["credentials"]:
@@ -158,6 +165,8 @@ class PlatformBackend:
                 return ()
             policies = await self._listed("policy")
             self._in_the_way = [words for other in others for words in replacement_words(other, policies, target.name)]
+            for other in others:
+                self.bind("target", other["name"], other["id"])
             bodies = [self.writable(await self._whole("target", other["id"]) or other) for other in others]
         off = {"intendedState": "DISABLED"}
         return (
@@ -203,6 +212,7 @@ class PlatformBackend:
     def warnings(self, onboarding: Onboarding) -> Sequence[str]:
         policy = onboarding.policy
         return [
+            *self._namesakes,
             *retention.warnings(policy, self._maximum),
             *retention.warnings_of_others(policy, self._maximum, self._others),
         ]
@@ -265,31 +275,54 @@ class PlatformBackend:
             entity = await self._find(kind, id)
             return await self._whole(kind, entity["id"]) if entity else None
 
-    async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
-        remembered = (kind, id) in self._made
+    async def write(
+        self,
+        kind: Kind,
+        id: str,
+        body: JSON,
+        credentials: AwsKeys | RoleReference | None = None,
+        *,
+        alone: bool = False,
+        note: Callable[[Creation], object] | None = None,
+    ) -> JSON:
+        self._creations.note = note or keep_no_note
+        await self._look_for_unanswered(kind, id)
+        made_just_now = self._creations.unlisted(kind, id)
         async with self._client.operation(f"write_{kind}"):
             try:
-                return self._note_name(kind, id, await self._write(kind, id, body))
+                return self._note_name(kind, id, await self._write(kind, id, body, alone=alone))
             except NotFound:
-                if not remembered:
+                if not made_just_now:
                     raise
-            del self._made[kind, id]  # somebody has removed what we made a moment ago
-            return self._note_name(kind, id, await self._write(kind, id, body))
+            self._creations.forget(kind, id)  # somebody has removed what we made a moment ago
+            return self._note_name(kind, id, await self._write(kind, id, body, alone=alone))
 
     def remember(self, kind: Kind, id: str, server_id: str) -> None:
         self._renamed[kind, id] = server_id
 
+    def server_id(self, kind: Kind, id: str) -> str:
+        return self._found.get((kind, id), "")
+
+    def bind(self, kind: Kind, id: str, server_id: str) -> None:
+        self._bound[kind, id] = server_id
+
+    def recall(self, creation: Creation) -> None:
+        self._creations.recall(creation)
+        if creation.kind != "credential" and creation.server_id:
+            self.bind(creation.kind, creation.name, creation.server_id)
+
     async def delete(self, kind: Kind, id: str) -> None:
+        await self._look_for_unanswered(kind, id)
         async with self._client.operation(f"delete_{kind}"):
             entity = await self._find(kind, id)
-            self._made.pop((kind, id), None)
+            self._creations.forget(kind, id)
             if entity and kind == "policy":
                 await self._client.request_or_none("DELETE", _POLICY, ids={"id": entity["id"]})
             elif entity:
                 await self.integrations.remove(entity["id"])
             # Also after a crash in between, when the integration is gone already.
             if kind == "target" and (entity is None or await self._takes_credentials(entity)):
-                await self.credentials.remove_unused(id, used=())
+                await self.credentials.remove_unused(id, used=await self._used_by_namesakes(id, entity))
 
     async def list(self, kind: Kind) -> list[JSON]:
         async with self._client.operation(f"list_{'policie' if kind == 'policy' else kind}s"):
@@ -382,9 +415,12 @@ class PlatformBackend:
 
     async def _over_existing(self, kind: Kind, pinned: str, body: JSON, *, rotate: bool) -> JSON:
         """The body with what somebody else added to the existing object. Raises InvalidInput when that is another."""
+        if pinned:
+            await self._pin(kind, pinned, body["name"])
         entity = await self._find(kind, body["name"])
-        if pinned and (entity is None or entity["id"] != pinned):
-            id = entity["id"] if entity else "– (there is none)"
+        if pinned and entity is None:
+            named = [one["id"] for one in await self._listed(kind) if one.get("name") == body["name"]]
+            id = ", ".join(named) or "– (there is none)"
             raise InvalidInput(
                 f"{kind}.id names another object than {kind}.name",
                 cause=f"the {kind} {body['name']} has id {id}, not {pinned}",
@@ -443,13 +479,14 @@ class PlatformBackend:
         ]
         return body
 
-    async def _write(self, kind: Kind, name: str, body: JSON) -> JSON:
+    async def _write(self, kind: Kind, name: str, body: JSON, *, alone: bool) -> JSON:
         if kind == "policy":
             wire = await self._with_ids(body)
-            return _by_name(await self._write_policy(name, wire), wire, body)
+            return _by_name(await self._write_policy(name, wire, alone=alone), wire, body)
         entity = await self._find(kind, name)
-        if entity is None:
-            entity = self._note_made(kind, await self.integrations.make(body, lambda: self._find(kind, name)))
+        if entity is None or alone:
+            new = {"name": name, "integrationType": body["integrationType"]}
+            entity = await self._make(kind, INTEGRATIONS, new, entity, alone=alone)
         elif entity.get("intendedState") != body["intendedState"] and await self._only_switched(kind, entity, body):
             switched = await self.integrations.switch(entity["id"], body["intendedState"])
             return {**switched, "credentials": body.get("credentials")}
@@ -482,12 +519,11 @@ class PlatformBackend:
         assert slot  # noqa: S101 (its type takes credentials)
         return await self.credentials.write(name, slot)
 
-    async def _write_policy(self, name: str, body: JSON) -> JSON:
+    async def _write_policy(self, name: str, body: JSON, *, alone: bool) -> JSON:
         """A new policy is made disabled and enabled last; an existing one is read first, as a PUT replaces it all."""
         policy, new = await self._find("policy", name), {**body, "enabled": False}
-        if policy is None:
-            made = await create(self._client, POLICIES, new, lambda: self._find("policy", name), Policy)
-            policy = self._note_made("policy", made)
+        if policy is None or alone:
+            policy = await self._make("policy", POLICIES, new, policy, alone=alone)
         if self.comparable(policy) != self.comparable(new):
             current = await self._policy(policy["id"]) or {}
             kept = {key: value for key, value in current.items() if key not in _OURS | _SERVER_OWNED}
@@ -498,30 +534,100 @@ class PlatformBackend:
             policy = await self._client.request("PATCH", _POLICY, ids=ids, json=enabled, repeatable=True, shape=Policy)
         return policy
 
-    async def _find(self, kind: Kind, name: str) -> JSON | None:
-        """The object with the name; also one that was made just now and that no list shows yet.
+    async def _make(self, kind: Kind, endpoint: str, new: JSON, made: JSON | None, *, alone: bool) -> JSON:
+        """The object, which is made unless it was `made` before; it does nothing yet. Raises DuplicateName when it has
+        to be `alone` with its name, and a list shows another one before or after it is made."""
+        name = new["name"]
+        if made is None:
+            if alone:
+                self._refuse_namesakes(kind, name, "", await self._named(kind, name))
+            shape = Policy if kind == "policy" else Integration
+            made = await self._creations.create(kind, endpoint, new, shape, lambda: self._left_by_post(kind, name))
+            self.bind(kind, name, made["id"])
+        if alone:
+            # By its id, as the server may have given it another name.
+            listed = await late(
+                lambda: self._listed(kind), lambda listed: made["id"] in [entity["id"] for entity in listed]
+            )
+            self._refuse_namesakes(kind, name, made["id"], [one for one in listed if one.get("name") == name])
+        return made
 
-        Raises Conflict when there are several.
+    def _refuse_namesakes(self, kind: Kind, name: str, made: str, named: Sequence[JSON]) -> None:
+        others = [str(entity["id"]) for entity in named if entity["id"] != made]
+        if others:
+            raise DuplicateName(
+                f"Another {_word(kind)} named {name} was made at the same time",
+                cause=f"it has id {', '.join(others)}, and opslib has not changed it; "
+                + (f"the one that opslib made has id {made}" if made else "opslib has made none"),
+                fix=f"plan again: the plan shows what the other {_word(kind)} has; or choose another {kind}.name",
+                ids=(*others, *([made] if made else [])),
+            )
+
+    async def _look_for_unanswered(self, kind: Kind, name: str) -> None:
+        """An operation of its own, as it may take as long as a list may be late."""
+        if name not in self._creations.begun(kind):
+            return
+        async with self._client.operation(f"find_{kind}"):
+            made = await self._creations.unanswered(kind, name, lambda: self._left_by_post(kind, name))
+        if made:
+            self.bind(kind, name, made["id"])
+
+    async def _left_by_post(self, kind: Kind, name: str) -> JSON | None:
+        """An object of this name to which nothing was done since it was made. What another program made and set up is
+        not taken for ours."""
+        touched = "enabled" if kind == "policy" else "notes"
+        known = self._bound.get((kind, name))
+        named = await self._named(kind, name)
+        return next((entity for entity in named if not entity.get(touched) and entity["id"] != known), None)
+
+    async def _pin(self, kind: Kind, id: str, name: str) -> None:
+        """The object with this id is meant, if it has the name."""
+        named = [str(entity["id"]) for entity in await self._named(kind, name)]
+        made = self._creations.unlisted(kind, name)
+        self.bind(kind, name, id if id in (*named, made) else "")
+        if others := [other for other in named if other != id]:
+            self._namesakes.append(
+                f"{kind}.id {id} is used; there is another {_word(kind)} named {name}, with id {', '.join(others)}, "
+                "which opslib leaves alone"
+            )
+
+    async def _used_by_namesakes(self, name: str, target: JSON | None) -> Sequence[str]:
+        """The ids of the credentials that other targets of this name use."""
+        others = [one["id"] for one in await self._named("target", name) if not target or one["id"] != target["id"]]
+        wholes = [await self.integrations.whole(other) or {} for other in others]
+        return [bound["id"] for whole in wholes for bound in (whole.get("credentials") or {}).values()]
+
+    async def _named(self, kind: Kind, name: str) -> Sequence[JSON]:
+        return [entity for entity in await self._listed(kind) if entity.get("name") == name]
+
+    async def _find(self, kind: Kind, name: str) -> JSON | None:
+        """The object that is meant; also one that was made just now and that no list shows yet.
+
+        Raises DuplicateName when it is known by its name only, and several have that.
         """
-        listed = await self._listed(kind)
+        entity = self._found_in(await self._listed(kind), kind, name)
+        self._found[kind, name] = entity["id"] if entity else ""
+        return entity
+
+    def _found_in(self, listed: Sequence[JSON], kind: Kind, name: str) -> JSON | None:
+        made, bound = self._creations.unlisted(kind, name), self._bound.get((kind, name))
+        just_now = {"id": made, "name": name} if made else None
+        if bound is not None:
+            meant = [entity for entity in listed if bound and entity["id"] == bound]
+            return meant[0] if meant else just_now if made == bound else None
         named = [entity for entity in listed if entity.get("name") == name]
         if len(named) > 1:
-            ids = ", ".join(entity["id"] for entity in named)
-            raise Conflict(
+            ids = tuple(str(entity["id"]) for entity in named)
+            raise DuplicateName(
                 f"There are {len(named)} {'policies' if kind == 'policy' else 'integrations'} named {name}",
-                cause=f"their ids are {ids}; opslib cannot know which one is meant",
-                fix="rename or remove all but one in Genesys Cloud; nothing was written",
+                cause=f"their ids are {', '.join(ids)}; an object is known by its name, so which one is meant is not "
+                "clear",
+                fix=f"put the id of the one to use into the onboarding as {kind}.id, and opslib leaves the others "
+                "alone; or rename or remove all but one in Genesys Cloud. Nothing was written",
+                ids=ids,
             )
-        if named:
-            return named[0]
-        if renamed := [entity for entity in listed if entity["id"] == self._renamed.get((kind, name))]:
-            return renamed[0]
-        id, until = self._made.get((kind, name), ("", 0.0))
-        return {"id": id, "name": name} if asyncio.get_running_loop().time() < until else None
-
-    def _note_made(self, kind: Kind, made: JSON) -> JSON:
-        self._made[kind, made["name"]] = made["id"], asyncio.get_running_loop().time() + SETTLES_WITHIN_S
-        return made
+        renamed = [entity for entity in listed if entity["id"] == self._renamed.get((kind, name))]
+        return next(iter([*named, *renamed]), just_now)
 
     def _note_name(self, kind: Kind, name: str, answer: JSON) -> JSON:
         if answer.get("name") != name and "id" in answer:
@@ -542,13 +648,18 @@ class PlatformBackend:
         if kind != "policy":
             whole = await self.integrations.whole(id)
             if whole and kind == "target" and (whole.get("credentials") or await self._takes_credentials(whole)):
-                return by_name(whole, await self.credentials.list())
+                credentials = await self.credentials.list()
+                if sum(is_ours(one, whole["name"]) for one in credentials) > 1:
+                    used = await self._used_by_namesakes(whole["name"], whole)
+                    credentials = [one for one in credentials if one["id"] not in used]
+                return by_name(whole, credentials)
             return whole
         policy = await self._policy(id)
         references = exported_to(policy or {})
         names = {id: await self.integrations.name(id) for id in {reference["id"] for reference in references}}
         for reference in references:
-            if name := names[reference["id"]]:
+            name = names[reference["id"]]
+            if name and self._bound.get(("target", name), reference["id"]) == reference["id"]:
                 reference.clear()
                 reference["name"] = name
         return policy
@@ -616,6 +727,10 @@ class PlatformBackend:
             "target.credentials.role_arn is an example: the role is in a credential that cannot be read; put in the ARN"
         ]
         return {"role_arn": "arn:aws:iam::000000000000:role/not-known", "external_id": external_id}
+
+
+def _word(kind: Kind) -> str:
+    return "policy" if kind == "policy" else "integration"
 
 
 def _exports_and_is_on(integration: JSON, target: JSON) -> bool:

@@ -1,13 +1,13 @@
 """The storage-targets backend: three kinds of object, each written with PUT under an id that we choose."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput, NotFound
 from opslib.genesys.answers import Entity, Page, Shape, counted
-from opslib.genesys.backend import JSON, Item, Kind, Meaning, nothing_to_rotate, only
+from opslib.genesys.backend import JSON, Creation, Item, Kind, Meaning, nothing_to_rotate, only
 from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
 from opslib.onboarding.values import checked, folder_of
@@ -147,7 +147,16 @@ class StorageTargetsBackend:
         kept = {key: value for key, value in old.items() if key not in _CREDENTIALS}
         return {**(before or {}), "configuration": kept | {key: new[key] for key in _CREDENTIALS if key in new}}
 
-    async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+    async def write(
+        self,
+        kind: Kind,
+        id: str,
+        body: JSON,
+        credentials: AwsKeys | RoleReference | None = None,
+        *,
+        alone: bool = False,
+        note: Callable[[Creation], object] | None = None,
+    ) -> JSON:
         if isinstance(credentials, AwsKeys):
             check_aws_secret(self._client.base_url, credentials.secret_access_key)
         wire = _with_secret(body, credentials)
@@ -156,6 +165,15 @@ class StorageTargetsBackend:
 
     def remember(self, kind: Kind, id: str, server_id: str) -> None:
         """Nothing to remember: the ids are ours."""
+
+    def server_id(self, kind: Kind, id: str) -> str:
+        return ""
+
+    def bind(self, kind: Kind, id: str, server_id: str) -> None:
+        """The ids are ours, so two objects never have one identity."""
+
+    def recall(self, creation: Creation) -> None:
+        """There is none: a PUT is simply sent again."""
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):

@@ -21,6 +21,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from opslib.credentials import KeyReference, RoleReference
@@ -42,7 +43,7 @@ from opslib.errors import (
     UnexpectedAnswer,
     foreseen,
 )
-from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
+from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend, Creation
 from opslib.genesys.polling import poll_until
 from opslib.ledger.ledger import Run
 from opslib.router.differences import (
@@ -56,7 +57,17 @@ from opslib.router.differences import (
     revision,
     same_revision,
 )
-from opslib.router.journal import DECIDED, DIFFERS, FINISHED, Progress, refuse_unproved, started, unfinished_apply
+from opslib.router.journal import (
+    DECIDED,
+    DIFFERS,
+    FINISHED,
+    MADE,
+    SENT,
+    Progress,
+    refuse_unproved,
+    started,
+    unfinished_apply,
+)
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
 
@@ -120,6 +131,7 @@ class Applier:
             if self.stopping:
                 raise asyncio.CancelledError
             progress = self._begin(plan, credentials)
+            self._bind(progress)
             with self._half_done_unless_noted(progress):
                 await self._carry_out(progress)
             return len(plan.changes)
@@ -164,6 +176,7 @@ class Applier:
     async def _decide(self, progress: Progress, places: set[int], choice: Choice, *, undoing: bool) -> None:
         """Note every object that is not as the apply left it. Raises ChangedMeanwhile, unless the user has seen and
         decided all of them; what the server made of our own write needs no decision to be written or undone again."""
+        self._bind(progress)
         for known in progress.differences.values():
             change = progress.plan.changes[known.place]
             self.backend.remember(change.kind, change.id, known.server_id)
@@ -180,6 +193,22 @@ class Applier:
         decided = ("overwritten",) if undoing else ()
         if unseen or any(one.origin != "server" and one.choice not in decided for one in differences):
             raise self._undecided(progress, differences)
+
+    def _server_ids(self, plan: Plan) -> dict[int, str] | None:
+        if self.backend.ids_are_ours:
+            return None
+        return {place: self.backend.server_id(one.kind, one.id) for place, one in enumerate(plan.changes)}
+
+    def _bind(self, progress: Progress) -> None:
+        """Each object of the apply is known by its server's id, also where another one has its name."""
+        if progress.server_ids is None:
+            return
+        for place, server_id in sorted(progress.server_ids.items(), reverse=True):
+            change = progress.plan.changes[place]
+            if server_id or change.before is None:
+                self.backend.bind(change.kind, change.id, server_id if change.before is not None else "")
+        for creation in progress.creations:
+            self.backend.recall(creation)
 
     def _unfinished(self) -> Progress | None:
         progress = unfinished_apply(self.run.ledger, self.backend.where)
@@ -199,7 +228,7 @@ class Applier:
 
     def _begin(self, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:
         try:
-            return started(self.run, plan, credentials)
+            return started(self.run, plan, credentials, self._server_ids(plan))
         except LedgerError as error:
             raise LedgerError(error.title, cause=error.cause, fix=f"{error.fix}; nothing was written") from None
 
@@ -247,7 +276,7 @@ class Applier:
         if isinstance(error, _REFUSALS):
             # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
             with suppress(Exception):  # what cannot be read is written back
-                if await self._stays(change, change.before):
+                if place not in progress.made and await self._stays(change, change.before):
                     progress.note(self.run, "undo.done", place=place, replaced=False)
         await self._backwards(progress)
         raise RolledBack(
@@ -309,7 +338,9 @@ class Applier:
             reference, keys = progress.credentials, None
             if isinstance(reference, KeyReference) and change.kind == "target":
                 keys = await asyncio.to_thread(reference.resolve)  # a profile may ask SSO or STS
-            answer = await self.backend.write(change.kind, change.id, wanted, keys)
+            is_new = progress.server_ids is not None and change.before is None and not progress.rolling_back
+            note = partial(self._note_creation, progress, place)
+            answer = await self.backend.write(change.kind, change.id, wanted, keys, alone=is_new, note=note)
         found = await self._read_back(change, wanted, answer)
         if self._shows(found, wanted, answer):
             return
@@ -327,6 +358,13 @@ class Applier:
             as_answered=self._same(answer, found),
         )
         raise _NotAsSent(self._difference(place, change, origin, fields, found))
+
+    def _note_creation(self, progress: Progress, place: int, creation: Creation) -> None:
+        about = {"place": place, "object": creation.kind, "name": creation.name}
+        if creation.server_id:
+            progress.note(self.run, MADE, **about, server_id=creation.server_id)
+        else:
+            progress.note(self.run, SENT, **about)
 
     async def _read_back(self, change: Change, wanted: JSON | None, answer: JSON) -> JSON | None:
         """What the org has: as soon as it is as wanted, or stays otherwise in exactly the revision that was written,

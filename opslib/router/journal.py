@@ -1,10 +1,11 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import LedgerNotProved
+from opslib.genesys.backend import Creation
 from opslib.ledger.chain import Entry
 from opslib.ledger.database import entries_of, reading
 from opslib.ledger.ledger import INSTEAD, Ledger, Run
@@ -14,8 +15,10 @@ from opslib.router.plan import Plan, checksum_of
 STARTED, FINISHED = "apply.started", "apply.finished"
 # An object is not as it was sent; what the user decided about it.
 DIFFERS, DECIDED = "difference.found", "difference.decided"
-_MOVES = ("change.intent", "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
 APPROVAL = "approval"
+# An object is about to be made under an id of the server's; the id that it has.
+SENT, MADE = "object.sent", "object.made"
+_MOVES = ("change.intent", SENT, MADE, "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
 # Every kind of entry that an apply writes, the first one first.
 KINDS = (STARTED, *_MOVES)
 
@@ -48,6 +51,12 @@ class Progress:
     left: set[int] = field(default_factory=set)
     differences: dict[int, Difference] = field(default_factory=dict)
     decisions: list[Difference] = field(default_factory=list)
+    # The server's id of each object that was there before, by place; None where the ids are ours, and in
+    # older ledgers.
+    server_ids: dict[int, str] | None = None
+    # Each object that got its id from the server, or was sent for one, in order; `made`: the places of the former.
+    creations: list[Creation] = field(default_factory=list)
+    made: set[int] = field(default_factory=set)
     rolling_back: bool = False
     reason: str = ""
     ended: str = ""
@@ -101,6 +110,10 @@ class Progress:
         kind, data, self.last_seq = entry.kind, entry.data, entry.seq
         if kind == "change.intent":
             self.intended.add(data["place"])
+        elif kind in (SENT, MADE):
+            self.creations.append(Creation(data["object"], data["name"], data.get("server_id", "")))
+            if kind == MADE:
+                self.made.add(data["place"])
         elif kind == "change.done":
             self.done.add(data["place"])
             self.differences.pop(data["place"], None)
@@ -129,7 +142,9 @@ class Progress:
             self.left.add(place)
 
 
-def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:
+def started(
+    run: Run, plan: Plan, credentials: KeyReference | RoleReference, server_ids: Mapping[int, str] | None = None
+) -> Progress:
     """Begin an apply: the whole plan is on disk before the first write."""
     about = next(iter(run.entries("run.started"))).data
     entry = run.append(
@@ -139,9 +154,10 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
             "checksum": plan.checksum,
             "credentials": credentials.model_dump(mode="json"),
             "user": about["user"],
+            **({} if server_ids is None else {"server_ids": {str(place): id for place, id in server_ids.items()}}),
         },
     )
-    return Progress(str(entry.seq), plan, credentials, about["user"], entry.at, plan.checksum, run.id)
+    return _progress(entry)
 
 
 def applies(entries: Iterable[Entry]) -> list[Progress]:
@@ -149,16 +165,33 @@ def applies(entries: Iterable[Entry]) -> list[Progress]:
     by_id: dict[str, Progress] = {}
     for entry in entries:
         if entry.kind == STARTED:
-            data, plan = entry.data, Plan.model_validate(entry.data["plan"])
-            reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
-            credentials = reference.model_validate(data["credentials"])
-            id, is_whole = str(entry.seq), checksum_of(data["plan"]) == data["checksum"]
-            by_id[id] = Progress(
-                id, plan, credentials, data["user"], entry.at, data["checksum"], entry.run_id, is_whole
-            )
+            by_id[str(entry.seq)] = _progress(entry)
         elif entry.kind in _MOVES and entry.data["apply"] in by_id:
             by_id[entry.data["apply"]].follow(entry)
     return list(by_id.values())
+
+
+def _progress(entry: Entry) -> Progress:
+    data, plan = entry.data, Plan.model_validate(entry.data["plan"])
+    reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
+    credentials, known = reference.model_validate(data["credentials"]), data.get("server_ids")
+    server_ids = None if known is None else {int(place): id for place, id in known.items()}
+    return Progress(
+        str(entry.seq),
+        plan,
+        credentials,
+        data["user"],
+        entry.at,
+        data["checksum"],
+        entry.run_id,
+        is_whole=checksum_of(data["plan"]) == data["checksum"],
+        server_ids=server_ids,
+    )
+
+
+def made_by_opslib(ledger: Ledger) -> set[str]:
+    """The server's ids of all that this workspace has made."""
+    return {str(entry.data["server_id"]) for entry in ledger.entries(MADE)}
 
 
 def all_applies(ledger: Ledger) -> list[Progress]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import LedgerError, OpslibError
+from opslib.errors import DuplicateName, LedgerError, OpslibError
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
@@ -15,7 +15,7 @@ from opslib.ledger.ledger import Ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
-from opslib.router.journal import Progress, last_applies, refuse_unproved
+from opslib.router.journal import Progress, last_applies, made_by_opslib, refuse_unproved
 from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.settings import Settings, check_aws_secret
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
@@ -110,10 +110,20 @@ class WalkContext(StateMachine):
         return keys
 
     async def make_plan(self) -> Plan:
-        """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
-        if self.removal:
-            return await make_removal(self.backend, self.onboarding)
-        return await make_plan(self.backend, self.onboarding, await self.credentials(), rotate=self.rotate_credentials)
+        """What would change now, read from the org. With `removal`, what it takes to remove the onboarding.
+
+        Raises DuplicateName where several objects have a name; it says which of them this workspace has made.
+        """
+        try:
+            if self.removal:
+                return await make_removal(self.backend, self.onboarding)
+            credentials = await self.credentials()
+            return await make_plan(self.backend, self.onboarding, credentials, rotate=self.rotate_credentials)
+        except DuplicateName as error:
+            made = made_by_opslib(self.journal.ledger)
+            ours = [id for id in error.ids if id in made]
+            whose = f"by this workspace's ledger, opslib made {', '.join(ours) or 'none of them'}"
+            raise DuplicateName(error.title, cause=f"{error.cause}; {whose}", fix=error.fix, ids=error.ids) from None
 
     def wanted(self) -> JSON:
         """Everything that the plan depends on, except the org itself."""

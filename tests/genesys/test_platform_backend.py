@@ -143,7 +143,7 @@ async def test_a_lost_answer_is_looked_for_as_long_as_the_list_may_be_late(
     ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Also one that shows up after more than the five seconds of before: sent once, so there is one."""
-    monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 30.0)
+    monkeypatch.setattr("opslib.genesys.creations.SETTLES_WITHIN_S", 30.0)
     # Names that no earlier test had: with the lag, what these removed is seen again.
     wanted = org.onboarding(sandbox, target={"name": f"T {path}"}, policy={"name": "Late policy"})
     target, policy, _ = await ops.backend.items(wanted, wanted.target.credentials)

@@ -122,9 +122,13 @@ async def test_a_foreign_change_after_a_stop_is_refused(
     org.seed(sandbox, api)
     before = org.state(api)
     sandbox.control("DELETE", "/requests")
-    with pytest.raises(errors.ChangedMeanwhile) as caught:
+    # Where ids are the server's, ours are gone, and what has the names now is not ours: there is nothing to undo.
+    if undoing and not ops.backend.ids_are_ours:
         await getattr(ops.applier(), how)()
-    assert "changed by somebody else" in caught.value.cause
+    else:
+        with pytest.raises(errors.ChangedMeanwhile) as caught:
+            await getattr(ops.applier(), how)()
+        assert f"{'changed' if ops.backend.ids_are_ours else 'deleted'} by somebody else" in caught.value.cause
     assert org.state(api) == before
     assert writes(sandbox) == []
 
