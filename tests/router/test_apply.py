@@ -281,10 +281,10 @@ async def test_a_defect_is_rolled_back_as_any_failure(
     before, wanted = state(api), changed(sandbox)
     plan, write = await ops.plan(wanted), ops.backend.write
 
-    async def broken(kind: Any, id: str, body: Any, credentials: Any = None) -> Any:
+    async def broken(kind: Any, id: str, body: Any, credentials: Any = None, **how: Any) -> Any:
         if kind == plan.changes[-1].kind and body == plan.changes[-1].after:
             raise defect
-        return await write(kind, id, body, credentials)
+        return await write(kind, id, body, credentials, **how)
 
     monkeypatch.setattr(ops.backend, "write", broken)
     with pytest.raises(errors.RolledBack, match=type(defect).__name__) as caught:
@@ -304,10 +304,10 @@ async def test_a_defect_in_the_rollback_leaves_it_half_done(
     before, wanted = state(api), changed(sandbox)
     plan, write = await ops.plan(wanted), ops.backend.write
 
-    async def broken(kind: Any, id: str, body: Any, credentials: Any = None) -> Any:
+    async def broken(kind: Any, id: str, body: Any, credentials: Any = None, **how: Any) -> Any:
         if (kind == plan.changes[-1].kind) or body != next(c.after for c in plan.changes if c.kind == kind):
             raise AttributeError("'NoneType' object has no attribute 'get'")
-        return await write(kind, id, body, credentials)
+        return await write(kind, id, body, credentials, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(ops.backend, "write", broken)

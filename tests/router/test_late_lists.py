@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from opslib import errors
-from opslib.ledger.ledger import Ledger
+from opslib.ledger.ledger import Ledger, Run
 from opslib.router.apply import Applier
 from opslib.router.journal import MADE, all_applies
 from opslib.walk.walk import Walk
@@ -93,17 +93,17 @@ async def test_a_second_object_of_the_name_is_refused_and_left_alone(
     async with operator(roomy, tmp_path / "home", monkeypatch, org.NAME) as ops:
         wanted = org.onboarding(roomy)
         plan = await ops.plan(wanted)
-        append = ops.run.append
+        append = Run.append
 
-        def append_and_race(entry_kind: str, data: dict[str, object]) -> object:
-            entry = append(entry_kind, data)
+        def append_and_race(run: Run, entry_kind: str, data: dict[str, object]) -> object:
+            entry = append(run, entry_kind, data)
             before = entry_kind == "change.intent" and plan.changes[int(str(data["place"]))].kind == kind
             after = entry_kind == MADE and data["object"] == kind
             if not others and (before if seen == "before" else after):
                 others.append(make_another())
             return entry
 
-        monkeypatch.setattr(ops.run, "append", append_and_race)
+        monkeypatch.setattr(Run, "append", append_and_race)
         with pytest.raises(errors.RolledBack) as caught:
             await ops.apply(wanted, plan)
         assert ops.unfinished() is None
@@ -140,17 +140,17 @@ async def test_an_object_that_no_list_shows_yet_is_found_by_its_noted_id(
     """The process ends right after the id is noted; the next one starts while reads are older than that."""
     async with operator(roomy, tmp_path / "home", monkeypatch, org.NAME) as ops:
         wanted = org.onboarding(roomy, target={"name": "Late"}, policy={"name": "Late P"}, webhook={"name": "Late W"})
-        append = ops.run.append
+        append = Run.append
 
-        def append_and_die(kind: str, data: dict[str, object]) -> object:
-            entry = append(kind, data)
+        def append_and_die(run: Run, kind: str, data: dict[str, object]) -> object:
+            entry = append(run, kind, data)
             if kind == MADE:
                 raise asyncio.CancelledError
             return entry
 
         plan = await ops.plan(wanted)
         with monkeypatch.context() as patch:
-            patch.setattr(ops.run, "append", append_and_die)
+            patch.setattr(Run, "append", append_and_die)
             with pytest.raises(asyncio.CancelledError):
                 await ops.apply(wanted, plan)
         ops.anew()

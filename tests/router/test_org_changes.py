@@ -171,7 +171,10 @@ async def test_a_look_by_a_clock_of_the_future_hides_nothing(
     _looked_at(sandbox, datetime.now(UTC) + timedelta(days=9000))
     made_and_gone(api, "Hidden")
     second = await looked(wanted)
-    assert of(second, "audit") == [("Create", "Hidden"), ("Delete", "Hidden")]
+    assert [event for event in of(second, "audit") if event[1] == "Hidden"] == [
+        ("Create", "Hidden"),
+        ("Delete", "Hidden"),
+    ]
     assert "later than now" in second.left_out
     third = await looked(wanted)
     assert (third.changes, third.left_out) == ([], "")
