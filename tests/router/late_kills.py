@@ -26,7 +26,7 @@ from .org import WRITES
 from .platform_org import CREDENTIALS, INTEGRATIONS, RETENTION_POLICIES
 from .platform_shapes import CREDENTIAL
 
-LAG_S = 1.0
+LAGS_S = (0.3, 1.0, 2.5)
 # What opslib is told that a list may be late.
 SETTLES_WITHIN_S = 4.0
 PATHS = (INTEGRATIONS, RETENTION_POLICIES, CREDENTIALS)
@@ -60,7 +60,7 @@ class LateOrg:
 
     def __init__(self, sandbox: Sandbox, home: Path) -> None:
         self.sandbox, self.home, self.api = sandbox, home, sandbox.api()
-        self._settings(read_lag_s=LAG_S, rate_limit=100_000, stage_s=0.0, integration_shape=CREDENTIAL.shape)
+        self._settings(rate_limit=100_000, stage_s=0.0, integration_shape=CREDENTIAL.shape)
 
     def onboarding(self, name: str) -> Onboarding:
         parts = {part: {"name": f"{part} {name}"} for part in ("target", "policy", "webhook")}
@@ -79,8 +79,9 @@ class LateOrg:
         assert sorted(self.take_all().values()) == [1, 1, 1, 1]
         return applied.requests
 
-    def kill(self, number: int, when: When, recovery: Recovery) -> Kill:
-        crasher = self.crasher(f"{number} {when} {recovery}")
+    def kill(self, round: int, lag_s: float, number: int, when: When, recovery: Recovery) -> Kill:
+        self.late(lag_s)
+        crasher = self.crasher(f"{round} {number} {when} {recovery}")
         killed = crasher.run("apply", number, when)
         assert killed.exit_code == -9, killed.said
         recovered = crasher.run(recovery)
@@ -90,11 +91,13 @@ class LateOrg:
 
     def take_all(self) -> dict[str, int]:
         """How often the org has each name now, whatever a late list shows; nothing is left."""
-        self._settings(read_lag_s=0.0)
+        self.late(0.0)
         names = Counter(one["name"] for path in PATHS for one in self._entities(path))
         platform.clear(self.api)
-        self._settings(read_lag_s=LAG_S)
         return dict(names)
+
+    def late(self, lag_s: float) -> None:
+        self._settings(read_lag_s=lag_s)
 
     def _entities(self, path: str) -> list[dict[str, str]]:
         entities: list[dict[str, str]] = self.api("GET", f"{path}?pageSize=100").json()["entities"]
@@ -105,7 +108,8 @@ class LateOrg:
 
 
 def kills(count: int, seed: int, home: Path, *, at_once: int = 1) -> list[Kill]:
-    """So many kills, chosen by the seed, each place once before any comes twice; `at_once` sandboxes share them."""
+    """So many kills, in an order and with lags chosen by the seed, each place once before any comes twice; `at_once`
+    sandboxes share them."""
     with running("--seed", "7") as sandbox:
         count_of_writes = LateOrg(sandbox, home).writes()
     ways: tuple[tuple[When, Recovery], ...] = (
@@ -115,7 +119,11 @@ def kills(count: int, seed: int, home: Path, *, at_once: int = 1) -> list[Kill]:
         ("before", "rollback"),
     )
     places = [(number, when, recovery) for number in range(1, count_of_writes + 1) for when, recovery in ways]
-    chosen = random.Random(seed).sample(places, min(count, len(places)))
+    chance = random.Random(seed)
+    rounds = [
+        (round, place) for round in range(-(-count // len(places))) for place in chance.sample(places, len(places))
+    ]
+    chosen = [(round, chance.choice(LAGS_S), *place) for round, place in rounds[:count]]
 
     def some(worker: int) -> list[Kill]:
         with running("--seed", str(7 + worker)) as sandbox:
@@ -140,7 +148,7 @@ def _main() -> int:
     for kill in wrong:
         print(f"{kill.number} {kill.when} {kill.recovery}: {kill.wrong}", file=sys.stderr)
     stuck = sum(not kill.ended for kill in tried)
-    print(json.dumps({"kills": len(tried), "read_lag_s": LAG_S, "stuck": stuck, "wrong": len(wrong)}))
+    print(json.dumps({"kills": len(tried), "read_lag_s": LAGS_S, "stuck": stuck, "wrong": len(wrong)}))
     return bool(wrong)
 
 

@@ -57,6 +57,7 @@ def test_kill_9_while_lists_are_late(tmp_path: Path) -> None:
 def test_two_processes_apply_one_file_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
     """Whichever is first: never two objects of one name, no apply without an end, and who lost says both ids."""
     late = LateOrg(sandbox, tmp_path)
+    late.late(1.0)
     crashers = [late.crasher("race", workspace) for workspace in ("1", "2")]
     ended: list[Ended] = []
     threads = [Thread(target=lambda crasher=crasher: ended.append(crasher.run("apply"))) for crasher in crashers]
