@@ -21,6 +21,8 @@ from opslib.ledger.chain import Checkpoint, Entry, Head, Record, Row
 FILE_NAME = "ledger.sqlite3"
 
 _ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries"
+# No number of an entry is smaller; ours begin with 1.
+_LEAST = -(2**63)
 
 # Several processes may write at once; each waits this long for its turn.
 _BUSY_TIMEOUT_S = 30.0
@@ -170,9 +172,9 @@ def flaw(db: sqlite3.Connection) -> str:
     return "" if answer == "ok" else answer
 
 
-def record(db: sqlite3.Connection, after: int = 0) -> Record:
-    """The content of a ledger, to be checked; the entries, those after one, are read while they are iterated over."""
-    return Record(read_head(db), read_checkpoints(db), _rows(db, after))
+def record(db: sqlite3.Connection, first: int = _LEAST) -> Record:
+    """The content of a ledger, to be checked; the entries, from one on, are read while they are iterated over."""
+    return Record(read_head(db), read_checkpoints(db), _rows(db, first))
 
 
 def entries_of(db: sqlite3.Connection, kinds: Sequence[str], run_id: str | None = None) -> list[Entry]:
@@ -182,9 +184,9 @@ def entries_of(db: sqlite3.Connection, kinds: Sequence[str], run_id: str | None 
     return [Entry(*row) for row in db.execute(query, (*kinds, run_id))]
 
 
-def _rows(db: sqlite3.Connection, after: int) -> Iterator[Row]:
+def _rows(db: sqlite3.Connection, first: int) -> Iterator[Row]:
     try:
-        yield from db.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq", (after,))
+        yield from db.execute(f"{_ENTRIES} WHERE seq >= ? ORDER BY seq", (first,))
     except sqlite3.Error as error:  # a damaged page, or bytes that are not text
         raise ValueError(str(error)) from None
 

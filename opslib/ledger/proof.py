@@ -58,7 +58,7 @@ class Proof:
 
     def _prove_newer(self, db: sqlite3.Connection, key: str) -> bool:
         last, link = self._last()
-        with self._noted(record(db, after=last)) as content:
+        with self._noted(record(db, last + 1)) as content:
             return is_continued(last, link, content, key)
 
     @contextmanager

@@ -207,8 +207,7 @@ async def test_a_secret_from_the_keyring_is_used_and_said(
 ) -> None:
     """For the client that is typed; cleared, it comes back, for that is what the keyring says."""
     known = {sandbox["client_id"]: SecretStr(sandbox["client_secret"])}
-    for module in ("settings", "widgets.walk_forms"):
-        monkeypatch.setattr(f"opslib.{module}.kept_secret", known.get)
+    monkeypatch.setattr("opslib.settings.kept_secret", known.get)
     monkeypatch.delenv("OPSLIB_CLIENT_SECRET")
     connection = form(cards, "connect")
     secret = connection.controls["client_secret"]
