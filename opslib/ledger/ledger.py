@@ -92,7 +92,7 @@ class Ledger:
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably. Secrets are hidden before it is hashed."""
-        body = rfc8785.dumps(redact_json(data)).decode()
+        body = _canonical(redact_json(data))
         with self._writing() as head:
             seq, at = head.seq + 1, utc_now()
             link = chain_hash(head.hash, seq, run_id, kind, at, body)
@@ -238,6 +238,26 @@ class Ledger:
                 cause=str(error),
                 fix="check the folder's permissions and free space, or set OPSLIB_HOME to another folder",
             ) from None
+
+
+def _canonical(data: Any) -> str:
+    """The data as RFC 8785 has it. What that cannot hold, such as a name that is not UTF-8, is kept as text."""
+    try:
+        return rfc8785.dumps(data).decode()
+    except ValueError:
+        return rfc8785.dumps(_as_text(data)).decode()
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    try:
+        rfc8785.dumps(value)
+    except ValueError:
+        return str(value).encode(errors="backslashreplace").decode() if isinstance(value, str | int | float) else value
+    return value
 
 
 def _create(path: Path) -> None:

@@ -294,15 +294,6 @@ def test_whatever_an_answer_holds_is_refused_or_right(recorded: Recorded, monkey
     check()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_each_odd_value_in_each_place(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same, all of it: each place of each answer with one odd value after the other."""
-    for number, (key, at) in enumerate(recorded.places):
-        for odd in ODD[number % 4 :: 4]:
-            recorded.ask(key, recorded.with_odd(key, at, odd), monkeypatch)
-
-
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b"{}", b"[" * 100_000, b'{"entities": {"a": 1}}'])
 def test_a_foreign_answer_to_any_request_is_refused(
     recorded: Recorded, body: bytes, monkeypatch: pytest.MonkeyPatch

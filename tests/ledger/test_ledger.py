@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,24 @@ def test_entries_are_canonical_and_chained(tmp_path: Path) -> None:
     found = verify(tmp_path)
     assert (found.intact, found.entries, found.checkpoints, found.bad_seq) == (True, 6, 1, None)
     assert verify(tmp_path / FILE_NAME) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("a name \udcff", r"a name \udcff"),
+        (2**60, "1152921504606846976"),
+        (float("nan"), "nan"),
+        (["\ud800"], [r"\ud800"]),
+    ],
+)
+def test_what_json_cannot_hold_is_kept_as_text(tmp_path: Path, value: Any, kept: Any) -> None:
+    """Such as the name of a user or a file that is not UTF-8; the entry is written, and the ledger stays intact."""
+    ledger = Ledger(tmp_path)
+    assert ledger.append("run-1", "note", {"value": value, "other": 1}).data == {"value": kept, "other": 1}
+    ledger.append("run-1", "note", {"\udfff": True})
+    ledger.close()
+    assert verify(tmp_path).state == "intact"
 
 
 def test_secrets_stop_at_the_door(tmp_path: Path) -> None:

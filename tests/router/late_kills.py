@@ -9,6 +9,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class LateOrg:
 
     def kill(self, round: int, lag_s: float, number: int, when: When, recovery: Recovery) -> Kill:
         self.late(lag_s)
+        time.sleep(lag_s)  # until what the kill before this one left is out of sight
         crasher = self.crasher(f"{round} {number} {when} {recovery}")
         killed = crasher.run("apply", number, when)
         assert killed.exit_code == -9, killed.said
