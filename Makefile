@@ -55,7 +55,7 @@ constraints: .venv/.installed-test  ## Upgrade everything within pyproject.toml'
 
 vulnerabilities: .venv/.installed-test  ## Look up known vulnerabilities of everything that is locked
 	$(PIP) pip-audit
-	$(BIN)/pip-audit --require-hashes --disable-pip -r constraints-test.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r constraints-test.txt
 
 clean:  ## Remove .venv, caches and out/ (never a workspace)
 	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
