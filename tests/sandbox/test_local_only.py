@@ -53,12 +53,23 @@ def test_a_page_is_refused(sandbox: Sandbox, origin: str) -> None:
     assert answer(sandbox, "Host: 127.0.0.1:{port}", f"Origin: {origin}", method="DELETE", body="") == 403
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", None])
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "text/plain;application/json", "", None])
 def test_a_body_that_is_not_declared_as_json_is_refused(sandbox: Sandbox, kind: str | None) -> None:
     """A page may send these without asking first."""
     lines = [] if kind is None else [f"Content-Type: {kind}"]
     assert answer(sandbox, "Host: 127.0.0.1:{port}", *lines) == 415
     assert answer(sandbox, "Host: 127.0.0.1:{port}", *lines, path="/settings", method="PUT") == 415
+
+
+def test_a_page_is_known_by_what_its_browser_adds(sandbox: Sandbox) -> None:
+    """Where there is no Origin; a form of a page is never JSON."""
+    form = "Content-Type: application/x-www-form-urlencoded"
+    host = "Host: 127.0.0.1:{port}"
+    assert answer(sandbox, host, form) == 201  # as Python's urllib sends it
+    assert answer(sandbox, host, form, body="%7B%7D=") == 400
+    for site in ("cross-site", "same-origin", "none"):
+        assert answer(sandbox, host, form, f"Sec-Fetch-Site: {site}") == 403
+        assert answer(sandbox, host, f"Sec-Fetch-Site: {site}", method="DELETE", body="") == 403
 
 
 def test_opslib_itself_is_served(sandbox: Sandbox) -> None:

@@ -1,8 +1,10 @@
 """Keeps pages of a browser away from the control endpoint, which needs no token.
 
 A page can send requests to this machine, and by DNS rebinding read the answers too. So the Host must be this machine by
-one of its own names and this port, which a rebound name is not; an Origin, which a browser adds to what a page sends,
-is refused; and a body must be declared as JSON, which a page cannot do without asking first.
+one of its own names and this port, which a rebound name is not; the headers that a browser adds to what a page sends,
+Origin and Sec-Fetch-Site, are refused; and a body is JSON and declared as such, which a page cannot do without asking
+first. Python's urllib declares each body a form. That is let in, too: what a page's form sends as this type is not
+JSON.
 """
 
 from starlette.datastructures import Headers
@@ -10,6 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
+_OF_PAGES = ("origin", "sec-fetch-site")
+_TYPES = ("application/json", "application/x-www-form-urlencoded")
 
 
 class LocalOnly:
@@ -27,10 +31,10 @@ class LocalOnly:
         """Status and reason; 0 when there is none."""
         if [host.lower() for host in headers.getlist("host")] not in [[host] for host in self._hosts]:
             return 403, f"the Host must be one of {', '.join(self._hosts)}"
-        if "origin" in headers:
-            return 403, "this endpoint is not for pages of a browser, and the request has an Origin"
+        if sent_by_a_page := [name for name in _OF_PAGES if name in headers]:
+            return 403, f"this endpoint is not for pages of a browser, and the request has {sent_by_a_page[0]}"
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         content_type = headers.get("content-type", "application/json" if not has_body else "")
-        if content_type.partition(";")[0].strip().lower() != "application/json":
+        if content_type.partition(";")[0].strip().lower() not in _TYPES:
             return 415, "the Content-Type must be application/json"
         return 0, ""
