@@ -19,9 +19,17 @@ from opslib.genesys.client import answer
 from opslib.genesys.creations import Creations
 from opslib.genesys.integration_credentials import CREDENTIALS, CredentialType, IntegrationCredentials
 from opslib.genesys.integration_credentials import TYPES as CREDENTIAL_TYPES
-from opslib.genesys.integrations import INTEGRATIONS, TYPES, Integrations, exports_recordings, names_of
+from opslib.genesys.integrations import (
+    FEED_PROPERTIES,
+    FEED_TYPE,
+    INTEGRATIONS,
+    TYPES,
+    Integrations,
+    exports_recordings,
+    names_of,
+)
 from opslib.genesys.permissions import NEEDED, QUESTIONS, SUBJECT, permissions
-from opslib.genesys.platform_backend import FEED_PROPERTIES, FEED_TYPE, POLICIES
+from opslib.genesys.policies import POLICIES
 from opslib.genesys.read_only import ReadOnlyClient
 from opslib.genesys.retention import SETTINGS, maximum_of
 from opslib.genesys.shapes import as_list, as_object, as_objects

@@ -27,6 +27,9 @@ TYPES = INTEGRATIONS + "/types"
 _TYPE = TYPES + "/{id}"
 _SCHEMA = _TYPE + "/configschemas/properties"
 
+# Genesys's own blueprint "aws-event-bridge-module" has this type and these properties.
+FEED_TYPE = "amazon-eventbridge-source"
+FEED_PROPERTIES = ("eventSourceSuffix", "awsAccountId", "awsAccountRegion", "eventFilter")
 # How long an integration may take to be switched on (seconds).
 _ACTIVE_WITHIN_S = 60.0
 _POLL_S = 0.25

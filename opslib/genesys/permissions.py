@@ -12,7 +12,7 @@ from opslib.errors import OpslibError, PermissionMissing
 from opslib.genesys.answers import Page
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient, answer
-from opslib.genesys.platform_backend import POLICIES
+from opslib.genesys.policies import POLICIES
 from opslib.genesys.retention import SETTINGS
 from opslib.genesys.shapes import as_list, as_object, as_objects
 from opslib.onboarding.models import BackendName

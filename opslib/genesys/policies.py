@@ -7,6 +7,7 @@ from opslib.genesys.answers import Entity, Shape
 from opslib.genesys.backend import JSON
 from opslib.onboarding.models import PolicyConditions, RecordingPolicy
 
+POLICIES = "/api/v2/recording/mediaretentionpolicies"
 # What says that opslib made an object: in a policy's description and an integration's notes.
 MARK = "managed by opslib"
 

@@ -8,8 +8,8 @@ import pytest
 
 from opslib import errors
 from opslib.credentials import RoleReference
-from opslib.genesys.integrations import filled, names_of
-from opslib.genesys.platform_backend import FEED_TYPE, PlatformBackend
+from opslib.genesys.integrations import FEED_TYPE, filled, names_of
+from opslib.genesys.platform_backend import PlatformBackend
 from opslib.genesys.properties_schema import checked_properties
 from opslib.router.plan import make_plan
 from opslib.sandbox.server.platform.integration_types import S3_NAMES
