@@ -1,10 +1,8 @@
 """What answers with status 200 and is not AWS: no check concludes anything from it."""
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +14,7 @@ from opslib.validator.bucket import check_bucket
 from opslib.validator.event_feed import EventFeed
 from opslib.validator.wanted import Wanted
 
+from ..local_server import QuietHandler, serving
 from .buckets import only
 
 KEYS = AwsKeys(access_key_id="AKIAEXAMPLE", secret_access_key=SecretStr("foreign-answers-secret"))
@@ -28,7 +27,9 @@ ASKS_NOTHING = "policy-within-target"
 def answering(body: bytes, endless: bytes = b"", **headers: str) -> Iterator[str]:
     """An address where every request is answered with 200 and this body; then with `endless`, until nobody reads."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.0"  # an answer without an end has no length
+
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(200)
@@ -48,19 +49,8 @@ def answering(body: bytes, endless: bytes = b"", **headers: str) -> Iterator[str
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 def test_every_call_says_what_its_answer_has() -> None:
