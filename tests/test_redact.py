@@ -1,4 +1,8 @@
 import base64
+import json
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote, quote_plus
 
 import pytest
 from pydantic import SecretStr
@@ -31,6 +35,30 @@ def test_secret_forms_are_hidden(text: str) -> None:
     assert CANARY not in shown
     assert "abcdefgh12345678" not in shown
     assert "dXNlcjpwYXNzd29yZA" not in shown
+
+
+def _slashes_escaped(text: str) -> str:
+    """As some servers write JSON."""
+    return json.dumps(text).replace("/", "\\/")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [quote, partial(quote, safe=""), quote_plus, json.dumps, partial(json.dumps, ensure_ascii=False), _slashes_escaped],
+)
+def test_a_secret_is_hidden_in_each_form_that_it_takes_on_the_way(written: Callable[[str], str]) -> None:
+    """In a path, a form or a JSON text, a quote, a slash, a blank or a letter with an accent is written otherwise."""
+    secret = 'cAnArY "quoted" back\\and/slash é'
+    remember(secret)
+    assert redact(written(secret)).strip('"') == HIDDEN
+
+
+def test_the_longest_secret_is_hidden_first() -> None:
+    """Else the shorter one, which it begins with, would leave the rest of it in sight."""
+    secrets = ["canary-0123", "canary-0123-and", "canary-0123-and-more", "canary-0123-and-more-of-it"]
+    for secret in secrets:
+        remember(secret)
+    assert [redact(secret) for secret in secrets] == [HIDDEN] * len(secrets)
 
 
 def test_basic_header_value_is_hidden() -> None:

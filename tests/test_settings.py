@@ -21,6 +21,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("http://api.mypurecloud.com", "https"),
         ("https://api.mypurecloud.com.evil.example", "no Genesys Cloud region"),
         ("https://evil.example/api.mypurecloud.com", "no Genesys Cloud region"),
+        ("https://evilmypurecloud.com", "no Genesys Cloud region"),
+        ("https://api.evilusw2.pure.cloud", "no Genesys Cloud region"),
         ("https://user:pass@api.mypurecloud.com", "password"),
         ("https://api.mypurecloud.com@evil.example", "password"),
         ("https://api.mypurecloud.com?x=1", "scheme and host"),

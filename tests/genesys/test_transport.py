@@ -17,7 +17,7 @@ from opslib.genesys.client import GenesysClient
 from opslib.genesys.gate import Gated, RateGate
 from opslib.genesys.recorder import Recorder, operation
 from opslib.genesys.retry import retry_after_s, retry_for
-from opslib.genesys.transport import ByHost, Meter, PerLoop, tls_context
+from opslib.genesys.transport import ByHost, Meter, PerLoop, http_client, tls_context
 from opslib.ledger.samples import Sample
 from opslib.settings import Settings
 
@@ -342,6 +342,44 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(mon
         await transport.handle_async_request(httpx.Request("GET", f"http://127.0.0.1:{port}/x"))
         await transport.aclose()
     assert asked == ["CONNECT api.mypurecloud.de:443", "GET /x"]
+
+
+async def test_a_netrc_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that a company writes to every home."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    heads: list[bytes] = []
+
+    async def org(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(org, "127.0.0.1", 0) as server, http_client(lambda sample: None) as client:
+        port = server.sockets[0].getsockname()[1]
+        await client.get(f"http://127.0.0.1:{port}/", headers={"Authorization": "Bearer the-token"})
+    assert [b"Bearer the-token" in head for head in heads] == [True]
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    """Wherever it leads was not checked, and the request has the token."""
+    asked: list[str] = []
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().split(" HTTP")[0])
+        writer.write(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    samples: list[Sample] = []
+    async with await asyncio.start_server(elsewhere, "127.0.0.1", 0) as server, http_client(samples.append) as client:
+        port = server.sockets[0].getsockname()[1]
+        answer = await client.get(f"http://127.0.0.1:{port}/here", headers={"Authorization": "Bearer the-token"})
+    assert (answer.status_code, asked, len(samples)) == (307, ["GET /here"], 1)
 
 
 async def test_a_proxy_without_a_scheme_speaks_http(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -208,6 +209,16 @@ def test_a_workspace_that_everybody_can_write_gives_a_warning(tmp_path: Path) ->
         with pytest.warns(UnsafePlace, match=f"every user of this machine can write {place};"):
             Ledger(home).close()
         place.chmod(before)
+
+
+def test_a_new_workspace_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Whatever the umask allows others."""
+    before = os.umask(0)
+    try:
+        Ledger(tmp_path / "home").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 
 def test_an_export_follows_no_planted_link(tmp_path: Path) -> None:

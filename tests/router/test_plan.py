@@ -32,6 +32,12 @@ def plan_of(*changes: Change, where: str = "https://api.example.com") -> Plan:
     return Plan(where=where, changes=changes)
 
 
+@pytest.fixture
+def sandbox() -> Any:
+    """Only its bucket's name is asked for."""
+    return {"bucket": "recordings-prod"}
+
+
 class Org:
     """A backend that has what it is told to have; only `make_plan` uses it."""
 
