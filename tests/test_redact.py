@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from opslib.errors import OpslibError
-from opslib.redact import HIDDEN, anonymous, redact, redact_json, remember, remember_basic
+from opslib.redact import HIDDEN, anonymous, names_a_secret, redact, redact_json, remember, remember_basic
 
 CANARY = "cAnArY/secret+with=signs-0123456789"
 
@@ -55,7 +55,13 @@ def test_a_secret_is_hidden_in_each_form_that_it_takes_on_the_way(written: Calla
 
 def test_the_longest_secret_is_hidden_first() -> None:
     """Else the shorter one, which it begins with, would leave the rest of it in sight."""
-    secrets = ["canary-0123", "a-canary-0123-that-goes-on", "canary-0123-and", "canary-0123-and-more", "canary-0123-and-more-of-it"]
+    secrets = [
+        "canary-0123",
+        "a-canary-0123-that-goes-on",
+        "canary-0123-and",
+        "canary-0123-and-more",
+        "canary-0123-and-more-of-it",
+    ]
     for secret in secrets:
         remember(secret)
     assert [redact(secret) for secret in secrets] == [HIDDEN] * len(secrets)
@@ -79,6 +85,22 @@ def test_json_keys_and_values() -> None:
         "list": [HIDDEN, 1, None, True],
         "secret_access_key_env": "AWS_SECRET_ACCESS_KEY",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("secret_access_key: abc", True),
+        ("a: 1\n  'Password' : abc", True),
+        ("secret_access_key_env: AWS_SECRET_ACCESS_KEY", False),
+        ("secret_access_key:\n", False),
+        ("secret_access_key: # none", False),
+        ("name: secret", False),
+    ],
+)
+def test_a_text_that_names_a_secret(text: str, named: bool) -> None:
+    """A key with a value; the name of a variable is none."""
+    assert names_a_secret(text) is named
 
 
 def test_short_values_do_not_blank_out_words() -> None:

@@ -19,7 +19,7 @@ from opslib.genesys.recorder import Recorder, operation
 from opslib.genesys.retry import retry_after_s, retry_for
 from opslib.genesys.transport import ByHost, Meter, PerLoop, http_client, tls_context
 from opslib.ledger.samples import Sample
-from opslib.settings import Settings
+from opslib.settings import DEFAULT_TIMEOUT_S, Settings
 
 from ..world import TARGETS, Sandbox
 
@@ -231,6 +231,13 @@ def test_retry_after_nonsense_is_an_error(value: str) -> None:
         retry_after_s({"Retry-After": value})
 
 
+def test_no_retry_after_is_no_wait() -> None:
+    """And a date of another zone is read as such."""
+    assert retry_after_s({}) == 0
+    dates = {"Date": "Fri, 27 Nov 2026 12:00:00 GMT", "Retry-After": "Fri, 27 Nov 2026 14:00:05 +0200"}
+    assert retry_after_s(dates) == 5
+
+
 IMF, RFC_850, ASCTIME = "%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"
 
 
@@ -363,6 +370,39 @@ async def test_a_netrc_does_not_replace_the_token(tmp_path: Path, monkeypatch: p
         port = server.sockets[0].getsockname()[1]
         await client.get(f"http://127.0.0.1:{port}/", headers={"Authorization": "Bearer the-token"})
     assert [b"Bearer the-token" in head for head in heads] == [True]
+
+
+async def test_the_client_s_whole_stack() -> None:
+    """Auth, gate and meter are passed; answers may be packed with gzip only; no wait without an end."""
+    heads: list[bytes] = []
+
+    async def org(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    class Gate(RateGate):
+        passed = 0
+
+        async def wait(self) -> None:
+            self.passed += 1
+            await super().wait()
+
+    gate, samples, auth = Gate(), list[Sample](), httpx.BasicAuth("id", "secret")
+    async with (
+        await asyncio.start_server(org, "127.0.0.1", 0) as server,
+        http_client(samples.append, auth=auth, gate=gate) as gated,
+        http_client(samples.append, timeout_s=3.0) as quick,
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        await gated.get(url)
+        await quick.get(url)
+    assert [b"Authorization: Basic" in head for head in heads] == [True, False]
+    assert [b"Accept-Encoding: gzip\r\n" in head for head in heads] == [True, True]
+    assert (gate.passed, len(samples)) == (1, 2)
+    assert gated.timeout == httpx.Timeout(DEFAULT_TIMEOUT_S, connect=5.0)
+    assert quick.timeout == httpx.Timeout(3.0, connect=3.0)
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

@@ -16,6 +16,7 @@ from opslib.genesys.backend import JSON, Kind
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend
 from opslib.ledger.ledger import Ledger, Run
 from opslib.router.apply import Applier
+from opslib.router.differences import FieldDifference, origin_of
 from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal
 
@@ -242,6 +243,8 @@ async def test_a_refused_change_is_not_written_back(org: Org, run: Run, slept: l
         await apply(org, run)
     assert org.writes == [f"write {one}" for one in [*KINDS[: place + 1], *KINDS[:place][::-1]]]
     assert org.now() == before
+    undone = [(one["place"], one["replaced"]) for one in entries(run, "undo.done")]
+    assert undone == [(one, False) for one in range(place, -1, -1)]
     assert slept == [SETTLES_WITHIN_S / 10]
 
 
@@ -414,3 +417,92 @@ async def test_a_key_that_was_replaced_is_said_to_stay(org: Org, run: Run, monke
         target, was = (org.now()["target"] or {}), (before["target"] or {})
         assert target["name"] == was["name"]
         assert (target["configuration"]["accessKeyId"] == new["access_key_id"]) is kept
+
+
+async def test_a_refused_change_that_cannot_be_looked_at_is_written_back(org: Org, run: Run) -> None:
+    """The read may fail, too."""
+    before = await seeded(org)
+    org.faults = {"write target": [refused()], "read target": [None, None, failed()]}
+    with pytest.raises(errors.RolledBack, match="Refused: because"):
+        await apply(org, run)
+    assert org.writes == ["write target"] * 2
+    assert org.now() == before
+
+
+async def test_what_somebody_removed_meanwhile_is_made_again_if_the_user_says_so(org: Org, run: Run) -> None:
+    """With a new id, where the server gives the ids; not without being asked."""
+    before = await seeded(org)
+    org.ids_are_ours = False
+    ours = applier(org, run)
+
+    def meanwhile(done: int, total: int, words: str) -> None:
+        if done == 1:
+            org.put(("target", "t-1"), None)
+            ours.stop()
+
+    ours.tell = meanwhile
+    plan = await make_plan(org, wanted(), ROLE)
+
+    async def again() -> Plan:
+        return plan
+
+    with pytest.raises(errors.HalfDone):
+        await ours.apply(plan, ROLE, again)
+    with pytest.raises(errors.ChangedMeanwhile, match="target T was deleted by somebody else"):
+        await applier(org, run).rollback()
+    said = await applier(org, run).rollback(overwrite=True)
+    assert said == (
+        "rolled back: the org is as it was before the apply, but for the id of target T: made anew, it has a new one"
+    )
+    assert org.now() == before
+
+
+@pytest.mark.parametrize("days", [365, 400])
+async def test_a_rotation_is_undone_as_far_as_it_goes(
+    org: Org, run: Run, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """The old secret cannot come back, which is said; the fields do. A rotation alone leaves nothing to write."""
+    keys = AwsKeys.model_validate({"access_key_id": "AKIANEW".ljust(20, "X"), "secret_access_key": "x" * 40})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x" * 40)
+    facts: Any = {"bucket": "recordings-prod"}
+    had = onboarding(facts, webhook={"url": OLD})
+    want = onboarding(facts, target={"retention_days": days}, webhook={"url": NEW})
+    for item in await org.items(had, keys):
+        org.put((item.kind, item.id), item.body)
+    before = org.now()
+
+    async def plan() -> Plan:
+        return await make_plan(org, want, keys, rotate=True)
+
+    org.faults = {"write webhook": [refused()]}
+    with pytest.raises(errors.RolledBack, match="but for the AWS credentials of target T"):
+        await applier(org, run).apply(await plan(), want.target.credentials, plan)
+    assert org.writes.count("write target") == (1 if days == 365 else 2)
+    assert org.now() == before
+
+
+STATE, REST = FieldDifference(path="intendedState", sent=1, kept=2), FieldDifference(path="name", sent=1, kept=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "same", "confirmed", "as_answered", "origin"),
+    [
+        ([STATE], True, True, False, "others"),
+        ([], True, True, False, "others"),
+        ([STATE], True, False, False, "server"),
+        ([STATE, REST], True, True, False, "server"),
+        ([REST], True, False, False, "server"),
+        ([REST], False, True, True, "server"),
+        ([REST], None, False, True, "server"),
+        ([REST], False, True, False, "others"),
+        ([REST], False, False, False, "others"),
+        ([REST], None, True, False, "others"),
+        ([REST], None, False, False, "unknown"),
+    ],
+)
+def test_whose_doing_it_is_that_a_read_differs(
+    fields: list[FieldDifference], same: bool | None, confirmed: bool, as_answered: bool, origin: str
+) -> None:
+    """The server's, where it is of the revision that was written, or as that was answered."""
+    assert origin_of(fields, same_revision=same, confirmed=confirmed, as_answered=as_answered) == origin
