@@ -17,7 +17,7 @@ from opslib.genesys.client import GenesysClient
 from opslib.genesys.gate import Gated, RateGate
 from opslib.genesys.recorder import Recorder, operation
 from opslib.genesys.retry import retry_after_s, retry_for
-from opslib.genesys.transport import ByHost, Meter, PerLoop, http_client, tls_context
+from opslib.genesys.transport import ByHost, Meter, PerLoop, _pool, http_client, tls_context
 from opslib.ledger.samples import Sample
 from opslib.settings import DEFAULT_TIMEOUT_S, Settings
 
@@ -441,6 +441,21 @@ async def test_a_proxy_without_a_scheme_speaks_http(monkeypatch: pytest.MonkeyPa
             await http.handle_async_request(httpx.Request("GET", "https://api.mypurecloud.com/x"))
         await http.aclose()
     assert asked == [b"CONNECT api.mypurecloud.com:443 HTTP/1.1\r\n"]
+
+
+def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it should be."""
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy.example.com")
+    with pytest.raises(InvalidInput, match="HTTPS_PROXY") as caught:
+        ByHost()
+    assert caught.value.cause == "it is not the URL of an HTTP proxy, such as http://proxy.example.com:3128"
+
+
+def test_connections_are_few_and_share_one_tls_context() -> None:
+    """Twenty at most, and as many are kept for the next request."""
+    pool = _pool(None)._pool
+    assert (pool._max_connections, pool._max_keepalive_connections) == (20, 20)
+    assert pool._ssl_context is tls_context()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\x00"])

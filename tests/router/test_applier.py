@@ -16,7 +16,7 @@ from opslib.genesys.backend import JSON, Kind
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend
 from opslib.ledger.ledger import Ledger, Run
 from opslib.router.apply import Applier
-from opslib.router.differences import FieldDifference, origin_of
+from opslib.router.differences import FieldDifference, is_older, origin_of, same_revision
 from opslib.router.journal import unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal
 
@@ -38,6 +38,7 @@ class Org(StorageTargetsBackend):
         self.late = 0
         self.faults: dict[str, list[Exception | None]] = {}
         self.keeps: JSON = {}
+        self.wrote_with: dict[Kind, Any] = {}
         self._still_late = 0
         self._version = 0
 
@@ -49,6 +50,7 @@ class Org(StorageTargetsBackend):
 
     async def write(self, kind: Kind, id: str, body: JSON, credentials: Any = None) -> JSON:
         self._ask(f"write {kind}")
+        self.wrote_with[kind] = credentials
         return self.put((kind, id), body | (self.keeps if kind == "webhook" else {}))
 
     async def delete(self, kind: Kind, id: str) -> None:
@@ -230,7 +232,7 @@ async def test_a_failure_undoes_what_was_touched_last_change_first(org: Org, run
     assert (begun["reason"], begun["place"], begun["error"]["title"]) == ("Broken", place, "Broken")
     undone = [(one["place"], one["replaced"], one["remade"]) for one in entries(run, "undo.done")]
     assert undone == [(one, False, False) for one in range(place, -1, -1)]
-    assert entries(run, "apply.finished")[0]["how"] == "rolled back"
+    assert [(one["how"], one["kept"]) for one in entries(run, "apply.finished")] == [("rolled back", "")]
     assert unfinished_apply(run.ledger, org.where) is None
 
 
@@ -291,6 +293,15 @@ async def test_an_undo_that_fails_is_half_done_and_goes_on_from_there(org: Org, 
     assert await applier(org, run).resume() == "the rollback that had begun is finished"
     assert org.writes == ["write target"]
     assert org.now() == before
+
+
+async def test_a_defect_in_an_undo_is_told_as_one_of_the_rollback(org: Org, run: Run) -> None:
+    """It is half-done, and the user learns where to report it."""
+    await seeded(org)
+    org.faults = {"write webhook": [failed()], "write target": [None, KeyError("id")]}
+    with pytest.raises(errors.HalfDone) as caught:
+        await apply(org, run)
+    assert caught.value.cause.startswith(errors.foreseen(KeyError("id"), "the rollback").title + ": ")
 
 
 async def test_what_was_created_is_removed_again(org: Org, run: Run) -> None:
@@ -407,8 +418,12 @@ async def test_a_key_that_was_replaced_is_said_to_stay(org: Org, run: Run, monke
     async def plan() -> Plan:
         return await make_plan(org, want, AwsKeys.model_validate(new))
 
-    for fault, kept in (("write target", False), ("write webhook", True)):
-        org.faults, before = {fault: [refused()]}, org.now()
+    for fault, error, kept in (
+        ("write target", refused(), False),
+        ("write target", failed(), False),
+        ("write webhook", refused(), True),
+    ):
+        org.faults, before = {fault: [error]}, org.now()
         org.asked.clear()
         with pytest.raises(errors.RolledBack) as caught:
             await applier(org, run).apply(await plan(), want.target.credentials, plan)
@@ -479,7 +494,10 @@ async def test_a_rotation_is_undone_as_far_as_it_goes(
     with pytest.raises(errors.RolledBack, match="but for the AWS credentials of target T"):
         await applier(org, run).apply(await plan(), want.target.credentials, plan)
     assert org.writes.count("write target") == (1 if days == 365 else 2)
+    assert org.wrote_with["target"] == keys
+    assert {org.wrote_with[kind] for kind in org.wrote_with if kind != "target"} <= {None}
     assert org.now() == before
+    assert "AWS credentials of target T" in entries(run, "apply.finished")[0]["kept"]
 
 
 STATE, REST = FieldDifference(path="intendedState", sent=1, kept=2), FieldDifference(path="name", sent=1, kept=2)
@@ -506,3 +524,67 @@ def test_whose_doing_it_is_that_a_read_differs(
 ) -> None:
     """The server's, where it is of the revision that was written, or as that was answered."""
     assert origin_of(fields, same_revision=same, confirmed=confirmed, as_answered=as_answered) == origin
+
+
+NEXT = {"version": 1000}
+OTHER = {"name": "other"}
+
+
+@pytest.mark.parametrize(
+    ("answered", "shown", "error"),
+    [
+        ({}, {"intendedState": "ENABLED"}, errors.ChangedMeanwhile),
+        (OTHER, OTHER | {"intendedState": "ENABLED"}, errors.ServerKeptOther),
+        (OTHER | {"version": None}, OTHER | {"version": None}, errors.ServerKeptOther),
+        (OTHER | {"version": None}, {"name": "third", "version": None}, errors.ChangedMeanwhile),
+        ({"version": None}, OTHER | {"version": None}, errors.ChangedMeanwhile),
+        (OTHER, {"name": "third"} | NEXT, errors.ChangedMeanwhile),
+        (OTHER, OTHER | NEXT, errors.ServerKeptOther),
+    ],
+)
+async def test_who_made_something_else_of_it(
+    org: Org, run: Run, answered: JSON, shown: JSON, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the write was answered with, and what a read shows then."""
+    write, read = org.write, org.read
+
+    async def other_answer(kind: Kind, id: str, body: JSON, credentials: Any = None) -> JSON:
+        return await write(kind, id, body, credentials) | answered
+
+    async def other_read(kind: Kind, id: str) -> JSON | None:
+        found = await read(kind, id)
+        return found and found | shown
+
+    plan = await make_plan(org, wanted(), ROLE)
+    monkeypatch.setattr(org, "write", other_answer)
+    monkeypatch.setattr(org, "read", other_read)
+
+    async def again() -> Plan:
+        return plan
+
+    with pytest.raises(error) as caught:
+        await applier(org, run).apply(plan, ROLE, again)
+    unknown = "is not known" in str(caught.value)
+    assert unknown is (answered.get("version", 0) is None and "third" in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "same", "older"),
+    [
+        ({"version": 2}, {"version": 2}, True, False),
+        ({"version": 2}, {"version": 1}, False, True),
+        ({"version": 2}, {"version": 3}, False, False),
+        ({"version": 2}, {"version": "1"}, None, False),
+        ({"version": 2}, {}, None, False),
+        ({}, {"version": 2}, None, False),
+        ({"version": 2}, None, None, False),
+        ({"modifiedDate": "b"}, {"modifiedDate": "a"}, False, True),
+        ({"version": 2, "dateModified": "b"}, {"version": "1", "dateModified": "a"}, False, True),
+        ({"version": 2, "dateModified": "b"}, {"version": 2, "dateModified": "a"}, True, False),
+    ],
+)
+def test_what_is_older_is_said_by_the_same_mark_of_both(
+    written: JSON, read: JSON | None, same: bool | None, older: bool
+) -> None:
+    """The first that both have, of one kind; else nothing is said."""
+    assert (same_revision(written, read), is_older(read, written)) == (same, older)
