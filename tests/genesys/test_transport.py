@@ -146,6 +146,15 @@ async def test_callers_told_the_same_wait_do_not_return_together(sleeps: list[fl
     assert max(bins.count(place) for place in bins) <= 15
 
 
+async def test_the_longest_wait_is_waited_whole(sleeps: list[float]) -> None:
+    """And not cut to what the library takes for long."""
+    script = Script(httpx.Response(429, headers={"Retry-After": "180"}), httpx.Response(200))
+    transport = RetryTransport(script)
+    async with httpx.AsyncClient(transport=transport) as client:
+        await client.get("https://x/y", extensions={"retry": retry_for("GET")})
+    assert 180 <= sleeps[0] <= 181
+
+
 @pytest.mark.parametrize("header", ["181", "86400"])
 async def test_a_wait_beyond_cap_or_deadline_fails_at_once(sleeps: list[float], header: str) -> None:
     """No long sleep that can only end in an error."""
