@@ -1,11 +1,12 @@
 """What docs/mutants.md says of the safety lines names what there is."""
 
 import importlib
+import re
 from functools import reduce
 
 import pytest
 
-from .mutants import LINES, answers, functions
+from .mutants import PAGE, ROOT, answers, functions
 
 
 @pytest.mark.parametrize(("line", "module", "name"), list(functions()))
@@ -21,4 +22,11 @@ def test_each_answer_is_for_a_function_of_a_safety_line() -> None:
     for survivor, why in answers().items():
         assert any(survivor.function.startswith(name) for name in known), survivor
         assert len(why) > 10, survivor
-    assert LINES
+
+
+def test_each_test_that_the_page_names_exists() -> None:
+    """By file and name."""
+    named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", PAGE.read_text("utf-8"))
+    assert named
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), name
