@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_one_spelling_is_verified_and_no_other(tmp_path: Path) -> None:
 
 def _load(path: Path, names: "multiprocessing.Queue[str]") -> None:
     names.put(Signer.load(path).public_key)
+
+
+def test_a_key_is_made_in_folders_that_are_made_for_it(tmp_path: Path) -> None:
+    """Such as in a home without a folder for configuration; the key's own folder is its owner's alone."""
+    before = os.umask(0)
+    try:
+        Signer.load(tmp_path / "a" / "b" / "key.pem")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").rglob("*")}
+    assert (modes["b"], modes["key.pem"]) == (0o700, 0o600)
 
 
 def test_processes_at_once_agree_on_one_key(tmp_path: Path) -> None:
