@@ -138,6 +138,12 @@ def test_an_anchor_shows_what_its_owner_made_anew() -> None:
     anchors, made = points(tables()), tables()
     assert check(record_of(made), anchors=anchors).intact
     assert check(record_of(made), anchors=anchors[::-1]).not_proved[-1].startswith("the same of the entries after 10")
+    assert check(record_of(tables(10)), anchors=anchors).not_proved == check(record_of(made)).not_proved[:1]
+    made.entries[1]["body"] = "{}"
+    made.rechain(2)
+    made.refit(SIGNER)
+    assert reason(made, anchors) == (1, "it was made anew: an anchor names other entries from 1 on")
+    made = tables()
     made.entries[6]["body"] = "{}"
     made.rechain(7)
     made.refit(SIGNER)

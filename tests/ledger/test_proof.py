@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from opslib.errors import LedgerError, LedgerNotProved
-from opslib.ledger.database import FILE_NAME
+from opslib.ledger.database import FILE_NAME, reading
 from opslib.ledger.ledger import Ledger
+from opslib.ledger.proof import NotProved, Proof
 from opslib.ledger.signing import Signer
 
 from ..audit.tampering import Tables, load
@@ -103,7 +104,10 @@ EDITS: tuple[Edit, ...] = (body, kind, run, removed, cut, added, rechained, unsi
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("proved_before", [False, True])
 @pytest.mark.parametrize("asked", [("note",), ("other",), KINDS])
-def test_a_change_is_noticed(ledger: Ledger, edit: Edit, proved_before: bool, asked: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("first_by_another", [False, True])
+def test_a_change_is_noticed(
+    ledger: Ledger, edit: Edit, proved_before: bool, asked: tuple[str, ...], first_by_another: bool
+) -> None:
     """By who has never read it; by who has, in what he reads and in what is new."""
     if proved_before:
         numbers(ledger, *KINDS)
@@ -111,10 +115,11 @@ def test_a_change_is_noticed(ledger: Ledger, edit: Edit, proved_before: bool, as
     before = load(ledger.path)
     edit(tables)
     replace_rows(ledger, tables)
-    fresh = Ledger(ledger.path.parent)
-    with pytest.raises(LedgerNotProved):
-        fresh.proved_entries(*asked)
-    fresh.close()
+    if first_by_another:
+        fresh = Ledger(ledger.path.parent)
+        with pytest.raises(LedgerNotProved):
+            fresh.proved_entries(*asked)
+        fresh.close()
     with pytest.raises(LedgerNotProved):
         ledger.proved_entries(*KINDS)
     replace_rows(ledger, before)
@@ -156,6 +161,39 @@ def test_an_older_copy_is_noticed_by_who_knows_the_newer(ledger: Ledger, proved_
             break
     replace_rows(ledger, newer)
     assert numbers(ledger, "note") == [0, 1, 3, 4, 6, 7, 8]
+
+
+def test_a_check_that_was_broken_off_forgets_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as by Ctrl-C: an older copy is still one."""
+    older = load(ledger.path)
+    ledger.append("run-0", "note", {"n": 8})
+    numbers(ledger, "note")
+    fresh = Ledger(ledger.path.parent)
+
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("opslib.ledger.proof.check", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            numbers(fresh, "note")
+    fresh.close()
+    replace_rows(ledger, older)
+    for _ in range(2):
+        with pytest.raises(LedgerNotProved, match="older copy"):
+            numbers(ledger, "note")
+
+
+def test_a_proof_is_for_one_key(ledger: Ledger, tmp_path: Path) -> None:
+    """What another one signed is not proved, from the first entry or further on."""
+    proof, own = Proof(), Signer.load(own_key()).public_key
+    stranger = Signer.load(tmp_path / "stranger.pem").public_key
+    with reading(ledger.path) as db:
+        with pytest.raises(NotProved, match="not with the key that was given"):
+            proof.entries(db, stranger, KINDS, None, anew=True)
+        assert len(proof.entries(db, own, KINDS, None, anew=False)) == 8
+        with pytest.raises(NotProved, match="not with the key that was given"):
+            proof.entries(db, stranger, KINDS, None, anew=False)
 
 
 def test_an_index_that_hides_an_entry_is_noticed(ledger: Ledger) -> None:
