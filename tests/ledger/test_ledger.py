@@ -17,7 +17,7 @@ from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.export import write_export
-from opslib.ledger.ledger import Ledger, samples_frame
+from opslib.ledger.ledger import Ledger, _create, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember
 
@@ -215,10 +215,41 @@ def test_a_new_workspace_is_its_owner_s_alone(tmp_path: Path) -> None:
     """Whatever the umask allows others."""
     before = os.umask(0)
     try:
-        Ledger(tmp_path / "home").close()
+        Ledger(tmp_path / "new" / "home").close()
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "new" / "home").stat().st_mode) == 0o700
+
+
+def test_a_workspace_that_cannot_be_a_folder_is_said_so(tmp_path: Path) -> None:
+    """With the place."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LedgerError, match=r"The ledger .*/file/home/ledger\.sqlite3 cannot be opened"):
+        Ledger(tmp_path / "file" / "home")
+
+
+def test_a_ledger_that_begins_with_a_checkpoint_goes_on(tmp_path: Path) -> None:
+    """Its head names no entry yet."""
+    ledger = Ledger(tmp_path)
+    ledger.checkpoint()
+    ledger.append("run", "note", {})
+    assert verify(tmp_path).intact
+    again = Ledger(tmp_path / "other")
+    again.checkpoint()
+    again.close()
+    again = Ledger(tmp_path / "other")
+    again.checkpoint()
+    assert [point.id for point in (again.checkpoint(),)] == [3]
+    for one in (ledger, again):
+        one.close()
+
+
+def test_who_comes_second_uses_the_first_one_s_file(tmp_path: Path) -> None:
+    """Two commands in a new workspace: neither writes over the other's ledger."""
+    ledger = _filled(tmp_path)
+    _create(ledger.path)
+    assert verify(tmp_path).entries == 6
+    ledger.close()
 
 
 def test_an_export_follows_no_planted_link(tmp_path: Path) -> None:

@@ -184,10 +184,17 @@ def test_a_check_that_was_broken_off_forgets_nothing(ledger: Ledger, monkeypatch
             numbers(ledger, "note")
 
 
-def test_a_proof_is_for_one_key(ledger: Ledger, tmp_path: Path) -> None:
-    """What another one signed is not proved, from the first entry or further on."""
+def test_a_proof_is_for_one_key_and_begins_with_everything(ledger: Ledger, tmp_path: Path) -> None:
+    """What another one signed is not proved, from the first entry or further on; the checkpoints count, too."""
     proof, own = Proof(), Signer.load(own_key()).public_key
     stranger = Signer.load(tmp_path / "stranger.pem").public_key
+    spoiled = load(ledger.path)
+    spoiled.checkpoints[0]["at"] = "then"
+    before = load(ledger.path)
+    replace_rows(ledger, spoiled)
+    with reading(ledger.path) as db, pytest.raises(NotProved, match="checkpoint"):
+        Proof().entries(db, own, KINDS, None, anew=False)
+    replace_rows(ledger, before)
     with reading(ledger.path) as db:
         with pytest.raises(NotProved, match="not with the key that was given"):
             proof.entries(db, stranger, KINDS, None, anew=True)
