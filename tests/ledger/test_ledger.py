@@ -15,7 +15,7 @@ import pytest
 from opslib.audit.verify import verify
 from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
-from opslib.ledger.database import FILE_NAME
+from opslib.ledger.database import FILE_NAME, connect
 from opslib.ledger.export import write_export
 from opslib.ledger.ledger import Ledger, _create, samples_frame
 from opslib.ledger.signing import Signer
@@ -226,6 +226,33 @@ def test_a_workspace_that_cannot_be_a_folder_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LedgerError, match=r"The ledger .*/file/home/ledger\.sqlite3 cannot be opened"):
         Ledger(tmp_path / "file" / "home")
+
+
+def test_a_ledger_that_disappears_while_it_is_opened_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file in its place would look like one that never held anything."""
+    path = tmp_path / FILE_NAME
+    Ledger(tmp_path).close()
+
+    def late(path: Path, options: str = "") -> sqlite3.Connection:
+        path.unlink()
+        return connect(path, options)
+
+    monkeypatch.setattr("opslib.ledger.ledger.connect", late)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(tmp_path)
+    assert not path.exists()
+
+
+def test_a_ledger_of_a_newer_opslib_is_named(tmp_path: Path) -> None:
+    """By its path."""
+    ledger = _filled(tmp_path)
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match=f"The ledger {ledger.path} is from a newer opslib"):
+        Ledger(tmp_path)
 
 
 def test_a_ledger_that_begins_with_a_checkpoint_goes_on(tmp_path: Path) -> None:

@@ -85,9 +85,12 @@ def test_keys_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     )
     damaged = tmp_path / "damaged.pem"
     damaged.write_text("no key")
-    for path in (elliptic, protected, damaged):
+    large, own = tmp_path / "large.pem", tmp_path / "own.pem"
+    Signer.load(own)
+    large.write_bytes(b"#" * 2000 + b"\n" + own.read_bytes())
+    for path in (elliptic, protected, damaged, large):
         path.chmod(0o600)
-    for path in (shared, elliptic, protected, damaged, damaged / "below-a-file"):
+    for path in (shared, elliptic, protected, damaged, large, damaged / "below-a-file"):
         with pytest.raises(SigningKeyError, match="OPSLIB_SIGNING_KEY"):
             Signer.load(path)
 
