@@ -17,7 +17,7 @@ PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist 
   --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test steady audit lint notebooks constraints vulnerabilities clean
+.PHONY: help install lab test mutants steady audit lint notebooks constraints vulnerabilities clean
 
 help:  ## Show this list
 	@echo "opslib: make TARGET   (Python 3.11.5 or newer; choose one with PYTHON=python3.12)"
@@ -30,6 +30,10 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
 	$(PYTEST) notebooks tests
+
+mutants: .venv/.installed-test  ## Break what keeps people safe, line by line, and see whether a test notices (half an hour)
+	$(PIP) 'mutmut~=3.8'
+	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) nice $(BIN)/python -m tests.mutants
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
@@ -58,7 +62,7 @@ vulnerabilities: .venv/.installed-test  ## Look up known vulnerabilities of ever
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r constraints-test.txt
 
 clean:  ## Remove .venv, caches and out/ (never a workspace)
-	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv out build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: pyproject.toml constraints.txt | $(BIN)/python

@@ -81,7 +81,7 @@ def checked_base_url(url: str, *, name: str, allow_any_host: bool = False) -> st
         raise _bad_url(name, f"it cannot be read ({error})") from None
     if host and as_sent.host != host:
         raise _bad_url(name, "its host can be read in two ways")
-    if parts.username or parts.password or "@" in parts.netloc:
+    if "@" in parts.netloc:
         raise _bad_url(name, "it holds a user name or password")
     if parts.query or parts.fragment or not host:
         raise _bad_url(name, "it must be scheme and host only, such as https://api.mypurecloud.com")

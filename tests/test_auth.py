@@ -237,6 +237,9 @@ def test_base_url_is_the_tutorial_s_unless_told_otherwise(monkeypatch: pytest.Mo
     for name in ("OPSLIB_API_URL", "OPSLIB_LOGIN_URL", "OPSLIB_REGION"):
         monkeypatch.delenv(name, raising=False)
     assert GenesysAuthManager("c", CANARY, "acme").base_url == "https://acme.mypurecloud.com"
+    assert GenesysAuthManager("c", CANARY, "acme")._login_url == "https://acme.mypurecloud.com"
+    elsewhere = GenesysAuthManager("c", CANARY, "acme", login_url=LOGIN)
+    assert (elsewhere.base_url, elsewhere._login_url) == ("https://acme.mypurecloud.com", LOGIN)
     assert GenesysAuthManager("c", CANARY, "acme", region="us-west-2").base_url == "https://api.usw2.pure.cloud"
     assert GenesysAuthManager("c", CANARY, "acme", base_url="http://127.0.0.1:5/").base_url == "http://127.0.0.1:5"
     monkeypatch.setenv("OPSLIB_API_URL", "http://127.0.0.1:6")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,21 @@ def test_a_regular_file_is_read_to_the_last_byte(tmp_path: Path) -> None:
     assert read_regular(file, 5) == b"12345"
     with pytest.raises(OSError, match="larger"):
         read_regular(file, 4)
+
+
+def test_no_more_is_read_than_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one byte, to see that there is more: a large file does not fill the memory."""
+    asked: list[int] = []
+
+    class Large(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            asked.append(-1 if size is None else size)
+            return super().read(size)
+
+    monkeypatch.setattr("opslib.files.open_regular", lambda path: Large(b"x" * 99))
+    with pytest.raises(OSError, match="larger"):
+        read_regular(Path("f"), 5)
+    assert asked == [6]
 
 
 def test_a_dotenv_that_is_not_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

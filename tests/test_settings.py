@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from opslib.auth import GenesysAuthManager
 from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput
-from opslib.settings import REGIONS, Settings, checked_base_url
+from opslib.settings import REGIONS, Settings, check_aws_secret, checked_base_url
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +22,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("http://api.mypurecloud.com", "https"),
         ("https://api.mypurecloud.com.evil.example", "no Genesys Cloud region"),
         ("https://evil.example/api.mypurecloud.com", "no Genesys Cloud region"),
+        ("https://evilmypurecloud.com", "no Genesys Cloud region"),
+        ("https://api.evilusw2.pure.cloud", "no Genesys Cloud region"),
         ("https://user:pass@api.mypurecloud.com", "password"),
         ("https://api.mypurecloud.com@evil.example", "password"),
+        ("https://@api.mypurecloud.com", "password"),
         ("https://api.mypurecloud.com?x=1", "scheme and host"),
+        ("https://api.mypurecloud.com#x", "scheme and host"),
         ("javascript:alert(1)", "scheme and host"),
         ("https://[::1", "cannot be read"),
         ("", "scheme and host"),
@@ -41,7 +46,8 @@ def test_regions_and_loopback_are_accepted(domain: str) -> None:
     """Every region's API host and any loopback port are fine; another host only with consent."""
     assert checked_base_url(f"https://api.{domain}/", name="x") == f"https://api.{domain}"
     assert checked_base_url("http://127.0.0.1:8080", name="x") == "http://127.0.0.1:8080"
-    assert checked_base_url("https://gateway.example", name="x", allow_any_host=True) == "https://gateway.example"
+    assert checked_base_url("https://gateway.XX/", name="x", allow_any_host=True) == "https://gateway.XX"
+    assert Settings.load(api_url="https://gateway.XX//", allow_any_host=True).api_base == "https://gateway.XX"
 
 
 def test_region_by_name_or_domain() -> None:
@@ -134,6 +140,26 @@ def test_a_dotenv_with_its_own_secret_may_say_where_it_goes(line: str, monkeypat
     name, _, value = line.split()[-1].partition("=")
     monkeypatch.setenv(name.upper(), value.strip("'"))
     assert Settings.load(client_secret=SECRET).sources()[name.lower().removeprefix("opslib_")] == "the environment"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_an_aws_secret_from_elsewhere_does_not_go_to_an_api_that_only_a_dotenv_names(
+    slash: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that stands in the same file may; so may any where the environment names the API, or another one is asked."""
+    here, secret = "https://gateway.XX", SecretStr("aws-secret-of-the-environment")
+    own = Path(".env")
+    own.write_text(f"OPSLIB_API_URL={here}{slash}\nOTHER=aws-secret-of-the-file\n")
+    for api in (here, f"{here}/"):
+        with pytest.raises(InvalidInput, match="is not sent to the API that"):
+            check_aws_secret(api, secret)
+    check_aws_secret(here, SecretStr("aws-secret-of-the-file"))
+    check_aws_secret("https://api.mypurecloud.de", secret)
+    own.write_text("OTHER=x\n")
+    check_aws_secret(here, secret)
+    own.write_text(f"OPSLIB_API_URL={here}\n")
+    monkeypatch.setenv("OPSLIB_API_URL", here)
+    check_aws_secret(here, secret)
 
 
 def test_a_dotenv_takes_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

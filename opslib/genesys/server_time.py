@@ -18,8 +18,8 @@ def http_date(value: str) -> datetime:
 def answered_at(headers: Mapping[str, str]) -> datetime | None:
     """When the server answered, by its own clock; None for an answer without a date that HTTP knows."""
     try:
-        return http_date(headers.get("Date", ""))
-    except ValueError:
+        return http_date(headers["Date"])
+    except (KeyError, ValueError):
         return None
 
 

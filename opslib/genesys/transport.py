@@ -169,7 +169,10 @@ def http_client(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     gate: RateGate | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own."""
+    """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own.
+
+    Of the environment it takes what `ByHost` takes, since httpx leaves that to a transport that it is given.
+    """
     metered: httpx.AsyncBaseTransport = Meter(ByHost(), record)
     return httpx.AsyncClient(
         transport=RetryTransport(Gated(metered, gate) if gate else metered),
@@ -177,7 +180,6 @@ def http_client(
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         headers={"Accept-Encoding": "gzip"},
         follow_redirects=False,  # a redirect would carry the token to an unchecked host
-        trust_env=False,  # a .netrc would replace our Authorization header
     )
 
 

@@ -46,20 +46,28 @@ class Proof:
         return entries
 
     def _prove_all(self, db: sqlite3.Connection, key: str) -> None:
-        last, link = self._last()
+        (last, link), known = self._last(), self._hashes
         self._hashes, self._counts, self._holds = bytearray.fromhex(NO_HASH), Counter(), False
-        with self._noted(record(db)) as content:
-            checked = check(content, key if content.head else None)
+        try:
+            with self._noted(record(db)) as content:
+                checked = check(content, key if content.head else None)
+            same = self._hash(last) == link
+            self._holds = checked.state != "broken" and same
+        finally:
+            if not self._holds:
+                self._hashes = known  # else an older copy would be proved when it is asked for again
         if checked.state == "broken":
             raise NotProved(checked.reason)
-        if self._hash(last) != link:
+        if not same:
             raise NotProved(f"entry {last}, which was there before, is missing or is another one: it is an older copy")
-        self._holds = True
 
     def _prove_newer(self, db: sqlite3.Connection, key: str) -> bool:
         last, link = self._last()
         with self._noted(record(db, last + 1)) as content:
-            return is_continued(last, link, content, key)
+            if is_continued(last, link, content, key):
+                return True
+        del self._hashes[(last + 1) * _HASH_BYTES :]
+        return False
 
     @contextmanager
     def _noted(self, content: Record) -> Iterator[Record]:

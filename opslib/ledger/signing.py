@@ -141,4 +141,4 @@ def _create(path: Path) -> None:
         return  # another process was first
     finally:
         partial.unlink()
-    path.with_suffix(".pub").write_text(Signer(key).public_key + "\n", encoding="ascii")
+    path.with_suffix(".pub").write_bytes(f"{Signer(key).public_key}\n".encode())

@@ -73,6 +73,12 @@ from opslib.router.plan import Change, Plan
 
 T = TypeVar("T")
 
+# What of an object a rollback could not restore: the server's id of it, or credentials, whose old secret is not known.
+_NotRestored = Literal["", "id", "credentials"]
+_NOTHING: Literal[""] = ""
+_ID: Literal["id"] = "id"
+_CREDENTIALS: Literal["credentials"] = "credentials"
+
 _POLL_S, _POLL_AT_MOST_S = 0.1, 2.0
 
 # After these answers nothing was changed: the server refused the request itself.
@@ -301,22 +307,21 @@ class Applier:
             except Exception as error:  # noqa: BLE001 (the same)
                 failure = foreseen(error, "the rollback")
                 raise self._half_done(progress, f"{failure.title}: {failure.cause}", failure) from None
-            progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == "id")
+            progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == _ID)
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
-    async def _undo(self, progress: Progress, place: int) -> Literal["", "id", "credentials"]:
-        """Restore the object; returns what of it could not be restored: credentials, whose old secret is not known
-        here, or an id."""
+    async def _undo(self, progress: Progress, place: int) -> _NotRestored:
+        """Restore the object; returns what of it could not be restored."""
         change = progress.plan.changes[place]
         old = self.backend.undo_body(change.before, change.after)
         may_be_gone = not self.backend.ids_are_ours and (change.after is None or place in progress.differences)
         if old and may_be_gone and await self.backend.read(change.kind, change.id) is None:
             await self._write(progress, place, old)
-            return "id"
+            return _ID
         if change.rotates and change.before == change.after:
-            return "credentials"
+            return _CREDENTIALS
         if old != change.before and await self._stays(change, change.before):
-            return ""  # the new credentials were never taken
+            return _NOTHING  # the new credentials were never taken
         try:
             await self._write(progress, place, old)
         except _NotAsSent:
@@ -325,8 +330,8 @@ class Applier:
             # The write back failed too. If the object stays as it was before, there is nothing to undo.
             if not await self._stays(change, change.before):
                 raise
-            return "credentials" if change.rotates else ""
-        return "credentials" if change.rotates or old != change.before else ""
+            return _CREDENTIALS if change.rotates else _NOTHING
+        return _CREDENTIALS if change.rotates or old != change.before else _NOTHING
 
     async def _write(self, progress: Progress, place: int, wanted: JSON | None) -> None:
         """Bring one object to the wanted state and read it back. Raises the server's error, _NotAsSent, or

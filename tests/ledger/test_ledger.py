@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,9 @@ import pytest
 from opslib.audit.verify import verify
 from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
-from opslib.ledger.database import FILE_NAME
+from opslib.ledger.database import FILE_NAME, connect
 from opslib.ledger.export import write_export
-from opslib.ledger.ledger import Ledger, samples_frame
+from opslib.ledger.ledger import Ledger, _create, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember
 
@@ -227,6 +228,74 @@ def test_a_workspace_that_everybody_can_write_gives_a_warning(tmp_path: Path) ->
         with pytest.warns(UnsafePlace, match=f"every user of this machine can write {place};"):
             Ledger(home).close()
         place.chmod(before)
+
+
+def test_a_new_workspace_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Whatever the umask allows others."""
+    before = os.umask(0)
+    try:
+        Ledger(tmp_path / "new" / "home").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new" / "home").stat().st_mode) == 0o700
+
+
+def test_a_workspace_that_cannot_be_a_folder_is_said_so(tmp_path: Path) -> None:
+    """With the place."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LedgerError, match=r"The ledger .*/file/home/ledger\.sqlite3 cannot be opened"):
+        Ledger(tmp_path / "file" / "home")
+
+
+def test_a_ledger_that_disappears_while_it_is_opened_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file in its place would look like one that never held anything."""
+    path = tmp_path / FILE_NAME
+    Ledger(tmp_path).close()
+
+    def late(path: Path, options: str = "") -> sqlite3.Connection:
+        path.unlink()
+        return connect(path, options)
+
+    monkeypatch.setattr("opslib.ledger.ledger.connect", late)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(tmp_path)
+    assert not path.exists()
+
+
+def test_a_ledger_of_a_newer_opslib_is_named(tmp_path: Path) -> None:
+    """By its path."""
+    ledger = _filled(tmp_path)
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match=f"The ledger {ledger.path} is from a newer opslib"):
+        Ledger(tmp_path)
+
+
+def test_a_ledger_that_begins_with_a_checkpoint_goes_on(tmp_path: Path) -> None:
+    """Its head names no entry yet."""
+    ledger = Ledger(tmp_path)
+    ledger.checkpoint()
+    ledger.append("run", "note", {})
+    assert verify(tmp_path).intact
+    again = Ledger(tmp_path / "other")
+    again.checkpoint()
+    again.close()
+    again = Ledger(tmp_path / "other")
+    again.checkpoint()
+    assert [point.id for point in (again.checkpoint(),)] == [3]
+    for one in (ledger, again):
+        one.close()
+
+
+def test_who_comes_second_uses_the_first_one_s_file(tmp_path: Path) -> None:
+    """Two commands in a new workspace: neither writes over the other's ledger."""
+    ledger = _filled(tmp_path)
+    _create(ledger.path)
+    assert verify(tmp_path).entries == 6
+    ledger.close()
 
 
 def test_an_export_follows_no_planted_link(tmp_path: Path) -> None:
