@@ -17,7 +17,7 @@ PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist 
   --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test steady audit lint notebooks constraints vulnerabilities clean
+.PHONY: help install lab test campaign steady audit lint notebooks constraints vulnerabilities clean
 
 help:  ## Show this list
 	@echo "opslib: make TARGET   (Python 3.11.5 or newer; choose one with PYTHON=python3.12)"
@@ -30,6 +30,9 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
 	$(PYTEST) notebooks tests
+
+campaign: .venv/.installed-test  ## Spoil the answers to 2000 requests, disturb this machine, note it in docs/reliability.md
+	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/python -m tests.campaign --write
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done

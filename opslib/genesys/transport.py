@@ -169,7 +169,7 @@ def http_client(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     gate: RateGate | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own."""
+    """An HTTP client on the whole stack. Token calls do not pass the API's gate: the login host has another limit."""
     metered: httpx.AsyncBaseTransport = Meter(ByHost(), record)
     return httpx.AsyncClient(
         transport=RetryTransport(Gated(metered, gate) if gate else metered),

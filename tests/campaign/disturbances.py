@@ -22,11 +22,13 @@ Usuals = dict[str, Usual]
 Disturb = Callable[[World, Usuals, random.Random], Iterator[str]]
 _NOBODY = 65534
 _DAY_S = 86400.0
+# Many times what 200 walks take.
+_CROWD_ENDS_WITHIN_S = 900.0
 _BACKENDS = ("storage-targets", "platform")
 
 
 def _any_change(usual: Usuals, dice: random.Random) -> Usual:
-    return usual[f"{dice.choice(_BACKENDS)} {dice.choice(('change', 'onboard', 'remove'))}"]
+    return usual[dice.choice(sorted(name for name, one in usual.items() if one.walk.org))]
 
 
 def _kill(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]:
@@ -58,7 +60,7 @@ def _two_processes(here: World, usual: Usuals, dice: random.Random, *, workspace
     rmtree(here.folder / "other", ignore_errors=True)
     here.words(one.walk)
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda home: here.run(one.walk, hurried=False, more={"OPSLIB_HOME": str(home)}), homes))
+        both = list(pool.map(lambda home: here.run(one.walk, more={"OPSLIB_HOME": str(home)}), homes))
     for done in both:
         yield from judge.ended(done)
     for home in dict.fromkeys(homes):
@@ -76,7 +78,7 @@ def _full_disk(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]
     """From any write to the ledger on, no file grows."""
     one = _any_change(usual, dice)
     before = here.start_anew(one.walk)
-    done = here.run(one.walk, hurried=False, full_after=dice.randrange(1, 60))
+    done = here.run(one.walk, full_after=dice.randrange(1, 60))
     yield from judge.ended(done)
     yield from judge.settled(here, one.walk, done, before, one.wanted)
     yield from judge.kept(here, done)
@@ -88,7 +90,7 @@ def _read_only(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]
     before = here.start_anew(one.walk)
     key = {SIGNING_KEY: str(here.folder / "key.pem")}
     (here.folder / "key.pem").unlink(missing_ok=True)
-    here.run(usual[f"{one.walk.org.NAME} doctor"].walk, hurried=False, more=key)  # type: ignore[union-attr]
+    here.run(usual[f"{one.walk.org.NAME} doctor"].walk, more=key)  # type: ignore[union-attr]
     files = sorted(here.home.iterdir())
     if user := None if os.geteuid() else _NOBODY:  # whom no mode binds
         here.folder.chmod(0o755)
@@ -97,7 +99,7 @@ def _read_only(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]
     whole = dice.random() < 0.5
     for path in [*files, here.home] if whole else [here.home / "ledger.sqlite3"]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    done = here.run(one.walk, hurried=False, more=key, user=user)
+    done = here.run(one.walk, more=key, user=user)
     here.home.chmod(0o755)
     yield from judge.ended(done, codes=[1])
     if here.state(one.walk) != before:
@@ -113,7 +115,7 @@ def _clock(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]:
     ahead_s = dice.choice((-55 * 365, -1, -0.01, 0.01, 1, 365, 70 * 365)) * _DAY_S
     for command in (["changes"], ["doctor"]):
         yield from judge.ended(here.command([*command, "--json"], more=more, clock_s=ahead_s))
-    done = here.run(one.walk, hurried=False, clock_s=ahead_s)
+    done = here.run(one.walk, clock_s=ahead_s)
     yield from judge.ended(done)
     yield from judge.settled(here, one.walk, done, before, one.wanted)
     looked = here.command(["changes", "--json"], more=more)
@@ -122,18 +124,21 @@ def _clock(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]:
 
 
 def _crowd(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]:
-    """Many walks at once in one process, each with a target of its own in a workspace of its own."""
+    """Many walks at once in one process, each with its own target in its own workspace. They share a webhook, which
+    is there: the sandbox sends each event to each."""
+    onboarded = usual["storage-targets onboard"].walk
+    here.start_anew(onboarded)
+    here.run(onboarded)
     numbers = range(here.crowd)
     wanted: list[Onboarding] = [
         storage_targets.onboarding(
             here.sandbox,
             target={"id": f"t-{number}", "name": f"T{number}"},
             policy={"id": f"p-{number}", "name": f"P{number}"},
-            webhook={"id": f"w-{number}", "name": f"W{number}", "url": here.sandbox["datalake_url"]},
+            webhook={"url": here.sandbox["datalake_url"]},
         )
         for number in numbers
     ]
-    here.start_anew(usual["storage-targets onboard"].walk)
     homes = [here.home / str(number) for number in numbers]
     ours, its = FORKS.Pipe(duplex=False)
     files = [one.model_dump_json(exclude_unset=True) for one in wanted]
@@ -143,18 +148,20 @@ def _crowd(here: World, usual: Usuals, dice: random.Random) -> Iterator[str]:
     process.start()
     its.close()
     with ours:
-        ends: list[str] = ours.recv()
+        ends: list[str] = ours.recv() if ours.poll(_CROWD_ENDS_WITHIN_S) else ["they hang"]
+    process.kill()
     process.join()
-    paths = [path.replace("-1", f"-{number}") for number in numbers for path in storage_targets.PATHS]
+    paths = [path.replace("-1", f"-{number}") for number in numbers for path in storage_targets.PATHS[:2]]
     there = sum(here.api("GET", path).is_success for path in paths)
     for path in reversed(paths):
         here.api("DELETE", path)
     yield from filter(None, ends)
     if there != len(paths):
         yield f"of {len(paths)} objects, {there} are there"
-    yield from judge.kept(here, Ended(process.exitcode, "", ""))
+    yield from judge.kept(here, Ended(0, "", ""))
 
 
+CROWD = "many walks at once"
 # The number of kills while lists are late belongs here: tests/router/late_kills.py tries them in a sandbox of its own.
 DISTURBANCES: dict[str, Disturb] = {
     "kill -9": _kill,
@@ -163,5 +170,5 @@ DISTURBANCES: dict[str, Disturb] = {
     "disk full": _full_disk,
     "read-only workspace": _read_only,
     "clock that is wrong": _clock,
-    "many walks at once": _crowd,
+    CROWD: _crowd,
 }

@@ -11,6 +11,7 @@ from io import StringIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx_retries.retry
 
@@ -31,11 +32,12 @@ _SHORTER = {
     "opslib.genesys.integrations.SETTLES_WITHIN_S": 0.6,
     "opslib.genesys.platform_backend.SETTLES_WITHIN_S": 0.6,
     "opslib.genesys.retry._TRIES_AFTER_THE_FIRST": 1,
-    "opslib.validator.aws._ANSWERED_WITHIN_S": 2.0,
-    "opslib.validator.aws._READ_TIMEOUT_S": 1,
     "opslib.walk.context.Applier": functools.partial(Applier, settles_within_s=0.6),
     "opslib.walk.steps._EVENT_WITHIN_S": 1.0,
 }
+# For an answer that comes too late, or never ends.
+_IMPATIENT = {"opslib.validator.aws._ANSWERED_WITHIN_S": 2.0, "opslib.validator.aws._READ_TIMEOUT_S": 1}
+_IMPATIENT_SETTINGS = {"OPSLIB_TIMEOUT_S": "1", "OPSLIB_DEADLINE_S": "5"}
 
 
 def run(
@@ -44,18 +46,19 @@ def run(
     out: Path,
     err: Path,
     *,
+    impatient: bool = False,
     clock_s: float = 0.0,
     full_after: int | None = None,
     user: int | None = None,
 ) -> None:
-    """This process becomes the command. `clock_s`: its clock is that much ahead; `full_after`: see `forks.opslib`;
-    `user`: whose process it is."""
-    _hurry()
+    """This process becomes the command. `impatient`: it has short timeouts; `clock_s`: its clock is that much ahead;
+    `full_after`: see `forks.opslib`; `user`: whose process it is."""
+    _set(_SHORTER | (_IMPATIENT if impatient else {}))
     if clock_s:
         _put_the_clock(clock_s)
     if user is not None:
         _become(user, env)
-    forks._command(command, env, out, err, full_after)
+    forks._command(command, env | (_IMPATIENT_SETTINGS if impatient else {}), out, err, full_after)
 
 
 def _become(user: int, env: dict[str, str]) -> None:
@@ -68,7 +71,7 @@ def _become(user: int, env: dict[str, str]) -> None:
 
 def walk_at_once(wanted: list[str], homes: list[Path], env: dict[str, str], said: Connection) -> None:
     """All these onboardings (JSON) at once in this process, each in a workspace of its own; what became of each."""
-    _hurry()
+    _set(_SHORTER)
     os.environ.clear()
     os.environ.update(env)
     said.send(asyncio.run(_gathered([Onboarding.model_validate_json(one) for one in wanted], homes)))
@@ -85,8 +88,8 @@ async def _one(wanted: Onboarding, home: Path) -> None:
             pass
 
 
-def _hurry() -> None:
-    for name, value in _SHORTER.items():
+def _set(values: dict[str, Any]) -> None:
+    for name, value in values.items():
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
         setattr(sys.modules[module], attribute, value)

@@ -7,7 +7,7 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -16,13 +16,15 @@ from typing import Any
 
 from ..world import SIGNING_KEY
 from . import judge
-from .disturbances import DISTURBANCES, Usuals
+from .disturbances import CROWD, DISTURBANCES, Usuals
 from .faults import FAULTS
 from .proxy import Place
-from .walks import WALKS, World, world
+from .walks import WALKS, Walk, World, world
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- campaign -->\n", "<!-- end of campaign -->\n"
+# How often a walk is tried that waits for the server, until it makes the request in question.
+_UNTIL_MET = 3
 KINDS = (*FAULTS, *DISTURBANCES)
 
 
@@ -50,10 +52,6 @@ class Tried:
     wrong: list[str]
 
 
-def usual_walks(here: World) -> Usuals:
-    return {walk.name: here.usual(walk) for walk in WALKS}
-
-
 def all_cases(usual: Usuals) -> Iterator[Case]:
     """Every fault at every request of every walk."""
     for name, one in usual.items():
@@ -63,17 +61,24 @@ def all_cases(usual: Usuals) -> Iterator[Case]:
                     yield from (Case(kind, name, place, stays) for stays in (False, True))
 
 
-def chosen(usual: Usuals, seed: int, faults: int, disturbances: int) -> list[Case]:
-    """So many faults by the seed, each kind as often as any other, and so many times each disturbance."""
+def chosen(usual: Usuals, seed: int, faults: int, disturbances: int, *, by_walk: bool = False) -> list[Case]:
+    """So many faults by the seed, each kind as often as any other, and so many times each disturbance, the crowd once.
+
+    Each request comes as often as any other; or `by_walk`, each walk, of which the long ones cost most.
+    """
     dice = random.Random(seed)
     by_kind: dict[str, list[Case]] = {kind: [] for kind in FAULTS}
     for case in all_cases(usual):
         by_kind[case.kind].append(case)
     for cases in by_kind.values():
         dice.shuffle(cases)
+        if by_walk:
+            walk = dice.choice(sorted({case.walk for case in cases}))
+            cases.sort(key=lambda case: case.walk != walk)
     turns = zip_longest(*by_kind.values())
     taken = [case for turn in turns for case in turn if case][:faults]
-    return taken + [Case(kind, seed=dice.randrange(10**6)) for kind in DISTURBANCES for _ in range(disturbances)]
+    often = {kind: 1 if kind == CROWD else disturbances for kind in DISTURBANCES}
+    return taken + [Case(kind, seed=dice.randrange(10**6)) for kind, times in often.items() for _ in range(times)]
 
 
 def named(usual: Usuals, name: str) -> Case:
@@ -88,10 +93,12 @@ def try_case(here: World, usual: Usuals, case: Case) -> Tried:
     if case.place is None:
         return Tried(case, list(DISTURBANCES[case.kind](here, usual, random.Random(case.seed))))
     one, fault = usual[case.walk], FAULTS[case.kind]
-    before = here.start_anew(one.walk)
-    here.proxy.begin(case.place, fault, stays=case.stays)
-    done = here.run(one.walk)
-    met = here.proxy.met
+    for _ in range(_UNTIL_MET):
+        before = here.start_anew(one.walk)
+        here.proxy.begin(case.place, fault, stays=case.stays)
+        done = here.run(one.walk, impatient=fault.sent in ("late", "slow"))
+        if met := here.proxy.met:
+            break
     here.proxy.place = None
     wrong = [] if met else ["the request was never made"]
     wrong += [*judge.ended(done), *judge.settled(here, one.walk, done, before, one.wanted)]
@@ -100,23 +107,28 @@ def try_case(here: World, usual: Usuals, case: Case) -> Tried:
     return Tried(case, wrong)
 
 
-def campaign(folder: Path, seed: int, faults: int, disturbances: int, *, worlds: int, only: str = "") -> list[Tried]:
-    """Try the chosen cases, shared by so many worlds."""
+def campaign(
+    folder: Path,
+    choose: Callable[[Usuals], list[Case]],
+    *,
+    walks: Sequence[Walk] = tuple(WALKS),
+    worlds: int = 1,
+    crowd: int = 200,
+) -> list[Tried]:
+    """Try the chosen cases, shared by so many worlds; `crowd` walks at once."""
 
     def share(number: int) -> list[Tried]:
         (own := folder / str(number)).mkdir()
-        with world(own) as here:
-            usual = usual_walks(here)
-            cases = [named(usual, only)] if only else chosen(usual, seed, faults, disturbances)[number::worlds]
-            return [_told(try_case(here, usual, case)) for case in cases]
+        with world(own, crowd) as here:
+            usual = {walk.name: here.usual(walk) for walk in walks}
+            return [_told(try_case(here, usual, case)) for case in choose(usual)[number::worlds]]
 
     with ThreadPoolExecutor(worlds) as pool:
         return [tried for some in pool.map(share, range(worlds)) for tried in some]
 
 
 def _told(tried: Tried) -> Tried:
-    for wrong in tried.wrong:
-        print(f"{tried.case}: {wrong}", file=sys.stderr, flush=True)
+    print(f"{'FAILED' if tried.wrong else 'ok'} {tried.case}", *tried.wrong, sep="\n  ", file=sys.stderr, flush=True)
     return tried
 
 
@@ -148,8 +160,13 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # one of the disturbances is another user's
         os.environ[SIGNING_KEY] = str(Path(folder, "signing_key.pem"))
-        worlds = 1 if given.only else given.worlds
-        tried = campaign(Path(folder), given.seed, given.sample, given.disturbances, worlds=worlds, only=given.only)
+
+        def choose(usual: Usuals) -> list[Case]:
+            if given.only:
+                return [named(usual, given.only)]
+            return chosen(usual, given.seed, given.sample, given.disturbances)
+
+        tried = campaign(Path(folder), choose, worlds=1 if given.only else given.worlds)
     print(table(tried))
     failures = [one for one in tried if one.wrong]
     for one in failures:

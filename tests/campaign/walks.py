@@ -21,7 +21,6 @@ from .program import run
 from .proxy import DOORS, Place, Proxy, proxied
 
 _CONSENT = tuple(word for name in UNSAFE if name != "failed-validation" for word in ("--allow", name))
-_HURRIED = {"OPSLIB_TIMEOUT_S": "1", "OPSLIB_DEADLINE_S": "5", "AWS_MAX_ATTEMPTS": "2"}
 # Many times what all operations of a walk may take; a process that needs longer hangs.
 _HANGS_AFTER_S = 180.0
 UNFIT = "unfit-for-recordings"
@@ -77,17 +76,19 @@ class Ended:
 class World:
     """A sandbox behind a proxy, and a folder with the workspaces of its walks."""
 
-    def __init__(self, sandbox: Sandbox, proxy: Proxy, folder: Path) -> None:
-        self.sandbox, self.proxy, self.folder = sandbox, proxy, folder
+    def __init__(self, sandbox: Sandbox, proxy: Proxy, folder: Path, crowd: int) -> None:
+        self.sandbox, self.proxy, self.folder, self.crowd = sandbox, proxy, folder, crowd
         self.home = folder / "home"
-        # How many walks are tried at once.
-        self.crowd = 200
         sandbox.control("PUT", "/settings", {"rate_limit": 1_000_000, "stage_s": 0.0})
         self.api = sandbox.api()
         self._make_unfit_bucket()
         through = {"OPSLIB_API_URL": "api", "OPSLIB_LOGIN_URL": "login", "OPSLIB_CATALOGUE_URL": "datalake"}
         through |= {"AWS_ENDPOINT_URL_S3": "s3"}
-        self.env = environment(sandbox, self.home) | {name: proxy.urls[door] for name, door in through.items()}
+        self.env = (
+            environment(sandbox, self.home)
+            | {name: proxy.urls[door] for name, door in through.items()}
+            | {"AWS_MAX_ATTEMPTS": "2"}
+        )
 
     def _make_unfit_bucket(self) -> None:
         s3 = self.sandbox.s3()
@@ -120,11 +121,11 @@ class World:
             Path(facts["FILE"]).write_text(wanted.model_dump_json(exclude_unset=True))
         return [*(facts.get(word, word) for word in walk.words), "--json"]
 
-    def run(self, walk: Walk, *, hurried: bool = True, more: dict[str, str] | None = None, **how: Any) -> Ended:
+    def run(self, walk: Walk, *, more: dict[str, str] | None = None, **how: Any) -> Ended:
         """The walk's command; see `command`."""
-        more = (_HURRIED if hurried else {}) | (more or {})
+        more = more or {}
         if walk.words[0] != "check-bucket":
-            more["OPSLIB_BACKEND"] = walk.org.NAME if walk.org else walk.wants
+            more = more | {"OPSLIB_BACKEND": walk.org.NAME if walk.org else walk.wants}
         return self.command(self.words(walk), more=more, **how)
 
     def command(self, words: list[str], *, more: dict[str, str] | None = None, **how: Any) -> Ended:
@@ -146,7 +147,7 @@ class World:
     def usual(self, walk: Walk) -> "Usual":
         """The walk where nothing is wrong."""
         self.start_anew(walk)
-        ended = self.run(walk, hurried=False)
+        ended = self.run(walk)
         asked = sorted(self.proxy.asked.items())
         # What is asked until something has come is asked twice at least.
         often = {one: 2 if one.startswith("datalake") else count for one, count in asked}
@@ -165,7 +166,7 @@ class Usual:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
-    """A sandbox, a proxy before it, and an empty folder."""
+def world(folder: Path, crowd: int) -> Iterator[World]:
+    """A sandbox, a proxy before it, and an empty folder; `crowd` is how many walks are tried at once."""
     with running("--seed", "7") as sandbox, proxied({door: sandbox[f"{door}_url"] for door in DOORS}) as proxy:
-        yield World(sandbox, proxy, folder)
+        yield World(sandbox, proxy, folder, crowd)
