@@ -166,7 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return [named(usual, given.only)]
             return chosen(usual, given.seed, given.sample, given.disturbances)
 
-        tried = campaign(Path(folder), choose, worlds=1 if given.only else given.worlds)
+        walks = [walk for walk in WALKS if f" | {walk.name} | " in given.only] or WALKS
+        tried = campaign(Path(folder), choose, walks=walks, worlds=1 if given.only else given.worlds)
     print(table(tried))
     failures = [one for one in tried if one.wrong]
     for one in failures:
