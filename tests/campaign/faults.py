@@ -40,38 +40,26 @@ class Fault:
         return self.speaks in ("", "xml" if service == "s3" else "json")
 
 
-def _status(status: int, **headers: str) -> Callable[[Answer], Answer]:
-    codes = {403: "AccessDenied", 404: "NoSuchKey", 429: "SlowDown", 503: "SlowDown"}
+def _status(status: int, wait: Callable[[], str] | None = None) -> Callable[[Answer], Answer]:
+    """A refusal in the service's own shape; `wait` is what Retry-After says."""
+    code = {403: "AccessDenied", 404: "NoSuchKey", 429: "SlowDown", 503: "SlowDown"}.get(status, "InternalError")
+    xml = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+    said = json.dumps({"message": "no", "code": "no", "status": status, "contextId": "c"}).encode()
 
     def change(answer: Answer) -> Answer:
-        code = codes.get(status, "InternalError")
-        body = (
-            f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
-            if answer.service == "s3"
-            else json.dumps({"message": "no", "code": "no", "status": status, "contextId": "c"})
-        )
-        return Answer(
-            answer.service, status, {name.replace("_", "-"): text for name, text in headers.items()}, body.encode()
-        )
+        headers = {"Retry-After": wait()} if wait else {}
+        return Answer(answer.service, status, headers, xml if answer.service == "s3" else said)
 
     return change
-
-
-def _retry_after(status: int, text: Callable[[], str]) -> Callable[[Answer], Answer]:
-    return lambda answer: _status(status, Retry_After=text())(answer)
 
 
 def _in(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-def _body(body: bytes, **headers: str) -> Callable[[Answer], Answer]:
+def _body(body: bytes, status: int | None = None, **headers: str) -> Callable[[Answer], Answer]:
     more = {name.replace("_", "-"): text for name, text in headers.items()}
-    return lambda answer: replace(answer, body=body, headers=answer.headers | more)
-
-
-def _refusing(body: bytes) -> Callable[[Answer], Answer]:
-    return lambda answer: replace(answer, status=400, body=body)
+    return lambda answer: replace(answer, body=body, status=status or answer.status, headers=answer.headers | more)
 
 
 def _header(name: str, text: str) -> Callable[[Answer], Answer]:
@@ -143,7 +131,7 @@ def _faults() -> dict[str, Fault]:
             kinds[f"status {status} after the effect"] = Fault(_status(status), after=True)
     for status in (429, 503):
         for form, text in _WAITS.items():
-            kinds[f"status {status}, Retry-After {form}"] = Fault(_retry_after(status, text))
+            kinds[f"status {status}, Retry-After {form}"] = Fault(_status(status, text))
     for after in (False, True):
         when = " after the effect" if after else ""
         kinds[f"dropped{when}"] = Fault(sent="dropped", after=after)
@@ -165,8 +153,8 @@ def _faults() -> dict[str, Fault]:
         "Date in 1971": Fault(_header("Date", "Fri, 01 Jan 1971 00:00:00 GMT"), after=True, unusable=False),
         "Date in 2199": Fault(_header("Date", "Tue, 01 Jan 2199 00:00:00 GMT"), after=True, unusable=False),
         "Date that is none": Fault(_header("Date", "yesterday"), after=True, unusable=False),
-        "400, errors: 5": Fault(_refusing(b'{"errors": 5}')),
-        "400 with an HTML page": Fault(_refusing(_HTML)),
+        "400, errors: 5": Fault(_body(b'{"errors": 5}', 400)),
+        "400 with an HTML page": Fault(_body(_HTML, 400)),
     }
     documents = {
         "a number": _json(lambda value: 5),
