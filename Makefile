@@ -31,7 +31,7 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
 	$(PYTEST) notebooks tests
 
-campaign: .venv/.installed-test  ## Spoil the answers to 2000 requests, disturb this machine, note it in docs/reliability.md
+campaign: .venv/.installed-test  ## Spoil the answers to 1200 requests, disturb this machine, note it in docs/reliability.md
 	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/python -m tests.campaign --write
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed

@@ -151,8 +151,8 @@ def write_table(seed: int, tried: list[Tried], page: Path = PAGE) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests.campaign", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sample", type=int, default=2000, help="how many faults")
-    parser.add_argument("--disturbances", type=int, default=10, help="how often each disturbance of this machine")
+    parser.add_argument("--sample", type=int, default=1200, help="how many faults")
+    parser.add_argument("--disturbances", type=int, default=16, help="how often each disturbance of this machine")
     parser.add_argument("--worlds", type=int, default=2, help="how many at once")
     parser.add_argument("--only", default="", help="one case, as a failure names it")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
