@@ -17,7 +17,7 @@ PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist 
   --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test mutants steady audit lint notebooks constraints vulnerabilities clean
+.PHONY: help install lab test campaign mutants steady audit lint notebooks constraints vulnerabilities clean
 
 help:  ## Show this list
 	@echo "opslib: make TARGET   (Python 3.11.5 or newer; choose one with PYTHON=python3.12)"
@@ -34,6 +34,9 @@ test: .venv/.installed-test  ## Run every test, and the notebooks against their 
 mutants: .venv/.installed-test  ## Break what keeps people safe, line by line, and see whether a test notices (half an hour)
 	$(PIP) 'mutmut~=3.8'
 	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) nice $(BIN)/python -m tests.mutants
+
+campaign: .venv/.installed-test  ## Spoil the answers to 1200 requests, disturb this machine, note it in docs/reliability.md
+	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/python -m tests.campaign --write
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done

@@ -103,7 +103,8 @@ class GenesysAuthManager(httpx.Auth):
         self._token: SecretStr | None = None
         self._renew_at = 0.0
         self._lock = PerLoop(asyncio.Lock)
-        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s))
+        # Not the API's gate: the login host has another limit.
+        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s, gate=RateGate()))
         self.gate = RateGate()
         self.record: Record | None = None
 

@@ -16,7 +16,9 @@ from opslib.cli.app import main
 from opslib.ledger.ledger import Ledger
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([f"{__package__}.warm", f"{__package__}.router.crash_program"])
+FORKS.set_forkserver_preload(
+    [f"{__package__}.warm", f"{__package__}.router.crash_program", f"{__package__}.campaign.program"]
+)
 _WITHIN_S = 90.0
 
 

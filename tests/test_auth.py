@@ -198,6 +198,19 @@ async def test_the_token_endpoint_s_own_rate_limit_is_waited_for(
     await auth.aclose()
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_that_is_too_long_is_refused_at_once(
+    auth: GenesysAuthManager, server: respx.MockRouter, status: int
+) -> None:
+    """As the API's: without it, the login host could have us sleep until the deadline, to end in an error then."""
+    answer = httpx.Response(status, headers={"Retry-After": "86400"})
+    route = server.post(f"{LOGIN}/oauth/token").mock(side_effect=[answer])
+    with pytest.raises(RateLimited, match="86400") as caught:
+        await auth.get_access_token()
+    assert (route.call_count, caught.value.status) == (1, status)
+    await auth.aclose()
+
+
 async def test_deadline(auth: GenesysAuthManager, server: respx.MockRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """A login host that never answers is given up after the deadline."""
 

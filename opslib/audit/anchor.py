@@ -5,7 +5,6 @@ Writing needs s3:GetBucketObjectLockConfiguration and s3:PutObject; reading s3:L
 s3:GetObjectVersion. Every version of every object is read: a newer one, or a delete marker, hides nothing.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from opslib.credentials import AwsKeys
 from opslib.errors import BucketUnfit, BucketUnreachable
+from opslib.genesys.together import together
 from opslib.ledger.chain import Checkpoint, Verification
 from opslib.ledger.export import from_line, to_line
 from opslib.ledger.signing import verify_signature
@@ -77,7 +77,7 @@ class AnchorBucket:
         """The anchors of a ledger, by its key, oldest first; and how many other objects stand in their place."""
         try:
             versions = [version async for version in self._versions(_folder(ledger.first))]
-            read = await asyncio.gather(*(self._anchor(version, ledger.key) for version in versions))
+            read = await together(*(self._anchor(version, ledger.key) for version in versions))
         except (KeyError, TypeError) as error:
             raise BucketUnreachable(
                 f"S3 gave no usable answer for bucket {self.bucket}",

@@ -169,7 +169,7 @@ def http_client(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     gate: RateGate | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own.
+    """An HTTP client on the whole stack. Token calls have another gate: the login host has another limit.
 
     Of the environment it takes what `ByHost` takes, since httpx leaves that to a transport that it is given.
     """

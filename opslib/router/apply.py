@@ -45,6 +45,7 @@ from opslib.errors import (
 )
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend, Creation
 from opslib.genesys.polling import poll_until
+from opslib.genesys.together import together
 from opslib.ledger.ledger import Run
 from opslib.router.differences import (
     Choice,
@@ -186,7 +187,7 @@ class Applier:
         for known in progress.differences.values():
             change = progress.plan.changes[known.place]
             self.backend.remember(change.kind, change.id, known.server_id)
-        looks = await asyncio.gather(*(self._look(progress, place) for place in sorted(places)))
+        looks = await together(*(self._look(progress, place) for place in sorted(places)))
         differences = [difference for difference in looks if difference]
         unseen = [difference for difference in differences if not self._is_known(progress, difference)]
         for difference in unseen:

@@ -10,7 +10,6 @@ How a plan is made:
 5. Name what is unsafe.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.genesys.backend import JSON, Backend, Item, Kind, leaves
 from opslib.genesys.storage_targets_backend import SECRET_PATH
+from opslib.genesys.together import together
 from opslib.onboarding.models import BackendName, Onboarding
 from opslib.router.unsafe_changes import MANY, UNSAFE, shrinks, unsafe_changes
 
@@ -165,7 +165,7 @@ _NO_ROLE = "arn:aws:iam::000000000000:role/none"
 
 
 async def _read_all(backend: Backend, items: Sequence[Item]) -> list[JSON | None]:
-    answers = await asyncio.gather(*(backend.read(item.kind, item.id) for item in items))
+    answers = await together(*(backend.read(item.kind, item.id) for item in items))
     return [None if answer is None else backend.writable(answer) for answer in answers]
 
 
