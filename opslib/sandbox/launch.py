@@ -63,8 +63,12 @@ class Sandbox(AbstractContextManager["Sandbox"]):
         return dict(json.loads(text)) if text else {}
 
     def stop(self) -> None:
-        """End the sandbox and wait for its process."""
-        self.process.communicate(timeout=_STOPS_WITHIN_S)  # closes its standard input first
+        """End the sandbox and wait for its process; one that does not end by itself is killed."""
+        try:
+            self.process.communicate(timeout=_STOPS_WITHIN_S)  # closes its standard input first
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
 
 
 def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:

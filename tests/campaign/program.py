@@ -27,10 +27,10 @@ from .. import forks
 # What waits for a real org; a sandbox needs no such time, and a fault would take all of it.
 _SHORTER = {
     "opslib.auth._RATE_LIMIT_WAITS_S": (0.0,),
+    "opslib.genesys.creations.SETTLES_WITHIN_S": 0.6,
     "opslib.genesys.datalake._ANSWERED_WITHIN_S": 2.0,
     "opslib.genesys.integration_credentials.SETTLES_WITHIN_S": 0.6,
     "opslib.genesys.integrations.SETTLES_WITHIN_S": 0.6,
-    "opslib.genesys.platform_backend.SETTLES_WITHIN_S": 0.6,
     "opslib.genesys.retry._TRIES_AFTER_THE_FIRST": 1,
     "opslib.walk.context.Applier": functools.partial(Applier, settles_within_s=0.6),
     "opslib.walk.steps._EVENT_WITHIN_S": 1.0,
