@@ -103,6 +103,15 @@ def test_stops_at_the_end_of_stdin_when_asked():
         assert sandbox.process.wait(timeout=10) == 0
 
 
+def test_one_that_does_not_end_is_killed(monkeypatch):
+    """Its process is not left behind."""
+    monkeypatch.setattr("opslib.sandbox.launch._STOPS_WITHIN_S", 0.2)
+    with served("--until-stdin-closes", stdin=subprocess.PIPE) as sandbox:
+        os.kill(sandbox.process.pid, signal.SIGSTOP)
+        sandbox.launched.stop()
+        assert sandbox.process.returncode == -signal.SIGKILL
+
+
 def test_same_seed_same_names_other_secrets(shared):
     """The same seed gives the same ids and names; secrets differ and have at least 32 characters."""
     with running("--seed", "7") as twin:
