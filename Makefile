@@ -33,6 +33,7 @@ test: .venv/.installed-test  ## Run every test, and the notebooks against their 
 
 mutants: .venv/.installed-test  ## Break what keeps people safe, line by line, and see whether a test notices (half an hour)
 	$(PIP) 'mutmut~=3.8'
+	rm -rf mutants
 	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) nice $(BIN)/python -m tests.mutants
 
 campaign: .venv/.installed-test  ## Spoil the answers to 1200 requests, disturb this machine, note it in docs/reliability.md

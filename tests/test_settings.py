@@ -1,10 +1,11 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
 
 from opslib.auth import GenesysAuthManager
-from opslib.env_file import UnsafePlace
+from opslib.env_file import UnsafePlace, open_to_others
 from opslib.errors import InvalidInput
 from opslib.settings import REGIONS, Settings, check_aws_secret, checked_base_url
 
@@ -110,7 +111,7 @@ GUARDED = [
 def test_a_dotenv_does_not_send_a_secret_from_elsewhere(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the environment, of an argument, or one that is still to be typed; also where .env has another one beside."""
     Path(".env").write_text(f"{line}\nOPSLIB_REGION=us-east-1\n")
-    with pytest.raises(InvalidInput, match="it holds no client secret"):
+    with pytest.raises(InvalidInput, match=r"\.env sets OPSLIB_[A-Z_]+, and it holds no client secret: whoever"):
         Settings.load()
     with pytest.raises(InvalidInput, match="the client secret comes from an argument"):
         Settings.load(client_secret=SECRET)
@@ -162,6 +163,14 @@ def test_an_aws_secret_from_elsewhere_does_not_go_to_an_api_that_only_a_dotenv_n
     check_aws_secret(here, secret)
 
 
+def test_a_dotenv_that_allows_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To say no does no harm, and where no secret is used, its own one is enough."""
+    Path(".env").write_text("OPSLIB_ALLOW_ANY_HOST=false\n")
+    assert not Settings.load(client_secret=SECRET).allow_any_host
+    Path(".env").write_text("OPSLIB_API_URL=http://127.0.0.1:9\nOPSLIB_CLIENT_SECRET=settings-canary-of-the-file\n")
+    assert Settings.load(client_secret="").api_base == "http://127.0.0.1:9"
+
+
 def test_a_dotenv_takes_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """`${NAME}` stays what it is: filled in, it would send any variable to a host of the file's choice."""
     monkeypatch.setenv("SOME_TOKEN", "settings-canary-token")
@@ -195,6 +204,15 @@ def test_a_bad_url_says_which_source_has_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OPSLIB_LOGIN_URL", "https://evil.example")
     with pytest.raises(InvalidInput, match="correct OPSLIB_LOGIN_URL, which comes from the environment"):
         Settings.load()
+
+
+@pytest.mark.parametrize(("owner", "risky"), [(0, False), (4241, False), (4242, True), (1, True)])
+def test_what_another_user_owns_is_open_to_him(owner: int, risky: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The administrator, who can change anything, counts for nothing."""
+    monkeypatch.setattr("os.geteuid", lambda: 4241)
+    monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(st_mode=0o100600, st_uid=owner))
+    said = (f"x belongs to another user (number {owner}), who can change it", "use one of your own")
+    assert open_to_others(Path("x")) == (said if risky else None)
 
 
 def test_a_dotenv_that_everybody_can_write_gives_a_warning() -> None:

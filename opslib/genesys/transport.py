@@ -158,7 +158,7 @@ def _pool(proxy: str | None) -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(
         verify=tls_context(),
         proxy=proxy,
-        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS),
+        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),  # as many are kept open
     )
 
 

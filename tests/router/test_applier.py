@@ -500,6 +500,28 @@ async def test_a_rotation_is_undone_as_far_as_it_goes(
     assert "AWS credentials of target T" in entries(run, "apply.finished")[0]["kept"]
 
 
+async def test_a_rotation_that_may_have_been_taken_is_said_to_stay(
+    org: Org, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write failed and so did the write back: the fields are as before, of the secret nobody knows."""
+    keys = AwsKeys.model_validate({"access_key_id": "AKIANEW".ljust(20, "X"), "secret_access_key": "x" * 40})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x" * 40)
+    facts: Any = {"bucket": "recordings-prod"}
+    had, want = onboarding(facts), onboarding(facts, target={"retention_days": 400})
+    for item in await org.items(had, keys):
+        org.put((item.kind, item.id), item.body)
+    before = org.now()
+
+    async def plan() -> Plan:
+        return await make_plan(org, want, keys, rotate=True)
+
+    org.faults = {"write target": [failed(), failed()]}
+    with pytest.raises(errors.RolledBack, match="but for the AWS credentials of target T"):
+        await applier(org, run).apply(await plan(), want.target.credentials, plan)
+    assert org.now() == before
+
+
 STATE, REST = FieldDifference(path="intendedState", sent=1, kept=2), FieldDifference(path="name", sent=1, kept=2)
 
 
