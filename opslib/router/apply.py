@@ -328,8 +328,9 @@ class Applier:
         except _NotAsSent:
             raise
         except Exception:
-            # The write back failed too. If the object stays as it was before, there is nothing to undo.
-            if not await self._stays(change, change.before):
+            # The write back failed too. If the object stays as it was before, for as long as a read may show an older
+            # state, there is nothing to undo.
+            if not await self._stays(change, change.before, for_s=self.settles_within_s):
                 raise
             return _CREDENTIALS if change.rotates else _NOTHING
         return _CREDENTIALS if change.rotates or old != change.before else _NOTHING
@@ -404,11 +405,12 @@ class Applier:
             return answer is None and wanted is None
         return self.backend.comparable(answer) == self.backend.comparable(wanted)
 
-    async def _stays(self, change: Change, wanted: JSON | None) -> bool:
-        """Whether a read shows the state now, and again after a while: a write may still be on its way."""
+    async def _stays(self, change: Change, wanted: JSON | None, *, for_s: float | None = None) -> bool:
+        """Whether a read shows the state now, and again after a while: a write may still be on its way. By default that
+        is a tenth of the time that a read may be late."""
         if not self._same(await self.backend.read(change.kind, change.id), wanted):
             return False
-        await asyncio.sleep(self.settles_within_s / 10)
+        await asyncio.sleep(self.settles_within_s / 10 if for_s is None else for_s)
         return self._same(await self.backend.read(change.kind, change.id), wanted)
 
     async def _look(self, progress: Progress, place: int) -> Difference | None:
