@@ -1,6 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+# What is not in the lock, or is not the file that was locked, is not installed.
+LOCKED := $(PIP) --require-hashes -r
+# Its build backend is in the lock too.
+OPSLIB := $(PIP) --no-deps --no-build-isolation -e .
+BACKEND := sed -n 's/^requires = \["\(.*\)", "\(.*\)"\]/\1\n\2/p' pyproject.toml
+LOCK := $(BIN)/uv pip compile pyproject.toml - --quiet --universal --python-version 3.11.5 --generate-hashes --upgrade \
+  --no-header --no-annotate
 # One worker more than there are cores: a test often waits, for a server, for a browser.
 WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
 # A ledger is flushed to disk at each entry, so the tests' files are in memory where that has room.
@@ -10,10 +17,10 @@ PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist 
   --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test steady audit lint notebooks constraints clean
+.PHONY: help install lab test campaign mutants steady audit lint notebooks constraints vulnerabilities clean
 
 help:  ## Show this list
-	@echo "opslib: make TARGET   (Python 3.11 or newer; choose one with PYTHON=python3.12)"
+	@echo "opslib: make TARGET   (Python 3.11.5 or newer; choose one with PYTHON=python3.12)"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 install: .venv/.installed  ## Install opslib into .venv
@@ -23,6 +30,14 @@ lab: .venv/.installed  ## Start the sandbox and JupyterLab on the first notebook
 
 test: .venv/.installed-test  ## Run every test, and the notebooks against their stored outputs
 	$(PYTEST) notebooks tests
+
+mutants: .venv/.installed-test  ## Break what keeps people safe, line by line, and see whether a test notices (half an hour)
+	$(PIP) 'mutmut~=3.8'
+	rm -rf mutants
+	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) nice $(BIN)/python -m tests.mutants
+
+campaign: .venv/.installed-test  ## Spoil the answers to 1200 requests, disturb this machine, note it in docs/reliability.md
+	$(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/python -m tests.campaign --write
 
 steady: .venv/.installed-test  ## Run the notebooks five times in a row, each with a random hash seed
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
@@ -41,26 +56,32 @@ lint: .venv/.installed-test  ## Check style, types and the order of imports
 notebooks: .venv/.installed-test  ## Rebuild notebooks/*.ipynb from notebooks/.source/*.py
 	$(BIN)/python -m tests.notebooks.build
 
-constraints: .venv/.installed-test  ## Upgrade everything within pyproject.toml's bounds and pin it
-	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[test]'
-	@echo '# The versions opslib is tested with. Remake: make constraints' > constraints.txt
-	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt
+constraints: .venv/.installed-test  ## Upgrade everything within pyproject.toml's bounds and lock it, with hashes
+	$(PIP) uv
+	$(BACKEND) | $(LOCK) --extra test -o constraints-test.txt
+	$(BACKEND) | $(LOCK) -c constraints-test.txt -o constraints.txt
+
+vulnerabilities: .venv/.installed-test  ## Look up known vulnerabilities of everything that is locked
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r constraints-test.txt
 
 clean:  ## Remove .venv, caches and out/ (never a workspace)
-	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv out build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing opslib into .venv: a minute or two"
-	$(PIP) -e .
+	$(LOCKED) constraints.txt
+	$(OPSLIB)
 	@touch $@
 
-.venv/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+.venv/.installed-test: pyproject.toml constraints-test.txt | $(BIN)/python
 	@echo "Installing opslib and its test tools into .venv: a minute or two"
-	$(PIP) -e '.[test]'
+	$(LOCKED) constraints-test.txt
+	$(OPSLIB)
 	@touch $@ .venv/.installed
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "opslib needs Python 3.11 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || \
+	  { echo "opslib needs Python 3.11.5 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -5,9 +5,11 @@ import random
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from typing import Annotated
 
 import httpx
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import Field, SecretStr, field_validator
 
 from opslib.errors import (
     ApiError,
@@ -18,10 +20,11 @@ from opslib.errors import (
     ServerFailure,
     UnexpectedAnswer,
 )
+from opslib.genesys.answers import Shape, error_body, parse_json
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import current_operation
 from opslib.genesys.retry import retry_for
-from opslib.genesys.transport import PerLoop, Record, http_client, unreachable
+from opslib.genesys.transport import PerLoop, Record, answered, http_client
 from opslib.ledger.samples import TOKEN_OPERATION, Sample
 from opslib.redact import remember, remember_basic
 from opslib.settings import Settings, checked_base_url
@@ -37,9 +40,16 @@ _RATE_LIMIT_WAITS_S = (4.0, 8.0, 16.0, 32.0)
 _ORG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
-class _Token(BaseModel):
-    access_token: SecretStr
-    expires_in: float
+class _Token(Shape):
+    access_token: Annotated[SecretStr, Field(min_length=1, max_length=16_000)]
+    expires_in: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+    @field_validator("access_token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+            raise ValueError("a token has visible ASCII characters only")
+        return token
 
 
 class GenesysAuthManager(httpx.Auth):
@@ -75,7 +85,12 @@ class GenesysAuthManager(httpx.Auth):
         self.settings = settings or Settings.load(
             **{
                 key: value
-                for key, value in {"region": region, "api_url": base_url, "login_url": login_url}.items()
+                for key, value in {
+                    "region": region,
+                    "api_url": base_url,
+                    "login_url": login_url,
+                    "client_secret": client_secret,  # a .env must not choose where this one goes
+                }.items()
                 if value
             }
         )
@@ -88,7 +103,8 @@ class GenesysAuthManager(httpx.Auth):
         self._token: SecretStr | None = None
         self._renew_at = 0.0
         self._lock = PerLoop(asyncio.Lock)
-        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s))
+        # Not the API's gate: the login host has another limit.
+        self._http = PerLoop(lambda: http_client(self._record, timeout_s=self.settings.timeout_s, gate=RateGate()))
         self.gate = RateGate()
         self.record: Record | None = None
 
@@ -160,17 +176,14 @@ class GenesysAuthManager(httpx.Auth):
                     await asyncio.sleep(random.uniform(0, wait_s))  # noqa: S311 (no secret)
                 return await self._ask()
         except TimeoutError:
-            failure: Exception = DeadlineExceeded(
+            raise DeadlineExceeded(
                 "No access token in time",
                 cause=f"{self._login_url} gave none within {deadline_s:.0f} s",
                 fix="check the network and OPSLIB_LOGIN_URL, then try again",
-            )
-        except httpx.HTTPError as error:
-            failure = unreachable(self._login_url, error)
-        raise failure  # outside the handler: httpx's error holds the request and with it the secret
+            ) from None
 
     async def _ask(self) -> httpx.Response:
-        return await self._http.get().post(
+        asking = self._http.get().post(
             f"{self._login_url.rstrip('/')}/oauth/token",
             data={"grant_type": "client_credentials"},
             auth=httpx.BasicAuth(self.client_id, self._secret.get_secret_value()),
@@ -181,6 +194,7 @@ class GenesysAuthManager(httpx.Auth):
                 "endpoint": "/oauth/token",
             },
         )
+        return await answered(self._login_url, asking)
 
 
 def _required(value: str, name: str, variable: str) -> str:
@@ -196,30 +210,20 @@ def _required(value: str, name: str, variable: str) -> str:
 def _parse(response: httpx.Response) -> _Token:
     if response.status_code != 200:
         raise _refused(response)
-    try:
-        return _Token.model_validate_json(response.content)
-    except ValidationError:
-        pass  # the error would show the answer, and the answer may hold a token
+    with suppress(ValueError):  # a ValidationError is one; it would show the answer, which may hold a token
+        return _Token.model_validate(parse_json(response.content))
     raise UnexpectedAnswer(
         "The token endpoint's answer cannot be read",
-        cause="it lacks access_token or expires_in",
+        cause="it has no usable access_token or expires_in",
         fix="check that OPSLIB_LOGIN_URL is a Genesys Cloud login host",
         status=response.status_code,
+        correlation_id=response.headers.get(CORRELATION_HEADER),
     )
-
-
-def _message(response: httpx.Response) -> str:
-    """The login host's own words; its errors have another shape than the API's."""
-    try:
-        body = response.json()
-        return str(body.get("error_description") or body.get("description") or body.get("message") or "")
-    except (ValueError, AttributeError):
-        return ""
 
 
 def _rate_limited(response: httpx.Response) -> bool:
     """The token endpoint reports its own rate limit as a 400 (genesys-cloud Terraform provider, PR 1004)."""
-    return response.status_code == 400 and _message(response).lower().startswith("rate limit exceeded")
+    return response.status_code == 400 and error_body(response).description.lower().startswith("rate limit exceeded")
 
 
 def _refused(response: httpx.Response) -> ApiError:
@@ -227,7 +231,7 @@ def _refused(response: httpx.Response) -> ApiError:
     title, fix = kind.login_advice
     return kind(
         title,
-        cause=_message(response) or usual_cause,
+        cause=error_body(response).description or usual_cause,
         fix=fix,
         status=response.status_code,
         correlation_id=response.headers.get(CORRELATION_HEADER),

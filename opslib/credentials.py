@@ -10,17 +10,33 @@ One that is missing, locked or broken counts as one without the secret: the othe
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from opslib.env_file import env_file_values
 from opslib.errors import AwsCredentialsInvalid
 from opslib.redact import remember
 
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+$"
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+# AKIA is a long-lived key, ASIA a temporary one (IAM User Guide, "IAM identifiers"); 16 to 128 characters (IAM API).
+_ACCESS_KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
+# The form of every secret access key that IAM gives out.
+_SECRET_ACCESS_KEY = re.compile(r"[A-Za-z0-9/+]{40}")
+# What stands in AWS's own variables is what they are named for. An id is shorter than a secret.
+_USUAL_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_USUAL_ID = re.compile(r"[\w.-]{1,32}")
+
+
+def _not_our_own(name: str) -> str:
+    if name.upper().startswith("OPSLIB_"):
+        raise ValueError("variables that begin with OPSLIB_ are opslib's own; name one that holds an AWS key")
+    return name
+
+
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_not_our_own)]
 
 KEYRING_SERVICE = "opslib"
 
@@ -41,6 +57,9 @@ class AwsKeys(_Model):
         return self
 
 
+_KEYRING, _PROFILE = "the keyring", "the AWS profile "
+
+
 class KeyReference(_Model):
     """Where the AWS key pair is found: the names of two environment variables, also in .env; else AWS_PROFILE's. The
     secret alone may be in the keyring, under the access key id."""
@@ -59,18 +78,40 @@ class KeyReference(_Model):
     def find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
         """The keys and where they came from, in words: environment, .env, keyring, or the profile AWS_PROFILE names.
 
-        Raises AwsCredentialsInvalid naming the variable that is not set.
+        Raises AwsCredentialsInvalid naming the variable that is not set, or that holds something else: the id is sent,
+        shown and kept, and a file must not choose which of your secrets that happens to.
         """
+        keys, source = self._find(environ)
+        if not source.startswith(_PROFILE):  # which the file does not choose
+            self._check(keys, source)
+        return keys, source
+
+    def _check(self, keys: AwsKeys, source: str) -> None:
+        id_name, secret_name = _USUAL_NAMES
+        key_id, secret = keys.access_key_id, keys.secret_access_key.get_secret_value()
+        usual_id = self.access_key_id_env == id_name and _USUAL_ID.fullmatch(key_id)
+        if not (usual_id or _ACCESS_KEY_ID.fullmatch(key_id)):
+            form = "AKIA or ASIA and at least 12 capital letters and digits"
+            raise _not_a_key(self.access_key_id_env, "access key id", source, form)
+        if (
+            source != _KEYRING
+            and self.secret_access_key_env != secret_name
+            and not _SECRET_ACCESS_KEY.fullmatch(secret)
+        ):
+            form = "40 letters, digits, / and +"
+            raise _not_a_key(self.secret_access_key_env, "secret access key", source, form)
+
+    def _find(self, environ: Mapping[str, str] | None = None) -> tuple[AwsKeys, str]:
         environ = os.environ if environ is None else environ
-        for known, source in ((environ, "the environment"), (_dotenv(), ".env")):
+        for known, source in ((environ, "the environment"), (env_file_values(), ".env")):
             if known.get(self.access_key_id_env) and known.get(self.secret_access_key_env):
                 secret = SecretStr(known[self.secret_access_key_env])
                 return AwsKeys(access_key_id=known[self.access_key_id_env], secret_access_key=secret), source
-        key_id = environ.get(self.access_key_id_env) or _dotenv().get(self.access_key_id_env)
+        key_id = environ.get(self.access_key_id_env) or env_file_values().get(self.access_key_id_env)
         if key_id and (kept := kept_secret(key_id)):
-            return AwsKeys(access_key_id=key_id, secret_access_key=kept), "the keyring"
+            return AwsKeys(access_key_id=key_id, secret_access_key=kept), _KEYRING
         if (profile := environ.get("AWS_PROFILE")) and (keys := _profile_keys(profile)):
-            return keys, f"the AWS profile {profile}"
+            return keys, f"{_PROFILE}{profile}"
         missing = [name for name in (self.access_key_id_env, self.secret_access_key_env) if not environ.get(name)]
         raise AwsCredentialsInvalid(
             "The storage target's AWS key is not set",
@@ -79,8 +120,12 @@ class KeyReference(_Model):
         )
 
 
-def _dotenv() -> dict[str, str]:
-    return {name: value for name, value in dotenv_values(".env").items() if value}
+def _not_a_key(variable: str, what: str, source: str, form: str) -> AwsCredentialsInvalid:
+    return AwsCredentialsInvalid(
+        f"{variable} does not hold an AWS {what}",
+        cause=f"its value, from {source}, is not of the form {form}",
+        fix=f"name the variable that holds the {what}; the value was neither sent nor shown",
+    )
 
 
 def _profile_keys(profile: str) -> AwsKeys | None:
@@ -125,7 +170,7 @@ def usual_keys() -> AwsKeys | None:
     if os.environ.get("AWS_SESSION_TOKEN"):
         return None
     try:
-        return KeyReference().resolve()
+        return KeyReference()._find()[0]
     except AwsCredentialsInvalid:
         return None
 

@@ -13,17 +13,20 @@ OpslibError
 │   ├── ServerKeptOther                  the server keeps something else than was sent; the user decides
 │   └── ChangedMeanwhile                 an object of an unfinished apply was changed; the user decides
 ├── LedgerError                          the record of events cannot be read or written
+│   └── LedgerNotProved                  it is not as it was signed, so nothing acts on it
 ├── SigningKeyError                      the key that signs the record cannot be read or made
 ├── SandboxError                         the local sandbox did not start
+├── Defect                               an exception that nobody foresaw: a fault of opslib
 ├── ApiError                             Genesys answered, and the answer is no
 │   ├── InvalidRequest (ValueError)      400
 │   ├── AuthenticationFailed             401, and a token that was refused
 │   ├── PermissionMissing (PermissionError)  403
 │   ├── NotFound (LookupError)           404
 │   ├── Conflict                         409
+│   │   └── DuplicateName                two objects of one name
 │   ├── RateLimited                      429, also after all tries
 │   ├── ServerFailure                    5xx, also after all tries
-│   └── UnexpectedAnswer                 anything else, or an answer that is not JSON
+│   └── UnexpectedAnswer                 anything else, or an answer of another shape
 ├── ConnectionFailed (ConnectionError)   no answer: refused, dropped, timed out
 ├── DeadlineExceeded (TimeoutError)      the operation's time was used up
 └── BucketError                          S3 answered, and the bucket is not fit
@@ -37,13 +40,19 @@ OpslibError
     └── AwsCredentialsInvalid (ValueError)
 """
 
+import traceback
+from pathlib import Path
 from typing import Any, ClassVar
 
-from opslib.redact import redact
+from opslib.visible import visible
+
+# An unforeseen exception may quote a whole answer.
+_LONGEST_CAUSE = 500
 
 
 class OpslibError(Exception):
-    """The base of all errors of this package. Texts are redacted when the error is made.
+    """The base of all errors of this package. Texts are redacted and made visible
+    (opslib.visible) when the error is made: they may quote a server.
 
     Attributes:
         title: what failed, one short line.
@@ -62,11 +71,9 @@ class OpslibError(Exception):
         status: int | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        self.title = redact(title)
-        self.cause = redact(cause)
-        self.fix = redact(fix)
+        self.title, self.cause, self.fix = visible(title), visible(cause), visible(fix)
         self.status = status
-        self.correlation_id = correlation_id
+        self.correlation_id = correlation_id and visible(correlation_id)
         super().__init__(self.title)
 
     def __str__(self) -> str:
@@ -139,12 +146,47 @@ class LedgerError(OpslibError):
     """The ledger cannot be opened, read or written."""
 
 
+class LedgerNotProved(LedgerError):
+    """The ledger is not as it was signed, or does not say that something was approved; nothing acts on it."""
+
+
 class SigningKeyError(OpslibError):
     """The key that signs the ledger cannot be read or made."""
 
 
 class SandboxError(OpslibError):
     """The local sandbox did not start."""
+
+
+class Defect(OpslibError):
+    """An exception that nobody foresaw. `doing` is what was done, in words.
+
+    Attributes:
+        trace: where it came from, line by line, without any value.
+    """
+
+    def __init__(self, doing: str, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{Path(at.filename).name} line {at.lineno}, in {at.name}: {at.line or ''}" for at in frames]
+        words = "; ".join([f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE], *getattr(error, "__notes__", ())])
+        super().__init__(
+            f"Unexpected error in {doing}",
+            cause=words,
+            fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
+        )
+        self.trace = "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n  Where:\n" + "\n".join(f"    {line}" for line in self.trace.splitlines())
+
+    def as_json(self) -> dict[str, Any]:
+        """The same with {trace}."""
+        return {**super().as_json(), "trace": self.trace}
+
+
+def foreseen(error: Exception, doing: str) -> OpslibError:
+    """The error, or the defect that it is."""
+    return error if isinstance(error, OpslibError) else Defect(doing, error)
 
 
 class ApiError(OpslibError):
@@ -201,6 +243,18 @@ class Conflict(ApiError):
     """409: another object still depends on this one, or somebody changed it meanwhile."""
 
     advice = ("Genesys reports a conflict", "read the object again: another one depends on it, or it was changed")
+
+
+class DuplicateName(Conflict):
+    """Several objects have one name, where the name is what an object is known by.
+
+    Attributes:
+        ids: the server's ids of all of them.
+    """
+
+    def __init__(self, title: str, *, cause: str, fix: str, ids: tuple[str, ...]) -> None:
+        super().__init__(title, cause=cause, fix=fix)
+        self.ids = ids
 
 
 class RateLimited(ApiError):

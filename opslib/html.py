@@ -1,12 +1,12 @@
-"""Small pieces of static HTML: no script, no network. Every value is redacted and escaped here."""
+"""Small pieces of static HTML: no script, no network. Every value is redacted, made visible and escaped here."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from opslib.redact import redact
 from opslib.verdict import ICONS, Verdict, in_words
+from opslib.visible import visible, visible_text
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Html:
 
 
 def text(value: object) -> str:
-    """A value for a page: redacted, then escaped."""
-    return escape(redact(str(value)))
+    """A value for a page: redacted and made visible, then escaped."""
+    return escape(visible_text(value))
 
 
 # Seen on white and on black; the text keeps the page's own colour.
@@ -51,7 +51,7 @@ def code(value: object) -> Html:
 
     Of `overflow-wrap`, JupyterLab takes no notice in a notebook that is not trusted.
     """
-    return Html(f'<code style="word-break:break-all">{text(value)}</code>', redact(str(value)))
+    return Html(f'<code style="word-break:break-all">{text(value)}</code>', visible(value))
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
@@ -72,7 +72,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
         '<table style="margin:6px 0;overflow-wrap:anywhere">\n'
         f'<caption style="text-align:left;font-weight:600">{text(caption)}</caption>\n'
         f"{f'<thead><tr>{columns}</tr></thead>' if head else ''}\n<tbody>\n{lines}</tbody></table>\n",
-        "\n".join([caption, *(" | ".join(str(cell) for cell in row) for row in listed)]),
+        "\n".join([visible(caption), *(" | ".join(_plain(cell) for cell in row) for row in listed)]),
     )
 
 
@@ -80,6 +80,10 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 _LEFT = "text-align:left;padding-right:12px;vertical-align:top"
 # A moment is read as one word.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+
+def _plain(cell: object) -> str:
+    return cell.plain if isinstance(cell, Html) else visible(cell)
 
 
 def _cell(tag: str, value: object, label: str = "") -> str:

@@ -7,6 +7,7 @@ leaves it: error texts, the ledger, logs, rendered pages.
 import base64
 import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -45,13 +46,19 @@ def remember(secret: "SecretStr | str") -> None:
     """Hide this value, and the forms it takes in URLs, JSON and Basic credentials, from now on."""
     value = secret if isinstance(secret, str) else secret.get_secret_value()
     if len(value) >= _SHORTEST_SECRET:
-        _known.update({value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]})
+        _known.update(_forms(value))
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield from (value, quote(value), quote(value, safe=""), quote_plus(value))
+    for as_json in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield from (as_json, as_json.replace("/", r"\/"))  # some servers escape the slash, too
 
 
 def remember_basic(user: str, secret: "SecretStr") -> None:
     """Hide the header value that HTTP Basic makes of a user name and a secret."""
     remember(secret)
-    _known.add(base64.b64encode(f"{user}:{secret.get_secret_value()}".encode()).decode())
+    remember(base64.b64encode(f"{user}:{secret.get_secret_value()}".encode()).decode())
 
 
 def redact(text: str) -> str:

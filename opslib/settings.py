@@ -1,14 +1,17 @@
 """What a user configures: keywords, environment variables `OPSLIB_…`, a .env file; a secret also in the keyring."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from opslib.credentials import kept_secret
+from opslib.env_file import env_file_path, env_file_values, warn_if_open_to_others
 from opslib.errors import InvalidInput
 from opslib.redact import remember
 
@@ -38,7 +41,25 @@ REGIONS = {
 DEFAULT_DEADLINE_S = 90.0
 DEFAULT_TIMEOUT_S = 20.0
 
+_PREFIX = "OPSLIB_"
+# What decides where a secret goes, or whose answers are believed.
+_URLS = ("api_url", "login_url", "catalogue_url")
+_PATHS = ("home", "signing_key", "onboarding")
+
+# The most that is read of one answer (bytes), also after unpacking. A page of 100 policies has less than 1 MB; the
+# objects that Python makes of JSON can take thirty times its size.
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+ENVIRONMENT, ENV_FILE, KEYRING, ARGUMENT, DEFAULT = (
+    "the environment",
+    ".env",
+    "the keyring",
+    "an argument",
+    "the default",
+)
 
 
 def is_loopback(host: str | None) -> bool:
@@ -51,12 +72,16 @@ def checked_base_url(url: str, *, name: str, allow_any_host: bool = False) -> st
     Raises InvalidInput for anything but https, credentials in the URL, or a host that is neither in a Genesys
     region nor loopback (plain http is for loopback only), unless `allow_any_host` is set.
     """
+    import httpx  # here: the settings are read also where nothing is sent
+
     try:
-        parts = urlsplit(url)
+        parts, as_sent = urlsplit(url), httpx.URL(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
+    except (ValueError, httpx.InvalidURL) as error:
         raise _bad_url(name, f"it cannot be read ({error})") from None
-    if parts.username or parts.password or "@" in parts.netloc:
+    if host and as_sent.host != host:
+        raise _bad_url(name, "its host can be read in two ways")
+    if "@" in parts.netloc:
         raise _bad_url(name, "it holds a user name or password")
     if parts.query or parts.fragment or not host:
         raise _bad_url(name, "it must be scheme and host only, such as https://api.mypurecloud.com")
@@ -70,8 +95,55 @@ def checked_base_url(url: str, *, name: str, allow_any_host: bool = False) -> st
     return url.rstrip("/")
 
 
+def check_aws_secret(api_base: str, secret: SecretStr) -> None:
+    """Raises InvalidInput for a secret from elsewhere that would go to an API whose URL only a .env names."""
+    values = env_file_values()
+    theirs = _from_env_file().get("api_url", "").rstrip("/") == api_base.rstrip("/")
+    if theirs and not _in_environment("api_url") and secret.get_secret_value() not in values.values():
+        raise InvalidInput(
+            "The AWS key is not sent to the API that .env names",
+            cause=f"{env_file_path()} sets OPSLIB_API_URL and does not hold the target's secret access key",
+            fix="if you know the URL to be right, set OPSLIB_API_URL in the environment; nothing was sent",
+        )
+
+
 def _bad_url(name: str, why: str) -> InvalidInput:
     return InvalidInput(f"{name} is not usable", cause=why, fix=f"correct {name}; nothing was sent")
+
+
+def _variable(field: str) -> str:
+    return f"{_PREFIX}{field.upper()}"
+
+
+def _from_env_file() -> dict[str, str]:
+    """The settings that .env holds, by field."""
+    return {
+        name.lower().removeprefix(_PREFIX.lower()): value
+        for name, value in env_file_values().items()
+        if name.upper().startswith(_PREFIX)
+    }
+
+
+def _given_in(field: str, arguments: Iterable[str]) -> str:
+    """Where the value of a setting stands that was just refused."""
+    if field in arguments:
+        return ARGUMENT
+    return ENVIRONMENT if _in_environment(field) else f"{ENV_FILE} ({env_file_path()})"
+
+
+def _in_environment(field: str) -> bool:
+    return _variable(field) in map(str.upper, os.environ)
+
+
+def _same(name: str, raw: str, value: object) -> bool:
+    """Whether a variable's text is a setting's value."""
+    if name == "region":
+        return REGIONS.get(raw, raw) == value
+    try:
+        adapter = TypeAdapter[Any](Settings.model_fields[name].annotation or str)
+        return bool(adapter.validate_python(raw) == value)
+    except ValidationError:
+        return False
 
 
 class Settings(BaseSettings):
@@ -82,7 +154,7 @@ class Settings(BaseSettings):
     received; `onboarding` is the file that notebooks work on; `sandbox_…` are set by the sandbox.
     """
 
-    model_config = SettingsConfigDict(env_prefix="OPSLIB_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     api_url: str | None = Field(default=None, title="API URL", description="Only for a gateway or the sandbox.")
     login_url: str | None = Field(default=None, title="Login URL", description="Where tokens are issued, if elsewhere.")
@@ -106,24 +178,44 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **values: object) -> "Settings":
-        """Settings from keywords, then environment, then .env. Raises InvalidInput naming the variable."""
+        """Settings from keywords, then environment, then .env. Raises InvalidInput naming the variable and its source.
+
+        Warns (UnsafePlace) of a .env that others can write.
+        """
+        warn_if_open_to_others(env_file_path())
         try:
             return cls(**values)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             if isinstance(cause := (first.get("ctx") or {}).get("error"), InvalidInput):
                 raise cause from None
-            name = "OPSLIB_" + "_".join(str(part) for part in first["loc"]).upper()
+            field = "_".join(str(part) for part in first["loc"])
+            name, where = _variable(field), _given_in(field, values)
             raise InvalidInput(
-                f"{name} is not usable",
-                cause=str(first["msg"]),
-                fix=f"correct {name} in the environment or .env",
+                f"{name} is not usable", cause=str(first["msg"]), fix=f"correct {name} in {where}"
             ) from None
+        except (OSError, UnicodeError) as error:
+            raise InvalidInput(
+                ".env cannot be read", cause=str(error), fix="make it a text file in UTF-8, or remove it"
+            ) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """pydantic's own reader of .env fills `${NAME}` in from the environment: any secret, to be sent anywhere."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _from_env_file())
 
     @model_validator(mode="before")
     @classmethod
     def _ask_the_keyring(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """For the secret of a client that is named, where no other source has it."""
+        """For the secret of a client that is named, where no other source has it. An empty path is none."""
+        values = {name: value for name, value in values.items() if value != "" or name not in _PATHS}
         client = values.get("client_id")
         if client and not values.get("client_secret") and (secret := kept_secret(client)):
             return {**values, "client_secret": secret}
@@ -141,12 +233,57 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_urls(self) -> Self:
-        for name in ("api_url", "login_url", "catalogue_url"):
+        for name in _URLS:
             if url := getattr(self, name):
                 anywhere = self.allow_any_host or name == "catalogue_url"
-                checked_base_url(url, name=f"OPSLIB_{name.upper()}", allow_any_host=anywhere)
+                try:
+                    checked_base_url(url, name=_variable(name), allow_any_host=anywhere)
+                except InvalidInput as error:
+                    error.fix = f"correct {_variable(name)}, which comes from {self.sources()[name]}; nothing was sent"
+                    raise
         remember(self.client_secret)
+        self._check_env_file()
         return self
+
+    def _check_env_file(self) -> None:
+        """A folder's .env must not send a secret from elsewhere to a place of its own choice."""
+        own, secret = _from_env_file(), self.client_secret.get_secret_value()
+        settable = [name for name in (*_URLS, "allow_any_host") if own.get(name) and getattr(self, name)]
+        if not settable or (own.get("client_secret") and secret in ("", own["client_secret"])):
+            return
+        sources = self.sources()
+        names = [_variable(name) for name in settable if sources[name] == ENV_FILE]
+        if names:
+            whose = (
+                f"the client secret comes from {sources['client_secret']}" if secret else "it holds no client secret"
+            )
+            raise InvalidInput(
+                f"{names[0]} is not taken from .env",
+                cause=f"{env_file_path()} sets {', '.join(names)}, and {whose}: whoever wrote that file could "
+                "have your secret sent to them",
+                fix=f"if you know the value to be right, set {names[0]} in the environment, or keep "
+                "OPSLIB_CLIENT_SECRET in the same .env and nowhere else; nothing was sent",
+            )
+
+    def sources(self) -> dict[str, str]:
+        """Where each setting comes from: `the environment`, `.env`, `the keyring`, `an argument`, or `the default`."""
+        environment = {name.upper(): value for name, value in os.environ.items()}
+        given = {
+            ENVIRONMENT: {name: environment.get(_variable(name), "") for name in Settings.model_fields},
+            ENV_FILE: _from_env_file(),
+        }
+        return {name: self._source(name, given) for name in Settings.model_fields}
+
+    def _source(self, name: str, given: dict[str, dict[str, str]]) -> str:
+        value = getattr(self, name)
+        if name not in self.model_fields_set or value in (None, "", SecretStr("")):
+            return DEFAULT
+        for source, values in given.items():
+            if values.get(name) and _same(name, values[name], value):
+                return source
+        if name == "client_secret" and kept_secret(self.client_id) == value:
+            return KEYRING
+        return ARGUMENT
 
     @property
     def api_base(self) -> str:

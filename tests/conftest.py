@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .no_skips import pytest_sessionfinish as pytest_sessionfinish
 from .world import INTEGRATIONS, POLICIES, RETENTION_POLICIES, SIGNING_KEY, TARGETS, WEBHOOKS, Api, Sandbox, running
+
+# How long an example takes is a matter of how busy the machine is.
+settings.register_profile("opslib", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("opslib")
 
 
 @pytest.fixture(scope="session", autouse=True)

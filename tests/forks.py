@@ -4,25 +4,33 @@ hundreds. `opslib` is the command line in such a process; as `python -m opslib.c
 import atexit
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from opslib.cli.app import main
+from opslib.ledger.ledger import Ledger
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([f"{__package__}.warm", f"{__package__}.router.crash_program"])
+FORKS.set_forkserver_preload(
+    [f"{__package__}.warm", f"{__package__}.router.crash_program", f"{__package__}.campaign.program"]
+)
 _WITHIN_S = 90.0
 
 
-def opslib(env: Mapping[str, str], *words: str | Path) -> "subprocess.CompletedProcess[str]":
-    """One command, run to its end, with this environment only."""
+def opslib(
+    env: Mapping[str, str], *words: str | Path, full_after: int | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """One command, run to its end, with this environment only; `full_after` this many writes to the ledger, the disk is
+    full: no file grows any more."""
     command = ["opslib", *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = FORKS.Process(target=_command, args=(command, dict(env), out, err))
+        process = FORKS.Process(target=_command, args=(command, dict(env), out, err, full_after))
         process.start()
         process.join(_WITHIN_S)
         if process.exitcode is None:
@@ -32,7 +40,9 @@ def opslib(env: Mapping[str, str], *words: str | Path) -> "subprocess.CompletedP
         return subprocess.CompletedProcess(command, process.exitcode, said, complained)
 
 
-def _command(command: list[str], env: dict[str, str], out: Path, err: Path) -> None:
+def _command(command: list[str], env: dict[str, str], out: Path, err: Path, full_after: int | None) -> None:
+    if full_after is not None:
+        _fill_the_disk(full_after)
     os.environ.clear()
     os.environ.update(env)
     sys.argv = command
@@ -43,3 +53,17 @@ def _command(command: list[str], env: dict[str, str], out: Path, err: Path) -> N
         main()
     finally:
         atexit._run_exitfuncs()  # which a forked process leaves out
+
+
+def _fill_the_disk(after: int) -> None:
+    writing, writes = Ledger._writing, 0
+
+    def counted(self: Ledger) -> Any:
+        nonlocal writes
+        if writes == after:
+            size = max(file.stat().st_size for file in self.path.parent.glob(f"{self.path.name}*"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        writes += 1
+        return writing(self)
+
+    Ledger._writing = counted  # type: ignore[method-assign]

@@ -1,13 +1,12 @@
 """An API that keeps something else than was sent: a proxy before the sandbox that rewrites what is written to it."""
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from .local_server import QuietHandler, serving
 from .world import Json
 
 # Given the path and the body of a POST or PUT; changes the body in place.
@@ -18,9 +17,7 @@ Rewrite = Callable[[str, Json], object]
 def rewriting(api_url: str, rewrite: Rewrite) -> Iterator[str]:
     """The address of an API that is the one given, except that `rewrite` changes what is written."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if body and self.command in ("POST", "PUT"):
@@ -47,18 +44,8 @@ def rewriting(api_url: str, rewrite: Rewrite) -> Iterator[str]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 def first_queue_only(path: str, body: Json) -> None:

@@ -198,6 +198,19 @@ async def test_the_token_endpoint_s_own_rate_limit_is_waited_for(
     await auth.aclose()
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_that_is_too_long_is_refused_at_once(
+    auth: GenesysAuthManager, server: respx.MockRouter, status: int
+) -> None:
+    """As the API's: without it, the login host could have us sleep until the deadline, to end in an error then."""
+    answer = httpx.Response(status, headers={"Retry-After": "86400"})
+    route = server.post(f"{LOGIN}/oauth/token").mock(side_effect=[answer])
+    with pytest.raises(RateLimited, match="86400") as caught:
+        await auth.get_access_token()
+    assert (route.call_count, caught.value.status) == (1, status)
+    await auth.aclose()
+
+
 async def test_deadline(auth: GenesysAuthManager, server: respx.MockRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """A login host that never answers is given up after the deadline."""
 
@@ -237,6 +250,9 @@ def test_base_url_is_the_tutorial_s_unless_told_otherwise(monkeypatch: pytest.Mo
     for name in ("OPSLIB_API_URL", "OPSLIB_LOGIN_URL", "OPSLIB_REGION"):
         monkeypatch.delenv(name, raising=False)
     assert GenesysAuthManager("c", CANARY, "acme").base_url == "https://acme.mypurecloud.com"
+    assert GenesysAuthManager("c", CANARY, "acme")._login_url == "https://acme.mypurecloud.com"
+    elsewhere = GenesysAuthManager("c", CANARY, "acme", login_url=LOGIN)
+    assert (elsewhere.base_url, elsewhere._login_url) == ("https://acme.mypurecloud.com", LOGIN)
     assert GenesysAuthManager("c", CANARY, "acme", region="us-west-2").base_url == "https://api.usw2.pure.cloud"
     assert GenesysAuthManager("c", CANARY, "acme", base_url="http://127.0.0.1:5/").base_url == "http://127.0.0.1:5"
     monkeypatch.setenv("OPSLIB_API_URL", "http://127.0.0.1:6")

@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -18,6 +16,7 @@ from opslib.audit.folder import write_audit
 from opslib.audit.verify import verify
 from opslib.sandbox.launch import start_sandbox
 
+from .local_server import QuietHandler, serving
 from .world import own_key, without_settings
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +27,7 @@ def login_that_remembers(login_url: str) -> Iterator[tuple[str, list[str]]]:
     """A door before the sandbox's login: its URL, and the tokens that went through it."""
     tokens: list[str] = []
 
-    class Door(BaseHTTPRequestHandler):
+    class Door(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             passed = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
@@ -41,17 +40,8 @@ def login_that_remembers(login_url: str) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(answer.content)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", tokens
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Door) as url:
+        yield url, tokens
 
 
 @pytest.fixture(scope="module")

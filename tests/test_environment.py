@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -12,16 +13,14 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 ENVIRONMENT = (ROOT / "environment.yml").read_text()
-CONSTRAINTS = (ROOT / "constraints.txt").read_text()
+LOCKS = {name: (ROOT / name).read_text() for name in ("constraints.txt", "constraints-test.txt")}
+_PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;@/]+)( ; [^\\@/]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)")
 
 
-def declared(pyproject: str) -> list[str]:
+def declared(pyproject: str, *, test: bool = True) -> list[str]:
     project = tomllib.loads(pyproject)["project"]
-    return [
-        f"python{project['requires-python']}",
-        *project["dependencies"],
-        *project["optional-dependencies"]["test"],
-    ]
+    tools = project["optional-dependencies"]["test"] if test else []
+    return [f"python{project['requires-python']}", *project["dependencies"], *tools]
 
 
 def bounds(lines: Iterable[str]) -> dict[str, str]:
@@ -46,12 +45,14 @@ def drift(pyproject: str, environment: str) -> list[str]:
     ]
 
 
-def faults(pyproject: str, constraints: str) -> list[str]:
-    """Lines that are no exact pin, and direct requirements left without a pin that satisfies them."""
-    lines = [line for line in constraints.splitlines() if not line.startswith("#")]
-    found = [f"not a pin: {line}" for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[^\s;@/]+", line)]
-    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
-    for requirement in map(Requirement, declared(pyproject)[1:]):
+def faults(pyproject: str, lock: str, *, test: bool = True) -> list[str]:
+    """Entries that are not an exact version with its hashes, and requirements, the build backend's included, that no
+    entry satisfies."""
+    entries = [(entry, _PIN.fullmatch(entry)) for entry in re.split(r"\n(?! )", lock.strip())]
+    found = [f"not locked: {entry}" for entry, pin in entries if not pin]
+    pins = {canonicalize_name(pin[1]): pin[2] for _, pin in entries if pin}
+    backend = tomllib.loads(pyproject)["build-system"]["requires"]
+    for requirement in map(Requirement, [*backend, *declared(pyproject, test=test)[1:]]):
         version = pins.get(canonicalize_name(requirement.name))
         if version is None or version not in requirement.specifier:
             found.append(f"{requirement} is not met by {version}")
@@ -70,12 +71,31 @@ def test_a_changed_bound_and_a_missing_name_are_reported() -> None:
     ]
 
 
-def test_constraints_pin_every_direct_requirement() -> None:
-    assert faults(PYPROJECT, CONSTRAINTS) == []
+def test_every_requirement_is_locked() -> None:
+    assert faults(PYPROJECT, LOCKS["constraints-test.txt"]) == []
+    assert faults(PYPROJECT, LOCKS["constraints.txt"], test=False) == []
 
 
-def test_an_index_a_url_and_a_wrong_or_missing_pin_are_reported() -> None:
-    assert faults(PYPROJECT, "--extra-index-url https://example.com/simple\n" + CONSTRAINTS)
-    assert faults(PYPROJECT, CONSTRAINTS + "opslib @ file:///tmp/opslib\n")
-    assert faults(PYPROJECT, re.sub(r"(?m)^httpx==.*$", "httpx==0.27.0", CONSTRAINTS))
-    assert faults(PYPROJECT, re.sub(r"(?m)^httpx==.*\n", "", CONSTRAINTS))
+def test_both_locks_have_the_same_versions() -> None:
+    assert {pin[0] for pin in _PIN.finditer(LOCKS["constraints.txt"])} <= {
+        pin[0] for pin in _PIN.finditer(LOCKS["constraints-test.txt"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [
+        (r"\A", "--extra-index-url https://example.com/simple\n"),
+        (r"\Z", "opslib @ file:///tmp/opslib\n"),
+        (r"(?m)^httpx==\S+", "httpx==0.27.0"),
+        (r"(?m)^httpx==.*\n( .*\n)+", ""),
+        (r"(?m)^httpx==(.*) \\\n( .*\n)+", r"httpx==\1\n"),
+        (r"(?m)^hatchling==\S+", "hatchling==0.1"),
+    ],
+    ids=["index", "url", "wrong version", "missing", "without hashes", "another build backend"],
+)
+def test_a_spoilt_lock_is_reported(pattern: str, instead: str) -> None:
+    lock = LOCKS["constraints-test.txt"]
+    spoilt = re.sub(pattern, instead, lock, count=1)
+    assert spoilt != lock
+    assert faults(PYPROJECT, spoilt)

@@ -73,7 +73,7 @@ class Sandbox:
             region_name=region or self["region"],
             aws_access_key_id=access_key_id or self["aws_access_key_id"],
             aws_secret_access_key=secret_access_key or self["aws_secret_access_key"],
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, proxies={}),
         )
 
 

@@ -5,7 +5,6 @@ Writing needs s3:GetBucketObjectLockConfiguration and s3:PutObject; reading s3:L
 s3:GetObjectVersion. Every version of every object is read: a newer one, or a delete marker, hides nothing.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from functools import partial
 from typing import Any
 
 from opslib.credentials import AwsKeys
-from opslib.errors import BucketUnfit
+from opslib.errors import BucketUnfit, BucketUnreachable
+from opslib.genesys.together import together
 from opslib.ledger.chain import Checkpoint, Verification
 from opslib.ledger.export import from_line, to_line
 from opslib.ledger.signing import verify_signature
@@ -75,8 +75,15 @@ class AnchorBucket:
 
     async def read(self, ledger: Verification) -> tuple[list[Anchor], int]:
         """The anchors of a ledger, by its key, oldest first; and how many other objects stand in their place."""
-        versions = [version async for version in self._versions(_folder(ledger.first))]
-        read = await asyncio.gather(*(self._anchor(version, ledger.key) for version in versions))
+        try:
+            versions = [version async for version in self._versions(_folder(ledger.first))]
+            read = await together(*(self._anchor(version, ledger.key) for version in versions))
+        except (KeyError, TypeError) as error:
+            raise BucketUnreachable(
+                f"S3 gave no usable answer for bucket {self.bucket}",
+                cause=f"the list of versions is not as AWS documents it ({type(error).__name__}: {error})",
+                fix="check the proxy and AWS_ENDPOINT_URL_S3",
+            ) from None
         anchors = [anchor for anchor in read if anchor]
         return sorted(anchors, key=lambda anchor: (anchor.at, anchor.checkpoint.id)), len(read) - len(anchors)
 

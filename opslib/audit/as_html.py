@@ -5,8 +5,9 @@ from importlib.resources import files
 from string import Template
 
 from opslib.audit.charts import Chart
-from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms, visible
+from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.html import Html, code, table, text, verdict
+from opslib.visible import visible
 
 
 def page(title: str, sections: Sequence[Section]) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from opslib.audit.charts import Chart
-from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms, visible
+from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.verdict import ICONS, in_words
+from opslib.visible import visible
 
 _FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 

@@ -3,17 +3,11 @@
 All text is plain text: no renderer reads markup in it.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opslib.audit.charts import Chart
-from opslib.redact import redact
 from opslib.verdict import Verdict
-
-# Control characters, marks that turn the direction of writing, private and unassigned characters: they cannot be seen,
-# and can make a text look like another one.
-_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 
 
 @dataclass(frozen=True)
@@ -67,9 +61,3 @@ class Section:
 
     title: str
     blocks: Sequence[Block]
-
-
-def visible(value: object) -> str:
-    """A value as text on one line: without secrets, and with what cannot be seen written as its code point."""
-    line = " ".join(redact(str(value)).split())
-    return "".join(f"U+{ord(char):04X}" if unicodedata.category(char) in _UNSEEN else char for char in line)

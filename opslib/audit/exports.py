@@ -1,23 +1,22 @@
 """The audit for programs: samples.csv, findings.csv, findings.ocsf.jsonl and report.json."""
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
 from opslib.audit import controls
-from opslib.audit.document import visible
 from opslib.audit.facts import Facts
 from opslib.audit.ocsf import compliance_finding
 from opslib.ledger.samples import COLUMNS
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.verdict import in_words
+from opslib.visible import visible, visible_json
 
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
-# A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@")
+# A spreadsheet takes a cell that begins with one of these for a formula, also of the wide ones of East Asia.
+_FORMULA = tuple("=+-@＝＋－＠")
 
 
 def samples_csv(facts: Facts) -> Iterator[str]:
@@ -42,7 +41,7 @@ def findings_ocsf(facts: Facts) -> Iterator[str]:
     report = facts.bucket_report()
     for finding in facts.findings():
         event = compliance_finding(facts.run_id, facts.started.data["opslib"], report or {}, finding)
-        yield json.dumps(event, separators=(",", ":"), ensure_ascii=False) + "\n"
+        yield visible_json(event, separators=(",", ":")) + "\n"
 
 
 def report_json(facts: Facts, before: Facts | None) -> str:
@@ -78,7 +77,7 @@ def report_json(facts: Facts, before: Facts | None) -> str:
         "bucket": facts.bucket_report(),
         "problems": facts.problem_count(),
     }
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return visible_json(document, indent=2, sort_keys=True) + "\n"
 
 
 def _control(result: controls.ControlResult) -> dict[str, Any]:

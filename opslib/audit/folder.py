@@ -4,7 +4,6 @@ The same ledger gives the same bytes: every time in them is the ledger's.
 """
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from opslib.audit.report import TITLE, AuditReport
 from opslib.errors import InvalidInput
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
+from opslib.new_files import part_folder
 from opslib.redact import redact
 
 # The manifest comes last: until it is there, what is beside it counts for nothing.
@@ -42,8 +42,7 @@ def write_audit(
     report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key)
     facts, sections = report.facts, report.sections()
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".part-") as folder:
-        new = Path(folder)
+    with part_folder(out) as new:
         _write(new / "audit.html", [page(TITLE, sections)])
         (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
         _write(new / "samples.csv", exports.samples_csv(facts))
@@ -58,7 +57,7 @@ def write_audit(
 
 def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:
     for file in not_for_readers:
-        if file.resolve().parent == out.resolve():
+        if os.path.dirname(os.path.realpath(file)) == os.path.realpath(out):
             raise InvalidInput(
                 f"An audit cannot be written to {out}",
                 cause=f"{file.name} is in it, and readers of the audit get the whole folder",

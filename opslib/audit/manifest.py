@@ -12,10 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from opslib.files import read_regular
 from opslib.ledger.chain import Verification
 from opslib.ledger.signing import Signer, verify_signature
 
 NAME = "manifest.json"
+# It names some ten files; what is much longer is another file.
+_LONGEST_BYTES = 1_000_000
 
 
 def _file_name(name: str) -> str:
@@ -134,7 +137,7 @@ def _not_proved(folder: Path, manifest: Manifest, pinned: str | None) -> Iterato
 
 def _read(file: Path) -> Manifest | None:
     """The manifest; None where it is not as `write_manifest` writes it."""
-    text = file.read_bytes()
+    text = read_regular(file, _LONGEST_BYTES)
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError:

@@ -6,7 +6,7 @@ Only what we know is filled in. Times are milliseconds since 1970, as the schema
 from datetime import datetime
 from typing import Any
 
-from opslib.onboarding.values import partition_of
+from opslib.onboarding.values import aws_region, partition_of
 from opslib.verdict import Verdict
 
 # Names and numbers of the schema: compliance.status_id, severity_id.
@@ -72,7 +72,7 @@ def compliance_finding(run_id: str, opslib: str, report: dict[str, Any], finding
         "cloud": {"provider": "AWS", "region": region},
         "resources": [
             {
-                "uid": f"arn:{partition_of(region)}:s3:::{bucket}",
+                "uid": _uid(bucket, region),
                 "name": bucket,
                 "type": "AWS::S3::Bucket",
                 "region": region,
@@ -81,6 +81,14 @@ def compliance_finding(run_id: str, opslib: str, report: dict[str, Any], finding
         "remediation": {"desc": finding["fix"]},
         "evidences": [{"api": _api(call)} for call in finding["evidence"]],
     }
+
+
+def _uid(bucket: str, region: str) -> str:
+    """The bucket's ARN; its address where a ledger from elsewhere names a region that AWS does not have."""
+    try:
+        return f"arn:{partition_of(aws_region(region))}:s3:::{bucket}"
+    except ValueError:
+        return f"s3://{bucket}"
 
 
 def _api(call: dict[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,18 @@ on stdout. A command is a function in the file of its topic, and a word in `_COM
 """
 
 import ast
-import json
 import sys
+import warnings
 from importlib import import_module
 from importlib.resources import files
+from io import TextIOWrapper
 from typing import Any
 
 import click
 
 from opslib.cli.exit_codes import ExitCode
-from opslib.errors import HalfDone, InvalidInput, OpslibError
+from opslib.cli.output import say, say_json, say_text
+from opslib.errors import Defect, HalfDone, InvalidInput, OpslibError
 
 _COMMANDS = {
     "onboard": ["init", "plan", "apply", "offboard", "onboard", "resume", "rollback", "drift", "export"],
@@ -65,8 +67,15 @@ def _exit(code: int | None, **_: Any) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; every error becomes cause and fix on stderr, or JSON on stdout."""
+    """Run the command line; every error becomes cause and fix on stderr, or JSON on stdout.
+
+    One that nobody foresaw is a defect, and says so.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a file's name need not be text in the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    warnings.showwarning = _show_warning
     try:
         cli.main(words, standalone_mode=False)
     except click.ClickException as error:
@@ -77,6 +86,13 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(error, words)
     except OSError as error:
         _fail(_refused_by_the_system(error), words)
+    except Exception as error:  # noqa: BLE001 (the last place that can still say what happened)
+        _fail(Defect(f"“opslib {words[0]}”", error), words)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Of a file or folder that others can write, say."""
+    say(f"warning: {message}", err=True)
 
 
 def _refused_by_the_system(error: OSError) -> OpslibError:
@@ -89,7 +105,7 @@ def _refused_by_the_system(error: OSError) -> OpslibError:
 
 def _fail(error: OpslibError, words: list[str]) -> None:
     if "--json" in words:
-        click.echo(json.dumps(error.as_json()))
+        say_json(error.as_json())
     else:
-        click.echo(str(error), err=True)
+        say_text(str(error), err=True)
     sys.exit(ExitCode.HALF_DONE if isinstance(error, HalfDone) else ExitCode.FAILED)

@@ -1,7 +1,6 @@
 """`opslib check-bucket`: buckets against a profile, as a table or JSON, and the documents that a bucket needs."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 import click
@@ -9,6 +8,7 @@ from pydantic import Field
 
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
+from opslib.cli.output import say, say_json, say_text
 from opslib.credentials import AwsKeys, RoleReference, usual_keys
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
 from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value, folder_of
@@ -66,20 +66,20 @@ def check_bucket(
 def _show(reports: list[dict[str, Any]], *, as_json: bool) -> None:
     """One bucket is one JSON object, more are a list."""
     if as_json:
-        click.echo(json.dumps(reports[0] if len(reports) == 1 else {"buckets": reports}))
+        say_json(reports[0] if len(reports) == 1 else {"buckets": reports})
         return
-    click.echo("\n\n".join(as_text(report) for report in reports))
+    say_text("\n\n".join(as_text(report) for report in reports))
     if len(reports) > 1:
-        click.echo("\n" + "\n".join(f"{report['verdict']:<8}{report['bucket']}" for report in reports))
+        say("", *(f"{report['verdict']:<8}{report['bucket']}" for report in reports))
 
 
 def _print_document(kind: str, wanted: Wanted, profile: Profile, *, as_json: bool) -> None:
     """What a bucket needs; as JSON, Terraform is one text. Asks nothing."""
     if kind == "terraform":
         text = template(wanted, profile)
-        click.echo(json.dumps({"terraform": text}) + "\n" if as_json else text, nl=False)
+        say_json({"terraform": text}) if as_json else say_text(text, nl=False)
     else:
-        click.echo(json.dumps(_iam_document(kind, wanted, profile), indent=2))
+        say_json(_iam_document(kind, wanted, profile), indent=2)
 
 
 def _iam_document(kind: str, wanted: Wanted, profile: Profile) -> dict[str, Any]:
@@ -135,4 +135,4 @@ def _place(prefix: str | None, role: RoleReference | None) -> str | None:
 
 def _say_progress(done: int, total: int, words: str) -> None:
     if total >= 50 and (done == total or done % 50 == 0):
-        click.echo(f"{done} of {total} checks", err=True)
+        say(f"{done} of {total} checks", err=True)

@@ -1,11 +1,11 @@
 import asyncio
-import json
 from pathlib import Path
 
 import click
 
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
+from opslib.cli.output import say_json, say_rows, say_text
 from opslib.errors import InvalidInput
 from opslib.onboarding.file import load_onboarding
 from opslib.onboarding.models import DataLakeWebhook, Onboarding
@@ -24,14 +24,13 @@ def check_feed(file: Path, org_id: str | None, document: str | None, as_json: bo
     webhook, org = _feed(file, org_id)
     if document:
         write = event_feed.terraform if document == "terraform" else event_feed.commands
-        click.echo(write(webhook, org))
+        say_text(write(webhook, org))
         return ExitCode.DONE
     rows = EventFeed(webhook, org).check()
     if as_json:
-        click.echo(json.dumps({"source": event_feed.source(webhook, org), "links": [dict(vars(row)) for row in rows]}))
+        say_json({"source": event_feed.source(webhook, org), "links": [dict(vars(row)) for row in rows]})
     else:
-        for row in rows:
-            click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
+        say_rows(rows)
     return ExitCode.DONE if all(row.word == "PASS" for row in rows) else ExitCode.FAILED
 
 

@@ -1,7 +1,6 @@
 """`opslib audit`, `verify`, `anchor`, `export-ledger`: the reviewer's report, and the proof that nothing was edited."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from opslib.audit.folder import FILES, write_audit
 from opslib.audit.verify import verify as verify_record
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
+from opslib.cli.output import say, say_json
 from opslib.credentials import usual_keys
 from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.chain import Verification
@@ -27,7 +27,7 @@ _WORDS = {"intact": "intact", "unsigned": "UNSIGNED", "broken": "NOT INTACT"}
 @click.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to.")
+@click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
 @options.as_json
 def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
     """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
@@ -35,13 +35,15 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
     report = write_audit(
         out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
     )
-    written = "\n".join(f"written: {out / name}" for name in FILES)
-    text = f"{written}\nof run {report.facts.run_id}, begun {report.facts.started.at}; --run names another"
-    click.echo(json.dumps({"folder": str(out), "files": FILES}) if as_json else text)
+    if as_json:
+        say_json({"folder": str(out), "files": FILES})
+    else:
+        say(*(f"written: {out / name}" for name in FILES))
+        say(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=options.PathType())
 @click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
 @click.option("--anchor", "anchor_bucket", metavar="BUCKET", help="Check it against the anchors in this bucket, too.")
 @options.anchor_region
@@ -63,9 +65,9 @@ def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, 
         anchors, others = asyncio.run(_read_anchors(verification, anchor_bucket, region))
         verification = verify_record(path, pinned, [anchor.checkpoint for anchor in anchors])
         if others:
-            click.echo(f"{others} objects there are no anchors by this key, and were left out", err=True)
+            say(f"{others} objects there are no anchors by this key, and were left out", err=True)
     document = {**verification.as_json(), "anchors": [anchor.as_json() for anchor in anchors]}
-    click.echo(json.dumps(document) if as_json else _as_text(verification, anchors))
+    say_json(document) if as_json else say(*_lines(verification, anchors))
     return _exit_code(verification)
 
 
@@ -84,14 +86,14 @@ def anchor(bucket: str, region: str, yes: bool, as_json: bool) -> ExitCode:
         )
     report = asyncio.run(_anchor(settings, verification, bucket, region, yes=yes))
     if as_json:
-        click.echo(json.dumps(report))
+        say_json(report)
     else:
         _show_anchor(report)
     return ExitCode.DONE if yes else ExitCode.CHANGES
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@click.option("--out", type=options.PathType(dir_okay=False), required=True, help="The file to write.")
 @options.as_json
 def export_ledger(out: Path, as_json: bool) -> ExitCode:
     """Write the workspace's ledger as JSON lines, with its checkpoints and public key, and verify what was written."""
@@ -99,7 +101,7 @@ def export_ledger(out: Path, as_json: bool) -> ExitCode:
     write_export(settings.home, out, settings.signing_key, settings.signing_key.with_suffix(".pub"))
     verification = verify_record(out)
     document = {"written": str(out), **verification.as_json()}
-    click.echo(json.dumps(document) if as_json else f"written: {out}\n{_as_text(verification)}")
+    say_json(document) if as_json else say(f"written: {out}", *_lines(verification))
     return _exit_code(verification)
 
 
@@ -127,16 +129,16 @@ async def _anchor(
 
 def _show_anchor(report: dict[str, Any]) -> None:
     done, lock, place = report["anchored"], report["lock"], f"s3://{report['bucket']}"
-    click.echo(
+    say(
         f"anchored: entries 1 to {report['seq']} in {place}/{report['object']}"
         if done
         else f"would anchor: entries 1 to {report['seq']} in {place}"
     )
-    click.echo(f"locked for {lock['days']} days in {lock['mode']} mode")
+    say(f"locked for {lock['days']} days in {lock['mode']} mode")
     if lock["mode"] != "COMPLIANCE":
-        click.echo("note: those who may bypass GOVERNANCE mode can delete it earlier", err=True)
+        say("note: those who may bypass GOVERNANCE mode can delete it earlier", err=True)
     if not done:
-        click.echo("nothing was written; add --yes to do it", err=True)
+        say("nothing was written; add --yes to do it", err=True)
 
 
 async def _read_anchors(verification: Verification, bucket: str, region: str) -> tuple[list[Anchor], int]:
@@ -155,12 +157,11 @@ def _exit_code(verification: Verification) -> ExitCode:
     return ExitCode.DONE if verification.intact else ExitCode.FAILED
 
 
-def _as_text(verification: Verification, anchors: Sequence[Anchor] = ()) -> str:
-    lines = [
+def _lines(verification: Verification, anchors: Sequence[Anchor] = ()) -> list[str]:
+    return [
         f"{_WORDS[verification.state]}: {verification.reason}",
         f"head {verification.head}",
         f"key {verification.key or 'none'}",
         *(f"anchor of entries 1 to {one.checkpoint.seq}, kept since {one.at} (S3's clock)" for one in anchors),
         *(f"not proved: {point}" for point in verification.not_proved),
     ]
-    return "\n".join(lines)

@@ -3,14 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import click
 
-from opslib.errors import HalfDone
-from opslib.ledger.ledger import Ledger
-from opslib.router.journal import unfinished_apply
+from opslib.cli.output import say
+from opslib.errors import HalfDone, LedgerError
+from opslib.router.journal import is_left_in
 from opslib.settings import Settings
 from opslib.walk.steps import RECOVERY, STEPS
 from opslib.walk.walk import Walk
@@ -25,7 +25,7 @@ def first_interrupt_stops(walk: Walk) -> Iterator[None]:
     def interrupted() -> None:
         if walk.applier and not walk.applier.stopping:
             walk.applier.stop()
-            click.echo("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
+            say("stopping after the change in flight; Ctrl-C again to cancel it", err=True)
         elif task:
             for name in (*STEPS, *RECOVERY):
                 walk.cancel(name)
@@ -46,8 +46,9 @@ async def half_done_if_cancelled(work: Coroutine[Any, Any, Result]) -> Result:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
     settings = Settings.load()
-    if unfinished_apply(Ledger(settings.home), settings.api_base) is None:
-        raise click.Abort("Ctrl-C; no change was under way")
+    with suppress(LedgerError):  # then it is not known
+        if not is_left_in(settings.home, settings.api_base):
+            raise click.Abort("Ctrl-C; no change was under way")
     raise HalfDone(
         "Cancelled in the middle of a change",
         cause="whether the change in flight took effect is not known",

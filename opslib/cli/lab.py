@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from dotenv import load_dotenv
 
+from opslib.cli import options
+from opslib.cli.output import say
+from opslib.env_file import PLACE, env_file_path, env_file_values
 from opslib.errors import InvalidInput
 from opslib.sandbox.launch import use_sandbox_unless_configured
+from opslib.settings import Settings
+
+# What boto3 itself reads; of the rest, opslib reads in the file what it needs.
+_FOR_BOTO3 = re.compile(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|PROFILE|REGION|DEFAULT_REGION)")
+_FOR_OPSLIB = re.compile(r"OPSLIB_\w+|\w*ACCESS_KEY\w*")
 
 
 @click.command()
-@click.argument("notebook", type=click.Path(path_type=Path), default=Path("notebooks/00_start_here.ipynb"))
+@click.argument("notebook", type=options.PathType(), default=Path("notebooks/00_start_here.ipynb"))
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def lab(notebook: Path, no_browser: bool) -> int:
     """Open JupyterLab on a notebook, with a sandbox unless an org is configured."""
@@ -25,13 +33,29 @@ def lab(notebook: Path, no_browser: bool) -> int:
         raise InvalidInput(
             f"There is no notebook {notebook}", cause="no such file", fix="run it from the project folder"
         )
-    load_dotenv(".env")  # kernels run in the notebook's folder, and would not find it
+    _take_over_env_file()
     os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
     with use_sandbox_unless_configured() or nullcontext(), tempfile.TemporaryDirectory() as config:
         environment = os.environ | {"JUPYTER_CONFIG_PATH": _config_path(Path(config))}
         process = subprocess.Popen(_command(notebook, no_browser), env=environment)  # noqa: S603 (our own command)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         return _wait(process)
+
+
+def _take_over_env_file() -> None:
+    """Kernels run in the notebook's folder: tell them where the file is. An environment also decides which programs,
+    proxies and certificates are used, so only what boto3 needs for its keys is set in it."""
+    Settings.load()  # refuses a URL for a secret from elsewhere
+    values = env_file_values()
+    # Where AWS is may be said by the file whose key goes there.
+    own_key = "AWS_SECRET_ACCESS_KEY" in values and not {"AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} & os.environ.keys()
+    taken = {name for name in values if _FOR_BOTO3.fullmatch(name) or (own_key and name.startswith("AWS_ENDPOINT_URL"))}
+    left = [name for name in values if name not in taken | os.environ.keys() and not _FOR_OPSLIB.fullmatch(name)]
+    if left:
+        say(f"left out of {env_file_path()}; set them in the environment if you mean them: {', '.join(left)}", err=True)
+    os.environ[PLACE] = str(env_file_path())
+    for name in taken:
+        os.environ.setdefault(name, values[name])
 
 
 def _command(notebook: Path, no_browser: bool) -> list[str]:

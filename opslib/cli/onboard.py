@@ -1,7 +1,6 @@
 """Onboarding files: write one, plan, apply, undo, compare with the org."""
 
 import asyncio
-import json
 import os
 import textwrap
 from contextlib import nullcontext
@@ -13,10 +12,12 @@ import click
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
-from opslib.errors import HalfDone, InvalidInput, OpslibError, StalePlan
+from opslib.cli.output import say, say_json, say_text
+from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan, foreseen
 from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
+from opslib.router.journal import is_left_in
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
 from opslib.sandbox.launch import start_sandbox
@@ -25,7 +26,7 @@ from opslib.walk.walk import Walk
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("onboarding.yaml"))
+@click.argument("file", type=options.PathType(), default=Path("onboarding.yaml"))
 @click.option(
     "--backend",
     type=click.Choice(["storage-targets", "platform"]),
@@ -36,7 +37,7 @@ from opslib.walk.walk import Walk
 def init(file: Path, backend: BackendName) -> None:
     """Write a commented example to FILE; an existing file is left alone."""
     write_example(file, backend, Settings.load())
-    click.echo(f"written: {file}")
+    say(f"written: {file}")
 
 
 @click.command()
@@ -45,7 +46,7 @@ def init(file: Path, backend: BackendName) -> None:
 def plan(file: Path, as_json: bool) -> ExitCode:
     """Show what would change for FILE. Writes nothing. Exit code 0: nothing to do, 2: changes."""
     plan = asyncio.run(_make_plan(load_onboarding(file)))
-    click.echo(json.dumps(plan.as_json()) if as_json else as_text(plan.as_json()))
+    say_json(plan.as_json()) if as_json else say_text(as_text(plan.as_json()))
     return ExitCode.CHANGES if plan.changes else ExitCode.DONE
 
 
@@ -67,7 +68,7 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=options.PathType(), required=False)
 @click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
 @options.allow
 @options.reason
@@ -80,7 +81,7 @@ def onboard(file: Path | None, on_sandbox: bool, allow: tuple[str, ...], reason:
         consent = Consent(allow=allow, reason=reason)
         results = asyncio.run(half_done_if_cancelled(_walk_through(file, consent, quiet=as_json)))
     if as_json:
-        click.echo(json.dumps({"steps": results}))
+        say_json({"steps": results})
 
 
 @click.command()
@@ -100,7 +101,7 @@ def rollback(overwrite: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=options.PathType(exists=True, file_okay=False))
 @options.as_json
 def drift(folder: Path, as_json: bool) -> ExitCode:
     """Plan every *.yaml file in FOLDER. Exit code 0: all as wanted, 2: some drifted, 1: some could not be read."""
@@ -112,11 +113,11 @@ def drift(folder: Path, as_json: bool) -> ExitCode:
         except OpslibError as error:
             reports.append({"file": file.name, "drifted": None, **error.as_json()})
         if not as_json:
-            click.echo(_drift_line(reports[-1]))
+            say(_drift_line(reports[-1]))
     if not reports:
         raise InvalidInput(f"No onboarding files in {folder}", cause="no *.yaml or *.yml", fix="name another folder")
     if as_json:
-        click.echo(json.dumps({"files": reports}))
+        say_json({"files": reports})
     if any(report["drifted"] is None for report in reports):
         return ExitCode.FAILED
     return ExitCode.CHANGES if any(report["drifted"] for report in reports) else ExitCode.DONE
@@ -126,7 +127,7 @@ def drift(folder: Path, as_json: bool) -> ExitCode:
 @click.argument("target_id")
 @click.option("--policy", "policy_id", help="The policy's id; by default the only one of the target.")
 @click.option("--webhook", "webhook_id", help="The webhook's id; by default the only one of the org.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default stdout.")
+@click.option("--out", type=options.PathType(), help="The file to write; by default stdout.")
 def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: Path | None) -> None:
     """Write the onboarding file of a target that exists, so that it can be kept from here on.
 
@@ -134,12 +135,14 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
     """
     text = as_yaml(asyncio.run(_adopt(target_id, policy_id, webhook_id)))
     if out is None:
-        click.echo(text, nl=False)
+        say_text(text, nl=False)
         return
-    if out.exists():
-        raise InvalidInput(f"{out} exists already", cause="it would be overwritten", fix="name another file")
-    out.write_text(text, encoding="utf-8")
-    click.echo(f"written: {out}")
+    try:
+        with out.open("x", encoding="utf-8") as file:  # which follows no link either
+            file.write(text)
+    except FileExistsError:
+        raise InvalidInput(f"{out} exists already", cause="it would be overwritten", fix="name another file") from None
+    say(f"written: {out}")
 
 
 def _change_org(
@@ -156,19 +159,20 @@ def _change_org(
     onboarding = load_onboarding(file)
     if yes:
         work = _apply(onboarding, checksum, Consent(allow=allow, reason=reason), quiet=as_json, **kind)
+        plan, applied = asyncio.run(half_done_if_cancelled(work))
     else:
-        work = _make_plan(onboarding, checksum, **kind)
-    plan = asyncio.run(half_done_if_cancelled(work))
-    applied = yes and bool(plan.changes)
+        plan, applied = asyncio.run(half_done_if_cancelled(_make_plan(onboarding, checksum, **kind))), False
     if as_json:
-        click.echo(json.dumps({**plan.as_json(), "applied": applied}))
+        say_json({**plan.as_json(), "applied": applied})
     elif applied:
-        click.echo("done: applied and read back")
+        say("done: applied and read back")
+    elif yes and plan.changes:
+        say("nothing was written: since the plan was made, somebody else has brought the org to what it says")
     else:
-        click.echo(as_text(plan.as_json()))
+        say_text(as_text(plan.as_json()))
         if plan.changes:
-            click.echo("nothing was written; add --yes to apply it", err=True)
-    return ExitCode.CHANGES if plan.changes and not applied else ExitCode.DONE
+            say("nothing was written; add --yes to apply it", err=True)
+    return ExitCode.CHANGES if plan.changes and not yes else ExitCode.DONE
 
 
 async def _make_plan(onboarding: Onboarding, checksum: str | None = None, **kind: Any) -> Plan:
@@ -178,14 +182,21 @@ async def _make_plan(onboarding: Onboarding, checksum: str | None = None, **kind
         return _reviewed(walk, checksum)
 
 
-async def _apply(onboarding: Onboarding, checksum: str | None, consent: Consent, *, quiet: bool, **kind: Any) -> Plan:
-    """Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one."""
+async def _apply(
+    onboarding: Onboarding, checksum: str | None, consent: Consent, *, quiet: bool, **kind: Any
+) -> tuple[Plan, bool]:
+    """The plan, and whether anything was written: another process may have been first.
+
+    Without a change, too, the bucket is checked and the run noted to its end: an audit shows the last one.
+    """
+    written = False
     async with Walk(onboarding, **kind) as walk:
         with first_interrupt_stops(walk):
             async for result in walk.in_order(consent, until="apply"):
                 if result.step == "plan" and _reviewed(walk, checksum).changes and not quiet:
-                    click.echo(as_text(result.data))
-        return walk.reviewed_plan()
+                    say_text(as_text(result.data))
+                written = result.step == "apply" and bool(result.data["changes"])
+        return walk.reviewed_plan(), written
 
 
 def _reviewed(walk: Walk, checksum: str | None) -> Plan:
@@ -208,33 +219,43 @@ async def _walk_through(file: Path | None, consent: Consent, *, quiet: bool) -> 
             async for result in walk.in_order(consent):
                 results.append({name: getattr(result, name) for name in ("step", "state", "summary", "data")})
                 if not quiet:
-                    click.echo(f"{result.state:8} {result.summary}")
+                    say(f"{result.state:8} {result.summary}")
                     if result.step == "plan":
-                        click.echo(textwrap.indent(as_text(result.data), " " * 9))
+                        say_text(textwrap.indent(as_text(result.data), " " * 9))
     return results
 
 
 def _recover(how: str, as_json: bool) -> None:
     said = asyncio.run(half_done_if_cancelled(_run_recovery(how)))
-    click.echo(json.dumps({"said": said}) if as_json else said)
+    say_json({"said": said}) if as_json else say(said)
 
 
 async def _run_recovery(how: str) -> str:
     """What was done, in words. Raises HalfDone while something is left to do."""
-    async with Walk(command=how) as walk:
+    try:
+        walk = Walk(command=how)
+    except LedgerNotProved:
+        raise
+    except LedgerError as error:  # the disk is still full, say
+        settings = Settings.load()
+        if not is_left_in(settings.home, settings.api_base):
+            raise
+        raise _half_done(error) from None
+    async with walk:
         try:
             with first_interrupt_stops(walk):
                 return (await walk.run(how)).summary
-        except OpslibError as error:
-            if isinstance(error, HalfDone) or walk.unfinished is None:
+        except Exception as error:
+            if isinstance(error, HalfDone | LedgerNotProved) or walk.unfinished is None:
                 raise
-            raise HalfDone(
-                error.title,
-                cause=error.cause,
-                fix=error.fix,
-                status=error.status,
-                correlation_id=error.correlation_id,
-            ) from None
+            raise _half_done(foreseen(error, f"“opslib {how}”")) from None
+
+
+def _half_done(error: OpslibError) -> HalfDone:
+    """The same error, of an apply that is still unfinished."""
+    return HalfDone(
+        error.title, cause=error.cause, fix=error.fix, status=error.status, correlation_id=error.correlation_id
+    )
 
 
 def _drift_line(report: dict[str, Any]) -> str:
@@ -250,7 +271,7 @@ async def _adopt(target_id: str, policy_id: str | None, webhook_id: str | None) 
         await walk.run("connect")
         onboarding = await walk.backend.adopt(target_id, policy_id, webhook_id)
         for warning in walk.backend.warnings(onboarding):
-            click.echo(f"⚠ {warning}", err=True)
+            say(f"⚠ {warning}", err=True)
         for note in walk.backend.notes(onboarding):
-            click.echo(f"i {note}", err=True)
+            say(f"i {note}", err=True)
         return onboarding

@@ -6,7 +6,20 @@ from typing import Any
 
 import click
 
-onboarding_file = click.argument("file", type=click.Path(path_type=Path))
+
+class PathType(click.Path):
+    """A path that is not empty. Of an empty one, as an unset variable leaves it, pathlib makes the current folder."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("the path is empty; write . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+onboarding_file = click.argument("file", type=PathType())
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 allow = click.option("--allow", multiple=True, metavar="NAME", help="Agree to an unsafe change, by its name.")
 reason = click.option("--reason", default="", help="Why; needed with --allow failed-validation.")

@@ -1,8 +1,6 @@
 """The org itself: what it serves and allows, and who changed it."""
 
 import asyncio
-import json
-import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +8,14 @@ import click
 
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
+from opslib.cli.output import say, say_json, say_rows, say_text
 from opslib.errors import InvalidInput
 from opslib.router.org_changes import OrgChanges, find_org_changes
 from opslib.router.render import show
+from opslib.settings import Settings
 from opslib.walk.assumptions import Judged, judge_assumptions
 from opslib.walk.doctor import Diagnosis, examine, roles
+from opslib.walk.environment import settings_rows
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.walk import Walk
 
@@ -23,7 +24,7 @@ from opslib.walk.walk import Walk
 @click.option("--assumptions", is_flag=True, help="Which of the facts that opslib relies on hold in this org?")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.PathType(),
     help="With --assumptions: the file to send to others; by default in the workspace.",
 )
 @options.as_json
@@ -33,15 +34,16 @@ def doctor(as_json: bool, assumptions: bool = False, out: Path | None = None) ->
         return _judge_assumptions(out, as_json)
     if out:
         raise click.UsageError("--out is for --assumptions")
-    diagnosis = asyncio.run(_diagnose())
+    diagnosis, settings = asyncio.run(_diagnose())
+    rows = [*settings_rows(settings), *diagnosis.rows()]
     if as_json:
-        click.echo(json.dumps(diagnosis.as_json()))
+        shown = [dict(vars(row)) for row in rows]
+        say_json({**diagnosis.as_json(), "settings": settings.sources(), "rows": shown})
     else:
-        for row in diagnosis.rows():
-            click.echo(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}")
+        say_rows(rows)
         for name, permissions in roles(diagnosis.wanted).items():
-            click.echo(f"\nrole {name}:\n" + textwrap.indent("\n".join(permissions), "  "))
-    return ExitCode.FAILED if any(row.word == "FAIL" for row in diagnosis.rows()) else ExitCode.DONE
+            say("", f"role {name}:", *(f"  {permission}" for permission in permissions))
+    return ExitCode.FAILED if any(row.word == "FAIL" for row in rows) else ExitCode.DONE
 
 
 def _judge_assumptions(out: Path | None, as_json: bool) -> ExitCode:
@@ -51,9 +53,10 @@ def _judge_assumptions(out: Path | None, as_json: bool) -> ExitCode:
     file = out or default
     judged.write(file)
     if as_json:
-        click.echo(json.dumps({"assumptions": judged.as_json(), "file": str(file)}))
+        say_json({"assumptions": judged.as_json(), "file": str(file)})
     else:
-        click.echo(f"{judged.as_text()}\n\n{_ABOUT_ASSUMPTIONS}\nwritten: {file}")
+        say_text(f"{judged.as_text()}\n\n{_ABOUT_ASSUMPTIONS}")
+        say(f"written: {file}")
     return ExitCode.FAILED if judged.failed else ExitCode.DONE
 
 
@@ -68,20 +71,21 @@ These are the assumptions of backend platform; docs/platform.md lists them. Back
 on its contract. The file has no ids, names, addresses or account numbers, so that you can send it to others."""
 
 
-async def _diagnose() -> Diagnosis:
+async def _diagnose() -> tuple[Diagnosis, Settings]:
     async with Walk(command="doctor") as walk:
         session = await walk.open_session()
         await session.auth.get_access_token()
         policy = walk.onboarding.policy if walk.settings.onboarding else None  # an example says nothing
         stated = stated_orgs(walk.onboarding, walk.settings)
-        return await examine(session.client, session.backends, walk.onboarding.backend, stated, policy)
+        diagnosis = await examine(session.client, session.backends, walk.onboarding.backend, stated, policy)
+        return diagnosis, walk.settings
 
 
 @click.command()
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    help="In UTC; by default the last look, or 7 days ago.",
+    help="In UTC; by default the last look, at most 30 days ago; the first time 7 days ago.",
 )
 @options.as_json
 def changes(since: datetime | None, as_json: bool) -> ExitCode:
@@ -89,7 +93,7 @@ def changes(since: datetime | None, as_json: bool) -> ExitCode:
     report = asyncio.run(_find_changes(since.replace(tzinfo=UTC) if since else None))
     if as_json:
         answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
-        click.echo(json.dumps(answer))
+        say_json({**answer, "left_out": report.left_out})
     else:
         _show_changes(report)
     return ExitCode.FAILED if report.failed else ExitCode.DONE
@@ -104,11 +108,13 @@ async def _find_changes(since: datetime | None) -> OrgChanges:
 def _show_changes(report: OrgChanges) -> None:
     for change in report.changes:
         action = f"{change['action']} {change['kind']} {change['name']}"
-        click.echo(f"{change['at']}  {change['source']:10} {action}, by {change['by']}")
+        say(f"{change['at']}  {change['source']:10} {action}, by {change['by']}")
         for field in change["fields"]:
-            click.echo(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
-    click.echo(f"{len(report.changes)} changes since {report.since.isoformat(timespec='seconds')}")
+            say(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
+    say(f"{len(report.changes)} changes since {report.since.isoformat(timespec='seconds')}")
     if report.first:
-        click.echo("This is the first look: what is there was noted, and the next one compares with it.")
+        say("This is the first look: what is there was noted, and the next one compares with it.")
+    if report.left_out:
+        say(f"Not all of Genesys's own audit was read: {report.left_out}", err=True)
     if report.unaudited:
-        click.echo(f"Genesys's own audit was not read: {report.unaudited}", err=True)
+        say(f"Genesys's own audit was not read: {report.unaudited}", err=True)

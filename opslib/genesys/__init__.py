@@ -6,6 +6,7 @@ recorder                 the step and operation that a task works for; counts an
 server_time              what time it is at the server, by the Date of its answers
 retry                    what is tried again and when; what Retry-After means
 gate                     the rate gate, where the requests of a token wait
+answers                  the JSON that an answer may hold, and its shape for each endpoint
 transport                the httpx stack: retry → gate → meter → pooled connections; the seam to replace in tests
 client                   `GenesysClient`: JSON requests, pages, deadlines; refusals as errors (see `opslib.errors`)
 read_only                a client that sends nothing but GET
@@ -17,6 +18,7 @@ platform_backend         the backend for the API that Genesys publishes, with `i
 retention                after how many days Genesys really deletes its own copy
 integration_credentials  where an integration has its role in a credential: found, made, named after what it holds
 target_notes             what there is to say about a target and is not a change
+properties_schema        checks an integration's properties against the schema of its type
 audit_log                the org's own audit log: who changed an integration or a policy
 datalake                 has an event arrived in the data lake?
 token                    whose token it is, and what it may ask for in a minute

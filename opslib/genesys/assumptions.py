@@ -13,12 +13,23 @@ from urllib.parse import quote
 
 from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput, NotFound, OpslibError, PermissionMissing, UnexpectedAnswer
+from opslib.genesys.answers import JSON, BareList, Entity, Page, Shape
 from opslib.genesys.audit_log import SERVICES, audited_entities
-from opslib.genesys.client import JSON, answer
-from opslib.genesys.integration_credentials import CREDENTIALS, IntegrationCredentials
-from opslib.genesys.integrations import INTEGRATIONS, TYPES, Integrations, exports_recordings, names_of
+from opslib.genesys.client import answer
+from opslib.genesys.creations import Creations
+from opslib.genesys.integration_credentials import CREDENTIALS, CredentialType, IntegrationCredentials
+from opslib.genesys.integration_credentials import TYPES as CREDENTIAL_TYPES
+from opslib.genesys.integrations import (
+    FEED_PROPERTIES,
+    FEED_TYPE,
+    INTEGRATIONS,
+    TYPES,
+    Integrations,
+    exports_recordings,
+    names_of,
+)
 from opslib.genesys.permissions import NEEDED, QUESTIONS, SUBJECT, permissions
-from opslib.genesys.platform_backend import FEED_PROPERTIES, FEED_TYPE, POLICIES
+from opslib.genesys.policies import POLICIES
 from opslib.genesys.read_only import ReadOnlyClient
 from opslib.genesys.retention import SETTINGS, maximum_of
 from opslib.genesys.shapes import as_list, as_object, as_objects
@@ -58,11 +69,11 @@ class Org:
         self.integrations = Integrations(client)
         self._answers: dict[tuple[str, str], JSON | OpslibError] = {}
 
-    async def get(self, endpoint: str, params: Params | None = None) -> JSON:
+    async def get(self, endpoint: str, params: Params | None = None, shape: type[Shape] | None = None) -> JSON:
         """Raises the error that came instead of an answer."""
         key = endpoint, str(params)
         if key not in self._answers:
-            self._answers[key] = await answer(self.client, endpoint, params, self.until)
+            self._answers[key] = await answer(self.client, endpoint, params, self.until, shape)
         if isinstance(found := self._answers[key], OpslibError):
             raise found
         return found
@@ -71,7 +82,7 @@ class Org:
         """A numbered list from all pages."""
         _need(isinstance((await self.get(endpoint, {"pageSize": 1})).get("entities"), list), "it has no entities")
         async with asyncio.timeout_at(self.until):
-            return as_objects(await self.client.entities(endpoint))
+            return as_objects(await self.client.entities(endpoint, Page[Entity]))
 
     async def s3_type(self) -> str:
         """Raises InvalidInput when it is not clear."""
@@ -265,7 +276,9 @@ async def _s3_properties(org: Org) -> Judgement:
     has = f"properties {', '.join(schema['properties']) or 'none'}; credentials {', '.join(credentials) or 'none'}"
     try:
         names = names_of(schema, type_id, role_is_elsewhere=bool(credentials))
-        slot = None if "role_arn" in names else await IntegrationCredentials(org.client).slot(kind)
+        slot = (
+            None if "role_arn" in names else await IntegrationCredentials(org.client, Creations(org.client)).slot(kind)
+        )
     except InvalidInput as error:
         return Judgement("no", f"{error.title}. It has {has}")
     in_credential = {ours: f"{slot.name}.{theirs}" for ours, theirs in slot.fields.items()} if slot else {}
@@ -280,10 +293,10 @@ async def _s3_properties(org: Org) -> Judgement:
 )
 async def _integration_credentials(org: Org) -> Judgement:
     credentials = await org.entities(CREDENTIALS)
-    types = (await org.get(f"{CREDENTIALS}/types")).get("entities")
-    _need(isinstance(types, list) and bool(types), "there is no list of types")
+    types = (await org.get(CREDENTIAL_TYPES, shape=BareList[CredentialType]))["entities"]
+    _need(bool(types), "there is no type")
     readable = [one for one in credentials if one.get("credentialFields")]
-    hidden = f"{len(as_list(types))} types; no answer has a credential's fields"
+    hidden = f"{len(types)} types; no answer has a credential's fields"
     return _either(not readable, hidden, "an answer has a credential's fields")
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from opslib.errors import ServerFailure, UnexpectedAnswer
+from opslib.errors import ServerFailure
+from opslib.genesys.answers import Entity, Page, Reference, Shape
 from opslib.genesys.backend import JSON
-from opslib.genesys.client import GenesysClient
+from opslib.genesys.client import GenesysClient, never_ends
 from opslib.genesys.polling import poll_until
 from opslib.genesys.shapes import as_objects
 from opslib.ledger.moment import utc_text
@@ -31,11 +32,52 @@ _POLL_S = 0.5
 _FINAL_STATES = ("Succeeded", "Failed", "Cancelled")
 
 
+class _Named(Shape):
+    name: str
+
+
+class _Service(_Named):
+    entities: list[_Named] | None = None
+
+
+class Services(Shape):
+    """Which services an org audits, each with its types of entity."""
+
+    services: list[_Service]
+
+
+class _Query(Entity):
+    state: str | None = None
+
+
+class _PropertyChange(Shape):
+    property: str | None = None
+    oldValues: list[Any] | None = None
+    newValues: list[Any] | None = None
+
+
+class _Entry(Entity):
+    """A reference is an object or only an id; `_reference` reads both."""
+
+    user: Reference | str | None = None
+    username: Reference | str | None = None
+    userId: str | None = None
+    client: Reference | str | None = None
+    clientId: Reference | str | None = None
+    entity: Reference | str | None = None
+    eventDate: str | None = None
+    eventTime: str | None = None
+    serviceName: str | None = None
+    action: str | None = None
+    entityType: str | None = None
+    propertyChanges: list[_PropertyChange] | None = None
+
+
 async def audit_entries(client: GenesysClient, since: datetime, until: datetime) -> list[JSON]:
     """Every entry about integrations and policies in that time, oldest first, as the audit query has them."""
     entries: list[JSON] = []
     async with client.operation("audit_query"):
-        mapping = await client.request("GET", SERVICES)
+        mapping = await client.request("GET", SERVICES, shape=Services)
         for service, entity_type in audited_entities(mapping):
             for start, end in _parts(since, until):
                 entries += await _query(client, service, entity_type, start, end)
@@ -88,7 +130,7 @@ def audited_entities(mapping: JSON) -> Iterator[tuple[str, str]]:
     """Service and type of the entities that may be ours, from an answer to `SERVICES`."""
     for service in as_objects(mapping.get("services")):
         for entity in as_objects(service.get("entities")):
-            if any(word in str(entity.get("name")).lower() for word in _OURS):
+            if service.get("name") and any(word in str(entity.get("name")).lower() for word in _OURS):
                 yield service["name"], entity["name"]
 
 
@@ -106,30 +148,26 @@ async def _query(client: GenesysClient, service: str, kind: str, start: datetime
         "sort": [{"name": "Timestamp", "sortOrder": "ascending"}],
     }
     # A query that is asked twice does no harm.
-    query = await client.request("POST", _QUERY, json=question, repeatable=True)
+    query = await client.request("POST", _QUERY, json=question, repeatable=True, shape=_Query)
     await _answered(client, query)
     entries: list[JSON] = []
     cursor: str | None = None
     while True:
         params = {"pageSize": _PAGE_SIZE} | ({"cursor": cursor} if cursor else {})
-        page = await client.request("GET", _RESULTS, ids={"id": query["id"]}, params=params)
-        entries += page.get("entities") or []
+        page = await client.request("GET", _RESULTS, ids={"id": query["id"]}, params=params, shape=Page[_Entry])
+        entries += page["entities"]
         before, cursor = cursor, page.get("cursor")
         if not cursor:
             return entries
         if cursor == before:
-            raise UnexpectedAnswer(
-                "The audit's answer never ends",
-                cause="the org sent the same cursor twice",
-                fix="ask for a shorter time",
-            )
+            raise never_ends(_RESULTS, "the org sent the same cursor twice")
 
 
 async def _answered(client: GenesysClient, query: JSON) -> None:
     """Wait until the org has the answer. Raises ServerFailure."""
     if query.get("state") not in _FINAL_STATES:
         query = await poll_until(
-            lambda: client.request("GET", _ONE, ids={"id": query["id"]}),
+            lambda: client.request("GET", _ONE, ids={"id": query["id"]}, shape=_Query),
             lambda answer: answer.get("state") in _FINAL_STATES,
             deadline_s=_ANSWERED_WITHIN_S,
             wait_s=_POLL_S,

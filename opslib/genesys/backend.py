@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -7,6 +7,8 @@ from opslib.errors import InvalidInput
 from opslib.onboarding.models import BackendName, Onboarding
 
 Kind = Literal["target", "policy", "webhook"]
+# What a POST makes: an object of ours, or the credential of a target.
+Made = Kind | Literal["credential"]
 JSON = dict[str, Any]
 
 # How long the API may take until a read or a list shows what was written (seconds): it is eventually consistent.
@@ -24,6 +26,15 @@ class Item:
     id: str
     name: str
     body: JSON
+
+
+@dataclass(frozen=True)
+class Creation:
+    """An object that is made under an id of the server's: `server_id` is empty until the server's answer is known."""
+
+    kind: Made
+    name: str
+    server_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,11 +115,32 @@ class Backend(Protocol):
     async def read(self, kind: Kind, id: str) -> JSON | None:
         """The object as the server has it, or None."""
 
-    async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+    async def write(
+        self,
+        kind: Kind,
+        id: str,
+        body: JSON,
+        credentials: AwsKeys | RoleReference | None = None,
+        *,
+        alone: bool = False,
+        note: Callable[[Creation], object] | None = None,
+    ) -> JSON:
         """Create or replace the object; returns the server's answer as `read` would, whose `id` is the server's.
 
-        It may be sent again after a failure or a crash. Secrets come from `credentials`, not the body.
+        It may be sent again after a failure or a crash. Secrets come from `credentials`, not the body. `note` is told
+        of each creation before it is sent, and once its id is known. Raises DuplicateName when the object has to be
+        `alone` with its name and is not; what was made of it until then is switched off.
         """
+
+    def server_id(self, kind: Kind, id: str) -> str:
+        """The server's id of the object as it was last found; empty for none, or where the ids are ours."""
+
+    def bind(self, kind: Kind, id: str, server_id: str) -> None:
+        """Until the next `items`, the object with this server's id is meant, whatever else has its name. Empty: none
+        is there until `write` makes one."""
+
+    def recall(self, creation: Creation) -> None:
+        """Take in what an earlier process noted of a creation."""
 
     def remember(self, kind: Kind, id: str, server_id: str) -> None:
         """Find the object by the server's id from now on, also where the server has given it another name."""

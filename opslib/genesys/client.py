@@ -8,14 +8,13 @@ from urllib.parse import quote
 import httpx
 
 from opslib.errors import ApiError, DeadlineExceeded, NotFound, OpslibError, UnexpectedAnswer, error_class
+from opslib.genesys.answers import JSON, Page, Shape, content, error_body
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
 from opslib.genesys.retry import retry_for
 from opslib.genesys.server_time import clock_skew_s
-from opslib.genesys.transport import PerLoop, http_client, unreachable
+from opslib.genesys.transport import PerLoop, answered, http_client
 from opslib.settings import DEFAULT_DEADLINE_S, DEFAULT_TIMEOUT_S
-
-JSON = dict[str, Any]
 
 # The most that Genesys's own Terraform provider asks for.
 _PAGE_SIZE = 100
@@ -90,30 +89,31 @@ class GenesysClient:
         params: Mapping[str, str | int] | None = None,
         json: JSON | None = None,
         repeatable: bool | None = None,
+        shape: type[Shape] | None = None,
     ) -> JSON:
-        """Send one request and return the JSON answer ({} for an empty one, a bare list as its `entities`).
+        """Send one request and return the JSON answer, which has the shape; without one, {} for an empty answer.
 
         `endpoint` is a path template such as "/api/v2/webhooks/{id}"; `ids` are quoted into it. `repeatable` says
         whether sending it twice does no harm; by default its method does.
-        Raises an ApiError by status, ConnectionFailed, or DeadlineExceeded.
+        Raises an ApiError by status, UnexpectedAnswer for another shape, ConnectionFailed, or DeadlineExceeded.
         """
         path = endpoint.format_map({key: quote(value, safe="") for key, value in (ids or {}).items()})
         retry = retry_for(method, repeatable=repeatable)
         async with self.operation(f"{method} {endpoint}"):
-            try:
-                response = await self._http.get().request(
+            response = await answered(
+                self.base_url,
+                self._http.get().request(
                     method,
                     self.base_url + path,
                     params=params,
                     json=json,
                     extensions={"retry": retry, "endpoint": endpoint},
-                )
-            except httpx.HTTPError as error:
-                failure = unreachable(self.base_url, error)
-            else:
-                self._note(response)
-                return _content(response)
-            raise failure  # outside the handler: httpx's error holds the request and with it its secrets
+                ),
+            )
+            self._note(response)
+            if not response.is_success:
+                raise _refused(response)
+            return content(response, shape)
 
     def _note(self, response: httpx.Response) -> None:
         """Take in what an answer says beside its content."""
@@ -126,33 +126,29 @@ class GenesysClient:
         except NotFound:
             return None
 
-    async def pages(self, endpoint: str, *, page_size: int) -> AsyncIterator[JSON]:
+    async def pages(self, endpoint: str, shape: type[Page[Any]], *, page_size: int) -> AsyncIterator[JSON]:
         """Every page of a list that is continued by `nextPageToken`. Raises UnexpectedAnswer if a token comes twice."""
         token: str | None = None
         seen: set[str] = set()
         while True:
             params = {"pageSize": page_size} | ({"pageToken": token} if token else {})
-            page = await self.request("GET", endpoint, params=params)
+            page = await self.request("GET", endpoint, params=params, shape=shape)
             yield page
             token = page.get("nextPageToken")
             if not token:
                 return
             if token in seen:
-                raise UnexpectedAnswer(
-                    "The list never ends",
-                    cause="the server sent the same nextPageToken twice",
-                    fix="report this to the operator of the API",
-                )
+                raise never_ends(endpoint, "the server sent the same nextPageToken twice")
             seen.add(token)
 
-    async def entities(self, endpoint: str) -> list[JSON]:
+    async def entities(self, endpoint: str, shape: type[Page[Any]]) -> list[JSON]:
         """Everything in a list of numbered pages, once each.
 
         Raises UnexpectedAnswer when it is not as many as the list says it has; a list that changes while it is read
         is read once more.
         """
         for _ in range(2):
-            entities, total = await self._numbered_pages(endpoint)
+            entities, total = await self._numbered_pages(endpoint, shape)
             if total is None or len(entities) == total:
                 return entities
         raise UnexpectedAnswer(
@@ -161,17 +157,21 @@ class GenesysClient:
             fix="try again; if it lasts, give Genesys support the path",
         )
 
-    async def _numbered_pages(self, endpoint: str) -> tuple[list[JSON], int | None]:
+    async def _numbered_pages(self, endpoint: str, shape: type[Page[Any]]) -> tuple[list[JSON], int | None]:
         by_id: dict[str, JSON] = {}
         number = 1
         while True:
             # No other parameter: Genesys takes even a default filter at its word, and hides objects.
-            page = await self.request("GET", endpoint, params={"pageSize": _PAGE_SIZE, "pageNumber": number})
-            entities = page.get("entities") or []
-            by_id |= {str(entity["id"]): entity for entity in entities}
-            last = number >= page["pageCount"] if "pageCount" in page else not page.get("nextUri")
-            if last or not entities:
-                return list(by_id.values()), page.get("total")
+            params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
+            page = await self.request("GET", endpoint, params=params, shape=shape)
+            known = len(by_id)
+            by_id |= {entity["id"]: entity for entity in page["entities"]}
+            pages, total = page.get("pageCount"), page.get("total")
+            last = number >= pages if pages is not None else not page.get("nextUri")
+            if last or not page["entities"]:
+                return list(by_id.values()), total
+            if len(by_id) == known:
+                raise never_ends(endpoint, "the server sent the same page twice")
             number += 1
 
     async def aclose(self) -> None:
@@ -181,61 +181,36 @@ class GenesysClient:
 
 
 async def answer(
-    client: GenesysClient, endpoint: str, params: Mapping[str, str | int] | None, until: float
+    client: GenesysClient,
+    endpoint: str,
+    params: Mapping[str, str | int] | None,
+    until: float,
+    shape: type[Shape] | None = None,
 ) -> JSON | OpslibError:
     """The org's answer, or the error instead of one; `until` is in the event loop's time."""
     try:
         async with asyncio.timeout_at(until):
-            return await client.request("GET", endpoint, params=params)
+            return await client.request("GET", endpoint, params=params, shape=shape)
     except OpslibError as error:
         return error
     except TimeoutError:
         return DeadlineExceeded("No answer in time", cause="no answer in time", fix="try again later")
 
 
-def _content(response: httpx.Response) -> JSON:
-    if not response.is_success:
-        raise _refused(response)
-    if not response.content:
-        return {}
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if isinstance(body, dict):
-        return body
-    if isinstance(body, list) and all(isinstance(item, dict) for item in body):
-        return {"entities": body}
-    raise UnexpectedAnswer(
-        "The answer is no JSON object",
-        cause=f"content type {response.headers.get('Content-Type', 'unknown')}",
-        fix="check that the API URL is Genesys Cloud and that no proxy answers in its place",
-        status=response.status_code,
-        correlation_id=response.headers.get(CORRELATION_HEADER),
+def never_ends(endpoint: str, why: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        "The list never ends", cause=f"{endpoint}: {why}", fix="report this to the operator of the API"
     )
 
 
 def _refused(response: httpx.Response) -> ApiError:
-    status, (message, context_id) = response.status_code, _message(response)
+    status, said = response.status_code, error_body(response)
     kind = error_class(status)
     title, fix = kind.advice
     return kind(
         title,
-        cause=message or f"HTTP {status} without an explanation",
+        cause=said.message or f"HTTP {status} without an explanation",
         fix=fix,
         status=status,
-        correlation_id=response.headers.get(CORRELATION_HEADER) or context_id,
+        correlation_id=response.headers.get(CORRELATION_HEADER) or said.context_id,
     )
-
-
-def _message(response: httpx.Response) -> tuple[str, str | None]:
-    """The server's own words and its context id, from Genesys's error body."""
-    try:
-        body = response.json()
-    except ValueError:
-        return "", None
-    if not isinstance(body, dict):
-        return "", None
-    details = [str(item.get("message", "")) for item in body.get("errors") or [] if isinstance(item, dict)]
-    words = [str(body.get("message", "")), *details]
-    return "; ".join(word for word in words if word), body.get("contextId")

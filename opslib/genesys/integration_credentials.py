@@ -10,19 +10,22 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opslib.credentials import RoleReference
 from opslib.errors import Conflict, InvalidInput, NotFound
+from opslib.genesys.answers import BareList, Entity, Page, Shape
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
-from opslib.genesys.integrations import INTEGRATIONS, create, described
+from opslib.genesys.creations import Creations
+from opslib.genesys.integrations import INTEGRATIONS, described
 from opslib.genesys.policies import MARK
 from opslib.genesys.polling import poll_until
 
 CREDENTIALS = INTEGRATIONS + "/credentials"
 _ONE = CREDENTIALS + "/{id}"
-_TYPES = CREDENTIALS + "/types"
+TYPES = CREDENTIALS + "/types"
 
 # By what words the field for each of ours is known, the more telling first.
 _WORDS = {"external_id": ("external",), "role_arn": ("role", "arn")}
@@ -30,6 +33,18 @@ _WORDS = {"external_id": ("external",), "role_arn": ("role", "arn")}
 _NAME = re.compile(
     r"(?P<target>.+), role (?P<role_arn>arn:\S+?)(?:, external id (?P<external_id>\S+))?; " + re.escape(MARK)
 )
+
+
+class _Credential(Entity):
+    name: str | None = None
+    createdDate: str | None = None
+
+
+class CredentialType(Shape):
+    id: str
+    name: str | None = None
+    properties: JSON | None = None
+    required: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,18 +94,17 @@ class Slot:
 class IntegrationCredentials:
     """The credentials of one org, through one client."""
 
-    def __init__(self, client: GenesysClient) -> None:
-        self._client = client
+    def __init__(self, client: GenesysClient, creations: Creations) -> None:
+        self._client, self._creations = client, creations
         self._types: list[JSON] | None = None
-        # What was made or removed a moment ago, by id, and until when a list may not show it.
-        self._made: dict[str, tuple[JSON, float]] = {}
+        # What was removed a moment ago, by id, and until when a list may still show it.
         self._removed: dict[str, float] = {}
 
     async def list(self) -> list[JSON]:
         """Every credential, without what it holds; also what was made just now, and nothing that was removed."""
-        listed = {str(one["id"]): one for one in await self._client.entities(CREDENTIALS)}
+        listed = {str(one["id"]): one for one in await self._client.entities(CREDENTIALS, Page[_Credential])}
         now = asyncio.get_running_loop().time()
-        made = {id: credential for id, (credential, until) in self._made.items() if now < until}
+        made = {id: {"id": id, "name": name} for name, id in self._creations.all_unlisted("credential").items()}
         return [one for id, one in (made | listed).items() if self._removed.get(id, 0.0) < now]
 
     async def slot(self, integration_type: JSON) -> Slot | None:
@@ -102,7 +116,7 @@ class IntegrationCredentials:
         if not specification:
             return None
         if self._types is None:
-            self._types = (await self._client.request("GET", _TYPES)).get("entities") or []
+            self._types = (await self._client.request("GET", TYPES, shape=BareList[CredentialType]))["entities"]
         return _role_slot(specification, self._types, str(integration_type.get("id")))
 
     async def write(self, name: str, slot: Slot) -> str:
@@ -111,23 +125,26 @@ class IntegrationCredentials:
         assert holds  # noqa: S101 (only those of ours are written)
         kind = {key: slot.type[key] for key in ("id", "name") if slot.type.get(key)}
         body = {"name": name, "type": kind, "credentialFields": slot.values(holds)}
-        if credential := await self._find(name):
+        unanswered = await self._creations.unanswered("credential", name, lambda: self._find(name))
+        if credential := unanswered or await self._find(name):
             try:
                 await self._client.request("PUT", _ONE, ids={"id": credential["id"]}, json=body)
                 return str(credential["id"])
             except NotFound:
-                self._made.pop(credential["id"], None)  # somebody has removed what we made a moment ago
-        made = await create(self._client, CREDENTIALS, body, lambda: self._find(name))
-        self._made[made["id"]] = {"id": made["id"], "name": name}, _settled_at()
+                self._creations.forget("credential", name)  # somebody has removed what we made a moment ago
+        made = await self._creations.create("credential", CREDENTIALS, body, _Credential, lambda: self._find(name))
         return str(made["id"])
 
     async def remove_unused(self, target: str, used: Sequence[str]) -> None:
         """Delete what opslib made for a target, except for the ids in `used`."""
+        for name in self._creations.begun("credential"):
+            if is_ours({"name": name}, target):
+                await self._creations.unanswered("credential", name, partial(self._find, name))
         for credential in await self.list():
             if is_ours(credential, target) and credential["id"] not in used:
                 await self._remove(credential["id"])
-                self._made.pop(credential["id"], None)
-                self._removed[credential["id"]] = _settled_at()
+                self._creations.forget("credential", credential["name"])
+                self._removed[credential["id"]] = asyncio.get_running_loop().time() + SETTLES_WITHIN_S
 
     async def _remove(self, id: str) -> None:
         """An integration that let go of it a moment ago may still count as its user."""
@@ -148,10 +165,6 @@ class IntegrationCredentials:
         """The oldest one of this name."""
         named = [credential for credential in await self.list() if credential.get("name") == name]
         return min(named, key=lambda credential: str(credential.get("createdDate")), default=None)
-
-
-def _settled_at() -> float:
-    return asyncio.get_running_loop().time() + SETTLES_WITHIN_S
 
 
 def by_name(integration: JSON, credentials: Sequence[JSON]) -> JSON:

@@ -3,21 +3,22 @@
 What an S3 integration is called in its org, and what its properties are called, is not published: both are asked for.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from opslib.errors import (
     Conflict,
-    ConnectionFailed,
     InvalidInput,
     InvalidRequest,
-    ServerFailure,
     UnexpectedAnswer,
 )
+from opslib.genesys.answers import Count, Entity, Id, Page, Shape
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.polling import poll_until
-from opslib.genesys.recorder import current_operation
+from opslib.genesys.properties_schema import Schema
 
 INTEGRATIONS = "/api/v2/integrations"
 _ONE = INTEGRATIONS + "/{id}"
@@ -26,11 +27,12 @@ TYPES = INTEGRATIONS + "/types"
 _TYPE = TYPES + "/{id}"
 _SCHEMA = _TYPE + "/configschemas/properties"
 
-# How often an object is sent to be made.
-_TRIES = 3
+# Genesys's own blueprint "aws-event-bridge-module" has this type and these properties.
+FEED_TYPE = "amazon-eventbridge-source"
+FEED_PROPERTIES = ("eventSourceSuffix", "awsAccountId", "awsAccountRegion", "eventFilter")
 # How long an integration may take to be switched on (seconds).
 _ACTIVE_WITHIN_S = 60.0
-_POLL_S, _POLL_AT_MOST_S = 0.25, 2.0
+_POLL_S = 0.25
 
 # By what words the property for each of our fields is known. The more telling fields choose first: a property
 # "bucketRegion" is the region.
@@ -46,6 +48,51 @@ _WORDS = {
 _PUBLIC_KEY = ("public key", "publickey", "pgp")
 
 
+class _Type(Shape):
+    id: Id
+    name: str | None = None
+
+
+class _CredentialSpecification(Shape):
+    required: bool | None = None
+    credentialTypes: list[str] | None = None
+
+
+class _TypeWithCredentials(_Type):
+    credentials: dict[str, _CredentialSpecification] | None = None
+
+
+class _Detail(Shape):
+    message: str | None = None
+
+
+class _ReportedState(Shape):
+    code: str | None = None
+    effective: str | None = None
+    detail: _Detail | None = None
+
+
+class Integration(Entity):
+    name: str
+    integrationType: _Type | None = None
+    intendedState: str | None = None
+    reportedState: _ReportedState | None = None
+
+
+class _Properties(Shape):
+    """Those of an event feed; what others are called is for the type's schema to say."""
+
+    eventFilter: list[str] | None = None
+
+
+class _Config(Shape):
+    version: Count
+    properties: _Properties | None = None
+    advanced: JSON | None = None
+    notes: str | None = None
+    credentials: dict[str, Entity] | None = None
+
+
 class Integrations:
     """The integrations of one org, through one client."""
 
@@ -58,14 +105,16 @@ class Integrations:
     async def list(self) -> list[JSON]:
         """Every integration that is not deleted, from all pages."""
         return [
-            entity for entity in await self._client.entities(INTEGRATIONS) if entity.get("intendedState") != "DELETED"
+            entity
+            for entity in await self._client.entities(INTEGRATIONS, Page[Integration])
+            if entity.get("intendedState") != "DELETED"
         ]
 
     async def s3_type(self) -> str:
         """The id of the type that exports recordings to S3. Raises InvalidInput when there is not exactly one."""
         if self._s3_type:
             return self._s3_type
-        types = await self._client.entities(TYPES)
+        types = await self._client.entities(TYPES, Page[_Type])
         fitting = [type["id"] for type in types if _speaks_of_recordings_in_s3(type)]
         if len(fitting) == 1:
             self._s3_type = str(fitting[0])
@@ -81,13 +130,15 @@ class Integrations:
     async def type(self, type_id: str) -> JSON:
         """One type; its `credentials` say which credentials an integration of it takes."""
         if type_id not in self._types:
-            self._types[type_id] = await self._client.request("GET", _TYPE, ids={"id": type_id})
+            self._types[type_id] = await self._client.request(
+                "GET", _TYPE, ids={"id": type_id}, shape=_TypeWithCredentials
+            )
         return self._types[type_id]
 
     async def schema(self, type_id: str) -> JSON:
         """The JSON schema of a type's properties."""
         if type_id not in self._schemas:
-            schema = await self._client.request("GET", _SCHEMA, ids={"id": type_id})
+            schema = await self._client.request("GET", _SCHEMA, ids={"id": type_id}, shape=Schema)
             self._schemas[type_id] = {key: value for key, value in schema.items() if value is not None}
         return self._schemas[type_id]
 
@@ -100,11 +151,6 @@ class Integrations:
         """What an integration is called; None when it is gone."""
         entity = await self._entity(id)
         return str(entity["name"]) if entity else None
-
-    async def make(self, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-        """Make an integration that does nothing yet; `find` looks for it when the answer is lost."""
-        new = {"name": body["name"], "integrationType": body["integrationType"]}
-        return await create(self._client, INTEGRATIONS, new, find)
 
     async def put(self, id: str, body: JSON) -> JSON:
         """Configure it, switch it as wanted and wait until it is."""
@@ -120,7 +166,7 @@ class Integrations:
         await self._client.request_or_none("DELETE", _ONE, ids={"id": id})
 
     async def _config(self, id: str) -> JSON:
-        return await self._client.request_or_none("GET", _CONFIG, ids={"id": id}) or {}
+        return await self._client.request_or_none("GET", _CONFIG, ids={"id": id}, shape=_Config) or {}
 
     async def _configure(self, id: str, body: JSON) -> JSON:
         """Write the configuration over its current version; where another one appeared meanwhile, read that again."""
@@ -151,7 +197,7 @@ class Integrations:
             "notes": body.get("notes", ""),
             "credentials": body.get("credentials", current.get("credentials") or {}),
         }
-        return await self._client.request("PUT", _CONFIG, ids={"id": id}, json=config)
+        return await self._client.request("PUT", _CONFIG, ids={"id": id}, json=config, shape=_Config)
 
     async def _switch(self, id: str, state: str) -> JSON:
         # Asking twice for a state does no harm.
@@ -178,26 +224,7 @@ class Integrations:
         )
 
     async def _entity(self, id: str) -> JSON | None:
-        return await self._client.request_or_none("GET", _ONE, ids={"id": id})
-
-
-async def create(client: GenesysClient, endpoint: str, body: JSON, find: Callable[[], Awaitable[JSON | None]]) -> JSON:
-    """POST, once. Where its answer is lost, the object is looked for before it is sent again, for as long as a list may
-    not show it, or there would be two. It is not sent again when the operation has too little time left to look again.
-    """
-    for _ in range(_TRIES):
-        try:
-            return await client.request("POST", endpoint, json=body)
-        except (ServerFailure, ConnectionFailed) as error:
-            failure: ServerFailure | ConnectionFailed = error
-        # Asked ever less often, since each look counts as a call.
-        if made := await poll_until(find, deadline_s=SETTLES_WITHIN_S, wait_s=_POLL_S, longest_wait_s=_POLL_AT_MOST_S):
-            return made
-        if failure.status == 500:  # not a failure that passes (Genesys's resiliency guide)
-            break
-        if (operation := current_operation()) and operation.seconds_left() < SETTLES_WITHIN_S:
-            break
-    raise failure
+        return await self._client.request_or_none("GET", _ONE, ids={"id": id}, shape=Integration)
 
 
 def names_of(schema: JSON, type_id: str, *, role_is_elsewhere: bool = False) -> dict[str, str]:
@@ -238,29 +265,17 @@ def described(properties: Mapping[str, Any]) -> dict[str, str]:
 
 def filled(template: Mapping[str, Any], values: Mapping[str, str]) -> JSON:
     """A template's properties with `{bucket}` and the like replaced. Raises InvalidInput for an unknown name."""
-    try:
-        return {name: value.format_map(values) if isinstance(value, str) else value for name, value in template.items()}
-    except (KeyError, ValueError, IndexError):
-        raise InvalidInput(
-            "target.properties cannot be filled",
-            cause="a value has braces around something else than a known name",
-            fix=f"known are: {', '.join(f'{{{name}}}' for name in values)}; nothing was sent",
-        ) from None
 
+    def fill(value: Any) -> Any:
+        return re.sub(r"\{([^{}]*)\}|[{}]", lambda name: values[name[1]], value) if isinstance(value, str) else value
 
-def checked_properties(properties: JSON, schema: JSON, type_id: str) -> JSON:
-    """The properties with the schema's defaults. Raises InvalidInput when they do not fit the schema."""
-    import fastjsonschema
-
-    try:
-        whole: JSON = fastjsonschema.compile(schema)(properties)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise InvalidInput(
-            f"The properties do not fit integration type {type_id}",
-            cause=str(error.message).replace("data", "properties", 1),
-            fix="correct the onboarding, or give target.properties in the schema's own names; nothing was sent",
-        ) from None
-    return whole
+    with suppress(KeyError):
+        return {name: fill(value) for name, value in template.items()}
+    raise InvalidInput(
+        "target.properties cannot be filled",
+        cause="a value has braces around something else than a known name",
+        fix=f"known are: {', '.join(f'{{{name}}}' for name in values)}; nothing was sent",
+    )
 
 
 def _reported(entity: JSON) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opslib.redact import redact_json
 from opslib.settings import Settings
+from opslib.visible import visible_json
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -36,7 +37,11 @@ def _logger() -> "FilteringBoundLogger":
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 lambda _, __, line: redact_json(line),
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(serializer=_as_json),
             ],
         ),
     )
+
+
+def _as_json(line: dict[str, Any], **_: Any) -> str:
+    return visible_json(line, ascii_only=True, default=str)

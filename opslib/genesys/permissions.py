@@ -6,12 +6,13 @@ The doctor (`opslib.walk.doctor`) asks for those in `ASKED_FOR`. To add one, add
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from opslib.errors import OpslibError, PermissionMissing
+from opslib.genesys.answers import Page
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient, answer
-from opslib.genesys.platform_backend import POLICIES
+from opslib.genesys.policies import POLICIES
 from opslib.genesys.retention import SETTINGS
 from opslib.genesys.shapes import as_list, as_object, as_objects
 from opslib.onboarding.models import BackendName
@@ -96,7 +97,7 @@ async def permissions(client: GenesysClient, backend: BackendName, until: float)
 
 async def _by_question(client: GenesysClient, name: str, until: float) -> Permission:
     endpoint, params = QUESTIONS[name]
-    result = await answer(client, endpoint, params, until)
+    result = await answer(client, endpoint, params, until, Page[Any] if "pageSize" in params else None)
     if isinstance(result, PermissionMissing):
         return Permission(name, "missing", f"the org refused GET {endpoint}: {result.cause}")
     if isinstance(result, OpslibError):

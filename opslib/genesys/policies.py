@@ -3,9 +3,11 @@
 from typing import Any
 
 from opslib.errors import InvalidInput
+from opslib.genesys.answers import Entity, Shape
 from opslib.genesys.backend import JSON
 from opslib.onboarding.models import PolicyConditions, RecordingPolicy
 
+POLICIES = "/api/v2/recording/mediaretentionpolicies"
 # What says that opslib made an object: in a policy's description and an integration's notes.
 MARK = "managed by opslib"
 
@@ -25,6 +27,63 @@ _OUR_ACTIONS: dict[str, frozenset[str] | None] = {
     "retentionDuration": frozenset({"deleteRetention"}),
     "integrationExport": frozenset({"integration", "shouldExportScreenRecordings"}),
 }
+
+
+class _TimeAllowed(Shape):
+    timeSlots: list[Any] | None = None
+
+
+class _Conditions(Shape):
+    forQueues: list[Entity] | None = None
+    forUsers: list[Entity] | None = None
+    teams: list[Entity] | None = None
+    wrapupCodes: list[Entity] | None = None
+    directions: list[str] | None = None
+    dateRanges: list[str] | None = None
+    timeAllowed: _TimeAllowed | None = None
+
+
+class _DeleteRetention(Shape):
+    days: int | None = None
+
+
+class _RetentionDuration(Shape):
+    deleteRetention: _DeleteRetention | None = None
+
+
+class _IntegrationExport(Shape):
+    integration: Entity | None = None
+    shouldExportScreenRecordings: bool | None = None
+
+
+class _Actions(Shape):
+    retentionDuration: _RetentionDuration | None = None
+    integrationExport: _IntegrationExport | None = None
+
+
+class _MediaPolicy(Shape):
+    conditions: _Conditions | None = None
+    actions: _Actions | None = None
+
+
+class _PolicyErrorMessage(Shape):
+    userMessage: str | None = None
+
+
+class _PolicyErrors(Shape):
+    policyErrorMessages: list[_PolicyErrorMessage] | None = None
+
+
+class Policy(Entity):
+    """A media retention policy as the API answers it."""
+
+    name: str
+    description: str | None = None
+    enabled: bool | None = None
+    mediaPolicies: dict[str, _MediaPolicy | None] | None = None
+    conditions: _Conditions | None = None
+    actions: JSON | None = None
+    policyErrors: _PolicyErrors | None = None
 
 
 def policy_body(policy: RecordingPolicy, target: str) -> JSON:
@@ -109,8 +168,8 @@ def policy_values(body: JSON) -> JSON:
     days, conditions = retentions[0]
     exports = [(part.get("actions") or {}).get("integrationExport") or {} for part in media.values()]
     screen = ("screen",) if any(export.get("shouldExportScreenRecordings") for export in exports) else ()
-    ids = {ours: tuple(entity["id"] for entity in conditions.get(theirs, ())) for ours, theirs in _REFERENCES.items()}
-    values = {ours: tuple(conditions.get(theirs, ())) for ours, theirs in _VALUES.items()}
+    ids = {ours: tuple(entity["id"] for entity in conditions.get(theirs) or ()) for ours, theirs in _REFERENCES.items()}
+    values = {ours: tuple(conditions.get(theirs) or ()) for ours, theirs in _VALUES.items()}
     return {
         "name": body["name"],
         "recording_types": (*media, *screen),

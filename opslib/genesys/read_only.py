@@ -3,7 +3,8 @@ from typing import Any
 import httpx
 
 from opslib.errors import InvalidInput
-from opslib.genesys.client import JSON, GenesysClient
+from opslib.genesys.answers import JSON
+from opslib.genesys.client import GenesysClient
 
 
 class ReadOnlyClient(GenesysClient):

@@ -7,7 +7,10 @@ from email.utils import parsedate_to_datetime
 
 def http_date(value: str) -> datetime:
     """A date in any of HTTP's three formats, in UTC. Raises ValueError."""
-    moment = parsedate_to_datetime(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except OverflowError as error:  # a year that no calendar has
+        raise ValueError(str(error)) from None
     # The asctime format names no zone: it is always UTC.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -15,8 +18,8 @@ def http_date(value: str) -> datetime:
 def answered_at(headers: Mapping[str, str]) -> datetime | None:
     """When the server answered, by its own clock; None for an answer without a date that HTTP knows."""
     try:
-        return http_date(headers.get("Date", ""))
-    except ValueError:
+        return http_date(headers["Date"])
+    except (KeyError, ValueError):
         return None
 
 

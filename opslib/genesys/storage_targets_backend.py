@@ -1,18 +1,63 @@
 """The storage-targets backend: three kinds of object, each written with PUT under an id that we choose."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import InvalidInput, NotFound, UnexpectedAnswer
-from opslib.genesys.backend import JSON, Item, Kind, Meaning, nothing_to_rotate, only
+from opslib.errors import InvalidInput, NotFound
+from opslib.genesys.answers import Entity, Page, Shape, counted
+from opslib.genesys.backend import JSON, Creation, Item, Kind, Meaning, nothing_to_rotate, only
 from opslib.genesys.client import GenesysClient
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
 from opslib.onboarding.values import checked, folder_of
+from opslib.settings import check_aws_secret
 
 _COLLECTIONS: dict[Kind, str] = {
     "target": "/api/v2/recording/storage/targets",
     "policy": "/api/v2/recording/policies",
     "webhook": "/api/v2/webhooks",
+}
+
+
+class _Configuration(Shape):
+    bucket: str
+    region: str
+    accessKeyId: str | None = None
+    roleArn: str | None = None
+    externalId: str | None = None
+    serverSideEncryption: str | None = None
+    pathPrefix: str | None = None
+
+
+class _Target(Entity):
+    name: str
+    configuration: _Configuration
+    retentionPeriodDays: int | None = None
+    enabled: bool
+
+
+class _Policy(Entity):
+    name: str
+    recordingTypes: list[str]
+    storageTargetId: str | None = None
+    retentionPeriodDays: int | None = None
+    enabled: bool
+
+
+class _Webhook(Entity):
+    name: str
+    targetUrl: str
+    events: list[str]
+    authentication: JSON | None = None
+    enabled: bool
+
+
+_SHAPES: dict[Kind, type[Shape]] = {"target": _Target, "policy": _Policy, "webhook": _Webhook}
+_PAGES: dict[Kind, type[Page[Any]]] = {
+    "target": Page[_Target],
+    "policy": Page[_Policy],
+    "webhook": Page[_Webhook],
 }
 
 # The page size of the contract.
@@ -46,7 +91,7 @@ class StorageTargetsBackend:
 
     async def read(self, kind: Kind, id: str) -> JSON | None:
         async with self._client.operation(f"read_{kind}"):
-            return await self._client.request_or_none("GET", _path(kind), ids={"id": id})
+            return await self._client.request_or_none("GET", _path(kind), ids={"id": id}, shape=_SHAPES[kind])
 
     async def items(
         self, onboarding: Onboarding, credentials: AwsKeys | RoleReference, *, rotate: bool = False
@@ -88,7 +133,8 @@ class StorageTargetsBackend:
 
     def comparable(self, answer: JSON) -> JSON:
         return {
-            key: sorted(value) if isinstance(value, list) else value for key, value in self.writable(answer).items()
+            key: sorted(value, key=json.dumps) if isinstance(value, list) else value
+            for key, value in self.writable(answer).items()
         }
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
@@ -101,13 +147,33 @@ class StorageTargetsBackend:
         kept = {key: value for key, value in old.items() if key not in _CREDENTIALS}
         return {**(before or {}), "configuration": kept | {key: new[key] for key in _CREDENTIALS if key in new}}
 
-    async def write(self, kind: Kind, id: str, body: JSON, credentials: AwsKeys | RoleReference | None = None) -> JSON:
+    async def write(
+        self,
+        kind: Kind,
+        id: str,
+        body: JSON,
+        credentials: AwsKeys | RoleReference | None = None,
+        *,
+        alone: bool = False,
+        note: Callable[[Creation], object] | None = None,
+    ) -> JSON:
+        if isinstance(credentials, AwsKeys):
+            check_aws_secret(self._client.base_url, credentials.secret_access_key)
         wire = _with_secret(body, credentials)
         async with self._client.operation(_OPERATIONS[kind]):
             return await self._client.request("PUT", _path(kind), ids={"id": id}, json=wire)
 
     def remember(self, kind: Kind, id: str, server_id: str) -> None:
         """Nothing to remember: the ids are ours."""
+
+    def server_id(self, kind: Kind, id: str) -> str:
+        return ""
+
+    def bind(self, kind: Kind, id: str, server_id: str) -> None:
+        """The ids are ours, so two objects never have one identity."""
+
+    def recall(self, creation: Creation) -> None:
+        """There is none: a PUT is simply sent again."""
 
     async def delete(self, kind: Kind, id: str) -> None:
         async with self._client.operation(f"delete_{kind}"):
@@ -116,14 +182,8 @@ class StorageTargetsBackend:
     async def list(self, kind: Kind) -> list[JSON]:
         listed: list[JSON] = []
         async with self._client.operation(f"list_{kind}s"):
-            async for page in self._client.pages(_COLLECTIONS[kind], page_size=_PAGE_SIZE):
-                if not isinstance(entities := page.get("entities"), list):
-                    raise UnexpectedAnswer(
-                        "The list cannot be read",
-                        cause="a page has no entities",
-                        fix="check that the API URL serves the storage-targets API",
-                    )
-                listed.extend(entities)
+            async for page in self._client.pages(_COLLECTIONS[kind], _PAGES[kind], page_size=_PAGE_SIZE):
+                listed.extend(page["entities"])
         return listed
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
@@ -143,8 +203,10 @@ class StorageTargetsBackend:
 
     async def probe(self) -> int | None:
         async with self._client.operation("probe_storage_targets"):
-            page = await self._client.request_or_none("GET", _COLLECTIONS["target"], params={"pageSize": 1})
-        return None if page is None else int(page.get("total", len(page.get("entities", []))))
+            page = await self._client.request_or_none(
+                "GET", _COLLECTIONS["target"], params={"pageSize": 1}, shape=_PAGES["target"]
+            )
+        return None if page is None else counted(page)
 
 
 def _path(kind: Kind) -> str:
@@ -218,8 +280,8 @@ def _target(body: JSON) -> JSON:
         "retention_days": body.get("retentionPeriodDays"),
         "bucket": configuration["bucket"],
         "region": configuration["region"],
-        "path_prefix": configuration.get("pathPrefix", ""),
-        "encryption": configuration["serverSideEncryption"],
+        "path_prefix": configuration.get("pathPrefix") or "",
+        "encryption": configuration.get("serverSideEncryption"),
         "credentials": role if role["role_arn"] else {},
     }
 
@@ -234,7 +296,7 @@ def _webhook(body: JSON) -> JSON:
         **_common(body),
         "url": body["targetUrl"],
         "events": tuple(body["events"]),
-        "authentication": body["authentication"],
+        "authentication": body.get("authentication") or {},
     }
 
 

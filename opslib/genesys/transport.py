@@ -9,19 +9,21 @@ import ssl
 import time
 import urllib.request
 import weakref
-from collections.abc import Callable
+import zlib
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import httpx
 from httpx_retries import RetryTransport
 
-from opslib.errors import ConnectionFailed
+from opslib.errors import ConnectionFailed, InvalidInput, OpslibError
+from opslib.genesys.answers import unexpected
 from opslib.genesys.gate import CORRELATION_HEADER, Gated, RateGate
 from opslib.genesys.recorder import current_operation, current_step
 from opslib.ledger.moment import utc_now
 from opslib.ledger.samples import Outcome, Sample, outcome_of
-from opslib.settings import DEFAULT_TIMEOUT_S, is_loopback
+from opslib.settings import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES, is_loopback
 
 T = TypeVar("T")
 Record = Callable[[Sample], None]
@@ -44,7 +46,7 @@ class Meter(httpx.AsyncBaseTransport):
         try:
             response = await self._inner.handle_async_request(request)
             # Read here, so that an answer that breaks off half-way is an attempt that failed, and is retried.
-            await response.aread()
+            response = await _read(request, response)
             outcome = outcome_of(response.status_code)
         except httpx.TimeoutException:
             outcome = "timeout"
@@ -58,6 +60,35 @@ class Meter(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+async def _read(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+    """The same answer with its whole content. Raises UnexpectedAnswer for one that is too large, or packed otherwise
+    than asked for: httpx alone would unpack it without a limit."""
+    packing, body, received = response.headers.get("Content-Encoding", "identity").lower(), bytearray(), 0
+    unpacker = zlib.decompressobj(wbits=31) if packing == "gzip" else None
+    stream = cast(httpx.AsyncByteStream, response.stream)
+    try:
+        if packing not in ("gzip", "identity"):
+            raise ValueError(f"it is packed with {packing[:40]}, which was not asked for")
+        async for part in stream:
+            received += len(part)
+            body += unpacker.decompress(part, MAX_ANSWER_BYTES + 1 - len(body)) if unpacker else part
+            if max(received, len(body)) > MAX_ANSWER_BYTES:
+                raise ValueError(f"it has more than {MAX_ANSWER_BYTES // 2**20} MB")
+        if unpacker and received and not unpacker.eof:
+            raise ValueError("it is cut off")
+    except (ValueError, zlib.error) as error:
+        response.request = request
+        failure = unexpected(response, str(error))
+    else:
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+        return httpx.Response(
+            response.status_code, headers=headers, content=bytes(body), extensions=response.extensions
+        )
+    finally:
+        await stream.aclose()
+    raise failure
 
 
 def _sample(
@@ -92,12 +123,23 @@ def tls_context() -> ssl.SSLContext:
 
 
 class ByHost(httpx.AsyncBaseTransport):
-    """Pooled HTTP through the proxy that the environment names (HTTPS_PROXY, NO_PROXY); to this machine directly."""
+    """Pooled HTTP through the proxy that the environment names (HTTPS_PROXY, NO_PROXY); to this machine directly.
+
+    Raises InvalidInput for a proxy or for certificates that cannot be used.
+    """
 
     def __init__(self) -> None:
         proxy = urllib.request.getproxies().get("https")
-        self._direct = _pool(None)
-        self._proxied = _pool(proxy) if proxy else self._direct
+        try:
+            self._direct = _pool(None)
+        except OSError as error:  # ssl.SSLError is one
+            raise _unusable("The certificates in SSL_CERT_FILE or SSL_CERT_DIR", error) from None
+        try:
+            # As curl and pip do, a proxy without a scheme is one that speaks HTTP.
+            self._proxied = _pool(proxy if "://" in proxy else f"http://{proxy}") if proxy else self._direct
+        except (ValueError, ImportError, httpx.InvalidURL):
+            why = ValueError("it is not the URL of an HTTP proxy, such as http://proxy.example.com:3128")
+            raise _unusable("The proxy in HTTPS_PROXY", why) from None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         direct = is_loopback(request.url.host) or urllib.request.proxy_bypass(request.url.host)
@@ -108,11 +150,15 @@ class ByHost(httpx.AsyncBaseTransport):
         await self._proxied.aclose()
 
 
+def _unusable(what: str, error: Exception) -> InvalidInput:
+    return InvalidInput(f"{what} cannot be used", cause=str(error), fix="correct or unset it; nothing was sent")
+
+
 def _pool(proxy: str | None) -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(
         verify=tls_context(),
         proxy=proxy,
-        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS),
+        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),  # as many are kept open
     )
 
 
@@ -123,22 +169,33 @@ def http_client(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     gate: RateGate | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client on the whole stack. Token calls pass no gate: the login host has a limit of its own."""
+    """An HTTP client on the whole stack. Token calls have another gate: the login host has another limit.
+
+    Of the environment it takes what `ByHost` takes, since httpx leaves that to a transport that it is given.
+    """
     metered: httpx.AsyncBaseTransport = Meter(ByHost(), record)
     return httpx.AsyncClient(
         transport=RetryTransport(Gated(metered, gate) if gate else metered),
         auth=auth,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
+        headers={"Accept-Encoding": "gzip"},
         follow_redirects=False,  # a redirect would carry the token to an unchecked host
-        trust_env=False,  # a .netrc would replace our Authorization header
     )
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> ConnectionFailed:
-    """An httpx error as one of ours; the request itself, which may hold a secret, stays behind."""
-    return ConnectionFailed(
+async def answered(url: str, sending: Awaitable[httpx.Response]) -> httpx.Response:
+    """The answer to a request to a host. Raises ConnectionFailed for none; what httpx raised stays behind, since it
+    holds the request and with it its secrets."""
+    try:
+        return await sending
+    except OpslibError:  # before OSError: some of ours are both
+        raise
+    # OSError and UnicodeError come from the resolver; the text is all that is kept of them.
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        cause = f"{type(error).__name__}: {error or 'no details'}"
+    raise ConnectionFailed(
         f"No answer from {url}",
-        cause=f"{type(error).__name__}: {error or 'no details'}",
+        cause=cause,
         fix="check the network, proxy and region (OPSLIB_REGION, OPSLIB_API_URL), then try again",
     )
 

@@ -167,11 +167,22 @@ def check(record: Record, pinned: str | None = None, anchors: Sequence[Checkpoin
     return verification("intact", None, f"all {walked.last} entries are as they were signed")
 
 
+def is_continued(last: int, link: str, newer: Record, key: str) -> bool:
+    """Whether the entries of `newer` follow from entry `last`, which has the hash `link`, up to a head that this key
+    signed."""
+    walked, head = _Walked((), last, link), newer.head
+    try:
+        walked.follow(newer.entries)
+    except _Broken:
+        return False
+    return bool(head and head.key == key and (head.seq, head.hash) == (walked.last, walked.link) and head.signed())
+
+
 class _Walked:
     """The entries so far: how far the check went, and the hash of each entry whose number is in `marks`."""
 
-    def __init__(self, marks: Collection[int]) -> None:
-        self.last, self.link = 0, NO_HASH
+    def __init__(self, marks: Collection[int], last: int = 0, link: str = NO_HASH) -> None:
+        self.last, self.link = last, link
         self.hashes = {0: NO_HASH}
         # The first entry that says the record is signed.
         self.says_signed: int | None = None

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from opslib.errors import LedgerError
-from opslib.ledger.chain import Checkpoint, Head, Record, Row
+from opslib.ledger.chain import Checkpoint, Entry, Head, Record, Row
 
 FILE_NAME = "ledger.sqlite3"
 
-_ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries ORDER BY seq"
+_ENTRIES = "SELECT seq, run_id, kind, at, body, hash FROM entries"
+# No number of an entry is smaller; ours begin with 1.
+_LEAST = -(2**63)
 
 # Several processes may write at once; each waits this long for its turn.
 _BUSY_TIMEOUT_S = 30.0
@@ -65,10 +67,15 @@ def use_wal(db: sqlite3.Connection) -> None:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > until:
                 raise
             time.sleep(_ASK_AGAIN_S)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection has the file, so that it helps to wait."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
@@ -89,10 +96,11 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite ends it by itself on a full disk
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 @contextmanager
@@ -101,7 +109,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     file = path / FILE_NAME if path.is_dir() else path
     if not file.is_file():
         raise LedgerError(
-            f"No ledger at {path}", cause=f"{file} does not exist", fix="give a workspace folder or a ledger file"
+            f"No ledger at {path}",
+            cause=f"there is no regular file {file}",
+            fix="give a workspace folder or a ledger file",
         )
     try:
         with _untouched(file.resolve()) as db:
@@ -162,14 +172,21 @@ def flaw(db: sqlite3.Connection) -> str:
     return "" if answer == "ok" else answer
 
 
-def record(db: sqlite3.Connection) -> Record:
-    """The content of a ledger, to be checked; the entries are read while they are iterated over."""
-    return Record(read_head(db), read_checkpoints(db), _rows(db))
+def record(db: sqlite3.Connection, first: int = _LEAST) -> Record:
+    """The content of a ledger, to be checked; the entries, from one on, are read while they are iterated over."""
+    return Record(read_head(db), read_checkpoints(db), _rows(db, first))
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[Row]:
+def entries_of(db: sqlite3.Connection, kinds: Sequence[str], run_id: str | None = None) -> list[Entry]:
+    """The entries of these kinds in order, all or those of one run; unchecked."""
+    places = ",".join("?" * len(kinds))
+    query = f"{_ENTRIES} WHERE kind IN ({places}) AND run_id = coalesce(?, run_id) ORDER BY seq"
+    return [Entry(*row) for row in db.execute(query, (*kinds, run_id))]
+
+
+def _rows(db: sqlite3.Connection, first: int) -> Iterator[Row]:
     try:
-        yield from db.execute(_ENTRIES)
+        yield from db.execute(f"{_ENTRIES} WHERE seq >= ? ORDER BY seq", (first,))
     except sqlite3.Error as error:  # a damaged page, or bytes that are not text
         raise ValueError(str(error)) from None
 

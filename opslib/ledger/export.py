@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 from opslib.errors import InvalidInput, LedgerError
 from opslib.ledger.chain import Checkpoint, Entry, Head, Record, check
 from opslib.ledger.database import FILE_NAME, reading, record
+from opslib.new_files import replaced_file
 
 _TABLES: dict[str, Any] = {"head": Head, "checkpoints": Checkpoint, "entries": Entry}
 _NAMES = {kind: name for name, kind in _TABLES.items()}
 _START = b'{"'
+# What is longer is cut in two, and so is not a line of an export (bytes).
+_LONGEST_LINE = 64 * 2**20
 
 
 def write_export(ledger: Path, out: Path, *keep: Path) -> None:
@@ -29,8 +33,7 @@ def write_export(ledger: Path, out: Path, *keep: Path) -> None:
     """
     _refuse_to_replace(out, ledger / FILE_NAME if ledger.is_dir() else ledger, keep)
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".part")
-    with reading(ledger) as db, partial.open("wb") as file:
+    with reading(ledger) as db, replaced_file(out) as file:
         if (checked := check(record(db))).state == "broken":
             raise LedgerError(
                 f"{ledger} was not exported", cause=checked.reason, fix="keep the file itself: it is the evidence"
@@ -39,12 +42,12 @@ def write_export(ledger: Path, out: Path, *keep: Path) -> None:
         file.writelines(map(to_line, [content.head] if content.head else []))
         file.writelines(map(to_line, content.checkpoints))
         file.writelines(to_line(Entry(*row)) for row in content.entries)
-    os.replace(partial, out)
 
 
 def _refuse_to_replace(out: Path, ledger: Path, keep: Sequence[Path]) -> None:
     places = (*(ledger.with_name(ledger.name + ending) for ending in ("", "-wal", "-shm")), *keep)
-    if out.resolve() in [place.resolve() for place in places]:
+    # Not Path.resolve, which raises RuntimeError where links go round in a circle.
+    if os.path.realpath(out) in [os.path.realpath(place) for place in places]:
         cause = "the ledger or its signing key has its place there"
     elif out.exists() and not _may_be_replaced(out):
         cause = "something is there that is no export"
@@ -59,7 +62,7 @@ def _may_be_replaced(out: Path) -> bool:
     if not out.is_file():
         return False
     with out.open("rb") as file:
-        line = file.readline()
+        line = file.readline(_LONGEST_LINE)
     try:
         return not line or bool(from_line(line))  # an export of an empty ledger is empty
     except ValueError:
@@ -79,7 +82,7 @@ def open_export(path: Path) -> Iterator[Record]:
     """An export as it is, unchecked; its entries are read while they are iterated over. Raises LedgerError."""
     head, points, entries = None, list[Checkpoint](), list[Entry]()
     with path.open("rb") as file:
-        rows = map(from_line, file)
+        rows = map(from_line, iter(partial(file.readline, _LONGEST_LINE), b""))
         try:
             for row in rows:
                 if isinstance(row, Entry):

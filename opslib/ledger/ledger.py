@@ -5,23 +5,26 @@ that the end of the chain is as its key signed it, so that what was changed from
 """
 
 import getpass
+import os
 import platform
 import secrets
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import rfc8785
 
-from opslib.errors import InvalidInput, LedgerError
+from opslib.env_file import warn_if_open_to_others
+from opslib.errors import InvalidInput, LedgerError, LedgerNotProved
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.database import (
     FILE_NAME,
@@ -35,13 +38,25 @@ from opslib.ledger.database import (
     use_wal,
 )
 from opslib.ledger.moment import utc_now
+from opslib.ledger.proof import NotProved, Proof
 from opslib.ledger.samples import frame
 from opslib.ledger.signing import Signer
+from opslib.new_files import part_folder
 from opslib.redact import redact_json
 from opslib.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# What to do with a ledger that must not be acted on.
+INSTEAD = (
+    "keep the file as evidence and run `opslib verify` on it; then set OPSLIB_HOME to a new folder, and see with "
+    "`opslib plan` what the org has; nothing was written"
+)
+
+# What is proved, by device and number of the file: the ledgers of one process share it.
+_PROOFS: WeakValueDictionary[tuple[int, int], Proof] = WeakValueDictionary()
 
 
 class Ledger:
@@ -58,17 +73,26 @@ class Ledger:
         self._lock = threading.Lock()
         # The last head that this process signed or checked.
         self._known: Head | None = None
+        # Whether this object has proved the ledger from its first entry.
+        self._proved = False
         with self._explained("opened"):
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = connect(self.path)
+            warn_if_open_to_others(home, self.path)
+            if not self.path.exists():
+                _create(self.path)
+            if not self.path.stat().st_size:
+                raise self._emptied()
+            self._db = connect(self.path, "mode=rw")
             self.close = weakref.finalize(self, self._db.close)
             use_wal(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
             migrate(self._db, self.path)
+            file = self.path.stat()
+            self._proof = _PROOFS.setdefault((file.st_dev, file.st_ino), Proof())
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably. Secrets are hidden before it is hashed."""
-        body = rfc8785.dumps(redact_json(data)).decode()
+        body = _canonical(redact_json(data))
         with self._writing() as head:
             seq, at = head.seq + 1, utc_now()
             link = chain_hash(head.hash, seq, run_id, kind, at, body)
@@ -99,6 +123,22 @@ class Ledger:
             for row in rows:  # a generator of this ledger, which so stays open until it is read
                 yield Entry(*row)
 
+    def proved_entries(self, *kinds: str, run_id: str | None = None) -> list[Entry]:
+        """Entries of these kinds in order, all or those of one run, for who acts on them.
+
+        Raises LedgerNotProved unless every entry is as it was signed, up to the head, with the key of this ledger. The
+        first call checks all of them, later ones what is new and what they return.
+        """
+        with self._explained("read"), self._proof.lock, reading(self.path) as db:
+            if head := read_head(db):
+                self._refuse_other_key(head)
+            try:
+                entries = self._proof.entries(db, self._signer.public_key, kinds, run_id, anew=not self._proved)
+            except NotProved as error:
+                raise self._changed(str(error)) from None
+            self._proved = True
+            return entries
+
     def start_run(self, command: str, **about: Any) -> "Run":
         """Begin a run: who, when, with which versions and key. `about` says what it is aimed at."""
         now = datetime.now(UTC)
@@ -124,7 +164,7 @@ class Ledger:
     @cached_property
     def _signer(self) -> Signer:
         file = self._key_file or Settings.load().signing_key
-        if file.resolve().is_relative_to(self.path.parent.resolve()):
+        if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(self.path.parent)):
             raise InvalidInput(
                 "The signing key must not be in the workspace",
                 cause=f"{file} is in {self.path.parent}: whoever copies the ledger would have the key, too",
@@ -148,16 +188,19 @@ class Ledger:
         head = read_head(self._db)
         if head is None:
             return self._first_head()
+        self._refuse_other_key(head)
+        last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        if (head.seq, head.hash) != (last or (0, NO_HASH)) or not (head == self._known or head.signed()):
+            raise self._changed("its end is not as it was signed")
+        return head
+
+    def _refuse_other_key(self, head: Head) -> None:
         if head.key != self._signer.public_key:
             raise LedgerError(
                 f"The ledger {self.path} is signed with another key",
                 cause=f"its key is {head.key}, and OPSLIB_SIGNING_KEY has {self._signer.public_key}",
                 fix="set OPSLIB_SIGNING_KEY to the ledger's key, or OPSLIB_HOME to another folder; nothing was written",
             )
-        last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        if (head.seq, head.hash) != (last or (0, NO_HASH)) or not (head == self._known or head.signed()):
-            raise self._changed("its end is not as it was signed")
-        return head
 
     def _first_head(self) -> Head:
         """Where a new ledger begins, or one that was written before there were signatures, if its chain holds."""
@@ -171,11 +214,18 @@ class Ledger:
             before = point._replace(before=before).digest()
         return Head(checked.entries, checked.head, before, self._signer.public_key, "")
 
-    def _changed(self, why: str) -> LedgerError:
+    def _emptied(self) -> LedgerError:
         return LedgerError(
+            f"The ledger {self.path} is empty",
+            cause="the file has 0 bytes, and opslib never leaves one so: what it held is gone",
+            fix="restore it from a copy; or delete it to begin another ledger. Nothing was written",
+        )
+
+    def _changed(self, why: str) -> LedgerNotProved:
+        return LedgerNotProved(
             f"The ledger {self.path} was changed from outside",
             cause=why,
-            fix="keep it as it is, see `opslib verify`, and set OPSLIB_HOME to another folder; nothing was written",
+            fix=INSTEAD,
         )
 
     @contextmanager
@@ -188,6 +238,37 @@ class Ledger:
                 cause=str(error),
                 fix="check the folder's permissions and free space, or set OPSLIB_HOME to another folder",
             ) from None
+
+
+def _canonical(data: Any) -> str:
+    """The data as RFC 8785 has it. What that cannot hold, such as a name that is not UTF-8, is kept as text."""
+    try:
+        return rfc8785.dumps(data).decode()
+    except ValueError:
+        return rfc8785.dumps(_as_text(data)).decode()
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    try:
+        rfc8785.dumps(value)
+    except ValueError:
+        return str(value).encode(errors="backslashreplace").decode() if isinstance(value, str | int | float) else value
+    return value
+
+
+def _create(path: Path) -> None:
+    """Make a new file with its tables. It appears whole, so an empty one is never a new one; of several processes at
+    once one succeeds, and the others use its file."""
+    with part_folder(path.parent) as folder:
+        with closing(connect(folder / FILE_NAME)) as db:
+            use_wal(db)
+            migrate(db, path)
+        with suppress(FileExistsError):
+            os.link(folder / FILE_NAME, path)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib.errors import InvalidInput, SigningKeyError
+from opslib.files import open_regular, read_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _PREFIX = "ed25519:"
-# Longer files are not public keys, and are not read into memory.
+# Longer files are not Ed25519 keys, and are not read into memory (bytes).
 _LONGEST_KEY_FILE = 1000
 
 
@@ -84,8 +85,7 @@ def read_public_key(text: str) -> str:
     key = text.strip()
     if not key.startswith(_PREFIX):
         try:
-            with Path(text).open(encoding="utf-8") as file:
-                key = file.read(_LONGEST_KEY_FILE).strip()
+            key = read_regular(Path(text), _LONGEST_KEY_FILE).decode().strip()
         except (OSError, ValueError) as error:
             raise _no_key(text, str(error)) from None
     try:
@@ -113,10 +113,10 @@ def _read(path: Path) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if os.name == "posix" and (mode := os.fstat(file.fileno()).st_mode & 0o077):
             raise ValueError(f"others than its owner may use it (mode bits {mode:03o}): chmod 600 {path}")
-        key = load_pem_private_key(file.read(), password=None)
+        key = load_pem_private_key(file.read(_LONGEST_KEY_FILE), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError("it is no Ed25519 key")
     return key
@@ -141,4 +141,4 @@ def _create(path: Path) -> None:
         return  # another process was first
     finally:
         partial.unlink()
-    path.with_suffix(".pub").write_text(Signer(key).public_key + "\n", encoding="ascii")
+    path.with_suffix(".pub").write_bytes(f"{Signer(key).public_key}\n".encode())

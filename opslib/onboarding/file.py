@@ -8,6 +8,7 @@ from opslib.errors import InvalidInput
 from opslib.onboarding.models import Onboarding
 from opslib.onboarding.yaml_file import Lines, read_text, read_yaml
 from opslib.settings import Settings
+from opslib.visible import visible_text
 
 
 def load_onboarding(path: Path) -> Onboarding:
@@ -35,7 +36,9 @@ def parse_onboarding(text: str, name: str) -> Onboarding:
 
 def as_yaml(onboarding: Onboarding) -> str:
     """The onboarding as a file that `load_onboarding` reads back to an equal value."""
-    return yaml.safe_dump(onboarding.values(), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(onboarding.values(), sort_keys=False, allow_unicode=True)
+    # YAML's own escapes, where a character cannot be seen: they read back to the same text.
+    return text if visible_text(text) == text else yaml.safe_dump(onboarding.values(), sort_keys=False)
 
 
 def _problem(item: Any, lines: Lines) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from opslib.errors import InvalidInput
+from opslib.files import read_regular
 
 # Our files have some 30 lines; anything much larger is another file.
 _MAX_BYTES = 64 * 1024
@@ -18,11 +19,10 @@ Lines = dict[tuple[str | int, ...], int]
 def read_text(path: Path) -> str:
     """The file's text. Raises InvalidInput."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _unreadable(str(path), f"it is larger than {_MAX_BYTES // 1024} kB")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise _unreadable(str(path), str(error)) from None
+        return read_regular(path, _MAX_BYTES).decode().replace("\r\n", "\n")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a null character
+        why = error.strerror if isinstance(error, OSError) else None
+        raise _unreadable(str(path), why or str(error)) from None
 
 
 def read_yaml(text: str, name: str) -> tuple[Any, Lines]:

@@ -18,9 +18,10 @@ so an intent without an end is simply carried out again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from opslib.credentials import KeyReference, RoleReference
@@ -40,9 +41,11 @@ from opslib.errors import (
     ServerKeptOther,
     StalePlan,
     UnexpectedAnswer,
+    foreseen,
 )
-from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend
+from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend, Creation
 from opslib.genesys.polling import poll_until
+from opslib.genesys.together import together
 from opslib.ledger.ledger import Run
 from opslib.router.differences import (
     Choice,
@@ -55,11 +58,27 @@ from opslib.router.differences import (
     revision,
     same_revision,
 )
-from opslib.router.journal import DECIDED, DIFFERS, FINISHED, Progress, started, unfinished_apply
+from opslib.router.journal import (
+    DECIDED,
+    DIFFERS,
+    FINISHED,
+    MADE,
+    SENT,
+    Progress,
+    refuse_unproved,
+    started,
+    unfinished_apply,
+)
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
 
 T = TypeVar("T")
+
+# What of an object a rollback could not restore: the server's id of it, or credentials, whose old secret is not known.
+_NotRestored = Literal["", "id", "credentials"]
+_NOTHING: Literal[""] = ""
+_ID: Literal["id"] = "id"
+_CREDENTIALS: Literal["credentials"] = "credentials"
 
 _POLL_S, _POLL_AT_MOST_S = 0.1, 2.0
 
@@ -118,7 +137,10 @@ class Applier:
                 )
             if self.stopping:
                 raise asyncio.CancelledError
-            await self._carry_out(started(self.run, plan, credentials))
+            progress = self._begin(plan, credentials)
+            self._bind(progress)
+            with self._half_done_unless_noted(progress):
+                await self._carry_out(progress)
             return len(plan.changes)
 
     async def resume(self, *, accept: bool = False) -> str:
@@ -132,10 +154,11 @@ class Applier:
             if progress is None:
                 return "nothing to resume: the last apply has ended"
             places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
-            await self._decide(
-                progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
-            )
-            await self._carry_out(progress)
+            with self._half_done_unless_noted(progress):
+                await self._decide(
+                    progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
+                )
+                await self._carry_out(progress)
             done = "the rollback that had begun is finished" if progress.rolling_back else "the apply is finished"
             return done + _accepted_words(progress)
 
@@ -150,19 +173,21 @@ class Applier:
             if progress is None:
                 return "nothing to roll back: the last apply has ended"
             places = progress.at_stake(progress.to_undo)
-            await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
-            if not progress.rolling_back:
-                progress.note(self.run, "rollback.started", reason="asked for")
-            await self._carry_out(progress)
+            with self._half_done_unless_noted(progress):
+                await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
+                if not progress.rolling_back:
+                    progress.note(self.run, "rollback.started", reason="asked for")
+                await self._carry_out(progress)
             return f"rolled back: the org is as it was before the apply{progress.kept}"
 
     async def _decide(self, progress: Progress, places: set[int], choice: Choice, *, undoing: bool) -> None:
         """Note every object that is not as the apply left it. Raises ChangedMeanwhile, unless the user has seen and
         decided all of them; what the server made of our own write needs no decision to be written or undone again."""
+        self._bind(progress)
         for known in progress.differences.values():
             change = progress.plan.changes[known.place]
             self.backend.remember(change.kind, change.id, known.server_id)
-        looks = await asyncio.gather(*(self._look(progress, place) for place in sorted(places)))
+        looks = await together(*(self._look(progress, place) for place in sorted(places)))
         differences = [difference for difference in looks if difference]
         unseen = [difference for difference in differences if not self._is_known(progress, difference)]
         for difference in unseen:
@@ -176,14 +201,50 @@ class Applier:
         if unseen or any(one.origin != "server" and one.choice not in decided for one in differences):
             raise self._undecided(progress, differences)
 
+    def _server_ids(self, plan: Plan) -> dict[int, str] | None:
+        if self.backend.ids_are_ours:
+            return None
+        return {place: self.backend.server_id(one.kind, one.id) for place, one in enumerate(plan.changes)}
+
+    def _bind(self, progress: Progress) -> None:
+        """Each object of the apply is known by its server's id, also where another one has its name."""
+        if progress.server_ids is None:
+            return
+        for place, server_id in sorted(progress.server_ids.items(), reverse=True):
+            change = progress.plan.changes[place]
+            if server_id or change.before is None:
+                self.backend.bind(change.kind, change.id, server_id if change.before is not None else "")
+        for creation in progress.creations:
+            self.backend.recall(creation)
+
     def _unfinished(self) -> Progress | None:
-        return unfinished_apply(self.run.ledger, self.backend.where)
+        progress = unfinished_apply(self.run.ledger, self.backend.where)
+        if progress:
+            refuse_unproved(self.run.ledger, progress)
+        return progress
 
     async def _carry_out(self, progress: Progress) -> None:
         """Continue in the direction that the ledger names."""
         try:
             await (self._backwards(progress) if progress.rolling_back else self._forwards(progress))
-        except LedgerError as error:  # what is not written down must not be done
+        except (HalfDone, RolledBack, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, something is left to do)
+            failure = foreseen(error, "the apply")
+            raise self._half_done(progress, f"{failure.title}: {failure.cause}", failure) from None
+
+    def _begin(self, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:
+        try:
+            return started(self.run, plan, credentials, self._server_ids(plan))
+        except LedgerError as error:
+            raise LedgerError(error.title, cause=error.cause, fix=f"{error.fix}; nothing was written") from None
+
+    @contextmanager
+    def _half_done_unless_noted(self, progress: Progress) -> Iterator[None]:
+        """What is not written down must not be done: a ledger that cannot be written ends the work."""
+        try:
+            yield
+        except LedgerError as error:
             raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
 
     async def _forwards(self, progress: Progress) -> None:
@@ -199,8 +260,8 @@ class Applier:
                 await self._write(progress, place, change.after)
             except _NotAsSent as other:
                 raise self._not_as_sent(progress, other.difference) from None
-            except OpslibError as error:
-                await self._give_up(progress, place, error)
+            except Exception as error:  # noqa: BLE001 (a defect, too, must not leave the org half-changed)
+                await self._give_up(progress, place, foreseen(error, "the apply"))
             progress.note(self.run, "change.done", place=place)
         progress.note(self.run, FINISHED, how="done")
         self._tell(len(changes), len(changes), "all read back")
@@ -221,8 +282,8 @@ class Applier:
         progress.note(self.run, "rollback.started", reason=error.title, place=place, error=error.as_json())
         if isinstance(error, _REFUSALS):
             # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
-            with suppress(OpslibError):  # what cannot be read is written back
-                if await self._stays(change, change.before):
+            with suppress(Exception):  # what cannot be read is written back
+                if place not in progress.made and await self._stays(change, change.before):
                     progress.note(self.run, "undo.done", place=place, replaced=False)
         await self._backwards(progress)
         raise RolledBack(
@@ -244,32 +305,35 @@ class Applier:
                 replaced = await self._undo(progress, place)
             except _NotAsSent as other:
                 raise self._not_as_sent(progress, other.difference) from None
-            except OpslibError as error:
-                raise self._half_done(progress, f"{error.title}: {error.cause}", error) from None
-            progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == "id")
+            except Exception as error:  # noqa: BLE001 (the same)
+                failure = foreseen(error, "the rollback")
+                raise self._half_done(progress, f"{failure.title}: {failure.cause}", failure) from None
+            progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == _ID)
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
-    async def _undo(self, progress: Progress, place: int) -> Literal["", "id", "credentials"]:
-        """Restore the object; returns what of it could not be restored: credentials, whose old secret is not known
-        here, or an id."""
+    async def _undo(self, progress: Progress, place: int) -> _NotRestored:
+        """Restore the object; returns what of it could not be restored."""
         change = progress.plan.changes[place]
         old = self.backend.undo_body(change.before, change.after)
         may_be_gone = not self.backend.ids_are_ours and (change.after is None or place in progress.differences)
         if old and may_be_gone and await self.backend.read(change.kind, change.id) is None:
             await self._write(progress, place, old)
-            return "id"
+            return _ID
         if change.rotates and change.before == change.after:
-            return "credentials"
+            return _CREDENTIALS
         if old != change.before and await self._stays(change, change.before):
-            return ""  # the new credentials were never taken
+            return _NOTHING  # the new credentials were never taken
         try:
             await self._write(progress, place, old)
-        except OpslibError:
-            # The write back failed too. If the object stays as it was before, there is nothing to undo.
-            if not await self._stays(change, change.before):
+        except _NotAsSent:
+            raise
+        except Exception:
+            # The write back failed too. If the object stays as it was before, for as long as a read may show an older
+            # state, there is nothing to undo.
+            if not await self._stays(change, change.before, for_s=self.settles_within_s):
                 raise
-            return "credentials" if change.rotates else ""
-        return "credentials" if change.rotates or old != change.before else ""
+            return _CREDENTIALS if change.rotates else _NOTHING
+        return _CREDENTIALS if change.rotates or old != change.before else _NOTHING
 
     async def _write(self, progress: Progress, place: int, wanted: JSON | None) -> None:
         """Bring one object to the wanted state and read it back. Raises the server's error, _NotAsSent, or
@@ -281,7 +345,9 @@ class Applier:
             reference, keys = progress.credentials, None
             if isinstance(reference, KeyReference) and change.kind == "target":
                 keys = await asyncio.to_thread(reference.resolve)  # a profile may ask SSO or STS
-            answer = await self.backend.write(change.kind, change.id, wanted, keys)
+            is_new = progress.server_ids is not None and change.before is None and not progress.rolling_back
+            note = partial(self._note_creation, progress, place)
+            answer = await self.backend.write(change.kind, change.id, wanted, keys, alone=is_new, note=note)
         found = await self._read_back(change, wanted, answer)
         if self._shows(found, wanted, answer):
             return
@@ -299,6 +365,13 @@ class Applier:
             as_answered=self._same(answer, found),
         )
         raise _NotAsSent(self._difference(place, change, origin, fields, found))
+
+    def _note_creation(self, progress: Progress, place: int, creation: Creation) -> None:
+        about = {"place": place, "object": creation.kind, "name": creation.name}
+        if creation.server_id:
+            progress.note(self.run, MADE, **about, server_id=creation.server_id)
+        else:
+            progress.note(self.run, SENT, **about)
 
     async def _read_back(self, change: Change, wanted: JSON | None, answer: JSON) -> JSON | None:
         """What the org has: as soon as it is as wanted, or stays otherwise in exactly the revision that was written,
@@ -332,11 +405,12 @@ class Applier:
             return answer is None and wanted is None
         return self.backend.comparable(answer) == self.backend.comparable(wanted)
 
-    async def _stays(self, change: Change, wanted: JSON | None) -> bool:
-        """Whether a read shows the state now, and again after a while: a write may still be on its way."""
+    async def _stays(self, change: Change, wanted: JSON | None, *, for_s: float | None = None) -> bool:
+        """Whether a read shows the state now, and again after a while: a write may still be on its way. By default that
+        is a tenth of the time that a read may be late."""
         if not self._same(await self.backend.read(change.kind, change.id), wanted):
             return False
-        await asyncio.sleep(self.settles_within_s / 10)
+        await asyncio.sleep(self.settles_within_s / 10 if for_s is None else for_s)
         return self._same(await self.backend.read(change.kind, change.id), wanted)
 
     async def _look(self, progress: Progress, place: int) -> Difference | None:

@@ -1,17 +1,24 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from opslib.credentials import KeyReference, RoleReference
+from opslib.errors import LedgerNotProved
+from opslib.genesys.backend import Creation
 from opslib.ledger.chain import Entry
-from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.database import entries_of, reading
+from opslib.ledger.ledger import INSTEAD, Ledger, Run
 from opslib.router.differences import Difference
-from opslib.router.plan import Plan
+from opslib.router.plan import Plan, checksum_of
 
 STARTED, FINISHED = "apply.started", "apply.finished"
 # An object is not as it was sent; what the user decided about it.
 DIFFERS, DECIDED = "difference.found", "difference.decided"
-_MOVES = ("change.intent", "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
+APPROVAL = "approval"
+# An object is about to be made under an id of the server's; the id that it has.
+SENT, MADE = "object.sent", "object.made"
+_MOVES = ("change.intent", SENT, MADE, "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
 # Every kind of entry that an apply writes, the first one first.
 KINDS = (STARTED, *_MOVES)
 
@@ -31,8 +38,11 @@ class Progress:
     credentials: KeyReference | RoleReference
     user: str
     at: str
-    # The plan's checksum when it was approved: a later opslib may compute another one.
+    # The plan's checksum when the apply began: a later opslib may compute another one.
     checksum: str
+    run_id: str
+    # Whether the plan is, as it was written down, the one with that checksum.
+    is_whole: bool = True
     intended: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
@@ -41,6 +51,12 @@ class Progress:
     left: set[int] = field(default_factory=set)
     differences: dict[int, Difference] = field(default_factory=dict)
     decisions: list[Difference] = field(default_factory=list)
+    # The server's id of each object that was there before, by place; None where the ids are ours, and in
+    # older ledgers.
+    server_ids: dict[int, str] | None = None
+    # Each object that got its id from the server, or was sent for one, in order; `made`: the places of the former.
+    creations: list[Creation] = field(default_factory=list)
+    made: set[int] = field(default_factory=set)
     rolling_back: bool = False
     reason: str = ""
     ended: str = ""
@@ -94,6 +110,10 @@ class Progress:
         kind, data, self.last_seq = entry.kind, entry.data, entry.seq
         if kind == "change.intent":
             self.intended.add(data["place"])
+        elif kind in (SENT, MADE):
+            self.creations.append(Creation(data["object"], data["name"], data.get("server_id", "")))
+            if kind == MADE:
+                self.made.add(data["place"])
         elif kind == "change.done":
             self.done.add(data["place"])
             self.differences.pop(data["place"], None)
@@ -122,7 +142,9 @@ class Progress:
             self.left.add(place)
 
 
-def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> Progress:
+def started(
+    run: Run, plan: Plan, credentials: KeyReference | RoleReference, server_ids: Mapping[int, str] | None = None
+) -> Progress:
     """Begin an apply: the whole plan is on disk before the first write."""
     about = next(iter(run.entries("run.started"))).data
     entry = run.append(
@@ -132,9 +154,10 @@ def started(run: Run, plan: Plan, credentials: KeyReference | RoleReference) -> 
             "checksum": plan.checksum,
             "credentials": credentials.model_dump(mode="json"),
             "user": about["user"],
+            **({} if server_ids is None else {"server_ids": {str(place): id for place, id in server_ids.items()}}),
         },
     )
-    return Progress(str(entry.seq), plan, credentials, about["user"], entry.at, plan.checksum)
+    return _progress(entry)
 
 
 def applies(entries: Iterable[Entry]) -> list[Progress]:
@@ -142,20 +165,38 @@ def applies(entries: Iterable[Entry]) -> list[Progress]:
     by_id: dict[str, Progress] = {}
     for entry in entries:
         if entry.kind == STARTED:
-            data, plan = entry.data, Plan.model_validate(entry.data["plan"])
-            reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
-            credentials = reference.model_validate(data["credentials"])
-            id = str(entry.seq)
-            by_id[id] = Progress(id, plan, credentials, data["user"], entry.at, data["checksum"])
+            by_id[str(entry.seq)] = _progress(entry)
         elif entry.kind in _MOVES and entry.data["apply"] in by_id:
             by_id[entry.data["apply"]].follow(entry)
     return list(by_id.values())
 
 
+def _progress(entry: Entry) -> Progress:
+    data, plan = entry.data, Plan.model_validate(entry.data["plan"])
+    reference = RoleReference if "role_arn" in data["credentials"] else KeyReference
+    credentials, known = reference.model_validate(data["credentials"]), data.get("server_ids")
+    server_ids = None if known is None else {int(place): id for place, id in known.items()}
+    return Progress(
+        str(entry.seq),
+        plan,
+        credentials,
+        data["user"],
+        entry.at,
+        data["checksum"],
+        entry.run_id,
+        is_whole=checksum_of(data["plan"]) == data["checksum"],
+        server_ids=server_ids,
+    )
+
+
+def made_by_opslib(ledger: Ledger) -> set[str]:
+    """The server's ids of all that this workspace has made."""
+    return {str(entry.data["server_id"]) for entry in ledger.entries(MADE)}
+
+
 def all_applies(ledger: Ledger) -> list[Progress]:
-    """Every apply in the ledger, oldest first."""
-    entries = [entry for kind in KINDS for entry in ledger.entries(kind)]
-    return applies(sorted(entries, key=lambda entry: entry.seq))
+    """Every apply in the ledger, oldest first. Raises LedgerNotProved for a ledger that was changed."""
+    return applies(ledger.proved_entries(*KINDS))
 
 
 def last_applies(ledger: Ledger) -> dict[str, Progress]:
@@ -167,3 +208,28 @@ def unfinished_apply(ledger: Ledger, where: str) -> Progress | None:
     """The newest apply to that org, if it has not ended."""
     apply = last_applies(ledger).get(where)
     return apply if apply and not apply.ended else None
+
+
+def is_left_in(home: Path, where: str) -> bool:
+    """Whether a ledger that perhaps cannot be written holds an unfinished apply; unproved, so only to say so.
+
+    Raises LedgerError when it cannot be read.
+    """
+    with reading(home) as db:
+        newest = [apply for apply in applies(entries_of(db, KINDS)) if apply.plan.where == where][-1:]
+    return any(not apply.ended for apply in newest)
+
+
+def refuse_unproved(ledger: Ledger, apply: Progress) -> None:
+    """Raises LedgerNotProved for an apply that is not signed, or whose plan is not the one that was approved."""
+    begun = ledger.proved_entries("run.started", run_id=apply.run_id)
+    approvals = [entry for entry in ledger.proved_entries(APPROVAL, run_id=apply.run_id) if entry.seq < int(apply.id)]
+    if not any("signed_by" in entry.data for entry in begun):
+        why = f"entry {apply.id} was written before the ledger had signatures, so it is not proved"
+    elif not apply.is_whole:
+        why = f"the plan in entry {apply.id} does not have the checksum that is stored with it, {apply.checksum}"
+    elif approvals and approvals[-1].data["checksum"] != apply.checksum:
+        why = f"the plan in entry {apply.id} is not the one that entry {approvals[-1].seq} approves"
+    else:
+        return
+    raise LedgerNotProved("The unfinished apply is not carried out or undone", cause=why, fix=INSTEAD)

@@ -1,10 +1,13 @@
 """One apply at a time in a workspace. The lock is SQLite's own, so it ends with the process, however that ends."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
-from opslib.errors import Busy
+from opslib.errors import Busy, LedgerError
+from opslib.ledger.database import is_busy
 from opslib.ledger.ledger import Run
 
 _FILE = "apply.lock"
@@ -12,12 +15,15 @@ _FILE = "apply.lock"
 
 @contextmanager
 def apply_lock(run: Run) -> Iterator[None]:
-    """Hold the workspace's lock. Raises Busy, saying who holds it and since when."""
+    """Hold the workspace's lock. Raises Busy, saying who holds it and since when; LedgerError for an unusable file."""
     ledger = run.ledger
-    with closing(sqlite3.connect(ledger.path.with_name(_FILE), timeout=0, isolation_level=None)) as lock:
+    file = ledger.path.with_name(_FILE)
+    with closing(_opened(file)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise _unusable(file, str(error)) from None
             holder = list(ledger.entries("lock.taken"))[-1:]
             who = (
                 "somebody else"
@@ -29,6 +35,23 @@ def apply_lock(run: Run) -> Iterator[None]:
                 cause=f"it is held by {who}",
                 fix="wait until it has finished, then plan again; nothing was written",
             ) from None
+        if not os.access(file, os.W_OK):  # SQLite then locks nobody out, and says nothing
+            raise _unusable(file, "it is readonly")
         about = next(iter(run.entries("run.started"))).data
         run.append("lock.taken", {"user": about["user"], "host": about["host"]})
         yield
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(file, timeout=0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _unusable(file, str(error)) from None
+
+
+def _unusable(file: Path, why: str) -> LedgerError:
+    return LedgerError(
+        f"The workspace's lock {file} cannot be taken",
+        cause=why,
+        fix="check the folder's permissions and free space; nothing was written",
+    )

@@ -21,6 +21,8 @@ _KINDS: tuple[Kind, ...] = ("target", "policy", "webhook")
 
 # How far back the audit is read the first time.
 _FIRST_PERIOD = timedelta(days=7)
+# How far back it is read from then on: a time in the ledger may come from a wrong clock. 30 days are one query.
+_LONGEST_PERIOD = timedelta(days=30)
 # How far it is read again behind the end of the last time: how late an entry may come is not published.
 _OVERLAP = timedelta(hours=1)
 
@@ -33,6 +35,7 @@ class OrgChanges:
         first: there was no snapshot to compare with.
         unaudited: why the org's audit was not read; empty when it was.
         failed: it should have been read.
+        left_out: which time before `since` was not asked for, and why; empty when the looks follow on each other.
     """
 
     since: datetime
@@ -40,16 +43,23 @@ class OrgChanges:
     changes: list[JSON] = field(default_factory=list)
     unaudited: str = ""
     failed: bool = False
+    left_out: str = ""
 
 
 async def find_org_changes(client: GenesysClient, backend: Backend, run: Run, since: datetime | None) -> OrgChanges:
-    """Compare with the last snapshot, read the audit, and write both to the ledger. `since` is by default a while
-    before the time up to which the audit was read."""
+    """Compare with the last snapshot, read the audit, and write both to the ledger.
+
+    `since` is by default a while before the time up to which the audit was read, at most 30 days ago.
+    """
     last = _last_snapshot(run.ledger, backend, client)
     # Older ledgers have no audited_until.
     audited = datetime.fromisoformat(last.get("audited_until") or last["at"]) if last else None
     now = client.now()  # the audit's times are the org's
-    result = OrgChanges(since or (audited - _OVERLAP if audited else now - _FIRST_PERIOD), first=not last)
+    left_out = "" if since or not audited else _left_out(audited, now)
+    if left_out:
+        audited = now - _LONGEST_PERIOD + _OVERLAP
+    start = since or (audited - _OVERLAP if audited else now - _FIRST_PERIOD)
+    result = OrgChanges(start, first=not last, left_out=left_out if backend.name == "platform" else "")
     at, objects = utc_text(now), await _objects(backend)
     if last:
         result.changes += [
@@ -61,13 +71,14 @@ async def find_org_changes(client: GenesysClient, backend: Backend, run: Run, si
             audit = [change(entry) for entry in await audit_entries(client, result.since, client.now())]
         except OpslibError as error:
             result.unaudited, result.failed, audit = f"{error.title}: {error.cause}", True, []
-        known = {entry.data.get("id") for entry in run.ledger.entries(CHANGE)}
+        known = {entry.data.get("id") for entry in run.ledger.proved_entries(CHANGE)}
         result.changes += [{"source": "audit", **entry} for entry in audit if entry["id"] not in known]
     else:
         result.unaudited = "this API has no audit; only a comparison shows a change"
     for org_change in result.changes:
         run.append(CHANGE, org_change)
-    run.append(CHECKED, {"since": result.since.isoformat(), "until": at, "unaudited": result.unaudited})
+    looked = {"since": result.since.isoformat(), "until": at, "unaudited": result.unaudited}
+    run.append(CHECKED, {**looked, "left_out": result.left_out})
     if result.failed:
         audited_until = (audited or result.since).isoformat()
     else:  # a --since that leaves a gap does not close it
@@ -75,6 +86,16 @@ async def find_org_changes(client: GenesysClient, backend: Backend, run: Run, si
     where = {"where": client.base_url, "backend": backend.name}
     run.append(SNAPSHOT, {"at": at, "audited_until": audited_until, **where, "objects": objects})
     return result
+
+
+def _left_out(audited: datetime, now: datetime) -> str:
+    """Why the audit is not read from there on; empty when it is. Neither time is proved: each is some clock's."""
+    said = f"the audit was last read up to {audited.isoformat(timespec='seconds')}, as the ledger says"
+    if audited - now > _OVERLAP:
+        return f"{said}, which is later than now: a clock is or was wrong. Only the last 30 days were asked for"
+    if now - audited > _LONGEST_PERIOD - _OVERLAP:
+        return f"{said}. Only the last 30 days were asked for: run `opslib changes --since` for the time before"
+    return ""
 
 
 def differences(before: dict[str, JSON], after: dict[str, JSON]) -> Iterator[JSON]:
@@ -108,6 +129,6 @@ async def _objects(backend: Backend) -> dict[str, JSON]:
 
 
 def _last_snapshot(ledger: Ledger, backend: Backend, client: GenesysClient) -> dict[str, Any] | None:
-    snapshots = (entry.data for entry in ledger.entries(SNAPSHOT))
+    snapshots = (entry.data for entry in ledger.proved_entries(SNAPSHOT))
     by_org = {(snapshot["where"], snapshot["backend"]): snapshot for snapshot in snapshots}
     return by_org.get((client.base_url, backend.name))

@@ -10,7 +10,6 @@ How a plan is made:
 5. Name what is unsafe.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.genesys.backend import JSON, Backend, Item, Kind, leaves
 from opslib.genesys.storage_targets_backend import SECRET_PATH
+from opslib.genesys.together import together
 from opslib.onboarding.models import BackendName, Onboarding
 from opslib.router.unsafe_changes import MANY, UNSAFE, shrinks, unsafe_changes
 
@@ -86,7 +86,7 @@ class Plan(_Data):
     @property
     def checksum(self) -> str:
         """SHA-256 over everything that will be done; equal plans have equal checksums."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude={"notes", "warnings"}))).hexdigest()
+        return checksum_of(self.model_dump(mode="json"))
 
     @property
     def unsafe(self) -> tuple[str, ...]:
@@ -110,6 +110,12 @@ class Plan(_Data):
             "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
+
+
+def checksum_of(plan: JSON) -> str:
+    """The checksum of a plan as JSON, such as the ledger has it."""
+    done = {name: value for name, value in plan.items() if name not in ("notes", "warnings")}
+    return hashlib.sha256(rfc8785.dumps(done)).hexdigest()
 
 
 async def make_plan(
@@ -159,7 +165,7 @@ _NO_ROLE = "arn:aws:iam::000000000000:role/none"
 
 
 async def _read_all(backend: Backend, items: Sequence[Item]) -> list[JSON | None]:
-    answers = await asyncio.gather(*(backend.read(item.kind, item.id) for item in items))
+    answers = await together(*(backend.read(item.kind, item.id) for item in items))
     return [None if answer is None else backend.writable(answer) for answer in answers]
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from opslib.visible import visible_line
+
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 NOTHING = "Nothing to do: the org is as wanted."
 
@@ -12,10 +14,11 @@ def as_text(plan: dict[str, Any]) -> str:
     notes (i) and the checksum."""
     notes = [*(f"⚠ {one}" for one in plan.get("warnings", ())), *(f"i {one}" for one in plan.get("notes", ()))]
     if not plan["changes"]:
-        return "\n".join([NOTHING, *notes])
+        return "\n".join(map(visible_line, [NOTHING, *notes]))
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
     unsafe = [f"! {item['name']}: {item['why']} (needs --allow {item['name']})" for item in plan["unsafe"]]
-    return "\n".join([*lines, *unsafe, *notes, f"{len(plan['changes'])} to change, checksum {plan['checksum']}"])
+    end = f"{len(plan['changes'])} to change, checksum {plan['checksum']}"
+    return "\n".join(map(visible_line, [*lines, *unsafe, *notes, end]))
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:

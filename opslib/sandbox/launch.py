@@ -10,8 +10,7 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
+from opslib.env_file import env_file_values
 from opslib.errors import SandboxError
 
 VARIABLES = {
@@ -55,18 +54,21 @@ class Sandbox(AbstractContextManager["Sandbox"]):
         """Send a request to its control endpoint, such as to set a fault. Raises SandboxError."""
         url = urlsplit(self.info["control_url"])
         with closing(HTTPConnection(str(url.hostname), url.port)) as connection:  # http.client uses no proxy
-            connection.request(method, path, json.dumps(body) if body is not None else None)
+            content = json.dumps(body) if body is not None else None
+            connection.request(method, path, content, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            content = answer.read().decode()
+            text = answer.read().decode()
         if answer.status >= 400:
-            raise SandboxError(
-                "The sandbox refused this", cause=content, fix="correct the request", status=answer.status
-            )
-        return dict(json.loads(content)) if content else {}
+            raise SandboxError("The sandbox refused this", cause=text, fix="correct the request", status=answer.status)
+        return dict(json.loads(text)) if text else {}
 
     def stop(self) -> None:
-        """End the sandbox and wait for its process."""
-        self.process.communicate(timeout=_STOPS_WITHIN_S)  # closes its standard input first
+        """End the sandbox and wait for its process; one that does not end by itself is killed."""
+        try:
+            self.process.communicate(timeout=_STOPS_WITHIN_S)  # closes its standard input first
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
 
 
 def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
@@ -95,7 +97,7 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
 
 def use_sandbox_unless_configured() -> Sandbox | None:
     """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
-    configured = {**dotenv_values(".env"), **os.environ}
+    configured = {**env_file_values(), **os.environ}
     if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
     sandbox = start_sandbox(seed=7)

@@ -66,6 +66,7 @@ class Lessons:
     def aws(self, service: Literal["s3", "kms"]) -> Any:
         """AWS, as the sandbox's administrator."""
         import boto3
+        from botocore.config import Config
 
         info = self.sandbox.info
         return boto3.client(
@@ -74,6 +75,7 @@ class Lessons:
             region_name=info["region"],
             aws_access_key_id=info["aws_access_key_id"],
             aws_secret_access_key=info["aws_secret_access_key"],
+            config=Config(proxies={}),  # it is on this machine
         )
 
     @property

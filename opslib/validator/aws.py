@@ -2,18 +2,24 @@
 
 import asyncio
 import ipaddress
+import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 from opslib.credentials import AwsKeys, credentials_refused
 from opslib.ledger.moment import utc_now
-from opslib.validator.aws_calls import CALLS, Call, Service
+from opslib.settings import MAX_ANSWER_BYTES, is_loopback
+from opslib.validator.aws_calls import CALLS, FIELDS, ROOTS, Call, Service
 from opslib.validator.denial import Denial, denial_in, quoted
 
 T = TypeVar("T")
@@ -21,6 +27,11 @@ T = TypeVar("T")
 # Threads and connections in equal number: a smaller pool opens and closes connections all the time.
 _THREADS = 32
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 5, 10
+# How long a whole answer may take from its first byte on: the read timeout begins again with each part.
+_ANSWERED_WITHIN_S = 60
+
+# Under which name the root of an XML answer is kept until it is looked at.
+_ROOT = "opslib root"
 
 GLOBAL = frozenset[Service]({"s3control", "iam", "sts", "organizations"})
 """Services that answer the same in every region, as far as the checks ask."""
@@ -91,6 +102,10 @@ class Unanswered(Exception):
         self.region: str | None = headers.get("x-amz-bucket-region")
 
 
+class Foreign(ValueError):
+    """Something came that is not an answer of AWS."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a call answered: its data, or None where nothing is configured."""
@@ -119,8 +134,7 @@ class Aws:
     def call(self, region: str, name: str, params: Mapping[str, Any]) -> Answer:
         """One call, in the calling thread. Raises Unanswered."""
         from botocore import xform_name
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
+        from botocore.exceptions import ClientError
 
         call, at = CALLS[name], utc_now()
         try:
@@ -129,7 +143,10 @@ class Aws:
             if xform_name(error.operation_name) != call.method:  # such as AssumeRole, on the way to credentials
                 raise _unsigned(name, at, error) from error
             return _refused(name, call, at, error, params.get("ExpectedBucketOwner"))
-        except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an endpoint that is not a URL
+        except Foreign as error:
+            raise Unanswered(str(error), Evidence(name, at, None, None, None), error) from error
+        # An endpoint that is not a URL, and whatever an odd answer makes botocore's parsers raise.
+        except Exception as error:
             if isinstance(error, _credential_errors()):
                 raise _unsigned(name, at, error) from error
             why = f"no answer ({type(error).__name__}: {error})"
@@ -138,9 +155,13 @@ class Aws:
         if name == "HeadBucket":
             answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
         if name == "GetObject":
-            answer["Body"] = answer["Body"].read().decode(errors="replace")
-        data = _plain(answer)
-        return Answer(data, Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, data))
+            answer["Body"] = answer["Body"].read(MAX_ANSWER_BYTES).decode(errors="replace")
+        root, data = answer.pop(_ROOT, None), _plain(answer)
+        evidence = Evidence(name, at, meta.get("HTTPStatusCode"), meta.get("RequestId") or None, data)
+        if flaw := _flaw(name, data, root):
+            foreign = Foreign(f"the answer is not AWS's: {flaw}")
+            raise Unanswered(str(foreign), evidence, foreign)
+        return Answer(data, evidence)
 
     def _client(self, service: Service, region: str) -> Any:
         with self._lock:  # making a client is not safe in threads
@@ -154,19 +175,30 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
     from botocore.config import Config
 
     endpoint = _endpoint(service)
-    client = (boto3.client if keys else _new_session().create_client)(
-        service,
-        region_name=region,
-        endpoint_url=endpoint,
-        aws_access_key_id=keys.access_key_id if keys else None,
-        aws_secret_access_key=keys.secret_access_key.get_secret_value() if keys else None,
-        config=Config(
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
-            max_pool_connections=_THREADS,
-            retries={"mode": "standard"},
-        ),
+    create = boto3.client if keys else _new_session().create_client
+
+    def make(config: Config) -> Any:
+        return create(
+            service,
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id=keys.access_key_id if keys else None,
+            aws_secret_access_key=keys.secret_access_key.get_secret_value() if keys else None,
+            config=config,
+        )
+
+    config = Config(
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=_READ_TIMEOUT_S,
+        max_pool_connections=_THREADS,
+        retries={"mode": "standard"},
     )
+    client = make(config)
+    if is_loopback(urlsplit(client.meta.endpoint_url).hostname):  # also where a profile's configuration says so
+        client = make(config.merge(Config(proxies={})))  # HTTP_PROXY would be asked for this machine
+    client.meta.events.register("before-send", partial(_send, client))
+    for name in ROOTS:
+        client.meta.events.register(f"before-parse.{service}.{name}", _keep_root)
     if service == "s3control" and endpoint and _is_ip(urlsplit(endpoint).hostname):
         client.meta.events.register("before-sign.s3-control", _host_without_account)
     return client
@@ -187,6 +219,48 @@ def _descriptions() -> Any:
     from botocore.loaders import create_loader
 
     return create_loader()
+
+
+def _send(client: Any, request: Any, event_name: str, **_: Any) -> Any:
+    """botocore alone would read an answer, and unpack it, without a limit; only GetObject's is left to its reader."""
+    if event_name.endswith(".GetObject"):
+        return None
+    request.stream_output = True
+    answer = client._endpoint.http_session.send(request)
+    answer.raw = _Limited(answer.raw)
+    return answer
+
+
+class _Limited:
+    """What botocore reads an answer from. Raises Foreign for one that is too large, too slow or packed."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def stream(self) -> Iterator[bytes]:
+        with closing(self._raw):  # a connection with a rest of an answer cannot be used again
+            yield from self._parts()
+
+    def _parts(self) -> Iterator[bytes]:
+        length, until = 0, time.monotonic() + _ANSWERED_WITHIN_S
+        if packing := self._raw.headers.get("Content-Encoding"):
+            raise Foreign(f"the answer is packed with {packing[:40]}, which was not asked for")
+        for part in self._raw.stream(decode_content=False):
+            length += len(part)
+            if length > MAX_ANSWER_BYTES:
+                raise Foreign(f"the answer has more than {MAX_ANSWER_BYTES // 2**20} MB")
+            if time.monotonic() > until:
+                raise Foreign(f"the answer did not end within {_ANSWERED_WITHIN_S} s")
+            yield part
+
+
+def _keep_root(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """botocore takes any XML without the fields that it knows, and no answer at all, for an empty answer."""
+    try:
+        document = ElementTree.iterparse(BytesIO(response_dict["body"]), ("start",))  # noqa: S314 (only its first tag)
+        customized_response_dict[_ROOT] = next(document)[1].tag.rpartition("}")[2]
+    except (ElementTree.ParseError, StopIteration):
+        customized_response_dict[_ROOT] = ""
 
 
 def _endpoint(service: Service) -> str | None:
@@ -249,6 +323,32 @@ def _refused(name: str, call: Call, at: str, error: Any, owner: str | None) -> A
     wrong = ", or the key is wrong" if head else ""
     words = f" (“{message}”)" if message not in _SAYS_NOTHING else ""
     raise Unanswered(f"refused with {code}: {missing}{other}{wrong}{words}", evidence, error, action=call.action)
+
+
+def _flaw(name: str, data: Mapping[str, Any], root: str | None) -> str:
+    """Why an answer is not AWS's, by its root element, where that was seen; empty where nothing is wrong with it."""
+    if (field := FIELDS.get(name)) and not _holds(data, field):
+        return f"it has no usable {field}"
+    if name in ROOTS and root is not None and root not in ROOTS[name] and not any(data.values()):
+        return f"it is {root[:40] or 'no XML'}, not {ROOTS[name][0]}"
+    return ""
+
+
+def _holds(data: Any, path: str) -> bool:
+    """Whether an answer has a field; a policy must be one, as the field is any text."""
+    for name in path.split("."):
+        if not isinstance(data, Mapping) or data.get(name) in (None, "", {}):
+            return False
+        data = data[name]
+    return path != "Policy" or _is_policy(data)
+
+
+def _is_policy(text: str) -> bool:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "Statement" in document
 
 
 def _plain(value: Any) -> Any:

@@ -66,6 +66,52 @@ CALLS: dict[str, Call] = {
     "GetCallerIdentity": Call("sts", "get_caller_identity", ""),
 }
 
+FIELDS: dict[str, str] = {
+    "HeadBucket": "BucketRegion",
+    "GetBucketEncryption": "ServerSideEncryptionConfiguration.Rules",
+    "GetPublicAccessBlock": "PublicAccessBlockConfiguration.BlockPublicAcls",
+    "GetAccountPublicAccessBlock": "PublicAccessBlockConfiguration.BlockPublicAcls",
+    "GetBucketPolicy": "Policy",
+    "GetBucketPolicyStatus": "PolicyStatus.IsPublic",
+    "GetBucketOwnershipControls": "OwnershipControls.Rules",
+    "GetBucketAcl": "Grants",
+    "GetObjectLockConfiguration": "ObjectLockConfiguration",
+    "GetBucketLifecycleConfiguration": "Rules",
+    "ListBucketIntelligentTieringConfigurations": "IsTruncated",
+    "GetBucketReplication": "ReplicationConfiguration.Rules",
+    "CreateMultipartUpload": "UploadId",
+    "UploadPart": "ETag",
+    "ListParts": "UploadId",
+    "ListMultipartUploads": "Bucket",
+    "PutObject": "VersionId",
+    "ListObjectVersions": "IsTruncated",
+    "GetObject": "ETag",
+    "DescribeKey": "KeyMetadata.KeyId",
+    "GetKeyRotationStatus": "KeyRotationEnabled",
+    "GetKeyPolicy": "Policy",
+    "ListGrants": "Grants",
+    "DescribeOrganization": "Organization",
+    "GetRole": "Role.AssumeRolePolicyDocument",
+    "SimulatePrincipalPolicy": "EvaluationResults",
+    "DescribeEventSource": "Name",
+    "DescribeEventBus": "Name",
+    "ListRules": "Rules",
+    "TestEventPattern": "Result",
+    "ListTargetsByRule": "Targets",
+    "DescribeApiDestination": "InvocationEndpoint",
+    "DescribeConnection": "ConnectionState",
+    "GetCallerIdentity": "Account",
+}
+"""The path of a field that every answer to a call has (API reference, response elements)."""
+
+ROOTS: dict[str, tuple[str, ...]] = {
+    "GetBucketLocation": ("LocationConstraint",),
+    "GetBucketLogging": ("BucketLoggingStatus",),
+    "GetBucketNotificationConfiguration": ("NotificationConfiguration", "GetBucketNotificationResponse"),
+    "GetBucketVersioning": ("VersioningConfiguration", "GetBucketVersioningResponse"),
+}
+"""The XML of an answer without any field, which here means that nothing is configured; a second name is moto's."""
+
 
 def actions_of(calls: Iterable[str]) -> tuple[str, ...]:
     """The IAM actions that allow these calls, each once, sorted."""

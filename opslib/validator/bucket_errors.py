@@ -10,7 +10,7 @@ from opslib.errors import (
     BucketUnreachable,
     BucketWrongRegion,
 )
-from opslib.validator.aws import Evidence, Unanswered
+from opslib.validator.aws import Evidence, Foreign, Unanswered
 from opslib.validator.inspection import Inspection
 
 _BAD_KEYS = {
@@ -102,6 +102,12 @@ def bucket_error(refused: Unanswered, bucket: str, region: str) -> BucketError:
         return credentials_refused(error)
     if refused.code == "NoSuchBucket":
         return not_found(bucket, region, refused.evidence)
+    if isinstance(error, Foreign):
+        return BucketUnreachable(
+            f"S3 gave no usable answer for bucket {bucket}",
+            cause=refused.why,
+            fix="check the proxy and AWS_ENDPOINT_URL_S3: something else answers in S3's place",
+        )
     if isinstance(error, ClientError):
         return _of_answer(refused, bucket, region)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):

@@ -37,6 +37,9 @@ class EventFeed:
         except Unanswered as refused:
             fix = f"allow {refused.action}" if refused.action else "try again later"
             links.append(Readiness("AWS answers", "UNKNOWN", refused.why, fix))
+        except Exception as error:  # noqa: BLE001 (whatever an odd answer makes a link raise)
+            why = f"an answer is not as AWS documents it ({type(error).__name__}: {error})"
+            links.append(Readiness("AWS answers", "UNKNOWN", why, "check AWS_ENDPOINT_URL and the proxy"))
         finally:
             self._aws.close()
         return links

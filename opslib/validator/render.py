@@ -6,6 +6,7 @@ from typing import Any
 
 from opslib.validator.finding import NOT_ASKED, SEVERITIES
 from opslib.verdict import ICONS, WORST_FIRST, Verdict, in_words
+from opslib.visible import visible_line
 
 _WIDTH = 28
 _INDENT = " " * (_WIDTH + 16)
@@ -26,11 +27,11 @@ def as_text(report: Mapping[str, Any]) -> str:
         if verdict in ("FAIL", "UNKNOWN"):
             lines.append(f"{_INDENT}Fix: {finding['fix']}")
         if verdict == "FAIL" and finding["cli"]:
-            lines.append(f"{_INDENT}{finding['cli']}")
+            lines += [f"{_INDENT}{line}" for line in finding["cli"].split("\n")]
     if not_asked:
         what = f"{len(not_asked)} more checks" if len(not_asked) > 1 else "1 more check"
         lines.append(f"  {ICONS['not_checked']} {in_words('not_checked'):<12}{what:<{_WIDTH}}{not_asked[0]['cause']}")
-    return "\n".join([*lines, f"  {counts(report)}", f"  {note(report)}"])
+    return "\n".join(map(visible_line, [*lines, f"  {counts(report)}", f"  {note(report)}"]))
 
 
 def place(report: Mapping[str, Any]) -> str:

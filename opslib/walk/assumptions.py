@@ -1,7 +1,6 @@
 """Asks a live org, by GET only, which of the assumptions of `opslib.genesys.assumptions` hold there."""
 
 import asyncio
-import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ from opslib.genesys.assumptions import ASSUMPTIONS, Assumption, Holds, Judgement
 from opslib.genesys.read_only import ReadOnlyClient
 from opslib.ledger.moment import utc_now
 from opslib.redact import anonymous
+from opslib.visible import visible_json, visible_line
 from opslib.walk.walk import Walk
 
 # After this time (seconds) what the org has not answered stays open.
@@ -63,7 +63,7 @@ class Judged:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("x", encoding="utf-8") as target:
-                target.write(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+                target.write(visible_json(whole, indent=2) + "\n")
         except OSError as error:
             raise InvalidInput(
                 f"{file} cannot be written", cause=error.strerror or str(error), fix="name another file with --out"
@@ -72,7 +72,8 @@ class Judged:
 
 def _lines(one: Assumption, judgement: Judgement) -> str:
     words = (one.statement, f"found: {_evidence(judgement)}", f"rests on it: {one.rests_on}")
-    return "\n".join(f"  {name:26} {line}" for name, line in zip((one.id, "", ""), words, strict=True))
+    lines = (f"  {name:26} {line}" for name, line in zip((one.id, "", ""), words, strict=True))
+    return "\n".join(map(visible_line, lines))
 
 
 def _evidence(judgement: Judgement) -> str:

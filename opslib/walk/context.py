@@ -1,11 +1,13 @@
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from pydantic import SecretStr
 
-from opslib.credentials import AwsKeys, KeyReference, RoleReference
+from opslib.credentials import AwsKeys, RoleReference
+from opslib.errors import DuplicateName, LedgerError, OpslibError
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
@@ -13,9 +15,9 @@ from opslib.ledger.ledger import Ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
-from opslib.router.journal import STARTED, Progress, last_applies
+from opslib.router.journal import Progress, last_applies, made_by_opslib, refuse_unproved
 from opslib.router.plan import Plan, make_plan, make_removal
-from opslib.settings import Settings
+from opslib.settings import Settings, check_aws_secret
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
 from opslib.walk.right_org import Stated, refuse_other_org, stated_orgs
 from opslib.walk.session import Session
@@ -60,6 +62,7 @@ class WalkContext(StateMachine):
         self.plan: Plan | None = None
         began_with = hash_of(self.given())
         ledger = Ledger(self.settings.home, self.settings.signing_key)
+        self._last_applies = last_applies(ledger)  # first of all: nothing is added to a ledger that was changed
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
         about = {"backend": self.onboarding.backend, "began_with": began_with}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
@@ -68,7 +71,6 @@ class WalkContext(StateMachine):
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
         self.on_progress: list[Callable[[str], None]] = []  # called with the name of the step; no state has changed
-        self._last_applies = last_applies(self.journal.ledger)
         self._shared_session = session
         self._session: Session | None = None
         self._connected_with: SecretStr | None = None
@@ -78,13 +80,18 @@ class WalkContext(StateMachine):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error and not isinstance(error, OpslibError):
+            error.add_note(f"run {self.run_id}")
         await self.aclose()
 
     async def aclose(self) -> None:
         if self._session:
             await self._session.aclose()
-        self.journal.ledger.checkpoint()
+        try:
+            self.journal.ledger.checkpoint()
+        except LedgerError as error:  # every entry is signed without it, and an error in flight says more
+            warnings.warn(f"{error.title}: {error.cause}", stacklevel=2)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A choice that is replaced makes what depends on it stale, and its listeners hear of it."""
@@ -96,13 +103,27 @@ class WalkContext(StateMachine):
         """What Genesys writes to the bucket with. Raises AwsCredentialsInvalid when a variable is not set."""
         reference = self.onboarding.target.credentials
         # In a thread: a profile may ask SSO or STS.
-        return await asyncio.to_thread(reference.resolve) if isinstance(reference, KeyReference) else reference
+        if isinstance(reference, RoleReference):
+            return reference
+        keys = await asyncio.to_thread(reference.resolve)
+        check_aws_secret(self.settings.api_base, keys.secret_access_key)
+        return keys
 
     async def make_plan(self) -> Plan:
-        """What would change now, read from the org. With `removal`, what it takes to remove the onboarding."""
-        if self.removal:
-            return await make_removal(self.backend, self.onboarding)
-        return await make_plan(self.backend, self.onboarding, await self.credentials(), rotate=self.rotate_credentials)
+        """What would change now, read from the org. With `removal`, what it takes to remove the onboarding.
+
+        Raises DuplicateName where several objects have a name; it says which of them this workspace has made.
+        """
+        try:
+            if self.removal:
+                return await make_removal(self.backend, self.onboarding)
+            credentials = await self.credentials()
+            return await make_plan(self.backend, self.onboarding, credentials, rotate=self.rotate_credentials)
+        except DuplicateName as error:
+            made = made_by_opslib(self.journal.ledger)
+            ours = [id for id in error.ids if id in made]
+            whose = f"by this workspace's ledger, opslib made {', '.join(ours) or 'none of them'}"
+            raise DuplicateName(error.title, cause=f"{error.cause}; {whose}", fix=error.fix, ids=error.ids) from None
 
     def wanted(self) -> JSON:
         """Everything that the plan depends on, except the org itself."""
@@ -115,7 +136,7 @@ class WalkContext(StateMachine):
         """The choices come first: a result counts only for exactly those."""
         self.onboarding, self.settings, self.consent = saved.onboarding, saved.settings, saved.consent
         self.plan, self._connected_with = saved.plan, saved.settings.client_secret
-        for entry in saved.run.entries():
+        for entry in saved.run.ledger.proved_entries("sample", "operation", run_id=saved.run.id):
             self.recorder.recall(entry.kind, entry.data)
         self.recall(saved.ends)
 
@@ -189,7 +210,8 @@ class WalkContext(StateMachine):
             yield self.applier
         finally:
             self.applier = None
-            self._last_applies = last_applies(self.journal.ledger)
+            with suppress(LedgerError):  # the next step that needs it says so
+                self._last_applies = last_applies(self.journal.ledger)
 
     @asynccontextmanager
     async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
@@ -197,6 +219,7 @@ class WalkContext(StateMachine):
 
         Raises WrongOrg when the session is for another org than that apply's.
         """
+        refuse_unproved(self.journal.ledger, progress)
         session = await self.open_session()
         stated = stated_orgs(self.onboarding, self.settings)
         await refuse_other_org(session.client, [*stated, *self._begun_in(progress)])
@@ -205,9 +228,8 @@ class WalkContext(StateMachine):
 
     def _begun_in(self, progress: Progress) -> list[Stated]:
         """The org that an apply was begun in, as that told its own walk; none where it did not say."""
-        ledger = self.journal.ledger
-        run_id = next(entry.run_id for entry in ledger.entries(STARTED) if str(entry.seq) == progress.id)
-        ids = [entry.data["data"]["org_id"] for entry in ledger.entries("step.done", run_id) if _connected(entry)]
+        ended = self.journal.ledger.proved_entries("step.done", run_id=progress.run_id)
+        ids = [entry.data["data"]["org_id"] for entry in ended if _connected(entry)]
         return [Stated("the org of the unfinished apply", ids[-1], confirm=False)] if ids and ids[-1] else []
 
     def teller(self) -> Callable[[int, int, str], None]:

@@ -2,14 +2,15 @@ import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from opslib.credentials import KeyReference
+from opslib.env_file import env_file_path, open_to_others
 from opslib.errors import AwsCredentialsInvalid, OpslibError
 from opslib.html import Html, table, verdict
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
-from opslib.settings import Settings
+from opslib.new_files import part_folder
+from opslib.settings import DEFAULT, ENV_FILE, Settings
 from opslib.verdict import Readiness
 
 
@@ -57,9 +58,33 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Readiness]:
     except OpslibError as error:
         yield Readiness("Settings are valid", "FAIL", f"{error.title}: {error.cause}", error.fix)
         return
+    yield from _unsafe_places(settings)
     yield _workspace(settings.home)
     yield _org(settings)
     yield _aws_key(environ)
+
+
+def settings_rows(settings: Settings) -> list[Readiness]:
+    """Where the settings come from, and who else could have written them or the workspace."""
+    sources: dict[str, list[str]] = {}
+    for name, source in settings.sources().items():
+        sources.setdefault(source, []).append(f"OPSLIB_{name.upper()}")
+    sources.pop(DEFAULT, None)
+    named = {source if source != ENV_FILE else f"{env_file_path()}": names for source, names in sources.items()}
+    found = "; ".join(f"{', '.join(names)} from {source}" for source, names in named.items())
+    return [Readiness("Where the settings come from", "PASS", found or "all are defaults"), *_unsafe_places(settings)]
+
+
+def _unsafe_places(settings: Settings) -> list[Readiness]:
+    places = {
+        "The .env file is safe": (env_file_path(),),
+        "The workspace is safe": (settings.home, settings.home / FILE_NAME),
+    }
+    return [
+        Readiness(question, "WARN", *risk)
+        for question, paths in places.items()
+        for risk in filter(None, map(open_to_others, paths))
+    ]
 
 
 def _workspace(home: Path) -> Readiness:
@@ -70,8 +95,8 @@ def _workspace(home: Path) -> Readiness:
             return Readiness(question, "PASS", "the ledger opens")
         # A check must not start a record: a ledger is tried next to where it will be, and removed again.
         existing = next(folder for folder in (home, *home.parents) if folder.exists())
-        with TemporaryDirectory(dir=existing) as folder:
-            Ledger(Path(folder)).close()
+        with part_folder(existing) as folder:
+            Ledger(folder).close()
     except OpslibError as error:
         return Readiness(question, "FAIL", error.cause, error.fix)
     except OSError as error:

@@ -47,14 +47,17 @@ class SavedWalk:
 
 
 def find_saved_walk(ledger: Ledger, began_with: str, settings: Settings) -> SavedWalk | None:
-    """The newest walk that began with the same inputs (by hash); None when none of its steps was ever started."""
+    """The newest walk that began with the same inputs (by hash); None when none of its steps was ever started, or none
+    is signed. Raises LedgerError for a ledger that was changed."""
     runs = [
         entry.run_id
-        for entry in ledger.entries("run.started")
-        if entry.data["command"] == "walk" and entry.data.get("began_with") == began_with
+        for entry in ledger.proved_entries("run.started")
+        if entry.data["command"] == "walk"
+        and entry.data.get("began_with") == began_with
+        and "signed_by" in entry.data  # older ledgers do not have it
     ]
     given, plan, ends = None, None, dict[str, Entry]()
-    for entry in ledger.entries(run_id=runs[-1]) if runs else ():
+    for entry in ledger.proved_entries("step.started", *_ENDS, PLAN_MADE, run_id=runs[-1]) if runs else ():
         if entry.kind == "step.started":
             given = entry.data["given"]
             ends.pop(entry.data["step"], None)

@@ -9,12 +9,13 @@ Every start and end is in the ledger.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import rfc8785
 
-from opslib.errors import OpslibError, StepBlocked
+from opslib.errors import LedgerError, OpslibError, StepBlocked
 from opslib.genesys.recorder import within_step
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
@@ -157,7 +158,8 @@ class StateMachine:
             # An earlier result no longer holds: how far this run came is not known.
             self._results.pop(step.name, None)
             kind = "step.cancelled" if isinstance(error, asyncio.CancelledError) else "step.crashed"
-            self.journal.append(kind, {"step": step.name, "input_hash": input_hash, "error": type(error).__name__})
+            with suppress(LedgerError):  # the error that ended the step says more
+                self.journal.append(kind, {"step": step.name, "input_hash": input_hash, "error": type(error).__name__})
             raise
 
     def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
@@ -168,18 +170,26 @@ class StateMachine:
     def _keep(self, result: Result, input_hash: str) -> Result:
         kept = replace(result, input_hash=input_hash)
         self._results[result.step] = kept
+        try:
+            self._note(kept)
+        except LedgerError:
+            if not kept.error:  # which says more
+                raise
+        return kept
+
+    def _note(self, result: Result) -> None:
+        """Write down how a step ended. Raises LedgerError."""
         self.journal.append(
-            f"step.{kept.state}",
+            f"step.{result.state}",
             {
-                "step": kept.step,
-                "input_hash": input_hash,
-                "summary": kept.summary,
-                "data": kept.data,
-                "error": kept.error.as_json() if kept.error else None,
+                "step": result.step,
+                "input_hash": result.input_hash,
+                "summary": result.summary,
+                "data": result.data,
+                "error": result.error.as_json() if result.error else None,
             },
         )
         self.journal.ledger.checkpoint()
-        return kept
 
     def changed(self) -> None:
         """Tell the listeners. One that changes an input calls this again, and what was hashed before is dropped."""

@@ -10,6 +10,7 @@ from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
 from opslib.onboarding.models import BackendName, Consent
+from opslib.router.journal import APPROVAL
 from opslib.router.lock import apply_lock
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.validator.bucket import check_bucket
@@ -116,7 +117,7 @@ async def _approve(walk: WalkContext) -> Result:
             + ". Nothing was written",
         )
     data = {"checksum": plan.checksum, "unsafe": needed, **consent.model_dump(mode="json")}
-    walk.journal.append("approval", data)
+    walk.journal.append(APPROVAL, data)
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     return Result("approve", "done", f"Approved: {words}{consented}", data)
@@ -149,15 +150,19 @@ async def _apply(walk: WalkContext) -> Result:
 async def _resume(walk: WalkContext, name: str = "resume", *, accept: bool = False) -> Result:
     if not walk.unfinished:
         return Result(name, "done", "Nothing to resume: no apply is unfinished")
+    changes = len(walk.unfinished.plan.changes)
     async with walk.recovering(walk.unfinished) as applier:
-        return Result(name, "done", _sentence(await applier.resume(accept=accept)))
+        summary = _sentence(await applier.resume(accept=accept))
+    return Result(name, "done", summary, {"changes": changes})
 
 
 async def _rollback(walk: WalkContext, name: str = "rollback", *, overwrite: bool = False) -> Result:
     if not walk.unfinished:
         return Result(name, "done", "Nothing to roll back: no apply is unfinished")
+    changes = len(walk.unfinished.plan.changes)
     async with walk.recovering(walk.unfinished) as applier:
-        return Result(name, "done", _sentence(await applier.rollback(overwrite=overwrite)))
+        summary = _sentence(await applier.rollback(overwrite=overwrite))
+    return Result(name, "done", summary, {"changes": changes})
 
 
 async def _see_event(walk: WalkContext) -> Result:

@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator
 
-from opslib.errors import OpslibError
+from opslib.errors import HalfDone, LedgerError, OpslibError
 from opslib.onboarding.models import Consent
 from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
@@ -47,6 +47,19 @@ class Walk(WalkContext):
             self.applier.stop()
         else:
             super().cancel(name)
+
+    def _note(self, result: Result) -> None:
+        """Raises HalfDone when the org was changed and the ledger does not take the end of the step."""
+        try:
+            super()._note(result)
+        except LedgerError as error:
+            if result.error or not result.data.get("changes"):
+                raise
+            raise HalfDone(
+                "The step is not noted as done",
+                cause=f"{result.summary}. {error.title}: {error.cause}",
+                fix="remove the cause, then run this again: it finds nothing left to change, and notes that",
+            ) from None
 
     def blockers(self, name: str) -> list[str]:
         """Why a step cannot run yet. While changes are made or undone, what they rest on stays as it is."""

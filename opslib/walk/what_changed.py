@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Iterator
 
-from opslib.errors import LedgerError
+from opslib.errors import LedgerError, LedgerNotProved
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
 from opslib.ledger.samples import TOKEN_OPERATION
@@ -25,6 +25,8 @@ def what_changed(run: Run, step: str) -> list[str]:
         moves = [entry for entry in entries if entry.kind in KINDS]
         apply = _apply(run, moves[0]) if moves else None
         return list(_of_apply(apply) if apply else _of_attempts(entries)) or [NOTHING]
+    except LedgerNotProved:
+        return ["Not known what was changed: the ledger was changed from outside."]
     except LedgerError:
         return ["Not known what was changed: the ledger cannot be read."]
 

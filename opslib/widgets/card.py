@@ -8,14 +8,12 @@
 """
 
 import asyncio
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
-from opslib.errors import InvalidInput, OpslibError, StepBlocked
+from opslib.errors import Defect, InvalidInput, OpslibError, StepBlocked
 from opslib.html import Html, text
 from opslib.walk.state_machine import Result
 from opslib.walk.walk import Walk
@@ -41,20 +39,6 @@ _BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
 
 class StepCancelled(OpslibError):
     """A step was stopped before it finished."""
-
-
-class Defect(OpslibError):
-    """An unforeseen exception. `trace`: where it came from, line by line, without any value."""
-
-    def __init__(self, title: str, error: Exception) -> None:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [f"{Path(at.filename).name} line {at.lineno}, in {at.name}: {at.line or ''}" for at in frames]
-        super().__init__(
-            f"Unexpected error in “{title}”",
-            cause=f"{type(error).__name__}: {error}",
-            fix="this is a defect of opslib: please report this text; what was sent is in the ledger",
-        )
-        self.trace = "\n".join(lines)
 
 
 class StepCard:
@@ -158,7 +142,7 @@ class StepCard:
                 raise  # the program is ending, not the step
             outcome = _cancelled(self._step.title)
         except Exception as error:  # noqa: BLE001 (supervision: a defect becomes a card, not a lost exception)
-            outcome = Defect(self._step.title, error)
+            outcome = Defect(f"“{self._step.title}”", error)
         kept = self._walk.result(self._step.name)
         if not (kept and kept.error is outcome):
             self._notice, self._noticed_in = outcome, self._situation()

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +6,7 @@ import ipywidgets as w
 
 from opslib.errors import InvalidInput, OpslibError
 from opslib.html import text
+from opslib.new_files import replaced_file
 from opslib.onboarding.file import as_yaml, load_onboarding, parse_onboarding
 from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret
@@ -112,10 +112,9 @@ class FileCard:
                 cause="it would be overwritten",
                 fix="load it first, or name another file",
             )
-        partial = path.with_name(path.name + ".part")
         try:
-            partial.write_text(self._now(), encoding="utf-8")
-            os.replace(partial, path)
+            with replaced_file(path) as file:
+                file.write(self._now().encode())
         except OSError as error:
             raise InvalidInput(f"{path.name} cannot be written", cause=str(error), fix="name another file") from None
         self._known = path

@@ -1,10 +1,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
+from pydantic import ValidationError
 
-from opslib.credentials import KeyReference, kept_secret
+from opslib.credentials import KeyReference
 from opslib.errors import AwsCredentialsInvalid
 from opslib.onboarding.models import (
     ONLY,
@@ -18,7 +17,7 @@ from opslib.onboarding.models import (
 from opslib.router.apply import remaining_steps
 from opslib.router.differences import Difference
 from opslib.router.unsafe_changes import UNSAFE
-from opslib.settings import REGIONS, Settings
+from opslib.settings import ARGUMENT, DEFAULT, REGIONS, Settings
 from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.fields import Choice, Control, Secret, Simple
@@ -27,7 +26,6 @@ from opslib.widgets.form import Form, Panel, Sections, Summary
 P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
 _CONNECTION = ("region", "api_url", "login_url", "org_id", "client_id", "client_secret")
-_HERE = "from this session"
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
@@ -174,24 +172,12 @@ def connection_form(walk: Walk) -> Form[Settings]:
 
 def origins(settings: Settings) -> dict[str, str]:
     """Where each value of the connection came from, in words."""
-    origin = {name: _HERE if getattr(settings, name) else "" for name in _CONNECTION}
-    sources: tuple[tuple[str, type[EnvSettingsSource]], ...] = (
-        ("from .env", DotEnvSettingsSource),
-        ("from the environment", EnvSettingsSource),  # last: it counts before .env
-    )
-    for words, source in sources:
-        for name, value in source(cast(type[BaseSettings], Settings))().items():
-            if name in origin and value and _same(getattr(settings, name), value):
-                origin[name] = words
-    if origin["client_secret"] == _HERE and kept_secret(settings.client_id) == settings.client_secret:
-        origin["client_secret"] = "from the keyring"
-    return origin
+    sources = settings.sources()
+    return {name: "" if sources[name] == DEFAULT else f"from {_here(sources[name])}" for name in _CONNECTION}
 
 
-def _same(known: object, given: str) -> bool:
-    if isinstance(known, SecretStr):
-        return known.get_secret_value() == given
-    return known == REGIONS.get(given, given)
+def _here(source: str) -> str:
+    return "this session" if source == ARGUMENT else source
 
 
 def _arrival(walk: Walk) -> Panel | None:

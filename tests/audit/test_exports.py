@@ -83,6 +83,13 @@ def test_ocsf_words_are_numbers(verdict: str, status: int, severity: str, number
     assert event["time"] == 1795507200000  # 2026-11-24T08:00:00Z
 
 
+def test_a_region_that_aws_does_not_have_gets_no_arn() -> None:
+    """A ledger from elsewhere may name one; its findings are written all the same."""
+    event = compliance_finding("r", "0.1.0", bucket_report() | {"region": "nowhere"}, finding("tls-only"))
+    assert _schema_errors(event) == []
+    assert event["resources"][0]["uid"] == "s3://b"
+
+
 @pytest.mark.parametrize(
     "change", [{"time": 1.5}, {"class_uid": 2004}, {"severity_id": 7}, {"unheard_of": 1}, {"metadata": None}]
 )

@@ -15,6 +15,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from opslib.sandbox.launch import Sandbox as Launched
+
+from ..world import Sandbox
 from .lab import Lab, LabServer
 from .page import ONLY_LOOPBACK, Guard, artefact, screenshot
 
@@ -93,6 +96,13 @@ def page(guard: Guard) -> Page:
 async def lab(lab_server: LabServer, guard: Guard, request: pytest.FixtureRequest) -> Lab:
     guard.afterwards.append(lab_server.shut_down_kernels)
     return Lab.make(lab_server, guard, slug(request))
+
+
+@pytest.fixture
+def configured(lab: Lab, sandbox: Sandbox) -> Lab:
+    """Its kernels work on the shared sandbox, reset."""
+    lab.environment(Launched(sandbox.facts, sandbox.process).environment())
+    return lab
 
 
 async def keep(page: Page, name: str) -> None:

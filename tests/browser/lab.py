@@ -20,6 +20,7 @@ import nbformat
 from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+from ..children import started
 from ..notebooks.own_workspace import kernel_environment
 from . import page as pages
 from .page import DEADLINE_S, Guard, Violation
@@ -133,9 +134,7 @@ class LabServer:
         ]
         log = folder / "server.log"
         with log.open("w") as output:
-            process = subprocess.Popen(
-                command, cwd=own["root"], env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
+            process = started(command, cwd=own["root"], env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             url = _ready(process, own["runtime"] / f"jpserver-{process.pid}.json", log)
             server = cls(url, token, own["root"], own["settings"], log)

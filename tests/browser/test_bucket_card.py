@@ -3,23 +3,10 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from opslib.sandbox.launch import Sandbox as Launched
-
 from ..validator.buckets import Planted
 from ..world import Sandbox
 from .lab import DARK, Lab
-from .test_walk import card, run_by_keyboard, said
-
-NOTEBOOK = "01_onboard_storage.ipynb"
-
-
-@pytest.fixture
-def configured(lab: Lab, sandbox: Sandbox) -> Lab:
-    """Its kernels work on the shared sandbox, whose bucket lost a setting."""
-    lab.environment(Launched(sandbox.facts, sandbox.process).environment())
-    return lab
+from .walk import NOTEBOOK, card, run_by_keyboard, said
 
 
 async def test_mend_a_bucket_by_keyboard(configured: Lab, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from opslib.onboarding.file import load_onboarding
 
+from ..children import started
 from ..forks import opslib
 from ..rewriting import first_queue_only, rewriting
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, Sandbox, environment, eventually, without_settings
@@ -113,7 +114,7 @@ def test_an_apply_is_recovered_on_its_own_api(
     file = example(env, tmp_path / "p.yaml")
     sandbox.control("POST", "/faults", {"method": "POST", "path_regex": "mediaretention", "delay_s": 30})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    process = started(command, env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: any("mediaretention" in r["path"] and r["method"] == "POST" for r in sandbox.requests()))
     process.kill()
     process.wait()

@@ -1,5 +1,6 @@
 """Plan, apply and what goes wrong, as a user runs them: processes, exit codes, the org's state."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from opslib.cli.app import main
 from opslib.ledger.ledger import Ledger
+from opslib.walk.state_machine import Result
+from opslib.walk.walk import Walk
 
+from ..children import started
 from ..forks import opslib as _opslib
 from ..world import (
     POLICIES,
@@ -72,6 +77,46 @@ def test_plan_apply_and_a_second_apply(env: dict[str, str], file: Path, api: Api
     again = _opslib(env, "apply", file, "--yes", "--json")
     assert (again.returncode, json.loads(again.stdout)["changes"], _writes(sandbox)) == (0, [], writes)
     assert _opslib(env, "plan", file).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("removal", [False, True], ids=["apply", "offboard"])
+def test_what_another_process_did_is_not_said_to_be_ours(
+    env: dict[str, str],
+    file: Path,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    removal: bool,
+) -> None:
+    """Between our plan and our apply it brings the org to just what we want: exit code 0, and `applied` is false."""
+    words = ["offboard", str(file), "--yes", "--allow", "delete"] if removal else ["apply", str(file), "--yes"]
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    run, writes = Walk.run, list[int]()
+
+    async def second(walk: Walk, name: str) -> Result:
+        if name == "apply":
+            other = await asyncio.to_thread(_opslib, env | {"OPSLIB_HOME": str(tmp_path / "other")}, *words, "--json")
+            assert json.loads(other.stdout)["applied"] is True
+            writes.append(_writes(sandbox))
+        return await run(walk, name)
+
+    for json_too in ([], ["--json"]):
+        before = ["apply", str(file), "--yes"] if removal else ["offboard", str(file), "--yes", "--allow", "delete"]
+        assert _opslib(env, *before).returncode == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(Walk, "run", second)
+            main([*words, *json_too])
+        said = capsys.readouterr().out
+        assert _writes(sandbox) == writes[-1]
+        if json_too:
+            assert json.loads(said)["applied"] is False
+            assert len(json.loads(said)["changes"]) == 3
+        else:
+            assert "nothing was written" in said
+            assert "applied and read back" not in said
 
 
 @pytest.mark.slow
@@ -144,7 +189,7 @@ def test_kill_9_in_the_middle(
     What fails is half-done still, with the correlation id that support asks for."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    process = started(command, env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: any("policies" in r["path"] and r["method"] == "PUT" for r in sandbox.requests()))
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -171,7 +216,7 @@ def test_the_first_interrupt_finishes_the_change_in_flight(
     """Exit 3, saying what is done and what is left; resume does the rest."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 0.7})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = started(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     eventually(lambda: _writes(sandbox) == 1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
@@ -187,9 +232,7 @@ def test_the_second_interrupt_cancels(env: dict[str, str], file: Path, api: Api,
     """The change in flight is cut: exit 3, what is left is said, and rollback restores. Also while resuming."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "policies", "delay_s": 30})
     for command, writes in (["apply", str(file), "--yes"], 2), (["resume"], 3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "opslib.cli", *command], env=env, stderr=subprocess.PIPE, text=True
-        )
+        process = started([sys.executable, "-m", "opslib.cli", *command], env=env, stderr=subprocess.PIPE, text=True)
         eventually(lambda writes=writes: _writes(sandbox) == writes)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
@@ -212,7 +255,7 @@ def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
     for command in ("onboard", "plan"):  # the second does nothing of its own about Ctrl-C
         sandbox.control("DELETE", "/requests")
         words = [sys.executable, "-m", "opslib.cli", command, str(file), "--json"]
-        process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = started(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         eventually(lambda: any("token" in r["path"] for r in sandbox.requests()))
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=10)
@@ -245,7 +288,7 @@ def test_two_operators_at_once(env: dict[str, str], file: Path, sandbox: Sandbox
     """The second is refused with who is at work and since when."""
     sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "targets", "delay_s": 12})
     command = [sys.executable, "-m", "opslib.cli", "apply", str(file), "--yes"]
-    first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    first = started(command, env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: _writes(sandbox) == 1)
     second = _opslib(env, "rollback")
     assert second.returncode in (1, 3)

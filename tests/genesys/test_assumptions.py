@@ -54,9 +54,9 @@ FAULTS: dict[str, tuple[Json, str]] = {
     "another shape": ({"body": {"unexpected": [1]}}, "not_known"),
     "a page of a proxy": ({"body": "<html>"}, "not_known"),
 }
-# A refusal shows that a permission is missing, and that the question is served; any answer, that it is there.
+# A refusal shows that a permission is missing, and that the question is served.
 OTHERWISE = {
-    "permissions": {"refused": "no", "not there": "not_known", "empty": "yes", "another shape": "yes"},
+    "permissions": {"refused": "no", "not there": "not_known"},
     "permission-questions": {"refused": "yes", "empty": "yes", "another shape": "yes"},
 }
 

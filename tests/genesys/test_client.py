@@ -8,6 +8,7 @@ import respx
 
 from opslib import errors
 from opslib.auth import GenesysAuthManager
+from opslib.genesys.answers import Page
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.recorder import Recorder
 
@@ -143,14 +144,14 @@ async def test_pages_are_followed_and_loops_refused(client: GenesysClient, serve
             httpx.Response(200, json={"entities": [2]}),
         ]
     )
-    assert [page["entities"] async for page in client.pages("/list", page_size=50)] == [[1], [2]]
+    assert [page["entities"] async for page in client.pages("/list", Page[Any], page_size=50)] == [[1], [2]]
     assert [dict(call.request.url.params) for call in route.calls] == [
         {"pageSize": "50"},
         {"pageSize": "50", "pageToken": "a&b"},
     ]
     server.get(url__startswith=API).respond(json={"entities": [], "nextPageToken": "same"})
     with pytest.raises(errors.UnexpectedAnswer, match="never ends"):
-        _ = [page async for page in client.pages("/list", page_size=50)]
+        _ = [page async for page in client.pages("/list", Page[Any], page_size=50)]
     await client.aclose()
 
 

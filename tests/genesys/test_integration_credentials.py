@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from opslib import errors
 from opslib.credentials import RoleReference
+from opslib.genesys.creations import Creations
 from opslib.genesys.integration_credentials import Held, IntegrationCredentials, by_name, held, is_ours
 from opslib.sandbox.server.platform.credential import ROLE_CREDENTIALS, RoleCredential
 
@@ -19,7 +20,7 @@ ROLE = RoleReference(role_arn="arn:aws:iam::123456789012:role/path/R,x=1", exter
 
 def credentials(*types: Json) -> IntegrationCredentials:
     """Those of an org that knows these types."""
-    known = IntegrationCredentials(client=NO_CLIENT)
+    known = IntegrationCredentials(NO_CLIENT, Creations(NO_CLIENT))
     known._types = list(types)
     return known
 
@@ -46,7 +47,7 @@ async def test_the_slot_is_found_however_the_org_calls_it(role: RoleCredential) 
 
 async def test_a_type_without_credentials_has_no_slot() -> None:
     """Nothing is asked."""
-    assert await IntegrationCredentials(client=NO_CLIENT).slot({"id": "t", "credentials": {}}) is None
+    assert await IntegrationCredentials(NO_CLIENT, Creations(NO_CLIENT)).slot({"id": "t", "credentials": {}}) is None
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 
 from opslib import errors
 from opslib.credentials import RoleReference
-from opslib.genesys.integrations import checked_properties, filled, names_of
-from opslib.genesys.platform_backend import FEED_TYPE, PlatformBackend
+from opslib.genesys.integrations import FEED_TYPE, filled, names_of
+from opslib.genesys.platform_backend import PlatformBackend
+from opslib.genesys.properties_schema import checked_properties
 from opslib.router.plan import make_plan
 from opslib.sandbox.server.platform.integration_types import S3_NAMES
 
@@ -142,7 +143,7 @@ async def test_a_lost_answer_is_looked_for_as_long_as_the_list_may_be_late(
     ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Also one that shows up after more than the five seconds of before: sent once, so there is one."""
-    monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 30.0)
+    monkeypatch.setattr("opslib.genesys.creations.SETTLES_WITHIN_S", 30.0)
     # Names that no earlier test had: with the lag, what these removed is seen again.
     wanted = org.onboarding(sandbox, target={"name": f"T {path}"}, policy={"name": "Late policy"})
     target, policy, _ = await ops.backend.items(wanted, wanted.target.credentials)

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.auth import GenesysAuthManager
-from opslib.errors import RateLimited
+from opslib.errors import InvalidInput, RateLimited
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.gate import Gated, RateGate
 from opslib.genesys.recorder import Recorder, operation
 from opslib.genesys.retry import retry_after_s, retry_for
-from opslib.genesys.transport import ByHost, Meter, PerLoop, tls_context
+from opslib.genesys.transport import ByHost, Meter, PerLoop, _pool, http_client, tls_context
 from opslib.ledger.samples import Sample
-from opslib.settings import Settings
+from opslib.settings import DEFAULT_TIMEOUT_S, Settings
 
 from ..world import TARGETS, Sandbox
 
@@ -145,6 +146,15 @@ async def test_callers_told_the_same_wait_do_not_return_together(sleeps: list[fl
     assert max(bins.count(place) for place in bins) <= 15
 
 
+async def test_the_longest_wait_is_waited_whole(sleeps: list[float]) -> None:
+    """And not cut to what the library takes for long."""
+    script = Script(httpx.Response(429, headers={"Retry-After": "180"}), httpx.Response(200))
+    transport = RetryTransport(script)
+    async with httpx.AsyncClient(transport=transport) as client:
+        await client.get("https://x/y", extensions={"retry": retry_for("GET")})
+    assert 180 <= sleeps[0] <= 181
+
+
 @pytest.mark.parametrize("header", ["181", "86400"])
 async def test_a_wait_beyond_cap_or_deadline_fails_at_once(sleeps: list[float], header: str) -> None:
     """No long sleep that can only end in an error."""
@@ -228,6 +238,13 @@ def test_retry_after_nonsense_is_an_error(value: str) -> None:
     """What is no waiting time is not read as one."""
     with pytest.raises(ValueError, match="Retry-After"):
         retry_after_s({"Retry-After": value})
+
+
+def test_no_retry_after_is_no_wait() -> None:
+    """And a date of another zone is read as such."""
+    assert retry_after_s({}) == 0
+    dates = {"Date": "Fri, 27 Nov 2026 12:00:00 GMT", "Retry-After": "Fri, 27 Nov 2026 14:00:05 +0200"}
+    assert retry_after_s(dates) == 5
 
 
 IMF, RFC_850, ASCTIME = "%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"
@@ -341,3 +358,128 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(mon
         await transport.handle_async_request(httpx.Request("GET", f"http://127.0.0.1:{port}/x"))
         await transport.aclose()
     assert asked == ["CONNECT api.mypurecloud.de:443", "GET /x"]
+
+
+async def test_a_netrc_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that a company writes to every home."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    heads: list[bytes] = []
+
+    async def org(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(org, "127.0.0.1", 0) as server, http_client(lambda sample: None) as client:
+        port = server.sockets[0].getsockname()[1]
+        await client.get(f"http://127.0.0.1:{port}/", headers={"Authorization": "Bearer the-token"})
+    assert [b"Bearer the-token" in head for head in heads] == [True]
+
+
+async def test_the_client_s_whole_stack() -> None:
+    """Auth, gate and meter are passed; answers may be packed with gzip only; no wait without an end."""
+    heads: list[bytes] = []
+
+    async def org(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    class Gate(RateGate):
+        passed = 0
+
+        async def wait(self) -> None:
+            self.passed += 1
+            await super().wait()
+
+    gate, samples, auth = Gate(), list[Sample](), httpx.BasicAuth("id", "secret")
+    async with (
+        await asyncio.start_server(org, "127.0.0.1", 0) as server,
+        http_client(samples.append, auth=auth, gate=gate) as gated,
+        http_client(samples.append, timeout_s=3.0) as quick,
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        await gated.get(url)
+        await quick.get(url)
+    assert [b"Authorization: Basic" in head for head in heads] == [True, False]
+    assert [b"Accept-Encoding: gzip\r\n" in head for head in heads] == [True, True]
+    assert (gate.passed, len(samples)) == (1, 2)
+    assert gated.timeout == httpx.Timeout(DEFAULT_TIMEOUT_S, connect=5.0)
+    assert quick.timeout == httpx.Timeout(3.0, connect=3.0)
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    """Wherever it leads was not checked, and the request has the token."""
+    asked: list[str] = []
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().split(" HTTP")[0])
+        writer.write(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    samples: list[Sample] = []
+    async with await asyncio.start_server(elsewhere, "127.0.0.1", 0) as server, http_client(samples.append) as client:
+        port = server.sockets[0].getsockname()[1]
+        answer = await client.get(f"http://127.0.0.1:{port}/here", headers={"Authorization": "Bearer the-token"})
+    assert (answer.status_code, asked, len(samples)) == (307, ["GET /here"], 1)
+
+
+async def test_a_proxy_without_a_scheme_speaks_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for curl and pip: HTTPS_PROXY=proxy:3128 is one."""
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with server:
+        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        monkeypatch.delenv("https_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        http = ByHost()
+        with pytest.raises(httpx.HTTPError):
+            await http.handle_async_request(httpx.Request("GET", "https://api.mypurecloud.com/x"))
+        await http.aclose()
+    assert asked == [b"CONNECT api.mypurecloud.com:443 HTTP/1.1\r\n"]
+
+
+def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it should be."""
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy.example.com")
+    with pytest.raises(InvalidInput, match="HTTPS_PROXY") as caught:
+        ByHost()
+    assert caught.value.cause == "it is not the URL of an HTTP proxy, such as http://proxy.example.com:3128"
+
+
+def test_connections_are_few_and_share_one_tls_context() -> None:
+    """Twenty at most, and as many are kept for the next request."""
+    pool = _pool(None)._pool
+    assert (pool._max_connections, pool._max_keepalive_connections) == (20, 20)
+    assert pool._ssl_context is tls_context()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\x00"])
+def test_certificates_that_cannot_be_used_are_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variable that names the file."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    tls_context.cache_clear()
+    try:
+        with pytest.raises(InvalidInput, match="SSL_CERT_FILE") as caught:
+            ByHost()
+        assert "nothing was sent" in caught.value.fix
+    finally:
+        tls_context.cache_clear()

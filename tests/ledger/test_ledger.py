@@ -1,22 +1,29 @@
 import multiprocessing
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from opslib.audit.verify import verify
+from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
-from opslib.ledger.database import FILE_NAME
-from opslib.ledger.ledger import Ledger, samples_frame
+from opslib.ledger.database import FILE_NAME, connect
+from opslib.ledger.export import write_export
+from opslib.ledger.ledger import Ledger, _create, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember
 
 from ..audit.tampering import load
+from ..children import started
 
 
 def _filled(home: Path, entries: int = 6) -> Ledger:
@@ -35,6 +42,24 @@ def test_entries_are_canonical_and_chained(tmp_path: Path) -> None:
     found = verify(tmp_path)
     assert (found.intact, found.entries, found.checkpoints, found.bad_seq) == (True, 6, 1, None)
     assert verify(tmp_path / FILE_NAME) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("a name \udcff", r"a name \udcff"),
+        (2**60, "1152921504606846976"),
+        (float("nan"), "nan"),
+        (["\ud800"], [r"\ud800"]),
+    ],
+)
+def test_what_json_cannot_hold_is_kept_as_text(tmp_path: Path, value: Any, kept: Any) -> None:
+    """Such as the name of a user or a file that is not UTF-8; the entry is written, and the ledger stays intact."""
+    ledger = Ledger(tmp_path)
+    assert ledger.append("run-1", "note", {"value": value, "other": 1}).data == {"value": kept, "other": 1}
+    ledger.append("run-1", "note", {"\udfff": True})
+    ledger.close()
+    assert verify(tmp_path).state == "intact"
 
 
 def test_secrets_stop_at_the_door(tmp_path: Path) -> None:
@@ -102,7 +127,7 @@ def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
     for attempt in range(4):
         names = [f"writer-{attempt}-{number}" for number in range(2)]
         writers = [
-            subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
+            started([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
             for name in names
         ]
         for name, writer in zip(names, writers, strict=True):
@@ -115,6 +140,192 @@ def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
             numbers = [entry.data["n"] for entry in Ledger(tmp_path).entries("note", name)]
             assert numbers[: confirmed + 1] == list(range(confirmed + 1))
         assert verify(tmp_path).intact
+
+
+_WITHOUT_RIGHTS = """
+import os, pathlib, sys
+from opslib.errors import LedgerError
+from opslib.ledger import database
+from opslib.ledger.ledger import Ledger
+from opslib.router.lock import apply_lock
+def write(home):
+    with apply_lock(Ledger(pathlib.Path(home), pathlib.Path(sys.argv[1])).start_run("test")):
+        print("no error with", home)
+write(sys.argv[2])  # with all that is imported on the way
+if os.geteuid() == 0:  # whom no mode binds
+    os.setuid(65534)
+database._BUSY_TIMEOUT_S = 1e6
+try:
+    write(sys.argv[3])
+except LedgerError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("place", ["", FILE_NAME, "apply.lock"], ids=["folder", "file", "lock"])
+def test_what_cannot_be_written_is_said_at_once(place: str) -> None:
+    """A workspace that may only be read: with the cause and the fix, and not as if somebody else were at work."""
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as folder:
+        home, key = Path(folder, "home"), Path(folder, "key.pem")
+        Ledger(home, key).start_run("test")
+        (home / "apply.lock").touch()
+        if os.geteuid() == 0:
+            for path in (Path(folder), home, key, *home.iterdir()):
+                os.chown(path, nobody, -1)
+        for path in [home / place] if place else [*home.iterdir(), home]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        command = [sys.executable, "-c", _WITHOUT_RIGHTS, str(key), str(Path(folder, "other")), str(home)]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True).stdout
+        home.chmod(0o755)
+    assert f"no error with {home}" not in said
+    assert "Fix: check the folder's permissions" in said
+    assert "readonly" in said or "unable to open" in said
+
+
+def test_an_emptied_ledger_is_not_a_new_one(tmp_path: Path) -> None:
+    """A file of 0 bytes held something; it stays as it is until somebody restores or deletes it."""
+    ledger = _filled(tmp_path / "home")
+    ledger.close()
+    path = tmp_path / "home" / FILE_NAME
+    for _ in range(2):
+        path.write_bytes(b"")
+        with pytest.raises(LedgerError, match=r"is empty\n.*0 bytes"):
+            Ledger(tmp_path / "home")
+        assert path.read_bytes() == b""
+    path.unlink()
+    assert _filled(tmp_path / "home").checkpoint()
+
+
+def test_a_new_ledger_appears_whole(tmp_path: Path) -> None:
+    """Made by many at once it is one ledger, never seen empty, and no other file is left."""
+    homes = [tmp_path / f"home-{number}" for number in range(3)]
+
+    def make(home: Path) -> int:
+        ledger = Ledger(home)
+        size = ledger.path.stat().st_size
+        ledger.append("run-1", "note", {})
+        ledger.close()
+        return size
+
+    with ThreadPoolExecutor(12) as threads:
+        sizes = list(threads.map(make, homes * 4))
+    assert min(sizes) > 0
+    for home in homes:
+        assert verify(home).entries == 4
+        assert {file.name for file in home.iterdir()} <= {FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"}
+
+
+def test_a_workspace_that_everybody_can_write_gives_a_warning(tmp_path: Path) -> None:
+    """The folder or the file; a folder that a group can write gives none."""
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o775)
+    Ledger(home).close()
+    for place, mode in ((home, 0o777), (home / FILE_NAME, 0o666)):
+        before = place.stat().st_mode
+        place.chmod(mode)
+        with pytest.warns(UnsafePlace, match=f"every user of this machine can write {place};"):
+            Ledger(home).close()
+        place.chmod(before)
+
+
+def test_a_new_workspace_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Whatever the umask allows others."""
+    before = os.umask(0)
+    try:
+        Ledger(tmp_path / "new" / "home").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new" / "home").stat().st_mode) == 0o700
+
+
+def test_a_workspace_that_cannot_be_a_folder_is_said_so(tmp_path: Path) -> None:
+    """With the place."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LedgerError, match=r"The ledger .*/file/home/ledger\.sqlite3 cannot be opened"):
+        Ledger(tmp_path / "file" / "home")
+
+
+def test_a_ledger_that_disappears_while_it_is_opened_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file in its place would look like one that never held anything."""
+    path = tmp_path / FILE_NAME
+    Ledger(tmp_path).close()
+
+    def late(path: Path, options: str = "") -> sqlite3.Connection:
+        path.unlink()
+        return connect(path, options)
+
+    monkeypatch.setattr("opslib.ledger.ledger.connect", late)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(tmp_path)
+    assert not path.exists()
+
+
+def test_a_ledger_of_a_newer_opslib_is_named(tmp_path: Path) -> None:
+    """By its path."""
+    ledger = _filled(tmp_path)
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match=f"The ledger {ledger.path} is from a newer opslib"):
+        Ledger(tmp_path)
+
+
+def test_a_ledger_that_begins_with_a_checkpoint_goes_on(tmp_path: Path) -> None:
+    """Its head names no entry yet."""
+    ledger = Ledger(tmp_path)
+    ledger.checkpoint()
+    ledger.append("run", "note", {})
+    assert verify(tmp_path).intact
+    again = Ledger(tmp_path / "other")
+    again.checkpoint()
+    again.close()
+    again = Ledger(tmp_path / "other")
+    again.checkpoint()
+    assert [point.id for point in (again.checkpoint(),)] == [3]
+    for one in (ledger, again):
+        one.close()
+
+
+def test_who_comes_second_uses_the_first_one_s_file(tmp_path: Path) -> None:
+    """Two commands in a new workspace: neither writes over the other's ledger."""
+    ledger = _filled(tmp_path)
+    _create(ledger.path)
+    assert verify(tmp_path).entries == 6
+    ledger.close()
+
+
+def test_an_export_follows_no_planted_link(tmp_path: Path) -> None:
+    """Neither at its own name nor at the one it used to have while it was written."""
+    _filled(tmp_path / "home").close()
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    for name in ("out.jsonl.part", ".part-aaaaaaaa", ".out.jsonl.part"):
+        (tmp_path / name).symlink_to(precious)
+    write_export(tmp_path / "home", tmp_path / "out.jsonl")
+    assert verify(tmp_path / "out.jsonl").intact
+    assert precious.read_text() == "precious"
+
+
+def test_what_is_proved_is_shared(tmp_path: Path) -> None:
+    """By threads and by ledgers of one process that write meanwhile: each gets just what was there when it asked."""
+    ledgers = [Ledger(tmp_path) for _ in range(3)]
+
+    def write_and_read(number: int) -> None:
+        ledger = ledgers[number % 3]
+        for _ in range(10):
+            last = ledger.append(f"run-{number}", "note", {}).seq
+            notes = ledger.proved_entries("note")
+            assert [entry.seq for entry in notes] == [*range(1, len(notes) + 1)]
+            assert len(notes) >= last
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(write_and_read, range(6)))
+    assert len(ledgers[0].proved_entries("note", run_id="run-5")) == 10
+    assert ledgers[0].proved_entries("other") == []
 
 
 def _run_sql(home: Path, statements: str) -> None:

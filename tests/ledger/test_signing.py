@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def _load(path: Path, names: "multiprocessing.Queue[str]") -> None:
     names.put(Signer.load(path).public_key)
 
 
+def test_a_key_is_made_in_folders_that_are_made_for_it(tmp_path: Path) -> None:
+    """Such as in a home without a folder for configuration; the key's own folder is its owner's alone."""
+    before = os.umask(0)
+    try:
+        Signer.load(tmp_path / "a" / "b" / "key.pem")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").rglob("*")}
+    assert (modes["b"], modes["key.pem"]) == (0o700, 0o600)
+
+
 def test_processes_at_once_agree_on_one_key(tmp_path: Path) -> None:
     """The first use may be several at a time; all end up with the key that is in the file."""
     context = multiprocessing.get_context("spawn")
@@ -73,9 +85,12 @@ def test_keys_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     )
     damaged = tmp_path / "damaged.pem"
     damaged.write_text("no key")
-    for path in (elliptic, protected, damaged):
+    large, own = tmp_path / "large.pem", tmp_path / "own.pem"
+    Signer.load(own)
+    large.write_bytes(b"#" * 2000 + b"\n" + own.read_bytes())
+    for path in (elliptic, protected, damaged, large):
         path.chmod(0o600)
-    for path in (shared, elliptic, protected, damaged, damaged / "below-a-file"):
+    for path in (shared, elliptic, protected, damaged, large, damaged / "below-a-file"):
         with pytest.raises(SigningKeyError, match="OPSLIB_SIGNING_KEY"):
             Signer.load(path)
 

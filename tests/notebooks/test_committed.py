@@ -1,15 +1,15 @@
-"""Each notebook is what its source gives today: what `python -m tests.notebooks.build --check` says."""
+"""Each notebook has the cells that its source gives today; what they show is nbval's to compare."""
 
+import nbformat
 import pytest
 
 from . import build
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", build.all_names())
-def test_a_build_gives_what_is_committed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every cell and output, except the outputs of cells whose outputs differ in every run."""
-    failed = build.main(["--check", name])
-    said = capsys.readouterr().out
-    assert (failed, said) == (0, f"{name}: as committed\n"), said
+def test_the_cells_are_those_of_the_source(name: str) -> None:
+    """Text, order, tags and ids."""
+    committed = nbformat.read(build.NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    for cell in committed.cells:
+        cell.update({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {})
+    assert committed.cells == build.read(build.SOURCES / f"{name}.py").cells

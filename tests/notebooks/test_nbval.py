@@ -17,7 +17,7 @@ from . import build
 
 PYPROJECT = build.NOTEBOOKS.parent / "pyproject.toml"
 PROJECT = tomllib.loads(PYPROJECT.read_text())["project"]
-PINS = dict(re.findall(r"(?m)^(\S+)==(\S+)$", PYPROJECT.with_name("constraints.txt").read_text()))
+PINS = dict(re.findall(r"(?m)^(\S+)==(\S+)", PYPROJECT.with_name("constraints.txt").read_text()))
 VERSIONS = {name: {**PINS, "opslib": PROJECT["version"]}[name] for name in build.STAMPED}
 LESSONS = "05_troubleshooting.ipynb"
 COMMITTED = sorted(build.NOTEBOOKS.glob("*.ipynb"))

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 
 from opslib.credentials import AwsKeys, KeyReference, RoleReference, usual_keys
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
-from opslib.onboarding.models import DataLakeWebhook, Onboarding, StorageTarget
+from opslib.onboarding.models import Consent, DataLakeWebhook, Onboarding, StorageTarget
 from opslib.onboarding.values import Id, checked, checked_value
 
 from ..aws_profiles import REFUSED, SIGN_ON, use_profile
@@ -33,6 +33,25 @@ def _reject(model: Any, **values: Any) -> InvalidInput:
         checked(model, **values)
     assert "nothing was sent" in caught.value.fix
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("consent", "covered"),
+    [
+        (Consent(), set()),
+        (Consent(confirm="Other", reason="because"), set()),
+        (Consent(confirm="prodvoicearchive", reason="because"), set()),
+        (Consent(confirm="ProdVoiceArchive"), {"delete"}),
+        (Consent(confirm="ProdVoiceArchive", reason=" "), {"delete"}),
+        (Consent(confirm="ProdVoiceArchive", reason="because"), {"delete", "failed-validation"}),
+        (Consent(allow=("delete",), reason="because"), {"delete"}),
+        (Consent(allow=("failed-validation",)), set()),
+        (Consent(allow=("failed-validation",), reason="because"), {"failed-validation"}),
+    ],
+)
+def test_consent_is_the_target_s_own_name_or_that_of_what_is_unsafe(consent: Consent, covered: set[str]) -> None:
+    """Any other name agrees to nothing, and a bucket that did not pass needs a reason, too."""
+    assert {name for name in ("delete", "failed-validation") if consent.covers(name, "ProdVoiceArchive")} == covered
 
 
 @pytest.mark.parametrize("bad", ["../policies/1", "a/b", "x" * 300, "", " ", "a b", "é", "a\n", "-a", "a..b", "%2e"])

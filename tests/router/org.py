@@ -179,7 +179,8 @@ async def operator(
     through = {"OPSLIB_API_URL": api_url} if api_url else {}
     for name, value in (environment(sandbox, home) | through).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("opslib.genesys.integrations.SETTLES_WITHIN_S", 0.6)
+    for late in ("creations", "integrations"):
+        monkeypatch.setattr(f"opslib.genesys.{late}.SETTLES_WITHIN_S", 0.6)
     monkeypatch.setattr("opslib.genesys.retry._TRIES_AFTER_THE_FIRST", 1)
     monkeypatch.setattr("httpx_retries.retry.Retry.backoff_strategy", lambda *_: 0.0)
     run = Ledger(home).start_run("test")

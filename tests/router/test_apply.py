@@ -270,3 +270,49 @@ async def test_every_write_has_its_intent_before_it(ops: Operator, sandbox: Sand
     assert kinds == ["apply.started", *["change.intent", "change.done"] * 3, "apply.finished"]
     assert [path.rsplit("/", 1)[0] for _, path in writes(sandbox)][:2] == [TARGETS, POLICIES]
     assert eventually(lambda: len(writes(sandbox)) == 3)
+
+
+@pytest.mark.parametrize("defect", [KeyError("id"), RecursionError("deep"), TypeError("not iterable"), MemoryError()])
+async def test_a_defect_is_rolled_back_as_any_failure(
+    ops: Operator, sandbox: Sandbox, api: Api, defect: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that nobody foresaw, in the last of three writes: the org is as before, and the ledger knows why."""
+    seed(sandbox, api)
+    before, wanted = state(api), changed(sandbox)
+    plan, write = await ops.plan(wanted), ops.backend.write
+
+    async def broken(kind: Any, id: str, body: Any, credentials: Any = None, **how: Any) -> Any:
+        if kind == plan.changes[-1].kind and body == plan.changes[-1].after:
+            raise defect
+        return await write(kind, id, body, credentials, **how)
+
+    monkeypatch.setattr(ops.backend, "write", broken)
+    with pytest.raises(errors.RolledBack, match=type(defect).__name__) as caught:
+        await ops.apply(wanted, plan)
+    assert "defect of opslib" in caught.value.fix
+    assert state(api) == before
+    (started,) = ops.run.entries("rollback.started")
+    assert started.data["error"]["error"] == "Defect"
+    assert "in broken: raise defect" in started.data["error"]["trace"]
+
+
+async def test_a_defect_in_the_rollback_leaves_it_half_done(
+    ops: Operator, sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is named, and `rollback` finishes it once the defect is gone."""
+    seed(sandbox, api)
+    before, wanted = state(api), changed(sandbox)
+    plan, write = await ops.plan(wanted), ops.backend.write
+
+    async def broken(kind: Any, id: str, body: Any, credentials: Any = None, **how: Any) -> Any:
+        if (kind == plan.changes[-1].kind) or body != next(c.after for c in plan.changes if c.kind == kind):
+            raise AttributeError("'NoneType' object has no attribute 'get'")
+        return await write(kind, id, body, credentials, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ops.backend, "write", broken)
+        with pytest.raises(errors.HalfDone, match="AttributeError") as caught:
+            await ops.apply(wanted, plan)
+    assert "Left to undo" in caught.value.cause
+    assert "rolled back" in await ops.applier().rollback() or ops.unfinished() is None
+    assert state(api) == before

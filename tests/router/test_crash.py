@@ -22,7 +22,7 @@ from .org import WRITES
 from .platform_shapes import ANOTHER_ACTIVE, Shaped
 
 # The last one has its role in a credential, and another integration active.
-on_each_org = pytest.mark.parametrize("org", [storage_targets, ANOTHER_ACTIVE], ids=name_of, indirect=True)
+every_org = pytest.mark.parametrize("org", [storage_targets, ANOTHER_ACTIVE], ids=name_of, indirect=True)
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def _start_anew(org: ModuleType, api: Api, crasher: Crasher, *, empty: bool = Fa
     return org.state(api)
 
 
-@on_each_org
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@every_org
 @pytest.mark.parametrize("empty", [False, True], ids=["update", "create"])
 def test_kill_9_at_every_request_of_an_apply(
     org: ModuleType, crasher: Crasher, sandbox: Sandbox, api: Api, empty: bool
@@ -72,9 +72,9 @@ def test_kill_9_at_every_request_of_an_apply(
             assert verify(crasher.home).intact
 
 
-@on_each_org
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@every_org
 def test_kill_9_at_every_request_of_a_rollback(org: ModuleType, crasher: Crasher, sandbox: Sandbox, api: Api) -> None:
     """An apply that fails is killed inside its rollback: resume goes on undoing, and the state before is restored."""
     state = org.state

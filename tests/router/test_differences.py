@@ -423,8 +423,8 @@ async def test_a_change_between_write_and_read_back_is_not_called_the_servers(
     applier, wanted = ops.applier(), org.onboarding(sandbox)
     write = ops.backend.write
 
-    async def write_and_lose(kind: Any, *rest: Any) -> Json:
-        answer = await write(kind, *rest)
+    async def write_and_lose(kind: Any, *rest: Any, **how: Any) -> Json:
+        answer = await write(kind, *rest, **how)
         if kind == "policy":
             await asyncio.to_thread(disable_policy, org, api)
         return answer

@@ -12,7 +12,8 @@ import pytest
 from opslib.audit.report import AuditReport
 from opslib.genesys.audit_log import change
 from opslib.ledger.ledger import Ledger
-from opslib.router.org_changes import CHANGE, CHECKED, OrgChanges, differences, find_org_changes
+from opslib.router import org_changes
+from opslib.router.org_changes import CHANGE, CHECKED, SNAPSHOT, OrgChanges, differences, find_org_changes
 from opslib.settings import Settings
 from opslib.walk.walk import Walk
 
@@ -141,6 +142,70 @@ async def test_a_long_time_is_asked_in_parts(sandbox: Sandbox) -> None:
     """The org refuses more than 31 days at once."""
     found = await looked(org.onboarding(sandbox), datetime.now(UTC) - timedelta(days=100))
     assert not found.failed, found.unaudited
+
+
+@pytest.mark.parametrize("wrong", [datetime(1971, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)])
+async def test_a_look_by_a_clock_of_long_ago_is_forgotten(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, wrong: datetime
+) -> None:
+    """The next look asks for 30 days and says so; the one after it goes on as if nothing had been wrong."""
+    wanted = org.onboarding(sandbox)
+    _looked_at(sandbox, wrong)
+    asked = _asked(monkeypatch)
+    second = await looked(wanted)
+    assert not second.failed
+    assert timedelta(days=29) < datetime.now(UTC) - second.since < timedelta(days=31)
+    assert f"up to {wrong.isoformat()[:10]}" in second.left_out
+    assert "--since" in second.left_out
+    third = await looked(wanted)
+    assert datetime.now(UTC) - third.since < timedelta(hours=2)
+    assert third.left_out == ""
+    assert [(end - start).days for start, end in asked] == [30, 0]
+
+
+async def test_a_look_by_a_clock_of_the_future_hides_nothing(
+    sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happens after it is found, although the ledger says that the audit was read beyond that."""
+    wanted = org.onboarding(sandbox)
+    _looked_at(sandbox, datetime.now(UTC) + timedelta(days=9000))
+    made_and_gone(api, "Hidden")
+    second = await looked(wanted)
+    assert [event for event in of(second, "audit") if event[1] == "Hidden"] == [
+        ("Create", "Hidden"),
+        ("Delete", "Hidden"),
+    ]
+    assert "later than now" in second.left_out
+    third = await looked(wanted)
+    assert (third.changes, third.left_out) == ([], "")
+
+
+async def test_a_look_a_while_ago_leaves_nothing_out(sandbox: Sandbox) -> None:
+    """Up to the limit the looks follow on each other."""
+    _looked_at(sandbox, at := datetime.now(UTC) - timedelta(days=29))
+    found = await looked(org.onboarding(sandbox))
+    assert (found.since, found.left_out) == (at - timedelta(hours=1), "")
+
+
+def _looked_at(sandbox: Sandbox, at: datetime) -> None:
+    """A look at an empty org, noted by a clock that said this."""
+    where = {"where": sandbox["api_url"], "backend": "platform"}
+    said = at.isoformat()
+    Ledger(Settings.load().home).start_run("changes").append(
+        SNAPSHOT, {"at": said, "audited_until": said, **where, "objects": {}}
+    )
+
+
+def _asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[datetime, datetime]]:
+    """The times that the audit is asked for from now on."""
+    asked, ask = list[tuple[datetime, datetime]](), org_changes.audit_entries
+
+    async def noted(client: Any, since: datetime, until: datetime) -> Any:
+        asked.append((since, until))
+        return await ask(client, since, until)
+
+    monkeypatch.setattr(org_changes, "audit_entries", noted)
+    return asked
 
 
 def test_both_shapes_of_an_audit_entry_are_read() -> None:

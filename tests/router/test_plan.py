@@ -32,6 +32,12 @@ def plan_of(*changes: Change, where: str = "https://api.example.com") -> Plan:
     return Plan(where=where, changes=changes)
 
 
+@pytest.fixture
+def sandbox() -> Any:
+    """Only its bucket's name is asked for."""
+    return {"bucket": "recordings-prod"}
+
+
 class Org:
     """A backend that has what it is told to have; only `make_plan` uses it."""
 
@@ -139,6 +145,9 @@ def test_a_checksum_covers_everything_that_will_be_done() -> None:
         plan_of(),
     ]
     assert len({plan.checksum for plan in plans}) == len(plans)
+    for words in ("notes", "warnings"):
+        said = plan_of(one, two).model_copy(update={words: ("said",)})
+        assert said.checksum == plan_of(one, two).checksum
     assert plan_of(one, two).checksum == plan_of(one, two).checksum
 
 

@@ -44,6 +44,18 @@ def test_method_and_path_narrow_it(sandbox, api):
     assert sandbox.token()
 
 
+def test_a_parameter_narrows_it(sandbox, api):
+    """One that the request has, with any value or none; on both servers, and not a part of its name or value."""
+    fault(sandbox, query="pageSize", status=502)
+    fault(sandbox, query="lifecycle", status=500)
+    queries = ("?pageSize=5", "?pageNumber=1&pageSize=5", "", "?pageSizes=5", "?x=pageSize")
+    assert [api("GET", f"{TARGETS}{query}").status_code for query in queries] == [502, 502, 200, 200, 200]
+    s3, bucket = sandbox.s3(), sandbox["bucket"]
+    with pytest.raises(ClientError, match="InternalError"):
+        s3.get_bucket_lifecycle_configuration(Bucket=bucket)
+    assert s3.get_bucket_versioning(Bucket=bucket)
+
+
 def test_body_and_headers_are_given_as_told(sandbox, api):
     """An object body is JSON, a text stays text, headers come along; headers alone dress the real answer."""
     fault(sandbox, status=429, headers={"Retry-After": "7"}, body={"code": "x"}, times=1)

@@ -16,6 +16,7 @@ import pytest
 
 from opslib.sandbox.launch import Sandbox as Launched
 
+from ..children import started
 from ..world import Sandbox, eventually, running
 
 KEYS = {
@@ -43,7 +44,7 @@ def served(*arguments: str, **popen: Any) -> Iterator[Sandbox]:
     """`opslib sandbox` as a user starts it, with pipes of the test's own."""
     command = [sys.executable, "-m", "opslib.cli", "sandbox", "--json", *arguments]
     popen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True, **popen}
-    with subprocess.Popen(command, **popen) as process:
+    with started(command, **popen) as process:
         try:
             sandbox = Sandbox(Launched(json.loads(process.stdout.readline()), process))
             with sandbox.http:
@@ -102,6 +103,15 @@ def test_stops_at_the_end_of_stdin_when_asked():
         assert sandbox.process.wait(timeout=10) == 0
 
 
+def test_one_that_does_not_end_is_killed(monkeypatch):
+    """Its process is not left behind."""
+    monkeypatch.setattr("opslib.sandbox.launch._STOPS_WITHIN_S", 0.2)
+    with served("--until-stdin-closes", stdin=subprocess.PIPE) as sandbox:
+        os.kill(sandbox.process.pid, signal.SIGSTOP)
+        sandbox.launched.stop()
+        assert sandbox.process.returncode == -signal.SIGKILL
+
+
 def test_same_seed_same_names_other_secrets(shared):
     """The same seed gives the same ids and names; secrets differ and have at least 32 characters."""
     with running("--seed", "7") as twin:
@@ -130,7 +140,7 @@ def test_options_set_read_lag_and_rate_limit():
 def test_human_text_says_how_to_point_opslib_at_it():
     """Without --json the text exports what `opslib lab` sets for its notebooks."""
     command = [sys.executable, "-m", "opslib.cli", "sandbox"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline()]
         while not lines[-1].startswith("export AWS_DEFAULT_REGION="):
             lines.append(process.stdout.readline())

@@ -158,11 +158,14 @@ class Planted:
             SkipDestinationValidation=True,
         )
 
-    def answers(self, body: str) -> None:
-        """What S3 says of the bucket from now on, where moto cannot be brought to say it."""
+    def answers(self, body: str, *queries: str) -> None:
+        """What S3 says of these parts of the bucket from now on, where moto cannot be brought to say it."""
         headers = {"x-amz-request-id": "FROM-THE-FAULT"}
-        fault = {"method": "GET", "path_regex": f"/{self.name}$", "body": body, "headers": headers}
-        self.sandbox.control("POST", "/faults", fault).raise_for_status()
+        for query in queries:
+            fault = {
+                "method": "GET", "path_regex": f"/{self.name}$", "query": query, "body": body, "headers": headers
+            }  # fmt: skip
+            self.sandbox.control("POST", "/faults", fault).raise_for_status()
 
     def let_the_role_write(self, bucket: str | None = None) -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": writes(f"arn:aws:s3:::{bucket or self.name}")})

@@ -110,7 +110,7 @@ async def test_whether_logs_can_arrive(sandbox: Sandbox, prepare: Any, lock: boo
     """S3 User Guide, enabling server access logging: what the destination must be."""
     with planted(sandbox, LOGS, lock=lock) as logs, planted(sandbox) as bucket:
         prepare(logs)
-        bucket.answers(to(LOGS))
+        bucket.answers(to(LOGS), "logging")
         found = await finding(sandbox, "access-logging", bucket.name)
     assert (found.verdict, says in found.cause) == (word, True), found.cause
 
@@ -118,11 +118,11 @@ async def test_whether_logs_can_arrive(sandbox: Sandbox, prepare: Any, lock: boo
 async def test_logs_for_a_bucket_that_is_not_there_or_elsewhere(sandbox: Sandbox) -> None:
     """S3 delivers within a region, and drops what it cannot deliver."""
     with planted(sandbox) as bucket:
-        bucket.answers(to("no-such-bucket-anywhere"))
+        bucket.answers(to("no-such-bucket-anywhere"), "logging")
         found = await finding(sandbox, "access-logging", bucket.name)
         assert (found.verdict, "is not there" in found.cause) == ("FAIL", True), found.cause
         sandbox.control("DELETE", "/faults")
-        bucket.answers(to(bucket.copy("eu-west-1")))
+        bucket.answers(to(bucket.copy("eu-west-1")), "logging")
         found = await finding(sandbox, "access-logging", bucket.name)
     assert (found.verdict, "is in eu-west-1" in found.cause) == ("FAIL", True), found.cause
 
@@ -134,7 +134,7 @@ async def test_what_we_may_not_ask_about_the_log_bucket_is_unknown(sandbox: Sand
     """Logging is on, and that is not enough."""
     with planted(sandbox, LOGS) as logs, planted(sandbox) as bucket:
         logs.policy(ALLOW)
-        bucket.answers(to(LOGS))
+        bucket.answers(to(LOGS), "logging")
         keys = keys_of(sandbox, [one for one in ACTIONS if one != action])
         found = await finding(sandbox, "access-logging", bucket.name, keys=keys)
     assert (found.verdict, found.action) == ("UNKNOWN", action), found

@@ -1,5 +1,6 @@
 """What counts as an answer: the ones that only AWS gives, through botocore's Stubber, and none at all."""
 
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,6 +19,30 @@ from .buckets import finding, keys_of
 @pytest.fixture(autouse=True)
 def _s3(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", sandbox["s3_url"])
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("where", ["environment", "profile"])
+async def test_a_proxy_is_not_asked_for_this_machine(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, where: str
+) -> None:
+    """Behind a company's proxy the sandbox works, also where a profile's configuration names its address."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    if where == "profile":
+        monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+        (tmp_path / "config").write_text(f"[default]\nendpoint_url = {sandbox['s3_url']}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which has read the file already
+    assert (await finding(sandbox, "reachable", sandbox["bucket"])).verdict == "PASS"
+
+
+async def test_a_proxy_is_asked_for_another_machine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where AWS itself is meant; nothing listens at the port that is named."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example.test")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    found = await finding(sandbox, "reachable", sandbox["bucket"])
+    assert (found.verdict, "ProxyConnectionError" in found.cause) == ("UNKNOWN", True)
 
 
 async def answered(name: str, call: str, code: str, status: int, sandbox: Sandbox, **headers: str) -> Finding:
@@ -132,7 +157,7 @@ async def test_an_answer_out_of_shape_is_unknown(sandbox: Sandbox) -> None:
     fault = {"method": "GET", "path_regex": sandbox["bucket"], "body": policy}
     sandbox.control("POST", "/faults", fault).raise_for_status()
     found = await finding(sandbox, "tls-only", sandbox["bucket"])
-    assert (found.verdict, "not as AWS documents it" in found.cause) == ("UNKNOWN", True)
+    assert (found.verdict, "the answer is not AWS's" in found.cause) == ("UNKNOWN", True)
 
 
 def test_a_wrong_key_is_no_answer(sandbox: Sandbox) -> None:

@@ -35,7 +35,7 @@ def nothing(bucket: Planted) -> None:
 
 
 def copy_logs(bucket: Planted) -> None:
-    bucket.answers(COPY_OF_LOGS.format(bucket.copy()))
+    bucket.answers(COPY_OF_LOGS.format(bucket.copy()), "replication")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ CASES: dict[str, Case] = {
         nothing,
         "s3:GetLifecycleConfiguration",
     ),
-    "mfa-delete": Case(lambda b: b.answers(MFA), lambda b: b.versioning("Enabled"), "s3:GetBucketVersioning"),
+    "mfa-delete": Case(
+        lambda b: b.answers(MFA, "versioning"), lambda b: b.versioning("Enabled"), "s3:GetBucketVersioning"
+    ),
     "access-logging": Case(lambda b: b.logging("planted-logs"), lambda b: b.logging(b.name), "s3:GetBucketLogging"),
     "replication": Case(
         lambda b: b.replicate(),
@@ -298,7 +300,7 @@ async def test_the_other_answers(
 async def test_mfa_delete_and_lifecycle_rules_are_not_asked_for_together(sandbox: Sandbox) -> None:
     """S3 allows no lifecycle rule beside MFA delete: whichever is there answers for both."""
     with planted(sandbox) as bucket:
-        bucket.answers(MFA)
+        bucket.answers(MFA, "versioning")
         on = [
             await finding(sandbox, name, bucket.name, beside=[other])
             for name, other in (("mfa-delete", "incomplete-uploads"), ("incomplete-uploads", "mfa-delete"))
@@ -325,10 +327,10 @@ PART += "</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></All>"
 async def test_a_rule_for_a_part_leaves_other_uploads(sandbox: Sandbox, filter: str) -> None:
     """Tags and sizes narrow it."""
     with planted(sandbox) as bucket:
-        bucket.answers(PART.format(filter))
+        bucket.answers(PART.format(filter), "lifecycle")
         assert (await finding(sandbox, "incomplete-uploads", bucket.name)).verdict == "FAIL"
         sandbox.control("DELETE", "/faults")
-        bucket.answers(PART.format("<Prefix></Prefix>"))
+        bucket.answers(PART.format("<Prefix></Prefix>"), "lifecycle")
         assert (await finding(sandbox, "incomplete-uploads", bucket.name)).verdict == "PASS"
 
 
@@ -366,7 +368,7 @@ NEWER = "<NewerNoncurrentVersions>5</NewerNoncurrentVersions>"
 async def test_versions_that_are_kept_keep_no_maximum(sandbox: Sandbox, newer: str, word: str) -> None:
     """The newest five stay for ever, and there are seldom more."""
     with planted(sandbox) as bucket:
-        bucket.answers(KEEPS_SOME.format(newer))
+        bucket.answers(KEEPS_SOME.format(newer), "versioning", "lifecycle")
         found = await finding(sandbox, "retention-bounds", bucket.name, retention_days=30, most=90)
     assert found.verdict == word, found.cause
 

@@ -48,6 +48,9 @@ def targets_of(*destinations: str) -> dict[str, Any]:
     return {"Targets": [{"Id": one, "Arn": f"{ARN}:api-destination/{one}/x"} for one in destinations]}
 
 
+NO_DESTINATION = {"Targets": [{"Id": "1", "Arn": "arn:aws:lambda:eu-central-1:1:function:f"}]}
+
+
 class Events:
     """AWS's EventBridge with a whole chain, of which answers can be replaced by others, by a list of others one after
     another, or by an error's code. What a pattern takes is not told but decided, by moto."""
@@ -111,7 +114,7 @@ def test_a_whole_chain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         (2, {"list_rules": {"Rules": [{"Name": "r", "State": "DISABLED", "EventPattern": "{}"}]}}),
         (2, {"list_rules": {"Rules": [rule_of({"source": ["aws.partner/genesys.com/cloud/other/prod"]})]}}),
         (2, {"list_rules": {"Rules": [rule_of({"detail-type": ["v2.another.topic"]})]}}),
-        (3, {"list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": "arn:aws:lambda:eu-central-1:1:function:f"}]}}),
+        (3, {"list_targets_by_rule": NO_DESTINATION}),
         (4, {"describe_api_destination": {"InvocationEndpoint": "https://elsewhere.example.com"}}),
         (5, {"describe_api_destination": {"InvocationEndpoint": URL, "ApiDestinationState": "INACTIVE"}}),
         (6, {"describe_connection": {"ConnectionState": "DEAUTHORIZED"}}),
@@ -143,7 +146,7 @@ AUTHORIZED, NOT = {"ConnectionState": "AUTHORIZED"}, {"ConnectionState": "DEAUTH
         (None, BY_BOTH | {"describe_api_destination": [OURS, OURS]}),
         (2, {"list_rules": {"Rules": [TAKES_ONE]}}),
         (2, {"list_rules": {"Rules": [TAKES_TWO]}}),
-        (3, {"list_rules": BOTH, "list_targets_by_rule": [targets_of("a"), {}]}),
+        (3, {"list_rules": BOTH, "list_targets_by_rule": [targets_of("a"), NO_DESTINATION]}),
         (4, BY_BOTH | {"describe_api_destination": [OURS, ELSEWHERE]}),
         (5, BY_BOTH | {"describe_api_destination": [OURS, IDLE]}),
         (6, BY_BOTH | {"describe_api_destination": [OURS, OURS_TOO], "describe_connection": [AUTHORIZED, NOT]}),

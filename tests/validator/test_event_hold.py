@@ -39,7 +39,7 @@ def _s3(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", sandbox["s3_url"])
 
 
-# What S3 says of the lock, of versions and of rules at once.
+# What S3 says of the lock and of rules.
 HELD = (
     "<All><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>{mode}"
     "<DefaultEventHold><Days>{hold}</Days></DefaultEventHold></DefaultRetention><Status>Enabled</Status>"
@@ -64,7 +64,7 @@ async def test_what_a_hold_is_worth(
 ) -> None:
     """It protects, nobody knows until when; so it can stand against a maximum."""
     with planted(sandbox) as bucket:
-        bucket.answers(HELD.format(mode=mode, hold=hold, expires=40))
+        bucket.answers(HELD.format(mode=mode, hold=hold, expires=40), "object-lock", "lifecycle")
         found = await finding(sandbox, check, bucket.name, **wanted)
     assert (found.verdict, says in found.cause) == (word, True), found.cause
 
@@ -73,7 +73,7 @@ async def test_a_report_with_a_hold(sandbox: Sandbox) -> None:
     """A profile that insists on storage that nobody can rewrite gets no PASS from it; no answer is out of shape."""
     keys = keys_of(sandbox)
     with planted(sandbox) as bucket:
-        bucket.answers(HELD.format(mode="", hold=30, expires=4000))
+        bucket.answers(HELD.format(mode="", hold=30, expires=4000), "object-lock", "lifecycle")
         wanted = Wanted(bucket.name, sandbox["region"], retention_days=1096, writer=keys)
         profile = load_profile("sec-17a-4")
         asked = {name: profile.checks[name] for name in ("retention", "retention-bounds", "versioning", "object-lock")}

@@ -61,7 +61,7 @@ def _s3(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", sandbox["s3_url"])
 
 
-# What S3 says of rules, versions and configurations at once.
+# What S3 says of rules and configurations.
 ALL = (
     "<All><Rule><ID>r1</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Transition><Days>{days}</Days>"
     "<StorageClass>{to}</StorageClass></Transition></Rule><IsTruncated>false</IsTruncated>"
@@ -88,7 +88,7 @@ async def test_what_is_archived_cannot_be_played(
 ) -> None:
     """While it must be playable."""
     with planted(sandbox) as bucket:
-        bucket.answers(ALL.format(days=days, to=to, filter=filter))
+        bucket.answers(ALL.format(days=days, to=to, filter=filter), "lifecycle", "intelligent-tiering")
         found = await finding(sandbox, "playable", bucket.name, playable_days=playable_days)
     assert (found.verdict, says in found.cause) == (word, True), found.cause
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from opslib.validator.lifecycle import (
     Lock,
+    Loss,
     Versioning,
     archived_early,
     losses_by,
@@ -304,3 +305,21 @@ def test_more_rules_never_keep_recordings_longer(rules: list[tuple[int, bool, st
         return not too_early(losses_by(parse_rules({"Rules": some}), FOLDER, "Off", TODAY), days, None)
 
     assert fit(made) == all(fit([one]) for one in made)
+
+
+@pytest.mark.parametrize("kind", ["deleted", "hidden", "noncurrent deleted", "archived"])
+@pytest.mark.parametrize("on", [None, "2099-01-01"])
+@pytest.mark.parametrize("day", [364, 365, 366])
+def test_a_loss_is_too_early_today_or_for_what_is_made_later(kind: Any, on: str | None, day: int) -> None:
+    """Before the day up to which a recording is kept; by date, whatever is made near enough to it. An archived one is
+    not lost."""
+    loss = Loss(kind, day, "r", on=on)
+    lost = kind != "archived"
+    assert too_early_later([loss], 365) == ([loss] if lost and on and day >= 365 else [])
+
+
+def test_the_day_of_removal_without_a_lock_is_that_of_the_first_rule() -> None:
+    """A rule of day 0, too."""
+    assert removal_day([Loss("deleted", 0, "r"), Loss("deleted", 9, "s")], None) == 0
+    assert removal_day([Loss("deleted", 3, "r")], Lock("COMPLIANCE", 5, 6)) == 6
+    assert removal_day([Loss("deleted", 30, "r")], Lock("COMPLIANCE", 5, 6)) == 30

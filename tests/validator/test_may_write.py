@@ -216,6 +216,7 @@ def truth(found: Combination) -> str:
     return "yes" if all(one == {True} for one in results) else "depends"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_check_agrees_with_an_evaluator_of_its_own(seed: int) -> None:
     """Never PASS unless every request that Genesys may make is allowed, never FAIL unless one of the actions is denied

@@ -71,6 +71,6 @@ async def test_filters_as_s3_answers_them(sandbox: Sandbox, monkeypatch: pytest.
         "</S3Key></Filter></QueueConfiguration></NotificationConfiguration>"
     )
     with planted(sandbox) as bucket:
-        bucket.answers(body)
+        bucket.answers(body, "notification")
         found = await finding(sandbox, "notifications", bucket.name)
     assert (found.verdict, "no new recording" in found.cause) == ("FAIL", True)

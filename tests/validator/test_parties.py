@@ -55,6 +55,14 @@ def service(operator: str, key: str, value: Any) -> dict[str, Any]:
         (everybody("IpAddress", "aws:SourceIp", ["203.0.113.0/24", "0.0.0.0/1"]), True),
         (everybody("IpAddress", "aws:SourceIp", "10.0.0.0/8"), False),
         (everybody("IpAddress", "aws:SourceIp", "2000::/3"), True),
+        (everybody("IpAddress", "aws:SourceIp", "2600::/31"), True),
+        (everybody("IpAddress", "aws:SourceIp", "2600::/32"), False),
+        (everybody("IpAddress", "aws:SourceIp", "fc00::/7"), False),
+        (everybody("IpAddress", "aws:SourceIp", "8.0.0.0/7"), True),
+        (everybody("IpAddress", "aws:SourceIp", "9.0.0.0/8"), False),
+        (everybody("IpAddress", "aws:SourceIp", "203.0.113.7/24"), False),
+        (everybody("IpAddress", "aws:SourceIp", "somewhere"), True),
+        (everybody("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/${aws:userid}/*"), True),
         (everybody("NotIpAddress", "aws:SourceIp", "203.0.113.0/24"), True),
         (everybody("Bool", "aws:SecureTransport", "true"), True),
         ({"Principal": {"AWS": f"arn:aws:iam::{OURS}:root"}}, False),
@@ -100,6 +108,8 @@ def test_what_anybody_can_make_use_of(statement: dict[str, Any], is_open: bool) 
         (everybody("StringEquals", "aws:PrincipalAccount", OURS), set()),
         (everybody("StringEquals", "aws:PrincipalAccount", "${aws:ResourceAccount}"), set()),
         (everybody("StringEquals", "aws:PrincipalAccount", THEIRS), {THEIRS}),
+        (everybody("StringEquals", "aws:userid", "AROAEXAMPLE"), set()),
+        (everybody("StringEquals", "aws:userid", "aroaexample"), {"whoever has aws:userid aroaexample"}),
         (everybody("ArnEquals", "aws:PrincipalArn", f"arn:aws:iam::{THEIRS}:user/x"), {THEIRS}),
         (everybody("StringEquals", "aws:PrincipalOrgID", "o-1"), set()),
         (
@@ -120,6 +130,6 @@ def test_what_anybody_can_make_use_of(statement: dict[str, Any], is_open: bool) 
 )
 def test_who_is_a_stranger(statement: dict[str, Any], words: set[str]) -> None:
     """Accounts from ARNs, ids and conditions; of several conditions one is enough; what has no account is named."""
-    assert {party.words for party in strangers(granting(statement), {OURS, "o-1", ARN, *OWN})} == words
+    assert {party.words for party in strangers(granting(statement), {OURS, "o-1", ARN, "AROAEXAMPLE", *OWN})} == words
     assert strangers(None, ()) == set()
     assert all(party.words for party in strangers(granting(statement), {""}))

@@ -92,7 +92,7 @@ BOTH = (
 
 
 def with_kms(bucket: Planted) -> None:
-    bucket.answers(BOTH.format(bucket.copy()))
+    bucket.answers(BOTH.format(bucket.copy()), "encryption", "replication")
 
 
 @pytest.mark.parametrize(

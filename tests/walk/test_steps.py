@@ -285,6 +285,19 @@ async def test_a_bucket_that_fails_after_the_approval_takes_it_back(
     assert puts(sandbox) == 0
 
 
+async def test_a_bucket_that_is_not_wholly_known_needs_consent(walk: Walk, sandbox: Sandbox) -> None:
+    """Its lifecycle rules cannot be read, so whether recordings stay is UNKNOWN, and that is not enough."""
+    sandbox.control("POST", "/faults", {"method": "GET", "query": "lifecycle", "status": 403})
+    await walk.run("connect")
+    assert (await walk.run("validate_bucket")).state == "unknown"
+    await walk.run("plan")
+    assert walk.needs_consent() == ["failed-validation"]
+    with pytest.raises(errors.ConsentMissing, match="failed-validation"):
+        await walk.run("approve")
+    walk.consent = Consent(allow=("failed-validation",), reason="the rules are known from elsewhere")
+    assert (await walk.run("approve")).data["unsafe"] == ["failed-validation"]
+
+
 async def test_a_second_apply_sends_no_write(walk: Walk, sandbox: Sandbox) -> None:
     """Without a new plan, too: the org is as wanted already."""
     await up_to(walk, "see_event")

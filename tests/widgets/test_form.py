@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from opslib.credentials import RoleReference
 from opslib.errors import InvalidInput
+from opslib.settings import Settings
 from opslib.walk.walk import Walk
 from opslib.widgets import Form, WalkCards
 from opslib.widgets.fields import Choice, Control
@@ -170,6 +171,26 @@ async def test_the_connection_says_where_each_value_came_from(
     assert origins(walk.settings)["region"] == "from .env"
 
 
+async def test_a_secret_that_is_typed_does_not_go_where_a_dotenv_says(
+    cards: WalkCards, walk: Walk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The field says why; with the file's own secret, or an address of one's own, it may be used."""
+    for name in ("LOGIN_URL", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"OPSLIB_{name}")
+    theirs = "OPSLIB_LOGIN_URL=https://login.mypurecloud.de\nOPSLIB_CLIENT_SECRET=their-decoy-of-the-file\n"
+    (tmp_path / ".env").write_text(theirs)
+    monkeypatch.chdir(tmp_path)
+    before = Settings.load()
+    walk.settings = before
+    connection = form(cards, "connect")
+    assert "from .env" in beside(connection.controls["login_url"])
+    browser_sets(connection.controls["client_secret"].field._input, value="typed-canary-of-the-form")
+    assert "sets OPSLIB_LOGIN_URL, and the client secret comes from an argument" in "".join(connection.problems)
+    assert walk.settings is before
+    fill(connection.controls["login_url"], "https://login.mypurecloud.com")
+    assert walk.settings.client_secret.get_secret_value() == "typed-canary-of-the-form"
+
+
 async def test_a_typed_secret_is_used(cards: WalkCards, walk: Walk, sandbox: Sandbox) -> None:
     """Typed wrong, then right: the step fails, then works."""
     field = form(cards, "connect").controls["client_secret"].field._input
@@ -186,8 +207,7 @@ async def test_a_secret_from_the_keyring_is_used_and_said(
 ) -> None:
     """For the client that is typed; cleared, it comes back, for that is what the keyring says."""
     known = {sandbox["client_id"]: SecretStr(sandbox["client_secret"])}
-    for module in ("settings", "widgets.walk_forms"):
-        monkeypatch.setattr(f"opslib.{module}.kept_secret", known.get)
+    monkeypatch.setattr("opslib.settings.kept_secret", known.get)
     monkeypatch.delenv("OPSLIB_CLIENT_SECRET")
     connection = form(cards, "connect")
     secret = connection.controls["client_secret"]

@@ -29,8 +29,9 @@ class Middleware:
         answer_headers = {CORRELATION_ID: correlation}
         path = scope["raw_path"].decode("ascii")
         scope = {**scope, "path": path, ANSWER_HEADERS: answer_headers}
-        self.request_log.note(self.service, scope["method"], path, scope["query_string"].decode(), correlation)
-        fault = self.faults.take(scope["method"], path)
+        query = scope["query_string"].decode()
+        self.request_log.note(self.service, scope["method"], path, query, correlation)
+        fault = self.faults.take(scope["method"], path, query)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -56,7 +56,7 @@ class S3Middleware:
         method = environ["REQUEST_METHOD"]
         path, _, query = environ["RAW_URI"].partition("?")
         self.request_log.note("s3", method, path, query)
-        fault = self.faults.take(method, path)
+        fault = self.faults.take(method, path, query)
         if fault is None:
             return self._serve(environ, start_response)
         response = None

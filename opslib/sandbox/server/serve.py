@@ -27,6 +27,7 @@ from opslib.sandbox.server.deliveries import Deliveries
 from opslib.sandbox.server.errors import ApiError, answer_error
 from opslib.sandbox.server.faults import Faults
 from opslib.sandbox.server.guard import MISSING, MISSING_ANY, Guard
+from opslib.sandbox.server.local_only import LocalOnly
 from opslib.sandbox.server.middleware import Middleware
 from opslib.sandbox.server.oauth import Clients, token_routes
 from opslib.sandbox.server.platform import (
@@ -83,7 +84,9 @@ async def _serve(
         "api": Middleware(_api(world, clients, tokens, org, deliveries), "api", request_log, faults),
         "login": Middleware(_genesys(tokens), "login", request_log, faults),
         "datalake": Middleware(datalake_app(lake), "datalake", request_log, faults),
-        "control": control_app(world, clients, faults, request_log, deliveries, aws),
+        "control": LocalOnly(
+            control_app(world, clients, faults, request_log, deliveries, aws), sockets["control"].getsockname()[1]
+        ),
     }
     facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
     if SHAPES[world.settings.integration_shape].another_active:

@@ -79,7 +79,7 @@ def _cannot_write(refused: Unanswered) -> Outcome:
 
 def _lost(refused: Unanswered) -> bool:
     """Whether S3 may have done what was asked, all the same."""
-    return refused.evidence.status is None or refused.evidence.status >= 500
+    return refused.evidence.status is None or not 300 <= refused.evidence.status < 500
 
 
 def _others(ask: Ask, inspection: Inspection, key: str, begun: str) -> tuple[list[str], str]:

@@ -1,0 +1,89 @@
+"""Each notebook as a reader finds it, and those beside notebook 01 as they run."""
+
+import json
+
+import pytest
+from playwright.async_api import Page, expect
+
+from opslib.walk.steps import STEPS
+
+from .lab import DARK, Lab
+from .page import DEADLINE_S
+from .walk import NOTEBOOK, OFFERED, OUTPUT
+
+# For each notebook as it is committed: how many outputs are HTML, how many pictures are in them, and texts with how
+# often they stand there.
+COMMITTED = {
+    "00_start_here.ipynb": (1, 0, {"✔ PASS": 4}),
+    NOTEBOOK: (
+        16,
+        5,
+        {
+            "✔ done — ": len(STEPS),  # JupyterLab strips the role here, not the words
+            "… waiting — no apply is unfinished": len(OFFERED),
+            "The onboarding as a file": 1,
+            "retention_days: 365": 2,
+        },
+    ),
+    "02_audit_report.ipynb": (13, 3, {"Two separate verdicts": 1}),
+    "05_troubleshooting.ipynb": (11, 3, {"Error: ": 10, "Changes: ": 10}),
+}
+
+
+@pytest.mark.parametrize("notebook", COMMITTED)
+async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, page: Page, notebook: str) -> None:
+    """As after a clone, on a machine that has no kernel at all."""
+    none = json.dumps({"default": "", "kernelspecs": {}})
+    await page.route("**/api/kernelspecs*", lambda route: route.fulfill(body=none, content_type="application/json"))
+    url = f"{lab.server.url}lab/workspaces/{lab.folder.name}/tree/{lab.folder.name}/{notebook}"
+    await page.goto(f"{url}?reset&token={lab.server.token}", wait_until="domcontentloaded")
+    await page.locator(".jp-Dialog").get_by_role("button", name="No Kernel").click()
+    html, pictures, words = COMMITTED[notebook]
+    await expect(lab.notebook.locator(f"{OUTPUT}[data-mime-type='text/html']")).to_have_count(
+        html, timeout=DEADLINE_S * 1000
+    )
+    assert not await page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session")
+    cells = "[...jupyterapp.shell.currentWidget.content.model.cells]"
+    assert await page.evaluate(f"{cells}.some(cell => cell.type === 'code' && cell.trusted)") is False
+
+    text = await lab.notebook.inner_text()
+    assert {word: text.count(word) for word in words} == words
+    for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget", " object at 0x"):
+        assert broken not in text
+    assert await lab.notebook.locator(".jupyter-widgets").count() == 0
+    await page.wait_for_function("[...document.images].every(image => image.complete)")
+    widths = await lab.notebook.locator("img").evaluate_all("all => all.map(image => image.naturalWidth)")
+    assert len(widths) == pictures
+    assert 0 not in widths
+    await lab.notebook.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
+    assert await lab.axe() == []
+    await lab.screenshot(f"untrusted-{notebook[:2]}", of=".jp-NotebookPanel")
+
+
+async def test_02_runs_right_after_00_in_the_same_workspace(lab: Lab) -> None:
+    """As somebody does who only looks around: 00 asks whether the workspace can be written, 02 finds no walk in it."""
+    for notebook in ("00_start_here.ipynb", "02_audit_report.ipynb"):
+        await lab.open(notebook)
+        await lab.run_all()
+        assert await lab.errors() == 0
+
+
+async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> None:
+    """Each link of the table finds its lesson, and what we draw keeps axe's rules."""
+    await lab.open("05_troubleshooting.ipynb")
+    await lab.run_all(within_s=180)
+    assert await lab.errors() == 1  # the text that is refused before it is sent
+    assert "Traceback" not in await lab.notebook.inner_text()
+    alerts = await lab.notebook.get_by_role("alert").all_inner_texts()
+    assert len(alerts) == 10
+    assert all("Cause: " in alert and "Fix: " in alert and "Changes: " in alert for alert in alerts)
+    links = lab.notebook.locator(".jp-MarkdownOutput table a")
+    targets = await links.evaluate_all("all => all.map(one => decodeURIComponent(one.hash.slice(1)))")
+    headings = await lab.notebook.locator("h2").evaluate_all("all => all.map(one => one.id || one.dataset.jupyterId)")
+    assert len(targets) == 9
+    assert set(targets) <= set(headings)
+    assert await lab.axe() == []
+    await lab.set_theme(DARK)
+    assert await lab.axe() == []
+    await lab.notebook.get_by_role("alert").nth(1).scroll_into_view_if_needed()
+    await lab.screenshot("lessons-dark")

@@ -1,0 +1,72 @@
+"""Notebook 01 in JupyterLab: its cards, and the keys that run them."""
+
+import asyncio
+import json
+import re
+
+from playwright.async_api import Locator
+
+from opslib.walk.steps import STEPS
+
+from ..world import Sandbox
+from .lab import Lab
+from .page import DEADLINE_S
+
+NOTEBOOK = "01_onboard_storage.ipynb"
+
+WRITES = "see_event"  # a step that sends one PUT
+
+RUN = re.compile("^(Run|Run again|Try again)$")
+
+STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
+
+OUTPUT = ".jp-OutputArea-output"
+
+# The cards that are shown before anything is unfinished; the decisions appear when there is one to make.
+OFFERED = ("resume", "rollback")
+
+
+def card(lab: Lab, name: str) -> Locator:
+    heading = lab.page.get_by_role("heading", name=STEPS[name].title, level=3, exact=True)
+    return lab.notebook.locator(OUTPUT).filter(has=heading)
+
+
+async def said(lab: Lab, name: str, state: str) -> str:
+    """A card's status line, once it has this state."""
+    line = card(lab, name).locator(STATE).filter(has=lab.page.locator("strong").get_by_text(state, exact=True))
+    await line.wait_for()
+    return await line.inner_text()
+
+
+async def run_by_keyboard(lab: Lab) -> None:
+    """Enter on the next Run: those of blocked cards are closed, and Tab passes them by."""
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+
+
+async def walk_up_to(lab: Lab, name: str) -> None:
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    for earlier in list(STEPS)[: list(STEPS).index(name)]:
+        await run_by_keyboard(lab)
+        await said(lab, earlier, "done")
+
+
+def puts(sandbox: Sandbox) -> list[str]:
+    return [request["path"] for request in sandbox.requests() if request["method"] == "PUT"]
+
+
+async def arrived(sandbox: Sandbox, count: int) -> None:
+    """Wait until the server has received so many writes: a step that runs may not have sent its own yet."""
+    async with asyncio.timeout(DEADLINE_S):
+        while len(puts(sandbox)) < count:  # noqa: ASYNC110 (the condition is in another process)
+            await asyncio.sleep(0.05)
+
+
+def cells(lab: Lab) -> list[str]:
+    return ["".join(cell["source"]) for cell in json.loads((lab.folder / NOTEBOOK).read_text())["cells"]]
+
+
+def cell_with(lab: Lab, source: str) -> int:
+    (number,) = [number for number, cell in enumerate(cells(lab)) if source in cell]
+    return number
