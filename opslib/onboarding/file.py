@@ -4,6 +4,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import InvalidInput
 from opslib.onboarding.models import Onboarding
 from opslib.onboarding.yaml_file import Lines, read_text, read_yaml
@@ -26,7 +27,8 @@ def parse_onboarding(text: str, name: str) -> Onboarding:
     try:
         return Onboarding.model_validate(values)
     except ValidationError as error:
-        problems = [_problem(item, lines) for item in error.errors(include_input=False, include_url=False)]
+        found = error.errors(include_input=False, include_url=False)
+        problems = [_problem(item, lines) for item in found if _not_meant(values) not in item["loc"]]
     raise InvalidInput(
         f"{name} is not a valid onboarding file",
         cause="; ".join(problems),
@@ -39,6 +41,14 @@ def as_yaml(onboarding: Onboarding) -> str:
     text = yaml.safe_dump(onboarding.values(), sort_keys=False, allow_unicode=True)
     # YAML's own escapes, where a character cannot be seen: they read back to the same text.
     return text if visible_text(text) == text else yaml.safe_dump(onboarding.values(), sort_keys=False)
+
+
+def _not_meant(values: Any) -> str:
+    """Of a role and a key, the class that the file does not mean: pydantic tries both, and reports both."""
+    target = values.get("target")
+    given = target.get("credentials") if isinstance(target, dict) else None
+    is_role = isinstance(given, dict) and not given.keys().isdisjoint(RoleReference.model_fields)
+    return (KeyReference if is_role else RoleReference).__name__
 
 
 def _problem(item: Any, lines: Lines) -> str:

@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from opslib.errors import InvalidInput
-from opslib.onboarding.file import load_onboarding
+from opslib.onboarding.file import load_onboarding, parse_onboarding
 
 GOOD = """\
 version: 1
@@ -58,6 +60,24 @@ def test_errors_name_line_and_field(tmp_path: Path, old: str, new: str, says: st
         _load(tmp_path, GOOD.replace(old, new, 1))
     assert says in caught.value.cause
     assert "target.yaml" in caught.value.title
+
+
+@pytest.mark.parametrize(
+    ("credentials", "named"),
+    [
+        ({"role_arn": "a role", "external_id": "org"}, {"role_arn"}),
+        ({"external_id": "org"}, {"role_arn"}),
+        ({"access_key": "x"}, {"access_key"}),
+        ({"access_key_id_env": "OPSLIB_CLIENT_SECRET"}, {"access_key_id_env"}),
+    ],
+)
+def test_only_the_way_of_access_that_is_meant_is_corrected(credentials: dict[str, str], named: set[str]) -> None:
+    """A role has other fields than a key: what is wrong with the other way is nobody's concern."""
+    values = yaml.safe_load(GOOD)
+    values["target"]["credentials"] = credentials
+    with pytest.raises(InvalidInput) as caught:
+        parse_onboarding(yaml.safe_dump(values), "given.yaml")
+    assert set(re.findall(r"target\.credentials\.(\w+)", caught.value.cause)) == named
 
 
 @pytest.mark.parametrize("text", ["", "[]", "just words", "x" * 70_000, "\x00"])
