@@ -112,7 +112,9 @@ def main() -> None:
 def _run() -> None:
     """In processes that import the mutated copy."""
     patterns = [f"{module}.{_mangled(name)}__mutmut_*" for _, module, name in functions()]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "mutants")}
+    copy = ROOT / "mutants"
+    copy.mkdir(exist_ok=True)  # Python forgets a folder on its path that was not there when it began
+    environment = os.environ | {"PYTHONPATH": str(copy)}
     subprocess.run([*_MUTMUT, "run", "--max-children", "2", *patterns], cwd=ROOT, env=environment, check=True)
 
 
