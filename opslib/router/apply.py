@@ -345,7 +345,7 @@ class Applier:
             reference, keys = progress.credentials, None
             if isinstance(reference, KeyReference) and change.kind == "target":
                 keys = await asyncio.to_thread(reference.resolve)  # a profile may ask SSO or STS
-            is_new = progress.server_ids is not None and change.before is None and not progress.rolling_back
+            is_new = progress.server_ids is not None and change.before is None
             note = partial(self._note_creation, progress, place)
             answer = await self.backend.write(change.kind, change.id, wanted, keys, alone=is_new, note=note)
         found = await self._read_back(change, wanted, answer)

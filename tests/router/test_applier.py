@@ -12,12 +12,12 @@ import pytest
 
 from opslib import Onboarding, errors
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.genesys.backend import JSON, Kind
+from opslib.genesys.backend import JSON, Creation, Kind
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend
 from opslib.ledger.ledger import Ledger, Run
 from opslib.router.apply import Applier
 from opslib.router.differences import FieldDifference, is_older, origin_of, same_revision
-from opslib.router.journal import unfinished_apply
+from opslib.router.journal import MADE, SENT, unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal
 
 from .org import NO_CLIENT, onboarding
@@ -328,6 +328,32 @@ async def test_a_defect_in_an_undo_is_told_as_one_of_the_rollback(org: Org, run:
     with pytest.raises(errors.HalfDone) as caught:
         await apply(org, run)
     assert caught.value.cause.startswith(errors.foreseen(KeyError("id"), "the rollback").title + ": ")
+
+
+@pytest.mark.parametrize("ids_are_ours", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_new_object_with_an_id_of_the_servers_is_to_be_alone_and_each_creation_is_noted(
+    org: Org, run: Run, monkeypatch: pytest.MonkeyPatch, ids_are_ours: bool, there: bool
+) -> None:
+    """Alone with its name. The note has the place in the plan, before the id is known and after."""
+    if there:
+        await seeded(org)
+    org.ids_are_ours = ids_are_ours
+    write, alone = org.write, list[bool]()
+
+    async def noting(kind: Kind, id: str, body: JSON, credentials: Any = None, **how: Any) -> JSON:
+        alone.append(how["alone"])
+        how["note"](Creation(kind, id))
+        how["note"](Creation(kind, id, f"of {kind}"))
+        return await write(kind, id, body, credentials)
+
+    monkeypatch.setattr(org, "write", noting)
+    await apply(org, run)
+    assert alone == [not ids_are_ours and not there] * 3
+    sent = [(one["place"], one["object"], one["name"]) for one in entries(run, SENT)]
+    made = [(one["place"], one["object"], one["server_id"]) for one in entries(run, MADE)]
+    assert sent == [(0, "target", "t-1"), (1, "policy", "p-1"), (2, "webhook", "w-1")]
+    assert made == [(place, kind, f"of {kind}") for place, kind, _ in sent]
 
 
 async def test_what_was_created_is_removed_again(org: Org, run: Run) -> None:
