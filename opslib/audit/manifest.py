@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from opslib.errors import LedgerError
 from opslib.files import read_regular
 from opslib.ledger.chain import Verification
 from opslib.ledger.signing import Signer, verify_signature
@@ -88,8 +89,17 @@ def is_audit(path: Path) -> bool:
 def check_audit(folder: Path, pinned: str | None = None) -> Verification:
     """Check an audit folder. `entries` and `head` are the ledger's, as the manifest names them.
 
-    `pinned` is the public key that it must be signed with.
+    `pinned` is the public key that it must be signed with. Raises LedgerError when a file cannot be read.
     """
+    try:
+        return _check(folder, pinned)
+    except OSError as error:
+        raise LedgerError(
+            f"{folder} cannot be read as an audit", cause=str(error), fix="have the audit handed over again"
+        ) from None
+
+
+def _check(folder: Path, pinned: str | None) -> Verification:
     manifest = _read(folder / NAME)
     if manifest is None:
         return Verification("broken", 0, "", 0, None, f"{NAME} is not as opslib writes it")

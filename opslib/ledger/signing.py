@@ -62,7 +62,8 @@ def verify_signature(public_key: str, data: bytes, signature: str) -> bool:
     try:
         key, signed = _bytes(public_key.removeprefix(_PREFIX)), _bytes(signature)
         Ed25519PublicKey.from_public_bytes(key).verify(signed, data)
-    except (ValueError, TypeError, InvalidSignature):  # TypeError: bytes, as SQLite's BLOB is read
+    # TypeError: bytes, as SQLite's BLOB is read; AttributeError: None, as a damaged page of it may be.
+    except (ValueError, TypeError, AttributeError, InvalidSignature):
         return False
     return public_key.startswith(_PREFIX)
 
