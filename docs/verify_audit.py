@@ -64,8 +64,8 @@ def check(folder, pinned=None):
 def main(folder, key=None):
     try:
         if key and not key.startswith("ed25519:"):
-            key = read(Path(key)).decode().strip()
-        said = check(Path(folder), key)
+            key = read(Path(key)).decode()
+        said = check(Path(folder), key and key.strip())
     except Exception as error:  # noqa: BLE001 (a file can be wrong in any way; each ends in one sentence)
         need(False, f"{folder} is not the folder of an audit ({type(error).__name__}: {error})", "CANNOT BE CHECKED")
     need(key, f"{said}. Give the public key that its owner gave you, too", "SIGNED BY AN UNCONFIRMED KEY")

@@ -87,8 +87,8 @@ def main(path, key=None):
         if key and not key.startswith("ed25519:"):
             need(Path(key).is_file(), f"{key} is not a public key", "CANNOT BE CHECKED")
             with open(key, encoding="ascii") as file:
-                key = file.read(1000).strip()
-        said = check(Path(path), key)
+                key = file.read(1000)
+        said = check(Path(path), key and key.strip())
     except Exception as error:  # noqa: BLE001 (a file can be wrong in any way; each ends in one sentence)
         need(False, f"{path} is not a ledger or its export ({type(error).__name__}: {error})", "CANNOT BE CHECKED")
     need(key, f"{said}. Give the public key that its owner gave you, too", "SIGNED BY AN UNCONFIRMED KEY")

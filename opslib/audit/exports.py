@@ -105,9 +105,9 @@ def _counted(findings: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """How many findings have each verdict, in all and of each severity."""
     severities = sorted({finding["severity"] for finding in findings}, key=SEVERITIES.index)
     return {
-        "by_verdict": Counter(in_words(finding["verdict"]) for finding in findings),
+        "by_verdict": Counter(finding["verdict"] for finding in findings),
         "by_severity": {
-            severity: Counter(in_words(finding["verdict"]) for finding in findings if finding["severity"] == severity)
+            severity: Counter(finding["verdict"] for finding in findings if finding["severity"] == severity)
             for severity in severities
         },
     }
