@@ -211,7 +211,7 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
             axes.plot([min(values), max(values)], [row, row], color=_GREY, linewidth=2)
         few = [(value, row) for row, (_, values) in enumerate(steps) for value in values if not _enough(values)]
         if few:
-            _dots(axes, few, s=30, color=_BLUE, zorder=3, label="an attempt")
+            _dots(axes, few, s=200, marker="|", color=_BLUE, zorder=3, label="an attempt")
         many = [(row, values) for row, (_, values) in enumerate(steps) if _enough(values)]
         for percent, colour, marker in ((50, _BLUE, "o"), (95, _ORANGE, "D")) if many else ():
             marks = [(percentile(values, percent) or 0.0, row) for row, values in many]
