@@ -50,13 +50,30 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
+class _Connection(sqlite3.Connection):
+    """One that raises nothing but sqlite3.Error: what SQLite says of a damaged schema quotes what may not be text."""
+
+    def execute(self, *statement: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*statement)
+        except UnicodeDecodeError as error:
+            raise sqlite3.DatabaseError(f"malformed database schema: {error}") from None
+
+
 def connect(path: Path, options: str = "") -> sqlite3.Connection:
     """A connection in which each transaction is begun by hand. Any thread may use it, one at a time.
 
     `options` are SQLite's, such as `mode=ro`.
     """
     uri = f"{path.absolute().as_uri()}?{options}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_Connection,
+    )
 
 
 def use_wal(db: sqlite3.Connection) -> None:

@@ -150,6 +150,18 @@ def test_a_ledger_or_export_that_was_cut_off_or_overwritten(folder: Path, data: 
         _opslib_refuses(folder / "any")
 
 
+@pytest.mark.parametrize("damaged", [b"entries_by_kind", b"CREATE TABLE entries", b"head"])
+def test_a_schema_that_is_not_text(folder: Path, tmp_path: Path, damaged: bytes) -> None:
+    """SQLite quotes it in its error, byte by byte; who reads and who writes gets cause and fix."""
+    content = (folder / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(content.replace(damaged, b"\x80" + damaged[1:], 1))
+    _refusal("verify_ledger", tmp_path / FILE_NAME)
+    for use in (verify, lambda home: Ledger(home).append("run-2", "note", {})):
+        with pytest.raises(LedgerError) as refused:
+            use(tmp_path)
+        assert refused.value.fix
+
+
 Row = st.tuples(st.sampled_from(["head", "checkpoints", "entries"]), st.tuples(*[Json] * 7))
 
 
