@@ -34,15 +34,14 @@ def how_they_add_up(statistics: CallStatistics) -> str:
     said = [f"{_count(total, 'operation')} took {_count(ended, 'HTTP attempt')}{_why(total, ended)}."]
     if attempts != ended:
         said.append(
-            f"{_count(attempts - ended, 'more attempt')} belong to operations whose end is not recorded, as after a"
-            f" crash: {attempts} attempts in all."
+            f"Operations whose end is not recorded, as after a crash, took {attempts - ended} more: {attempts} in all."
         )
     if not_there:
         said.append(
             f"The chart of latencies shows all {attempts}, the chart of success rates {attempts - not_there}, since"
             f" {not_there} got the answer that there is no such object, which is neither a success nor a failure."
         )
-    else:
+    elif attempts:
         said.append(f"Both charts show all {attempts}.")
     said.append(
         f"samples.csv has {_count(samples, 'row')}: these, and {samples - attempts} for tokens and to the data lake,"

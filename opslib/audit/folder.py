@@ -64,7 +64,8 @@ def _refuse_to_hand_over(out: Path, home: Path, signing_key: Path) -> None:
     if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(home)):
         raise _not_there(out, f"it is in the workspace {home}")
     for path in (out, *_below(out)):
-        holds = any(Path(file).is_relative_to(os.path.realpath(path)) for file in private)
+        leads_to = os.path.realpath(path)
+        holds = any(Path(file).is_relative_to(leads_to) for file in private)
         if holds or path.name in (FILE_NAME, signing_key.name):
             what = "a signing key or a ledger is in it" if path == out else f"{path} is, or leads to, a ledger or a key"
             raise _not_there(out, what)
