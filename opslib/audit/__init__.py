@@ -4,6 +4,7 @@ What it says:
     report            the sections in order: scope, steps, calls to Genesys, problems, what was not checked
     controls          each control with its verdict and the ledger entries it rests on
     bucket_section    the findings about the bucket
+    calls_section     the calls to Genesys, and how operations and attempts add up
     plan_section      the changes of a plan, also on a card
     compare_section   what differs from an earlier run
     facts             what the ledger says about one run: steps, findings, approvals, problems
@@ -13,7 +14,7 @@ What it says:
 How it looks:
     document          sections, tables, prose and verdicts as data, without markup
     as_html, as_pdf   the same sections as a page, with templates/audit.html, and as PDF, with templates/audit.typ
-    exports, ocsf     samples.csv, findings.csv, report.json; findings.ocsf.jsonl
+    exports, ocsf     samples.csv, operations.csv, findings.csv, report.json; findings.ocsf.jsonl
     folder            writes all of these files
 
 Proof:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.audit import controls
+from opslib.audit import calls_section, controls
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts, another, walks_before
 from opslib.ledger.statistics import success_rate_percent
@@ -87,8 +87,7 @@ def _rate(facts: Facts) -> str:
 
 
 def _p95(facts: Facts) -> str:
-    p95 = facts.call_statistics.percentiles_ms()[95]
-    return "no data" if p95 is None else f"{p95:.1f} ms"
+    return calls_section.latency(facts.call_statistics, 95)
 
 
 _VALUES = {

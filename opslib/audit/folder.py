@@ -4,7 +4,7 @@ The same ledger gives the same bytes: every time in them is the ledger's.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from opslib.audit import exports, manifest
@@ -23,6 +23,7 @@ FILES = (
     "audit.pdf",
     "findings.csv",
     "findings.ocsf.jsonl",
+    "operations.csv",
     "report.json",
     "samples.csv",
     manifest.NAME,
@@ -35,9 +36,10 @@ def write_audit(
     """Write FILES, the audit of a run in the workspace `home`, into `out`; by default of its last walk.
 
     `signing_key` signs the manifest; it is made on first use. Files of an earlier audit are replaced, once all new ones
-    are there. Raises LedgerError, SigningKeyError, or InvalidInput when ledger or key are in `out` themselves.
+    are there. Raises LedgerError, SigningKeyError, or InvalidInput when a ledger or key is in `out` or below it, or
+    `out` is in the workspace.
     """
-    _refuse_to_hand_over(out, home / FILE_NAME, signing_key)
+    _refuse_to_hand_over(out, home, signing_key)
     signer = Signer.load(signing_key)
     report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key)
     facts, sections = report.facts, report.sections()
@@ -46,6 +48,7 @@ def write_audit(
         _write(new / "audit.html", [page(TITLE, sections)])
         (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
         _write(new / "samples.csv", exports.samples_csv(facts))
+        _write(new / "operations.csv", exports.operations_csv(facts))
         _write(new / "findings.csv", exports.findings_csv(facts))
         _write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
         _write(new / "report.json", [exports.report_json(facts, report.before)])
@@ -55,14 +58,29 @@ def write_audit(
     return report
 
 
-def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:
-    for file in not_for_readers:
-        if os.path.dirname(os.path.realpath(file)) == os.path.realpath(out):
-            raise InvalidInput(
-                f"An audit cannot be written to {out}",
-                cause=f"{file.name} is in it, and readers of the audit get the whole folder",
-                fix="name another folder; nothing was written",
-            )
+def _refuse_to_hand_over(out: Path, home: Path, signing_key: Path) -> None:
+    """Readers of an audit get its whole folder, and a program that packs it may follow the links in it."""
+    private = [os.path.realpath(file) for file in (home / FILE_NAME, signing_key)]
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(home)):
+        raise _not_there(out, f"it is in the workspace {home}")
+    for path in (out, *_below(out)):
+        leads_to = os.path.realpath(path)
+        holds = any(Path(file).is_relative_to(leads_to) for file in private)
+        if holds or path.name in (FILE_NAME, signing_key.name):
+            what = "a signing key or a ledger is in it" if path == out else f"{path} is, or leads to, a ledger or a key"
+            raise _not_there(out, what)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
+
+
+def _not_there(out: Path, cause: str) -> InvalidInput:
+    return InvalidInput(
+        f"An audit cannot be written to {out}",
+        cause=f"{cause}, and readers of the audit get the whole folder",
+        fix="name another folder, or move that file; nothing was written",
+    )
 
 
 def _write(file: Path, parts: Iterable[str]) -> None:

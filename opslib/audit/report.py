@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opslib.audit import bucket_section, compare_section, controls, plan_section
+from opslib.audit import bucket_section, calls_section, compare_section, controls, plan_section
 from opslib.audit.as_html import section_html
-from opslib.audit.charts import draw_latencies, draw_success
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
 from opslib.html import Html
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import existing_public_key
-from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.router.journal import Progress
 from opslib.router.org_changes import CHANGE, CHECKED
 from opslib.settings import Settings, is_loopback
@@ -207,33 +205,8 @@ class AuditReport:
         return Section(_IN_THE_ORG, [*blocks, changes])
 
     def calls(self) -> Section:
-        """Success rate with its interval, and latency percentiles, with methods stated."""
-        statistics = self.facts.call_statistics
-        good, bad = statistics.operations()
-        rate, total = success_rate_percent(good, bad), good + bad
-        low, high = wilson_interval(good, total) if total else (0.0, 0.0)
-        percentiles = statistics.percentiles_ms()
-        rows: dict[str, Cell] = {
-            "Operations": total,
-            "Succeeded": good,
-            "Failed": bad,
-            "Success rate": "no data" if rate is None else f"{rate:.1f} %",
-            "95 % interval of the rate": f"{100 * low:.1f} % to {100 * high:.1f} %" if total else "no data",
-            "HTTP attempts": statistics.attempts(),
-            **{
-                f"Latency p{percent}": "no data" if ms is None else f"{ms:.1f} ms"
-                for percent, ms in percentiles.items()
-            },
-        }
-        return Section(
-            "Calls to Genesys",
-            [
-                Prose(_CALLS),
-                _pairs("Calls to Genesys", rows),
-                draw_latencies(statistics.latencies_ms(), percentiles),
-                draw_success(statistics.by_operation()),
-            ],
-        )
+        """Success rate and latencies, and how operations and attempts add up."""
+        return Section("Calls to Genesys", calls_section.blocks(self.facts.call_statistics))
 
     def problems(self) -> Section:
         """Every attempt that failed and every error, with the correlation id that support asks for."""
@@ -301,10 +274,6 @@ _CONTROLS = (
     "PASS: shown by the entries named. FAIL: shown to be wrong. WARN: not wrong, and worth a look. UNKNOWN: asked and"
     " not answered, or not asked in this run. Not checked: it does not apply, or was not looked at."
 )
-_CALLS = (
-    "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
-    " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's."
-)
 _WORDS = (
     ("Storage target", "the S3 bucket that recordings are written to, as Genesys Cloud knows it"),
     ("Retention policy", "which recordings are kept there, and for how many days"),
@@ -317,7 +286,7 @@ _WORDS = (
     ("Operation, attempt", "one thing asked of Genesys; it may take several attempts"),
     ("Latency", "how long an answer took"),
     ("p95", "95 of 100 attempts were at least as fast"),
-    ("95 % interval", "with so few operations the true rate is only known to lie between these two"),
+    ("95 % interval", "where the true rate may lie; the fewer operations, the wider"),
     ("Correlation id", "the number that Genesys gives a request; its support finds the request by it"),
     ("Hash (SHA-256)", "a fingerprint of a text; a changed text has another one"),
     ("Head of the chain", "the fingerprint that covers the whole ledger"),

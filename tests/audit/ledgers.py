@@ -60,7 +60,7 @@ def walk(run: Run, **ends: str) -> None:
 def call(run: Run, number: int, outcome: str = "success", operation: str = "read_target", method: str = "GET") -> None:
     """One operation of one attempt that took `number` ms."""
     status = {"success": 200, "redirect": 302, "not_found": 404, "server_error": 500}[outcome]
-    run.append(
+    attempt = run.append(
         "sample",
         {
             "operation": operation, "step": "plan", "method": method, "endpoint": "/x", "attempt": 1, "status": status,
@@ -70,7 +70,13 @@ def call(run: Run, number: int, outcome: str = "success", operation: str = "read
     )  # fmt: skip
     failed = outcome in ("redirect", "server_error")
     ended = {"outcome": "failure" if failed else "success", "error": "ServerError" if failed else None}
-    run.append("operation", {"operation": operation, "step": "plan", "attempts": 1, **ended})
+    took = {
+        "attempts": 1,
+        "entries": [attempt.seq],
+        "started_at": "2026-11-24T08:00:00.000Z",
+        "duration_s": number / 1000,
+    }
+    run.append("operation", {"operation": operation, "step": "plan", **took, **ended})
 
 
 def rows(home: Path, query: str, *parameters: object) -> list[Any]:

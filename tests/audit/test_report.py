@@ -16,6 +16,7 @@ from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.samples import DATA_LAKE_OPERATION, TOKEN_OPERATION
 from opslib.router.journal import FINISHED, started
 from opslib.router.org_changes import CHECKED
 from opslib.router.plan import Change, Plan
@@ -137,7 +138,58 @@ def test_no_calls_are_no_data(run: Run, tmp_path: Path) -> None:
     """Neither a rate, nor an interval, nor a latency; not zero."""
     shown = _shown(tmp_path, "calls")
     assert "Operations | 0" in shown
-    assert shown.count("no data") == 7  # rate, interval, three percentiles, two pictures
+    assert "0 operations took 0 HTTP attempts. samples.csv has 0 rows" in shown
+    assert shown.count("no data") == 9  # rate, interval, fastest, slowest, three percentiles, two pictures
+
+
+def test_a_figure_of_too_few_values_is_not_given(run: Run, tmp_path: Path) -> None:
+    """Percentiles from 20 attempts on, p99 from 100, an interval from 20 operations on; before, what is known."""
+    for number in range(1, 20):
+        call(run, number)
+    shown = _shown(tmp_path, "calls")
+    for words in (
+        "95 % interval of the rate | not given: fewer than 20 operations",
+        "Fastest attempt | 1.0 ms\nSlowest attempt | 19.0 ms",
+        "Latency p50 | not given: fewer than 20 attempts\nLatency p95 | not given: fewer than 20 attempts",
+        "19 attempts, 1.0 ms to 19.0 ms",
+    ):
+        assert words in shown
+    call(run, 20)
+    shown = _shown(tmp_path, "calls")
+    for words in (
+        "95 % interval of the rate | 83.9 % to 100.0 %",
+        "Latency p50 | 10.5 ms\nLatency p95 | 19.1 ms\nLatency p99 | not given: fewer than 100 attempts",
+        "20 attempts: p50 10.5 ms, p95 19.1 ms",
+    ):
+        assert words in shown
+    for number in range(21, 101):
+        call(run, number)
+    assert "Latency p99 | 99.0 ms" in _shown(tmp_path, "calls")
+
+
+def test_operations_attempts_and_charts_add_up_in_words(run: Run, tmp_path: Path) -> None:
+    """Repeated attempts, answers “no such object”, those of a crash, and what is no call to the org's API."""
+    for number in range(3):
+        call(run, number)
+    assert "3 operations took 3 HTTP attempts. Both charts show all 3. samples.csv has 3 rows: these, and 0 for" in (
+        _shown(tmp_path, "calls")
+    )
+    call(run, 4, "not_found")
+    sample = next(load(tmp_path).entries("sample")).data
+    for operation in ("read_policy", TOKEN_OPERATION, DATA_LAKE_OPERATION):
+        run.append("sample", sample | {"operation": operation})
+    run.append("sample", sample | {"operation": "upsert_storage_target", "outcome": "not_found", "method": "PUT"})
+    ended = {"operation": "upsert_storage_target", "step": "apply", "attempts": 0, "outcome": "failure", "error": "E"}
+    run.append("operation", ended)
+    assert (
+        "5 operations took 4 HTTP attempts, since one that fails before anything is sent takes none. Operations whose"
+        " end is not recorded, as after a crash, took 2 more: 6 in all. The chart of latencies shows all 6, the chart"
+        " of success rates 5, since 1 got the answer that there is no such object, which is"
+        " neither a success nor a failure. samples.csv has 8 rows: these, and 2 for tokens and to the data lake, which"
+        " no figure here counts."
+    ) in _shown(tmp_path, "calls")
+    run.append("operation", ended | {"attempts": 2})
+    assert "6 operations took 6 HTTP attempts. The chart" in _shown(tmp_path, "calls")
 
 
 def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path) -> None:

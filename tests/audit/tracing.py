@@ -22,8 +22,8 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / ".source" / "02_audit_repor
 
 # Texts that are the same in every report: methods, thresholds and the glossary.
 CONSTANTS = {
-    "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
-    " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's.",
+    "Percentiles are of the attempts' wire time, by linear interpolation (type 7). They are given from 20 attempts on,"
+    " p99 from 100. The interval is Wilson's, given from 20 operations on.",
     "p95",
     "95 of 100 attempts were at least as fast",
     "95 % interval",
@@ -134,6 +134,27 @@ class Ledger:
         place = (len(values) - 1) * percent / 100
         low, high = values[math.floor(place)], values[math.ceil(place)]
         return f"{low + (high - low) * (place - math.floor(place)):.1f} ms"
+
+    def percentile_or_why_not(self, run: str, percent: int, least: int) -> str:
+        few = len(self.latencies_ms(run)) < least
+        return f"not given: fewer than {least} attempts" if few else self.percentile(run, percent)
+
+    def how_they_add_up(self) -> str:
+        (operations,) = self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'operation'", self.run)
+        (rows,) = self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'sample'", self.run)
+        (absent,) = self.ask(
+            "SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'sample'"
+            " AND json_extract(body, '$.status') = 404 AND json_extract(body, '$.method') <> 'PUT'",
+            self.run,
+        )
+        attempts = len(self.latencies_ms(self.run))
+        return (
+            f"{operations} operations took {attempts} HTTP attempts, since one may need several requests, and a request"
+            f" is repeated after a rate limit or an outage. The chart of latencies shows all {attempts}, the chart of"
+            f" success rates {attempts - absent}, since {absent} got the answer that there is no such object, which is"
+            f" neither a success nor a failure. samples.csv has {rows} rows: these, and {rows - attempts} for tokens"
+            " and to the data lake, which no figure here counts. operations.csv has a row for each operation."
+        )
 
     def interval(self) -> str:
         """Wilson's, as Newcombe (1998) writes it."""
@@ -302,8 +323,10 @@ class Ledger:
         yield "Success rate", f"{100 * good / total:.1f} %"
         yield "95 % interval of the rate", self.interval()
         yield "HTTP attempts", str(len(self.latencies_ms(self.run)))
-        for percent in (50, 95, 99):
-            yield f"Latency p{percent}", self.percentile(self.run, percent)
+        yield "Fastest attempt", f"{self.latencies_ms(self.run)[0]:.1f} ms"
+        yield "Slowest attempt", f"{self.latencies_ms(self.run)[-1]:.1f} ms"
+        for percent, least in ((50, 20), (95, 20), (99, 100)):
+            yield f"Latency p{percent}", self.percentile_or_why_not(self.run, percent, least)
 
     def _errors(self) -> Iterator[tuple[str, ...]]:
         yield from self.ask(
@@ -334,7 +357,7 @@ class Ledger:
         yield "Bucket, profile", *buckets
         rates = [f"{good} of {total} ({100 * good / total:.1f} %)" for good, total in map(self.operations, both)]
         yield "Operations that succeeded", *rates
-        yield "Latency p95", *(self.percentile(run, 95) for run in both)
+        yield "Latency p95", *(self.percentile_or_why_not(run, 95, 20) for run in both)
         changes = len(json.loads(self._applies()[-1][2])["plan"]["changes"])
         yield "Outcome of the plan", "nothing was applied", f"{changes} to change: all written and read back"
 
@@ -344,7 +367,8 @@ class Ledger:
         yield "The plan is that of apply 1."
         started = self.ask("SELECT at FROM entries WHERE run_id = ? AND kind = 'run.started'", self.before)[0]
         yield f"Compared with run {self.before}, started at {started}."
-        marks = ", ".join(f"p{percent} {self.percentile(self.run, percent)}" for percent in (50, 95, 99))
+        yield self.how_they_add_up()
+        marks = ", ".join(f"p{percent} {self.percentile(self.run, percent)}" for percent in (50, 95))
         latency = f"{len(self.latencies_ms(self.run))} attempts: {marks}"
         yield from (latency, f"Latency of HTTP attempts. {latency}")
         counts = self.ask(
