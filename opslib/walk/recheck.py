@@ -1,9 +1,10 @@
 """Read bucket, objects and org once more, after a walk, and note in the ledger what they are like now.
 
-Nothing is written, neither to the bucket nor to the org: the test upload is left out. A part that gives no answer ends as
-a failed step, and the next one is tried all the same; the audit says what stayed open.
+Nothing is written, neither to the bucket nor to the org: the test upload is left out. A part that gives no answer ends
+as a failed step, and the next one is tried all the same; the audit says what stayed open.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from opslib.errors import InvalidInput, LedgerError, OpslibError
@@ -48,7 +49,7 @@ def _nothing(walk: WalkContext) -> JSON:
 
 
 class _Recheck(WalkContext):
-    steps = {
+    steps: Mapping[str, Step] = {
         "connect": STEPS["connect"],
         "validate_bucket": replace(STEPS["validate_bucket"], needs=(), after=("connect",), act=_read_bucket),
         "read_org": Step("read_org", "Read the org again", ("connect",), _nothing, _read_org),
