@@ -6,11 +6,12 @@ needs an answer that is recent, a clock that was right where the answer depends 
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, get_args
+from dataclasses import replace
+from typing import Any, get_args
 
 from opslib.audit import age, exceptions, reads
 from opslib.audit.clock import Doubt, clock
+from opslib.audit.control_result import ALL, ControlResult
 from opslib.audit.facts import Facts
 from opslib.audit.kind import kind_of, removes, was_refused
 from opslib.audit.looks import Look
@@ -31,26 +32,6 @@ _RECORD: dict[str, Verdict] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken"
 _STATES: dict[str, Verdict] = {"done": "PASS", "failed": "FAIL"}
 
 NOT_CHECKED = {"Recordings: recordings arrive in the bucket": "no archived recording was looked at"}
-
-ALL: Final = "all"
-
-
-@dataclass(frozen=True)
-class ControlResult:
-    """One control's answer and the numbers of the ledger entries it rests on, or `ALL`. `exceptions` are the tags of
-    those that stand beside it: they never change the word."""
-
-    control: str
-    word: Verdict
-    why: str
-    entries: Sequence[int] | Literal["all"] = ()
-    exceptions: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """The name for programs, from what stands before the colon: `since_then`."""
-        return self.control.split(":")[0].lower().replace(" ", "_")
-
 
 # Which checks a control rests on, they say themselves. The last control also takes checks that this release does not
 # know, so that none is lost.
@@ -124,7 +105,7 @@ def compliance(results: Sequence[ControlResult]) -> ControlResult:
     """The worst of the controls that were checked. Its reason names every control that did not pass, not only the
     worst."""
     worst = _worst([result.word for result in results])
-    said = {
+    said: dict[Verdict, str] = {
         "FAIL": "failed",
         "UNKNOWN": "without an answer",
         "WARN": "to be looked at",
@@ -256,7 +237,13 @@ class _Fresh:
         stale = age.too_old(self._facts, self._at[entry]) or early
         if finding["verdict"] != "PASS" or not stale:
             return finding
-        return {**finding, "verdict": "UNKNOWN", "cause": f"{finding['cause']}, but that is stale: {stale}"}
+        return {**finding, "verdict": "UNKNOWN", "stale": stale}
+
+
+def _missing(apply: Progress, approval: Entry | None) -> list[str]:
+    """What is unsafe in an apply and was not agreed to."""
+    agreed = approval.data.get("unsafe", ()) if approval else ()
+    return [name for name in apply.plan.unsafe if name not in agreed]
 
 
 def _minimum(facts: Facts, result: ControlResult) -> ControlResult:
@@ -272,13 +259,16 @@ def _of_checks(control: Control, findings: Sequence[dict[str, Any]], seq: int) -
     word = _worst(answers.values())
     if not answers or (word not in ("FAIL", "UNKNOWN") and not _answered(control, answers)):
         word = "not_checked"
-    reasons = [
-        finding["title"] if word == "PASS" else f"{finding['title']}: {finding['cause']}"
-        for finding in findings
-        if finding["verdict"] == word
-    ]
+    reasons = dict.fromkeys(_reason(finding) for finding in findings if finding["verdict"] == word)
     entries = sorted({finding["entry"] for finding in findings} or {seq})
     return ControlResult(TITLES[control], word, "; ".join(reasons) or "the profile does not ask for it", entries)
+
+
+def _reason(finding: Mapping[str, Any]) -> str:
+    """Of findings that are stale for one reason, that is said once."""
+    if stale := finding.get("stale"):
+        return f"what was found is stale: {stale}"
+    return finding["title"] if finding["verdict"] == "PASS" else f"{finding['title']}: {finding['cause']}"
 
 
 def _refusal(facts: Facts) -> ControlResult | None:
@@ -295,15 +285,13 @@ APPROVAL_TITLE = "Approval: exactly this plan was approved before it was applied
 
 def _exceptions(facts: Facts) -> ControlResult:
     control = "Exceptions: a risky change has its own approval"
-    risky = [apply for apply in facts.applies if apply.plan.unsafe]
-    missing = [
-        f"entry {apply.id}: {', '.join(names)}"
-        for apply in risky
-        if (names := exceptions.unapproved(apply, facts.approval(apply)))
-    ]
-    entries = [int(apply.id) for apply in risky]
+    risky = [(apply, facts.approval(apply)) for apply in facts.applies if apply.plan.unsafe]
+    entries = [int(apply.id) for apply, _ in risky]
+    missing = [f"entry {apply.id}: {', '.join(names)}" for apply, given in risky if (names := _missing(apply, given))]
     if missing:
-        return ControlResult(control, "FAIL", f"applied without consent and a reason: {'; '.join(missing)}", entries)
+        return ControlResult(control, "FAIL", f"applied without consent: {'; '.join(missing)}", entries)
+    if any(given and not str(given.data.get("reason", "")).strip() for _, given in risky):
+        return ControlResult(control, "WARN", "consent was given without a reason", entries)
     own = [one for one in exceptions.register(facts) if one.state in ("in force", "expired")]
     if expired := [one for one in own if one.state == "expired"]:
         ended = "; ".join(f"{one.tag} expired on {one.until}" for one in expired)

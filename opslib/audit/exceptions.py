@@ -151,10 +151,3 @@ def _belongs(name: str, path: str) -> bool:
     """Whether a field is what makes the change unsafe, where that can be told by its name."""
     marks = {"shorter-retention": ("etention",), "bucket-change": ("bucket",), "region-change": ("region",)}
     return any(mark in path for mark in marks.get(name, ("",)))
-
-
-def unapproved(apply: Progress, approval: Entry | None) -> list[str]:
-    """What is unsafe in an apply and has no consent, or no reason."""
-    consent = approval.data if approval else {}
-    given = set(consent.get("unsafe", ())) if str(consent.get("reason", "")).strip() else set()
-    return [name for name in apply.plan.unsafe if name not in given]

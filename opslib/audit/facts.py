@@ -122,10 +122,11 @@ class Facts:
         return bucket_looks.looks(self.everywhere(*bucket_looks.KINDS), self.run_id)
 
     def last_apply_begun(self) -> int | None:
-        """The entry with which the step of the last apply to this org began; None where there was none, or the ledger
-        does not say."""
+        """The entry with which the step of the last apply to this org began that wrote anything there; None where there
+        was none, or the ledger does not say."""
         own = {apply.plan.where for apply in self.applies}
-        last = [apply for apply in self.all_applies if apply.plan.where in own and apply.plan.changes][-1:]
+        writes = [apply for apply in self.all_applies if any(change.after for change in apply.plan.changes)]
+        last = [apply for apply in writes if apply.plan.where in own][-1:]
         begun = [
             entry.seq
             for apply in last
@@ -200,9 +201,14 @@ def load(
 
 
 def another(facts: Facts, run_id: str) -> Facts:
-    """The facts of another run in the same ledger, as it was verified. Raises LedgerError when there is none."""
+    """The facts of another run in the same ledger, an earlier one as it was known when this one began.
+
+    Raises LedgerError when there is none.
+    """
     other = _of_run(facts.path, run_id, facts.last_seq, facts.ledger, facts.own_key)
-    return replace(other, as_of=facts.as_of, evidence_days=facts.evidence_days)
+    if other.started.seq < facts.started.seq:
+        other = _of_run(facts.path, run_id, facts.started.seq - 1, facts.ledger, facts.own_key)
+    return replace(other, evidence_days=facts.evidence_days)
 
 
 def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_key: str | None) -> Facts:

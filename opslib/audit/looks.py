@@ -79,11 +79,11 @@ def together(every: Sequence[Look]) -> JSON | None:
     reports = [look for look in every if look.report]
     rule = [look for look in reports if look.run_id == first][-1:] or reports[-1:]
     base = [look for look in reports if look.rule == rule[0].rule][-1]
-    rows = {row["check"]: {**row, "entry": base.seq} for row in _rows(base)}
-    rows |= _left_out(base, [look for look in reports if look.seq < base.seq and look.rule == base.rule])
+    newer = _left_out(base, [look for look in reports if look.seq < base.seq and look.rule == base.rule])
     for later in (look for look in reports if look.seq > base.seq):
-        rows |= {row["check"]: row for row in _found_wrong(later, base)}
-    findings = list(rows.values())
+        newer |= {row["check"]: row for row in _found_wrong(later, base)}
+    kept = [{**row, "entry": base.seq} for row in _rows(base) if row["check"] not in newer]
+    findings = [*kept, *newer.values()]
     return {
         **base.report,
         "entry": base.seq,

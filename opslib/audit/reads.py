@@ -94,7 +94,7 @@ def backend(facts: Facts) -> BackendName:
 
 def _left_by(apply: Progress) -> dict[Key, Registered]:
     known = {(made.kind, made.name): made.server_id for made in apply.creations}
-    left = {}
+    left: dict[Key, Registered] = {}
     for place in sorted(apply.done | apply.accepted.keys()):
         change = apply.plan.changes[place]
         found = apply.accepted[place].found if place in apply.accepted else change.after
@@ -108,7 +108,9 @@ def _snapshots(facts: Facts, objects: dict[Key, Registered]) -> Iterator[Read]:
     for entry in facts.everywhere(SNAPSHOT):
         data = entry.data
         if (data["where"], data["backend"]) == (where(facts), backend(facts)):
-            yield Read(entry.seq, entry.at, {key: _in(data["objects"], key, one) for key, one in objects.items()})
+            found = {key: _in(data["objects"], key, one) for key, one in objects.items()}
+            alike = {key: None if body is None else comparable(backend(facts), body) for key, body in found.items()}
+            yield Read(entry.seq, entry.at, alike)
 
 
 def _in(snapshot: dict[str, Any], key: Key, one: Registered) -> JSON | None:

@@ -48,7 +48,7 @@ def rule_of(facts: Facts) -> Rule | None:
     bounds = found.get("rule") or {}  # older ledgers do not have it
     stated = found.get("retention_days") or (onboarding.get("target") or {}).get("retention_days")
     least = bounds.get("min_days")
-    profile = found.get("profile") or onboarding.get("profile", "baseline")
+    profile = str(found.get("profile") or onboarding.get("profile", "baseline"))
     title, as_of, source = found.get("title", profile), found.get("as_of", "not known"), bounds.get("source", "–")
     return Rule(profile, title, as_of, source, least or stated, stated, least is None, bounds.get("max_days"))
 

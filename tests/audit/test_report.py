@@ -145,7 +145,11 @@ def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path
     walk(run)
     step(run, "validate_bucket", "done", bucket_report(owner="not_checked", tls_only="not_checked"))
     shown = _shown(tmp_path, "not_checked")
-    for words in ("Recordings: they arrive in the bucket | no archived", "title of owner | why owner", "Transport:"):
+    for words in (
+        "Recordings: recordings arrive in the bucket | no archived",
+        "title of owner | why owner",
+        "Transport:",
+    ):
         assert words in shown
 
 

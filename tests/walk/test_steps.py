@@ -122,7 +122,7 @@ async def test_an_event_is_not_made_over_a_foreign_change(walk: Walk, sandbox: S
 async def test_nothing_else_is_begun_while_changes_are_made(walk: Walk, sandbox: Sandbox) -> None:
     """A plan would see half of them, a new connection would cut them off, and a recovery would undo them."""
     await up_to(walk, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "storage/targets", "delay_s": 0.3, "times": 1})
     apply = asyncio.create_task(walk.run("apply"))
     await until(lambda: puts(sandbox) == 1)
     for name in ("connect", "plan", *RECOVERY):
@@ -226,7 +226,7 @@ async def test_consent_is_for_one_plan(walk: Walk, sandbox: Sandbox) -> None:
     await up_to(walk, "approve")
     with pytest.raises(errors.ConsentMissing, match="needs consent"):
         await walk.run("approve")
-    walk.consent = Consent(confirm="T")
+    walk.consent = Consent(confirm="T", reason="a test")
     assert (await walk.run("approve")).state == "done"
     walk.onboarding = onboarding(sandbox, target={"retention_days": 200}, policy={"retention_days": 200})
     await up_to(walk, "approve")
@@ -302,7 +302,11 @@ async def test_a_second_apply_sends_no_write(walk: Walk, sandbox: Sandbox) -> No
     """Without a new plan, too: the org is as wanted already."""
     await up_to(walk, "see_event")
     again = await walk.run("apply")
-    assert (again.state, again.summary, puts(sandbox)) == ("done", "Nothing to do: no write was sent", 3)
+    assert (again.state, again.summary, puts(sandbox)) == (
+        "done",
+        "Nothing to do: the org is as wanted, so nothing was applied",
+        3,
+    )
 
 
 async def test_the_report_is_made_after_a_failed_apply_too(walk: Walk, sandbox: Sandbox) -> None:
