@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 from opslib.audit import age, exceptions, reads
 from opslib.audit.clock import Doubt, clock
-from opslib.audit.control_result import ALL, ControlResult
+from opslib.audit.control_result import ALL as ALL
+from opslib.audit.control_result import ControlResult as ControlResult
 from opslib.audit.facts import Facts
 from opslib.audit.kind import kind_of, removes, was_refused
 from opslib.audit.looks import Look

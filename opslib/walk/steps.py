@@ -78,7 +78,7 @@ def judged(walk: WalkContext, checked: Report) -> Result:
         raise checked.trouble
     report = checked.as_json()
     connected = walk.result("connect")
-    if report["clocks"] and connected:
+    if report["clocks"] and connected and connected.data:
         report["clocks"]["org_days"] = connected.data["doctor"].get("max_retention_days")
     summary = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     if report["verdict"] == "FAIL":
@@ -89,7 +89,7 @@ def judged(walk: WalkContext, checked: Report) -> Result:
 def _org_id(walk: WalkContext) -> str:
     """As the org said it, or as the role's external id, which Genesys takes it for."""
     connected, role = walk.result("connect"), walk.onboarding.target.credentials
-    said = str(connected.data["org_id"]) if connected else ""
+    said = str(connected.data["org_id"]) if connected and connected.data else ""
     return said or (role.external_id if isinstance(role, RoleReference) else "")
 
 

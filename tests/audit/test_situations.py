@@ -62,6 +62,7 @@ def all_of(word: Verdict, *names: str, **others: Verdict) -> dict[str, Verdict]:
 
 FINE, FAILS = "MEETS THE RULE, AS FAR AS CHECKED", "DOES NOT MEET THE RULE"
 REVIEW, OPEN = "NEEDS REVIEW", "CANNOT BE DECIDED"
+LONGER = plan_of(update("target", ["shorter-retention"], retentionPeriodDays=1900))
 SHORTER = plan_of(update("target", ["shorter-retention"], retentionPeriodDays=1826))
 
 
@@ -78,6 +79,10 @@ def with_snapshot(*gone: str, command: str = "changes", **changes: dict[str, Any
 def with_look(report: Callable[[], dict[str, Any]], command: str = "recheck") -> Callable[[Story], object]:
     """A good walk, and a later look at the bucket."""
     return lambda story: story.walk().again(command).look(report())
+
+
+def found(**verdicts: str) -> Callable[[], dict[str, Any]]:
+    return lambda: strict_report(**verdicts)
 
 
 def without_validation_before_the_apply(story: Story) -> None:
@@ -280,9 +285,7 @@ SITUATIONS = [
     Situation("a good walk", lambda story: story.walk(), {}, FINE),
     Situation("a plain apply looks for no event", plain_apply, {"change_feed": "not_checked"}, FINE),
     Situation("no data lake is named", no_catalogue, {"change_feed": "not_checked"}, FINE),
-    Situation(
-        "nothing was to do", nothing_to_do, {"change_feed": "not_checked", "since_then": "PASS"}, FINE
-    ),
+    Situation("nothing was to do", nothing_to_do, {"change_feed": "not_checked", "since_then": "PASS"}, FINE),
     Situation("undone first, then done", twice_in_one_run, {}, FINE),
     Situation("the profile has no minimum", under_baseline(30), {"minimum": "not_checked"}, FINE),
     # Is it still so?
@@ -295,7 +298,10 @@ SITUATIONS = [
     ),
     Situation("target cut below the rule", with_snapshot(**CUT), all_of("FAIL", "since_then", "routing"), FAILS),
     Situation(
-        "policy cut to one day", with_snapshot(policy={"retentionPeriodDays": 1}), all_of("FAIL", "since_then", "routing"), FAILS
+        "policy cut to one day",
+        with_snapshot(policy={"retentionPeriodDays": 1}),
+        all_of("FAIL", "since_then", "routing"),
+        FAILS,
     ),
     Situation("target gone", with_snapshot("target"), all_of("FAIL", "since_then", "routing"), FAILS),
     Situation("webhook gone", with_snapshot("webhook"), all_of("FAIL", "since_then", "routing"), FAILS),
@@ -317,7 +323,12 @@ SITUATIONS = [
         all_of("FAIL", "since_then", "routing"),
         FAILS,
     ),
-    Situation("kept longer than approved", with_snapshot(policy={"retentionPeriodDays": 2000}), {"since_then": "WARN"}, REVIEW),
+    Situation(
+        "kept longer than approved",
+        with_snapshot(policy={"retentionPeriodDays": 2000}),
+        {"since_then": "WARN"},
+        REVIEW,
+    ),
     Situation("renamed outside", with_snapshot(policy={"description": "theirs"}), {"since_then": "WARN"}, REVIEW),
     Situation("somebody was at it, by the org's audit", changed_by("c-2"), {"since_then": "WARN"}, REVIEW),
     Situation("we were at it, by the org's audit", changed_by("c-1"), {"since_then": "PASS"}, FINE),
@@ -351,11 +362,11 @@ SITUATIONS = [
     ),
     # The bucket.
     Situation("bucket read again, still fit", with_look(strict_report), {}, FINE),
-    Situation("bucket lost its policy", with_look(lambda: strict_report(tls_only="FAIL")), {"transport": "FAIL"}, FAILS),
-    Situation("bucket got a rule that deletes", with_look(lambda: strict_report(retention="FAIL")), {"retention": "FAIL"}, FAILS),
-    Situation("a check is not answered any more", with_look(lambda: strict_report(owner="UNKNOWN")), {"storage": "UNKNOWN"}, OPEN),
-    Situation("the lock can be bypassed", with_look(lambda: strict_report(object_lock="WARN")), {"worm": "WARN"}, REVIEW),
-    Situation("the minimum is not met", with_look(lambda: strict_report(retention_bounds="FAIL")), {"minimum": "FAIL"}, FAILS),
+    Situation("bucket lost its policy", with_look(found(tls_only="FAIL")), {"transport": "FAIL"}, FAILS),
+    Situation("bucket got a rule that deletes", with_look(found(retention="FAIL")), {"retention": "FAIL"}, FAILS),
+    Situation("a check is not answered any more", with_look(found(owner="UNKNOWN")), {"storage": "UNKNOWN"}, OPEN),
+    Situation("the lock can be bypassed", with_look(found(object_lock="WARN")), {"worm": "WARN"}, REVIEW),
+    Situation("the minimum is not met", with_look(found(retention_bounds="FAIL")), {"minimum": "FAIL"}, FAILS),
     Situation("bucket gone", bucket_gone, all_of("UNKNOWN", *BUCKET[1:], storage="FAIL"), FAILS),
     Situation("bucket not reached again", bucket_not_reached, all_of("UNKNOWN", *BUCKET), OPEN),
     Situation("read again without the upload", rechecked_without_the_upload, {"since_then": "PASS"}, FINE),
@@ -390,9 +401,7 @@ SITUATIONS = [
     Situation("clock 2 minutes ahead", skewed(-120), all_of("WARN", "clock", "retention", "age"), REVIEW),
     Situation("the org tells no time", skewed(None), {"clock": "not_checked"}, FINE),
     # How it ended.
-    Situation(
-        "left half-done", ends(""), {"routing": "FAIL", "change_feed": "not_checked"}, "LEFT HALF-DONE"
-    ),
+    Situation("left half-done", ends(""), {"routing": "FAIL", "change_feed": "not_checked"}, "LEFT HALF-DONE"),
     Situation(
         "rolled back",
         ends("rolled back"),
@@ -420,7 +429,7 @@ SITUATIONS = [
     # Consent.
     Situation(
         "a risky change with its own approval",
-        lambda story: story.walk(plan_of(update("target", ["shorter-retention"], retentionPeriodDays=1900)), ["shorter-retention"], **REASON),
+        lambda story: story.walk(LONGER, ["shorter-retention"], **REASON),
         {"exceptions": "PASS"},
         FINE,
     ),
@@ -456,7 +465,7 @@ SITUATIONS = [
         all_of("not_checked", "storage", "routing", "change_feed", exceptions="PASS", since_then="FAIL"),
         "REMOVED, BUT THE BUCKET DOES NOT MEET THE RULE",
     ),
-]  # fmt: skip
+]
 
 
 def judged(home: Path, run_id: str, later: timedelta = timedelta(0)) -> Facts:
