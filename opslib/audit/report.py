@@ -24,8 +24,6 @@ from opslib.router.journal import Progress
 from opslib.router.org_changes import CHANGE, CHECKED
 from opslib.settings import Settings
 
-TITLE = "Audit of one storage onboarding"
-
 # A run on the sandbox that comes with the project, so that the page can be looked at before there is one's own.
 RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
 
@@ -59,7 +57,8 @@ class AuditReport:
         recorded = not (home or run_id or _has_walk(workspace / FILE_NAME))
         own_key = None if recorded else existing_public_key(signing_key or Settings.load().signing_key)
         # The recorded example does not get old.
-        moment = as_of or (None if recorded else datetime.now(UTC))
+        is_example = recorded or workspace.resolve() == RECORDED.parent.resolve()
+        moment = as_of or (None if is_example else datetime.now(UTC))
         days = Settings.load().evidence_days
         facts = load(RECORDED if recorded else workspace, run_id, own_key, as_of=moment, evidence_days=days)
         return cls(facts, compare_section.earlier(facts, compare_with), recorded)

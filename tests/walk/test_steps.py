@@ -151,7 +151,7 @@ async def test_a_failed_step_says_why_and_can_be_run_again(walk: Walk, sandbox: 
 async def test_two_callers_share_one_run(walk: Walk, sandbox: Sandbox) -> None:
     """A double click starts one task; both callers get its result."""
     await up_to(walk, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.2})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 0.2})
     first, second = asyncio.create_task(walk.run("apply")), asyncio.create_task(walk.run("apply"))
     await asyncio.sleep(0.05)
     assert walk.state("apply") == "running"
@@ -162,7 +162,7 @@ async def test_two_callers_share_one_run(walk: Walk, sandbox: Sandbox) -> None:
 async def test_cancel_ends_the_step_and_is_recorded(walk: Walk, sandbox: Sandbox) -> None:
     """Cancel stops the wait at once; the step can be run again."""
     await up_to(walk, "see_event")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 1, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 1, "times": 1})
     task = asyncio.create_task(walk.run("see_event"))
     await asyncio.sleep(0.1)
     walk.cancel("see_event")
@@ -176,7 +176,7 @@ async def test_cancel_ends_the_step_and_is_recorded(walk: Walk, sandbox: Sandbox
 async def test_the_first_cancel_of_an_apply_finishes_the_change_in_flight(walk: Walk, sandbox: Sandbox) -> None:
     """Then the apply is half-done: planning is refused until it is finished or undone, here or elsewhere."""
     await up_to(walk, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 0.3, "times": 1})
     task = asyncio.create_task(walk.run("apply"))
     await until(lambda: puts(sandbox) == 1)
     walk.cancel("apply")
