@@ -18,9 +18,20 @@ from opslib.walk.recheck import recheck
 from opslib.walk.walk import Walk
 
 from ..forks import opslib
+from ..router import platform_org
 from ..validator.buckets import Planted, planted
 from ..walk.test_steps import onboarding
-from ..world import POLICIES, TARGETS, Api, Sandbox, environment, policy, without_settings, write_onboarding
+from ..world import (
+    POLICIES,
+    RETENTION_POLICIES,
+    TARGETS,
+    Api,
+    Sandbox,
+    environment,
+    policy,
+    without_settings,
+    write_onboarding,
+)
 
 REASON = "the desk takes no orders"
 DELETES = {"ID": "save-money", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
@@ -217,6 +228,26 @@ async def test_a_recheck_of_another_org_is_refused(sandbox: Sandbox, monkeypatch
     with pytest.raises(errors.InvalidInput, match="another org"):
         await recheck(settings=Settings.load(api_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9"))
     assert sandbox.requests() == []
+
+
+@pytest.mark.slow
+async def test_on_platform_too_a_recheck_tells_what_became_of_it(
+    sandbox: Sandbox, api: Api, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects have the server's ids there, and other fields: as it was, then a policy switched off, then one gone."""
+    monkeypatch.setattr("opslib.genesys.audit_log._POLL_S", 0.05)
+    sandbox.control("PUT", "/settings", {"rate_limit": 100_000, "stage_s": 0.0})
+    await walked(platform_org.onboarding(sandbox))
+    assert {result.state for result in await recheck()} == {"done"}
+    assert words(load(home))["since_then"] == "PASS", why(load(home), "since_then")
+    (made,) = api("GET", RETENTION_POLICIES).json()["entities"]
+    assert api("PATCH", made["selfUri"], {"enabled": False}).is_success
+    await recheck()
+    assert words(load(home))["since_then"] == "FAIL"
+    assert "policy P: enabled: yes → no" in why(load(home), "since_then")
+    assert api("DELETE", made["selfUri"]).is_success
+    await recheck()
+    assert "policy P: it is gone" in why(load(home), "since_then")
 
 
 @pytest.fixture

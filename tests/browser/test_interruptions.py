@@ -13,7 +13,8 @@ async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
     """The write was on its way, so whether it took effect is not known."""
     lab = configured
     await walk_up_to(lab, WRITES)
-    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 8, "status": 503, "times": 1})
+    fault = {"method": "PUT", "path_regex": "^/api/", "delay_s": 8, "status": 503, "times": 1}
+    sandbox.control("POST", "/faults", fault)
     await run_by_keyboard(lab)
     assert "running" in await said(lab, WRITES, "running")
     assert await card(lab, WRITES).get_by_role("progressbar").is_visible()
