@@ -227,7 +227,7 @@ class Story:
 def plan_of(*changes: Change) -> Plan:
     """A plan; by default one that creates all three objects."""
     created = [
-        Change(action="create", kind=kind, id=IDS[kind], name=body["name"], before=None, after=body)  # type: ignore[arg-type]
+        Change(action="create", kind=kind, id=IDS[kind], name=body["name"], before=None, after=body)
         for kind, body in bodies().items()
     ]
     return Plan(where=WHERE, changes=changes or tuple(created))
@@ -244,7 +244,7 @@ def update(kind: str, unsafe: Sequence[str] = (), **values: Any) -> Change:
         name=before["name"],
         before=before,
         after=after,
-        unsafe=tuple(unsafe),  # type: ignore[arg-type]
+        unsafe=tuple(unsafe),
     )
 
 
@@ -257,5 +257,5 @@ def delete(kind: str) -> Change:
         name=before["name"],
         before=before,
         after=None,
-        unsafe=("delete",),  # type: ignore[arg-type]
+        unsafe=("delete",),
     )
