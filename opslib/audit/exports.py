@@ -10,6 +10,7 @@ from typing import Any
 from opslib.audit import controls
 from opslib.audit.call_statistics import INTERVAL_FROM
 from opslib.audit.facts import Facts
+from opslib.audit.headline import headline
 from opslib.audit.ocsf import compliance_finding
 from opslib.ledger.samples import COLUMNS
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
@@ -71,6 +72,7 @@ def report_json(facts: Facts, before: Facts | None) -> str:
     compliance = controls.compliance(results)
     count, last_at = facts.extent()
     document = {
+        **headline(facts).as_json(),
         "timestamp": last_at,
         "metrics": _metrics(facts),
         "compliance_status": "PASS" if {http.word, compliance.word} == {"PASS"} else "WARNING",
@@ -98,7 +100,7 @@ def report_json(facts: Facts, before: Facts | None) -> str:
 
 
 def _control(result: controls.ControlResult) -> dict[str, Any]:
-    return {**asdict(result), "word": in_words(result.word)}
+    return {**asdict(result), "id": result.id, "word": in_words(result.word)}
 
 
 def _counted(findings: Sequence[dict[str, Any]]) -> dict[str, Any]:

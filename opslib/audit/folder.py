@@ -5,12 +5,13 @@ The same ledger gives the same bytes: every time in them is the ledger's.
 
 import os
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from opslib.audit import exports, manifest
 from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
-from opslib.audit.report import TITLE, AuditReport
+from opslib.audit.report import AuditReport
 from opslib.errors import InvalidInput
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
@@ -31,22 +32,28 @@ FILES = (
 
 
 def write_audit(
-    out: Path, *, home: Path, signing_key: Path, run_id: str | None = None, compare_with: str | None = None
+    out: Path,
+    *,
+    home: Path,
+    signing_key: Path,
+    run_id: str | None = None,
+    compare_with: str | None = None,
+    as_of: datetime | None = None,
 ) -> AuditReport:
     """Write FILES, the audit of a run in the workspace `home`, into `out`; by default of its last walk.
 
-    `signing_key` signs the manifest; it is made on first use. Files of an earlier audit are replaced, once all new ones
-    are there. Raises LedgerError, SigningKeyError, or InvalidInput when a ledger or key is in `out` or below it, or
-    `out` is in the workspace.
+    `signing_key` signs the manifest; it is made on first use. `as_of` as in AuditReport.open. Files of an earlier audit
+    are replaced, once all new ones are there. Raises LedgerError, SigningKeyError, or InvalidInput when a ledger or key
+    is in `out` or below it, or `out` is in the workspace.
     """
     _refuse_to_hand_over(out, home, signing_key)
     signer = Signer.load(signing_key)
-    report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key)
-    facts, sections = report.facts, report.sections()
+    report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key, as_of=as_of)
+    facts, sections, title = report.facts, report.sections(), report.title
     out.mkdir(parents=True, exist_ok=True)
     with part_folder(out) as new:
-        _write(new / "audit.html", [page(TITLE, sections)])
-        (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
+        _write(new / "audit.html", [page(title, sections)])
+        (new / "audit.pdf").write_bytes(pdf(title, facts.run_id, facts.extent()[1], sections))
         _write(new / "samples.csv", exports.samples_csv(facts))
         _write(new / "operations.csv", exports.operations_csv(facts))
         _write(new / "findings.csv", exports.findings_csv(facts))

@@ -9,20 +9,18 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from opslib.audit import bucket_section, calls_section, compare_section, controls, plan_section
+from opslib.audit import bucket_section, calls_section, compare_section, controls, plan_section, verdict_section
 from opslib.audit.as_html import section_html
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
+from opslib.audit.headline import environment, headline
 from opslib.html import Html
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import existing_public_key
 from opslib.router.journal import Progress
 from opslib.router.org_changes import CHANGE, CHECKED
-from opslib.settings import Settings, is_loopback
-
-TITLE = "Audit of one storage onboarding"
+from opslib.settings import Settings
 
 # A run on the sandbox that comes with the project, so that the page can be looked at before there is one's own.
 RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
@@ -44,22 +42,33 @@ class AuditReport:
         *,
         compare_with: str | None = None,
         signing_key: Path | None = None,
+        as_of: datetime | None = None,
     ) -> "AuditReport":
         """The audit of a run in the workspace, by default its last walk, compared with the walk before or the one
         named.
 
         The ledger should be signed with `signing_key`, by default the setting's; the report says when it is not.
+        `as_of` is the moment that it speaks of, by default now: what the ledger knows may be too old by then.
         Only where neither run nor workspace is named and there is no walk yet, the recorded example is shown.
         """
         workspace = home or Settings.load().home
         recorded = not (home or run_id or _has_walk(workspace / FILE_NAME))
         own_key = None if recorded else existing_public_key(signing_key or Settings.load().signing_key)
-        facts = load(RECORDED if recorded else workspace, run_id, own_key)
+        # The recorded example does not get old.
+        is_example = recorded or workspace.resolve() == RECORDED.parent.resolve()
+        moment = as_of or (None if is_example else datetime.now(UTC))
+        days = Settings.load().evidence_days
+        facts = load(RECORDED if recorded else workspace, run_id, own_key, as_of=moment, evidence_days=days)
         return cls(facts, compare_section.earlier(facts, compare_with), recorded)
 
     def sections(self) -> list[Section]:
         """All of them, in the order in which they are read."""
         return [getattr(self, name)() for name in SECTIONS]
+
+    @property
+    def title(self) -> str:
+        """What kind of run it was, and whose recordings it is about."""
+        return headline(self.facts).title
 
     def show(self, name: str) -> Html:
         """One of `SECTIONS`, for a notebook."""
@@ -72,23 +81,15 @@ class AuditReport:
         return Section("About this report", [*warnings, Prose(_ABOUT)])
 
     def _on_this_machine(self) -> bool:
-        return is_loopback(urlsplit(self._connected().get("api_url", "")).hostname)
+        return environment(self.facts) == "sandbox"
 
     def _connected(self) -> dict[str, Any]:
         end = self.facts.last_end("connect")
         return (end.data.get("data") or {}) if end else {}
 
     def summary(self) -> Section:
-        """Two verdicts that must not be confused, in words."""
-        both = (controls.compliance(controls.results(self.facts)), controls.http(self.facts))
-        rows: list[list[Cell]] = [[result.control, Mark(result.word), result.why] for result in both]
-        return Section(
-            "Verdicts",
-            [
-                Prose("Whether the calls to Genesys succeeded, and whether the storage is fit, are two questions."),
-                Table("Two separate verdicts", ("Question", "Verdict", "Why"), rows, (30, 15, 55)),
-            ],
-        )
+        """The verdict with its rule and age, how many controls have which, and the exceptions beside it."""
+        return Section("Verdicts", verdict_section.blocks(self.facts))
 
     def scope(self) -> Section:
         """Who did what, when, where and with which versions; and which record this report was made from."""
@@ -120,7 +121,7 @@ class AuditReport:
     def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
         rows: list[list[Cell]] = [
-            [result.control, Mark(result.word), result.why, _rests_on(result)]
+            [" ".join([result.control, *result.exceptions]), Mark(result.word), result.why, _rests_on(result)]
             for result in controls.results(self.facts)
         ]
         table = Table("Controls", ("Control", "Verdict", "Why", "Entries"), rows, (30, 15, 46, 9))
@@ -183,7 +184,7 @@ class AuditReport:
         """Who changed what in the org since this run began, by its own audit and by comparison."""
         looks = list(self.facts.of_the_org(CHECKED))
         if not looks:
-            return Section(_IN_THE_ORG, [Prose("Nobody looked since this run began. The command opslib changes does.")])
+            return Section(_IN_THE_ORG, [Prose(_NOT_LOOKED)])
         client: dict[str, Any] = (self._connected().get("doctor") or {}).get("client") or {}
         rows: list[list[Cell]] = [
             [
@@ -253,6 +254,7 @@ SECTIONS = (
 )
 
 _IN_THE_ORG = "Changes in the org"
+_NOT_LOOKED = "Changes since this run have not been checked. Run `opslib audit --recheck` or `opslib changes`."
 _SOURCES = (
     "Audit: Genesys's own record of who changed what. Comparison: what differs from the look before, whoever changed"
     " it. One change may stand here twice, known by both."

@@ -20,6 +20,7 @@ from opslib.ledger.export import write_export
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import existing_public_key, read_public_key
 from opslib.settings import ENV_FILE, Settings
+from opslib.walk.recheck import recheck
 
 _WORDS = {
     "intact": "intact",
@@ -32,17 +33,21 @@ _WORDS = {
 @click.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
+@click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again. Writes to neither.")
 @click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
 @options.as_json
-def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
+def audit(run_id: str | None, compare_with: str | None, read_again: bool, out: Path, as_json: bool) -> None:
     """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
     settings = Settings.load()
+    reads = asyncio.run(recheck(run_id, settings)) if read_again else []
     report = write_audit(
         out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
     )
     if as_json:
-        say_json({"folder": str(out), "files": FILES})
+        read = [{name: getattr(result, name) for name in ("step", "state", "summary")} for result in reads]
+        say_json({"folder": str(out), "files": FILES, **({"recheck": read} if read_again else {})})
     else:
+        say(*(f"{result.state:8} {result.summary}" for result in reads))
         say(*(f"written: {out / name}" for name in FILES))
         say(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 

@@ -16,6 +16,8 @@ STARTED, FINISHED = "apply.started", "apply.finished"
 # An object is not as it was sent; what the user decided about it.
 DIFFERS, DECIDED = "difference.found", "difference.decided"
 APPROVAL = "approval"
+# What the bucket was like right before an apply wrote.
+BUCKET_LOOKED = "bucket.looked"
 # An object is about to be made under an id of the server's; the id that it has.
 SENT, MADE = "object.sent", "object.made"
 _MOVES = ("change.intent", SENT, MADE, "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)

@@ -47,7 +47,7 @@ async def walk_with_troubles(sandbox: Sandbox) -> None:
     async with Walk() as walk:
         for step in ("connect", "validate_bucket", "plan", "approve"):
             await walk.run(step)
-        fault(sandbox, method="PUT", status=429, headers={"Retry-After": "1"}, times=1)
+        fault(sandbox, method="PUT", path_regex="targets", status=429, headers={"Retry-After": "1"}, times=1)
         fault(sandbox, method="PUT", path_regex="policies", status=400, body={"message": "under maintenance"}, times=1)
         try:
             await walk.run("apply")

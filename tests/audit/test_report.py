@@ -11,7 +11,7 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
-from opslib.audit.report import SECTIONS, TITLE, AuditReport, notebook_hash
+from opslib.audit.report import SECTIONS, AuditReport, notebook_hash
 from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
 from opslib.ledger.database import FILE_NAME
@@ -197,15 +197,19 @@ def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path
     walk(run)
     step(run, "validate_bucket", "done", bucket_report(owner="not_checked", tls_only="not_checked"))
     shown = _shown(tmp_path, "not_checked")
-    for words in ("Recordings: they arrive in the bucket | no archived", "title of owner | why owner", "Transport:"):
+    for words in (
+        "Recordings: recordings arrive in the bucket | no archived",
+        "title of owner | why owner",
+        "Transport:",
+    ):
         assert words in shown
 
 
 def test_a_run_that_did_nothing_can_be_rendered(run: Run, tmp_path: Path) -> None:
     """Every section of it, as HTML and as PDF/UA."""
     report = AuditReport.open(home=tmp_path)
-    assert all(section.title in page(TITLE, report.sections()) for section in report.sections())
-    assert pdf(TITLE, run.id, load(tmp_path).extent()[1], report.sections()).startswith(b"%PDF")
+    assert all(section.title in page(report.title, report.sections()) for section in report.sections())
+    assert pdf(report.title, run.id, load(tmp_path).extent()[1], report.sections()).startswith(b"%PDF")
 
 
 def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> None:
@@ -219,11 +223,11 @@ def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> N
         finding |= dict.fromkeys(("title", "cause", "risk", "fix", "source"), evil) | {"verdict": "FAIL"}
     step(run, "validate_bucket", "failed", report)
     call(run, 1, operation=evil)
-    html = page(TITLE, AuditReport.open(home=tmp_path).sections())
+    html = page(evil, AuditReport.open(home=tmp_path).sections())
     assert "<script" not in html
     assert html.count("&lt;script") > 20
     assert "\u202e" not in html
-    assert pdf(TITLE, evil, load(tmp_path).extent()[1], AuditReport.open(home=tmp_path).sections()).startswith(b"%PDF")
+    assert pdf(evil, evil, load(tmp_path).extent()[1], AuditReport.open(home=tmp_path).sections()).startswith(b"%PDF")
 
 
 def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
