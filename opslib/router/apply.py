@@ -46,6 +46,7 @@ from opslib.errors import (
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend, Creation
 from opslib.genesys.polling import poll_until
 from opslib.genesys.together import together
+from opslib.ledger.actor import machine
 from opslib.ledger.ledger import Run
 from opslib.router.differences import (
     Choice,
@@ -64,6 +65,7 @@ from opslib.router.journal import (
     FINISHED,
     MADE,
     SENT,
+    TAKEN_UP,
     Progress,
     refuse_unproved,
     started,
@@ -155,6 +157,7 @@ class Applier:
                 return "nothing to resume: the last apply has ended"
             places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
             with self._half_done_unless_noted(progress):
+                progress.note(self.run, TAKEN_UP, how="resume")
                 await self._decide(
                     progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
                 )
@@ -174,6 +177,7 @@ class Applier:
                 return "nothing to roll back: the last apply has ended"
             places = progress.at_stake(progress.to_undo)
             with self._half_done_unless_noted(progress):
+                progress.note(self.run, TAKEN_UP, how="rollback")
                 await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
                 if not progress.rolling_back:
                     progress.note(self.run, "rollback.started", reason="asked for")
@@ -193,9 +197,8 @@ class Applier:
         for difference in unseen:
             self._note_difference(progress, difference)
         if choice and not unseen:
-            user = next(iter(self.run.entries("run.started"))).data["user"]
             for difference in differences:
-                progress.note(self.run, DECIDED, place=difference.place, choice=choice, user=user)
+                progress.note(self.run, DECIDED, place=difference.place, choice=choice, **machine())
             return
         decided = ("overwritten",) if undoing else ()
         if unseen or any(one.origin != "server" and one.choice not in decided for one in differences):

@@ -1,10 +1,9 @@
-import getpass
-import platform
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
 
+from opslib.ledger.actor import machine
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import Consent, Onboarding
@@ -42,7 +41,7 @@ class SavedWalk:
 
     def resume(self) -> Run:
         """The same run, after noting who resumed it."""
-        self.run.append("run.resumed", {"user": getpass.getuser(), "host": platform.node()})
+        self.run.append("run.resumed", machine())
         return self.run
 
 

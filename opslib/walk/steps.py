@@ -9,6 +9,7 @@ from functools import partial
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
+from opslib.ledger.actor import machine
 from opslib.onboarding.models import BackendName, Consent
 from opslib.router.journal import APPROVAL
 from opslib.router.lock import apply_lock
@@ -36,9 +37,11 @@ async def _connect(walk: WalkContext) -> Result:
     if count is None:
         raise await not_served(session.client, session.backends, wanted)
     about = await examine(session.client, session.backends, wanted, stated_orgs(walk.onboarding, walk.settings))
+    org = about.organization
+    why = org if isinstance(org, str) else "the answer names no OAuth client"
+    walk.identities.note_client(walk.settings.client_id, about.client, why)
     for error in about.wrong_orgs():
         raise error
-    org = about.organization
     data: JSON = {
         "api_url": session.client.base_url,
         "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
@@ -54,12 +57,9 @@ async def _validate_bucket(walk: WalkContext) -> Result:
     credentials = await walk.credentials()
     keys = credentials if isinstance(credentials, AwsKeys) else None
     place = await walk.backend.place(walk.onboarding, _org_id(walk))
-    checked = await check_bucket(
-        wanted_of(walk.onboarding, place, credentials, walk.settings.region),
-        load_profile(walk.onboarding.profile),
-        keys,
-        walk.teller(),
-    )
+    wanted = wanted_of(walk.onboarding, place, credentials, walk.settings.region)
+    await walk.identities.ask_aws(wanted.region, keys)
+    checked = await check_bucket(wanted, load_profile(walk.onboarding.profile), keys, walk.teller())
     if checked.trouble:  # a bucket that is not there has no findings, but a cause and a fix
         raise checked.trouble
     report = checked.as_json()
@@ -117,7 +117,7 @@ async def _approve(walk: WalkContext) -> Result:
             + ". Nothing was written",
         )
     data = {"checksum": plan.checksum, "unsafe": needed, **consent.model_dump(mode="json")}
-    walk.journal.append(APPROVAL, data)
+    walk.journal.append(APPROVAL, {**data, **machine()})
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     return Result("approve", "done", f"Approved: {words}{consented}", data)
