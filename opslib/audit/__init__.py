@@ -6,7 +6,9 @@ What it says:
     bucket_section    the findings about the bucket
     plan_section      the changes of a plan, also on a card
     compare_section   what differs from an earlier run
+    who_section       who did what, and who vouches for each name
     facts             what the ledger says about one run: steps, findings, approvals, problems
+    deeds, actors     who did what, and crashes; who wrote an entry
     call_statistics   counts, success rates and latencies of a run's calls, as queries over the ledger
     charts            the images: latency, success, timeline, steps, retention
 

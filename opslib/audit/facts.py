@@ -3,15 +3,18 @@
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from opslib.audit import actors
+from opslib.audit.actors import Actor, Actors
 from opslib.audit.call_statistics import NOT_THERE, CallStatistics
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
-from opslib.router.journal import KINDS, Progress, applies
+from opslib.router.journal import APPROVAL, KINDS, Progress, applies
 
 # The report lists at most this many problems; samples.csv has all attempts.
 PROBLEMS_SHOWN = 100
@@ -42,7 +45,7 @@ class Facts:
 
     `ledger` is the result of verifying the whole chain. `own_key` is the public key of whoever makes the report: empty
     if they have none, None if it does not matter whose the ledger is. `applies` are those that this run began, to their
-    end, even if a later run finished or undid them.
+    end, even if a later run finished or undid them; `others` are those of other runs.
     """
 
     path: Path
@@ -51,10 +54,34 @@ class Facts:
     ledger: Verification
     applies: Sequence[Progress] = ()
     own_key: str | None = None
+    others: Sequence[Progress] = ()
 
-    def entries(self, *kinds: str) -> Iterator[Entry]:
-        """The run's entries of some kinds, in order, one at a time."""
-        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", self.run_id, self.last_seq)
+    def entries(self, *kinds: str, run_id: str = "") -> Iterator[Entry]:
+        """The entries of some kinds, of this run or another one, in order, one at a time."""
+        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", run_id or self.run_id, self.last_seq)
+
+    def of_all_runs(self, *kinds: str) -> Iterator[Entry]:
+        """The same of every run in the ledger."""
+        return _entries(self.path, kinds, "seq <= ?", self.last_seq)
+
+    def actor(self, entry: Entry) -> Actor:
+        """Whose deed an entry is."""
+        return self._actors.of(entry)
+
+    @cached_property
+    def _actors(self) -> Actors:
+        return Actors(self.of_all_runs(*actors.KINDS))
+
+    def last_entry(self, actor: Actor, run_id: str, before: int) -> tuple[int, str]:
+        """Number and time of the last entry that an actor wrote in a run, of those before one. Older ledgers do not
+        name the actor in each entry."""
+        query = (
+            "SELECT max(seq), at FROM entries WHERE run_id = ? AND seq BETWEEN ? AND ? AND kind <> 'actor'"
+            " AND coalesce(json_extract(body, '$.actor'), ?) = ?"
+        )
+        last = min(before - 1, self.last_seq)
+        ((seq, at),) = select(self.path, query, (run_id, actor.entry, last, actor.entry, actor.entry))
+        return seq, at
 
     @property
     def call_statistics(self) -> CallStatistics:
@@ -77,9 +104,9 @@ class Facts:
         own = [entry for entry in self.steps() if entry.data["step"] == step]
         return own[-1] if own else None
 
-    def steps(self) -> Iterator[Entry]:
-        """Beginnings and ends of steps, in order."""
-        return self.entries(*_STEP_KINDS)
+    def steps(self, run_id: str = "") -> Iterator[Entry]:
+        """Beginnings and ends of steps, of this run or another one, in order."""
+        return self.entries(*_STEP_KINDS, run_id=run_id)
 
     def of_the_org(self, kind: str) -> Iterator[Entry]:
         """Entries of a kind since this run began, also those of later runs."""
@@ -96,14 +123,29 @@ class Facts:
         report = (end.data.get("data") or {}) if end else {}
         return report if "findings" in report else None
 
-    def approval(self, apply: Progress) -> Entry | None:
-        """The approval that an apply rests on."""
-        given = [
-            entry
-            for entry in self.entries("approval")
-            if entry.seq < int(apply.id) and entry.data["checksum"] == apply.checksum
+    def approvals(self, apply: Progress) -> list[Entry]:
+        """The approvals of just its plan that were given before an apply, oldest first, also those of earlier runs.
+
+        One of an earlier run is used up once another apply of that plan has ended well.
+        """
+        used = [
+            int(other.id)
+            for other in self.others
+            if other.checksum == apply.checksum and other.ended == "done" and int(other.id) < int(apply.id)
         ]
-        return given[-1] if given else None
+        return [
+            entry
+            for entry in self.of_all_runs(APPROVAL)
+            if entry.seq < int(apply.id)
+            and entry.data["checksum"] == apply.checksum
+            and (entry.run_id == self.run_id or entry.seq > max(used, default=0))
+        ]
+
+    def approval(self, apply: Progress) -> Entry | None:
+        """The approval that an apply rests on: the last one of its own run, else of an earlier run."""
+        given = self.approvals(apply)
+        own = [entry for entry in given if entry.run_id == self.run_id]
+        return next(reversed(own or given), None)
 
     def problems(self) -> list[Problem]:
         """The first PROBLEMS_SHOWN failed attempts, retried or not, and errors of steps. The answer that there is no
@@ -143,7 +185,8 @@ def another(facts: Facts, run_id: str) -> Facts:
 
 
 def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_key: str | None) -> Facts:
-    facts = Facts(path, run_id, last_seq, ledger, _applies(path, run_id, last_seq), own_key)
+    own, others = _applies(path, run_id, last_seq)
+    facts = Facts(path, run_id, last_seq, ledger, own, own_key, others)
     if not any(facts.entries("run.started")):
         known = ", ".join(walks_before(path, last_seq)[-3:]) or "none"
         raise LedgerError(
@@ -158,11 +201,10 @@ def walks_before(path: Path, last_seq: int) -> list[str]:
     return [run_id for run_id, body in select(path, query, (last_seq,)) if json.loads(body)["command"] == "walk"]
 
 
-def _applies(path: Path, run_id: str, last_seq: int) -> list[Progress]:
-    """Those that the run began; what a later run did to finish or undo them is in them."""
-    entries = list(_entries(path, KINDS, "seq <= ?", last_seq))
-    own = {str(entry.seq) for entry in entries if entry.run_id == run_id}
-    return [apply for apply in applies(entries) if apply.id in own]
+def _applies(path: Path, run_id: str, last_seq: int) -> tuple[list[Progress], list[Progress]]:
+    """Those that the run began, and those of others; what a later run did to finish or undo one is in it."""
+    every = applies(_entries(path, KINDS, "seq <= ?", last_seq))
+    return [apply for apply in every if apply.run_id == run_id], [apply for apply in every if apply.run_id != run_id]
 
 
 def _entries(path: Path, kinds: Collection[str], where: str, *values: object) -> Iterator[Entry]:

@@ -64,6 +64,7 @@ from opslib.router.journal import (
     DIFFERS,
     FINISHED,
     MADE,
+    ROLLBACK,
     SENT,
     TAKEN_UP,
     Progress,
@@ -180,7 +181,7 @@ class Applier:
                 progress.note(self.run, TAKEN_UP, how="rollback")
                 await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
                 if not progress.rolling_back:
-                    progress.note(self.run, "rollback.started", reason="asked for")
+                    progress.note(self.run, ROLLBACK, reason="asked for")
                 await self._carry_out(progress)
             return f"rolled back: the org is as it was before the apply{progress.kept}"
 
@@ -282,7 +283,7 @@ class Applier:
 
     async def _give_up(self, progress: Progress, place: int, error: OpslibError) -> None:
         change = progress.plan.changes[place]
-        progress.note(self.run, "rollback.started", reason=error.title, place=place, error=error.as_json())
+        progress.note(self.run, ROLLBACK, reason=error.title, place=place, error=error.as_json())
         if isinstance(error, _REFUSALS):
             # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
             with suppress(Exception):  # what cannot be read is written back

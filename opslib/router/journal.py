@@ -17,9 +17,10 @@ from opslib.router.plan import Plan, checksum_of
 STARTED, TAKEN_UP, FINISHED = "apply.started", "apply.taken_up", "apply.finished"
 # An object is not as it was sent; what the user decided about it.
 DIFFERS, DECIDED = "difference.found", "difference.decided"
-APPROVAL = "approval"
+PLAN_MADE, APPROVAL = "plan.made", "approval"
 # An object is about to be made under an id of the server's; the id that it has.
 SENT, MADE = "object.sent", "object.made"
+ROLLBACK = "rollback.started"
 _MOVES = (
     TAKEN_UP,
     "change.intent",
@@ -28,7 +29,7 @@ _MOVES = (
     "change.done",
     DIFFERS,
     DECIDED,
-    "rollback.started",
+    ROLLBACK,
     "undo.done",
     FINISHED,
 )
@@ -142,7 +143,7 @@ class Progress:
             self.differences[difference.place] = difference
         elif kind == DECIDED:
             self._decide(data["place"], {"choice": data["choice"], "by": data["user"], "at": entry.at})
-        elif kind == "rollback.started":
+        elif kind == ROLLBACK:
             self.rolling_back, self.reason = True, data["reason"]
         elif kind == FINISHED:
             self.ended = data["how"]

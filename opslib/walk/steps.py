@@ -11,7 +11,7 @@ from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
 from opslib.ledger.actor import machine
 from opslib.onboarding.models import BackendName, Consent
-from opslib.router.journal import APPROVAL
+from opslib.router.journal import APPROVAL, PLAN_MADE
 from opslib.router.lock import apply_lock
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.validator.bucket import check_bucket
@@ -20,7 +20,7 @@ from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
-from opslib.walk.resume import PLAN_MADE, org_of
+from opslib.walk.resume import org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
 
