@@ -239,7 +239,7 @@ def test_writing_needs_two_permissions_and_a_refusal_stands_in_the_ledger(
     lock = ("s3:GetBucketObjectLockConfiguration", "s3:ListBucket")
     denied = workspace.json("anchor", bucket, "--yes", code=1, **user(*lock))
     assert (denied["error"], "s3:PutObject is missing" in denied["cause"]) == ("BucketAccessDenied", True)
-    assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["run.started", "anchor.failed"]
+    assert [entry.kind for entry in workspace.ledger.entries()][-3:] == ["run.started", "identity", "anchor.failed"]
     assert workspace.json("anchor", bucket, "--yes", **user(*lock, "s3:PutObject"))["anchored"]
-    assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["run.started", "anchor.done"]
+    assert [entry.kind for entry in workspace.ledger.entries()][-3:] == ["run.started", "identity", "anchor.done"]
     assert verify(workspace.home).intact
