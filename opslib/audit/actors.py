@@ -70,15 +70,15 @@ class Actors:
 
     def of(self, entry: Entry) -> Actor:
         """Whose deed an entry is."""
-        if entry.kind == ACTOR or ACTOR in entry.data:
-            number = entry.seq if entry.kind == ACTOR else entry.data[ACTOR]
-            return self._named.get(number, NOBODY)
+        named = entry.seq if entry.kind == ACTOR else entry.data.get(ACTOR)
+        if named is not None:
+            return self._named.get(named, NOBODY) if isinstance(named, int) else NOBODY
         before = [actor for actor in self._of_runs.get(entry.run_id, ()) if actor.entry <= entry.seq]
         return before[-1] if before else NOBODY
 
     def _add_identity(self, entry: Entry) -> None:
-        data = entry.data
-        if not (actor := self._named.get(data.get(ACTOR, 0))):
+        data, actor = entry.data, self.of(entry)
+        if not actor.entry:
             return
         name = f"{data['name']} ({data['id']})" if data["name"] else data["id"]
         said = Identity(entry.seq, data["vouched_by"], name, data["why"])

@@ -131,15 +131,22 @@ def _crashes(facts: Facts) -> Iterator[Deed]:
 
 
 def _crash(facts: Facts, entry: Entry, moves: list[Entry]) -> Deed:
-    words = f"crash: step “{_title(entry)}” ended with {entry.data['error']}"
-    return _deed(facts, entry, words + _taken_up(facts, _taker(facts, entry, moves)))
+    taker = _taker(facts, entry, moves)
+    taken_up = _taken_up(facts, taker) if taker else "No other process has taken it up"
+    return _deed(facts, entry, f"crash: step “{_title(entry)}” ended with {entry.data['error']}. {taken_up}")
 
 
 def _broken_off(facts: Facts, begun: Entry, moves: list[Entry]) -> Deed:
+    """Whoever wrote something after another process went on was not dead. Entries of older ledgers do not say whose
+    they are, so there the other process's are left out."""
     actor, taker = facts.actor(begun), _taker(facts, begun, moves)
-    seq, at = facts.last_entry(actor, begun.run_id, taker.seq if taker else facts.last_seq + 1)
-    words = f"crash: step “{_title(begun)}” has no end; this is the last entry of its process"
-    return Deed(words + _taken_up(facts, taker), seq, at, actor)
+    before = taker.seq if taker and actor.of_run else facts.last_seq + 1
+    seq, at = facts.last_entry(actor, begun.run_id, before)
+    words = f"step “{_title(begun)}” has no end"
+    if taker and seq < taker.seq:
+        crash = f"crash: {words}, and this is the last entry of its process. {_taken_up(facts, taker)}"
+        return Deed(crash, seq, at, actor)
+    return Deed(f"{words}: its process died, or still ran when this report was made", seq, at, actor)
 
 
 def _taker(facts: Facts, entry: Entry, moves: list[Entry]) -> Entry | None:
@@ -151,10 +158,8 @@ def _taker(facts: Facts, entry: Entry, moves: list[Entry]) -> Entry | None:
     return next(iter(others), None)
 
 
-def _taken_up(facts: Facts, taker: Entry | None) -> str:
-    if taker is None:
-        return ". No other process has taken it up"
-    return f". Taken up by {facts.actor(taker)} at {taker.at}, entry {taker.seq}"
+def _taken_up(facts: Facts, taker: Entry) -> str:
+    return f"Taken up by {facts.actor(taker)} at {taker.at}, entry {taker.seq}"
 
 
 def _title(entry: Entry) -> str:

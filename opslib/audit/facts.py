@@ -128,17 +128,18 @@ class Facts:
 
         One of an earlier run is used up once another apply of that plan has ended well.
         """
-        used = [
+        ended_well = [
             int(other.id)
             for other in self.others
             if other.checksum == apply.checksum and other.ended == "done" and int(other.id) < int(apply.id)
         ]
+        used_up = max(ended_well, default=0)
         return [
             entry
             for entry in self.of_all_runs(APPROVAL)
             if entry.seq < int(apply.id)
             and entry.data["checksum"] == apply.checksum
-            and (entry.run_id == self.run_id or entry.seq > max(used, default=0))
+            and (entry.run_id == self.run_id or entry.seq > used_up)
         ]
 
     def approval(self, apply: Progress) -> Entry | None:

@@ -111,6 +111,8 @@ def test_whoever_resumes_and_applies_is_named(env: dict[str, str], file: Path, h
     expected = ["began apply 1", f"second {ME}", platform.node(), *at, vouchers]
     assert expected in _table(home, "scope", "Who did what").rows
     assert expected in _table(home, "plans", "Who did what in apply 1").rows
+    query = "SELECT DISTINCT json_extract(body, '$.user') FROM entries WHERE kind IN ('lock.taken', 'apply.started')"
+    assert rows(home, query) == [("second",)]
     (approval,) = facts.entries(APPROVAL)
     assert (approval.data["user"], approval.data["uid"]) == ("first", os.getuid())
     assert ["Approved by", f"first {ME} on {platform.node()}"] in [
@@ -162,8 +164,9 @@ def test_a_killed_apply_and_who_finished_it_are_on_the_page(
         first.join()
     assert first.exitcode == -signal.SIGKILL
     ((last,),) = rows(home, "SELECT max(seq) FROM entries")
-    (alone,) = [deed for deed in deeds.of_run(load(home)) if deed.what.startswith("crash")]
-    assert alone.what.endswith("No other process has taken it up")
+    alone = deeds.of_run(load(home))[-1]
+    assert (alone.entry, alone.actor.user) == (last, "first")
+    assert alone.what == "step “apply” has no end: its process died, or still ran when this report was made"
     sandbox.control("DELETE", "/faults")
     assert opslib(env | {"LOGNAME": "third"}, "resume").returncode == 0
     found = deeds.of_apply(load(home), 1)
@@ -279,6 +282,19 @@ def test_a_crash_is_an_event_with_who_took_it_up(run: Run, home: Path, monkeypat
     assert crashes[1].entry == died.seq
     for crash in crashes:
         assert crash.what.endswith(f"Taken up by second {ME} on {platform.node()} at {resumed.at}, entry {resumed.seq}")
+
+
+def test_a_process_that_still_writes_has_not_crashed(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one opened the walk in the middle of the step, and the first one went on with it."""
+    step(run, "see_event", "started")
+    monkeypatch.setenv("LOGNAME", "second")
+    Run(Ledger(home), run.id).append("run.resumed", {"user": "second", "host": "h2"})
+    last = run.append("sample", {"outcome": "success"})
+    found = deeds.of_run(load(home))[-1]
+    assert (found.entry, found.actor.user) == (last.seq, "first")
+    assert found.what.startswith("step “see event” has no end: its process died, or still ran")
+    step(run, "see_event", "done")
+    assert not any("see event" in deed.what for deed in deeds.of_run(load(home)))
 
 
 @pytest.mark.parametrize("signed_by", [{"signed_by": "0123456789abcdef"}, {}])
