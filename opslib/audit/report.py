@@ -162,7 +162,7 @@ class AuditReport:
             "By": apply.user,
             "Plan's checksum (SHA-256)": Code(apply.checksum),
             "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "there is no approval",
-            "Approved by": self._approved_by(approval) if approval else "nobody",
+            "Approved by": self._approved_by(approval) if approval else "no one",
             "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
             "Reason given": consent.get("reason") or "none",
             "Outcome": controls.outcome(apply),

@@ -9,7 +9,7 @@ from opslib.audit.facts import Facts
 from opslib.ledger.signing import key_id
 
 _WHAT_IT_IS = (
-    "A user's name is what the machine says: whoever controls the machine can choose it. AWS and Genesys say whose keys"
+    "A user's name is what the machine says: anyone who controls the machine can choose it. AWS and Genesys say whose keys"
     " were used, and the signature says which key signed; none of them says which person that was."
 )
 _NAMES = {"AWS": "AWS caller", "Genesys": "OAuth client"}
@@ -22,7 +22,7 @@ def table(facts: Facts, caption: str, deeds: Sequence[Deed]) -> Table:
         for deed in deeds
     ]
     return Table(
-        caption, ("Deed", "User", "Host", "When (UTC)", "Entry", "Vouched for by"), rows, (30, 16, 14, 18, 7, 15)
+        caption, ("Deed", "User", "Host", "When (UTC)", "Entry", "Vouched for by"), rows, (22, 16, 18, 22, 7, 15)
     )
 
 
