@@ -1,7 +1,7 @@
 """Who wrote an entry, as the ledger says, and who vouches for each name.
 
-Entries name the entry of their process. Those of older releases do not: theirs is whoever started the run, or took it
-up again, before.
+Entries name the entry of their process. Those of older releases do not: their actor is the one that last started the
+run or took it up again.
 """
 
 from collections.abc import Iterable, Sequence

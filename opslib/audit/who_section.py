@@ -9,8 +9,8 @@ from opslib.audit.facts import Facts
 from opslib.ledger.signing import key_id
 
 _WHAT_IT_IS = (
-    "A user's name is what the machine says: anyone who controls the machine can choose it. AWS and Genesys say whose keys"
-    " were used, and the signature says which key signed; none of them says which person that was."
+    "A user's name is what the machine says: anyone who controls the machine can choose it. AWS and Genesys say whose"
+    " keys were used, and the signature says which key signed. None of them says which person that was."
 )
 _NAMES = {"AWS": "AWS caller", "Genesys": "OAuth client"}
 
