@@ -165,6 +165,7 @@ def test_a_killed_apply_and_who_finished_it_are_on_the_page(
     assert first.exitcode == -signal.SIGKILL
     ((last,),) = rows(home, "SELECT max(seq) FROM entries")
     alone = deeds.of_run(load(home))[-1]
+    assert deeds.of_apply(load(home), 1)[-1] == alone
     assert (alone.entry, alone.actor.user) == (last, "first")
     assert alone.what == "step “apply” has no end: its process died, or still ran when this report was made"
     sandbox.control("DELETE", "/faults")
