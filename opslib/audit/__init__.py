@@ -9,6 +9,7 @@ What it says:
     calls_section     the calls to Genesys, and how operations and attempts add up
     plan_section      the changes of a plan, also on a card
     compare_section   what differs from an earlier run
+    who_section       who did what, and who vouches for each name
     facts             what the ledger says about one run: steps, findings, approvals, problems
     looks             every look at the bucket, and what they say together
     reads             every later read of the objects that the run registered
@@ -16,6 +17,7 @@ What it says:
     rule, age, clock  what is judged by, how old the evidence is, and whether the clock was right
     exceptions        unsafe changes that somebody agreed to: why, who, until when
     kind, tampered    what sort of run it was; what a verdict is worth in a ledger that was changed
+    deeds, actors     who did what, and crashes; who wrote an entry
     call_statistics   counts, success rates and latencies of a run's calls, as queries over the ledger
     charts            the images: latency, success, timeline, steps, retention
 

@@ -311,10 +311,16 @@ def _approval(facts: Facts) -> ControlResult:
     approvals = [(apply, facts.approval(apply)) for apply in facts.applies]
     missing = [apply.id for apply, approval in approvals if approval is None]
     if missing:
-        why = f"the apply that entry {missing[0]} begins has no approval in this run"
+        why = f"the apply that entry {missing[0]} begins has no approval, neither in this run nor in an earlier one"
         return ControlResult(control, "FAIL", why, [int(id) for id in missing])
-    entries = sorted({approval.seq for _, approval in approvals if approval})
-    return ControlResult(control, "PASS", "each apply carries the checksum of a plan approved before it", entries)
+    given = {approval.seq: approval for _, approval in approvals if approval}
+    elsewhere = [
+        f"; approved in run {approval.run_id} by {facts.actor(approval)}"
+        for approval in given.values()
+        if approval.run_id != facts.run_id
+    ]
+    why = "each apply carries the checksum of a plan approved before it"
+    return ControlResult(control, "PASS", why + "".join(elsewhere), sorted(given))
 
 
 def routing(facts: Facts) -> ControlResult:

@@ -8,13 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from opslib.audit import actors
 from opslib.audit import looks as bucket_looks
+from opslib.audit.actors import Actor, Actors
 from opslib.audit.call_statistics import NOT_THERE, CallStatistics
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
-from opslib.router.journal import KINDS, Progress, applies
+from opslib.router.journal import APPROVAL, KINDS, Progress, applies
 from opslib.settings import DEFAULT_EVIDENCE_DAYS
 
 # The report lists at most this many problems; samples.csv has all attempts.
@@ -60,9 +62,32 @@ class Facts:
     as_of: datetime | None = None
     evidence_days: int = DEFAULT_EVIDENCE_DAYS
 
-    def entries(self, *kinds: str) -> Iterator[Entry]:
-        """The run's entries of some kinds, in order, one at a time."""
-        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", self.run_id, self.last_seq)
+    def entries(self, *kinds: str, run_id: str = "") -> Iterator[Entry]:
+        """The entries of some kinds, of this run or another one, in order, one at a time."""
+        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", run_id or self.run_id, self.last_seq)
+
+    def of_all_runs(self, *kinds: str) -> Iterator[Entry]:
+        """The same of every run in the ledger."""
+        return _entries(self.path, kinds, "seq <= ?", self.last_seq)
+
+    def actor(self, entry: Entry) -> Actor:
+        """Whose deed an entry is."""
+        return self._actors.of(entry)
+
+    @cached_property
+    def _actors(self) -> Actors:
+        return Actors(self.of_all_runs(*actors.KINDS))
+
+    def last_entry(self, actor: Actor, run_id: str, before: int) -> tuple[int, str]:
+        """Number and time of the last entry that an actor wrote in a run, of those before one. Older ledgers do not
+        name the actor in each entry."""
+        query = (
+            "SELECT max(seq), at FROM entries WHERE run_id = ? AND seq BETWEEN ? AND ? AND kind <> 'actor'"
+            " AND coalesce(json_extract(body, '$.actor'), ?) = ?"
+        )
+        last = min(before - 1, self.last_seq)
+        ((seq, at),) = select(self.path, query, (run_id, actor.entry, last, actor.entry, actor.entry))
+        return seq, at
 
     @property
     def call_statistics(self) -> CallStatistics:
@@ -85,9 +110,9 @@ class Facts:
         own = [entry for entry in self.steps() if entry.data["step"] == step]
         return own[-1] if own else None
 
-    def steps(self) -> Iterator[Entry]:
-        """Beginnings and ends of steps, in order."""
-        return self.entries(*_STEP_KINDS)
+    def steps(self, run_id: str = "") -> Iterator[Entry]:
+        """Beginnings and ends of steps, of this run or another one, in order."""
+        return self.entries(*_STEP_KINDS, run_id=run_id)
 
     def of_the_org(self, kind: str) -> Iterator[Entry]:
         """Entries of a kind since this run began, also those of later runs."""
@@ -151,14 +176,33 @@ class Facts:
         """What all looks at the bucket found together, as `opslib.validator.bucket.Report.as_json` says it."""
         return bucket_looks.together(self.looks)
 
-    def approval(self, apply: Progress) -> Entry | None:
-        """The approval that an apply rests on."""
-        given = [
-            entry
-            for entry in self.entries("approval")
-            if entry.seq < int(apply.id) and entry.data["checksum"] == apply.checksum
+    def approvals(self, apply: Progress) -> list[Entry]:
+        """The approvals of just its plan that were given before an apply, oldest first, also those of earlier runs.
+
+        One of an earlier run is used up once another apply of that plan has ended well.
+        """
+        ended_well = [
+            int(other.id)
+            for other in self.all_applies
+            if other.run_id != self.run_id
+            and other.checksum == apply.checksum
+            and other.ended == "done"
+            and int(other.id) < int(apply.id)
         ]
-        return given[-1] if given else None
+        used_up = max(ended_well, default=0)
+        return [
+            entry
+            for entry in self.of_all_runs(APPROVAL)
+            if entry.seq < int(apply.id)
+            and entry.data["checksum"] == apply.checksum
+            and (entry.run_id == self.run_id or entry.seq > used_up)
+        ]
+
+    def approval(self, apply: Progress) -> Entry | None:
+        """The approval that an apply rests on: the last one of its own run, else of an earlier run."""
+        given = self.approvals(apply)
+        own = [entry for entry in given if entry.run_id == self.run_id]
+        return next(reversed(own or given), None)
 
     def problems(self) -> list[Problem]:
         """The first PROBLEMS_SHOWN failed attempts, retried or not, and errors of steps. The answer that there is no

@@ -10,12 +10,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from opslib.audit import bucket_section, calls_section, compare_section, controls, plan_section, verdict_section
+from opslib.audit import (
+    bucket_section,
+    calls_section,
+    compare_section,
+    controls,
+    deeds,
+    plan_section,
+    verdict_section,
+    who_section,
+)
 from opslib.audit.as_html import section_html
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
 from opslib.audit.headline import environment, headline
 from opslib.html import Html
+from opslib.ledger.chain import Entry
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import existing_public_key
 from opslib.router.journal import Progress
@@ -100,9 +110,9 @@ class AuditReport:
             "Run": self.facts.run_id,
             "Started (UTC)": started.at,
             "Last entry (UTC)": last_at,
-            "By": f"{about['user']} on {about['host']}",
+            "Started by": str(self.facts.actor(started)),
             **{
-                f"Taken up again by, entry {entry.seq}": f"{entry.data['user']} on {entry.data['host']}, {entry.at}"
+                f"Taken up again by, entry {entry.seq}": f"{self.facts.actor(entry)}, {entry.at}"
                 for entry in self.facts.entries("run.resumed")
             },
             "Org": org.get("org_id") or "not named",
@@ -116,7 +126,8 @@ class AuditReport:
             "Head of the chain (SHA-256)": Code(ledger.head),
             "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "nobody signed it",
         }
-        return Section("Scope and provenance", [_pairs("What this report is made from", rows), Prose(_PROOF)])
+        who = who_section.blocks(self.facts, deeds.of_run(self.facts))
+        return Section("Scope and provenance", [_pairs("What this report is made from", rows), Prose(_PROOF), *who])
 
     def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
@@ -136,7 +147,8 @@ class AuditReport:
         blocks: list[Block] = [Prose("What was to change, who agreed to it, and how it ended. A dash: not there.")]
         first_with: dict[str, int] = {}
         for number, apply in enumerate(self.facts.applies, 1):
-            blocks += [self._apply(number, apply), *plan_section.decisions(apply.decisions)]
+            who = who_section.table(self.facts, f"Who did what in apply {number}", deeds.of_apply(self.facts, number))
+            blocks += [self._apply(number, apply), who, *plan_section.decisions(apply.decisions)]
             first = first_with.setdefault(apply.checksum, number)
             if first == number:
                 blocks += plan_section.blocks(apply.plan.as_json())
@@ -157,13 +169,18 @@ class AuditReport:
             "Begun (UTC)": apply.at,
             "By": apply.user,
             "Plan's checksum (SHA-256)": Code(apply.checksum),
-            "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "no approval is in this run",
+            "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "there is no approval",
+            "Approved by": self._approved_by(approval) if approval else "no one",
             "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
             "Reason given": consent.get("reason") or "none",
             "Outcome": controls.outcome(apply),
             "Entries": f"{apply.id} to {apply.last_seq or apply.id}",
         }
         return _pairs(f"Apply {number}", rows)
+
+    def _approved_by(self, approval: Entry) -> str:
+        elsewhere = f", in run {approval.run_id}" if approval.run_id != self.facts.run_id else ""
+        return f"{self.facts.actor(approval)}{elsewhere}"
 
     def steps(self) -> Section:
         rows: list[list[Cell]] = [

@@ -20,6 +20,7 @@ from opslib.ledger.export import write_export
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import existing_public_key, read_public_key
 from opslib.settings import ENV_FILE, Settings
+from opslib.walk.identities import Identities
 from opslib.walk.recheck import recheck
 
 _WORDS = {
@@ -123,12 +124,14 @@ def export_ledger(out: Path, as_json: bool) -> ExitCode:
 async def _anchor(
     settings: Settings, verification: Verification, bucket: str, region: str, *, yes: bool
 ) -> dict[str, Any]:
-    async with AnchorBucket.open(bucket, region, await asyncio.to_thread(usual_keys)) as anchors:
+    keys = await asyncio.to_thread(usual_keys)
+    async with AnchorBucket.open(bucket, region, keys) as anchors:
         lock = vars(await anchors.lock())
         if not yes:
             return {"anchored": False, "bucket": bucket, "seq": verification.entries, "lock": lock}
         ledger = Ledger(settings.home, settings.signing_key)
         run = ledger.start_run("anchor", bucket=bucket)
+        await Identities(run).ask_aws(region, keys)
         checkpoint = ledger.checkpoint()
         try:
             name, version = await anchors.write(verification.first, checkpoint)

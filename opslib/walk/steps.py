@@ -11,8 +11,9 @@ from functools import partial
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import BucketError, BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
+from opslib.ledger.actor import machine
 from opslib.onboarding.models import BackendName, Consent
-from opslib.router.journal import APPROVAL, BUCKET_LOOKED
+from opslib.router.journal import APPROVAL, BUCKET_LOOKED, PLAN_MADE
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan
 from opslib.router.unsafe_changes import UNSAFE
@@ -22,7 +23,7 @@ from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
-from opslib.walk.resume import PLAN_MADE, org_of
+from opslib.walk.resume import org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
 
@@ -39,9 +40,11 @@ async def _connect(walk: WalkContext) -> Result:
     if count is None:
         raise await not_served(session.client, session.backends, wanted)
     about = await examine(session.client, session.backends, wanted, stated_orgs(walk.onboarding, walk.settings))
+    org = about.organization
+    why = org if isinstance(org, str) else "the answer names no OAuth client"
+    walk.identities.note_client(walk.settings.client_id, about.client, why)
     for error in about.wrong_orgs():
         raise error
-    org = about.organization
     data: JSON = {
         "api_url": session.client.base_url,
         "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
@@ -63,8 +66,10 @@ async def look_at_bucket(walk: WalkContext, without: Collection[str] = ()) -> Re
     keys = credentials if isinstance(credentials, AwsKeys) else None
     place = await walk.backend.place(walk.onboarding, _org_id(walk))
     checks = {name: row for name, row in profile.checks.items() if name not in without}
+    wanted = wanted_of(walk.onboarding, place, credentials, walk.settings.region)
+    await walk.identities.ask_aws(wanted.region, keys)
     return await check_bucket(
-        wanted_of(walk.onboarding, place, credentials, walk.settings.region),
+        wanted,
         profile.model_copy(update={"checks": checks}),
         keys,
         walk.teller(),
@@ -126,7 +131,7 @@ async def _approve(walk: WalkContext) -> Result:
             fix=_bucket_first(walk, missing) + _how_to_agree(walk, missing),
         )
     data = {"checksum": plan.checksum, "unsafe": needed, **consent.model_dump(mode="json")}
-    walk.journal.append(APPROVAL, data)
+    walk.journal.append(APPROVAL, {**data, **machine()})
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     return Result("approve", "done", f"Approved: {words}{consented}", data)

@@ -63,7 +63,7 @@ def main() -> None:
         workspace, key = Path(home) / "workspace", Path(home) / "signing_key.pem"
         own = {"OPSLIB_HOME": str(workspace), "OPSLIB_SIGNING_KEY": str(key), "LOGNAME": "engineer"}
         os.environ.update(sandbox.environment() | own)
-        with patch("platform.node", return_value="example-workstation"):
+        with patch("platform.node", return_value="example-workstation"), patch("os.getuid", return_value=1000):
             asyncio.run(walk_to_an_unfit_bucket(sandbox))
             asyncio.run(walk_with_troubles(sandbox))
         RECORDED.parent.mkdir(exist_ok=True)

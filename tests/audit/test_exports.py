@@ -37,7 +37,7 @@ def _schema_errors(event: object) -> list[str]:
 
 
 def test_each_attempt_is_a_line(recorded: Path) -> None:
-    """Every sample of the run, with the values of the ledger."""
+    """Every sample of the run, with the values of the ledger; the actor stands in the ledger alone."""
     facts = load(RECORDED)
     lines = _read((recorded / "samples.csv").read_text())
     bodies = rows(RECORDED.parent, "SELECT body FROM entries WHERE kind = 'sample' AND run_id = ?", facts.run_id)
@@ -45,6 +45,7 @@ def test_each_attempt_is_a_line(recorded: Path) -> None:
     for line, (body,) in zip(lines, bodies, strict=True):
         sample = json.loads(body)
         assert line.pop("run_id") == facts.run_id
+        assert sample.pop("actor")
         assert {name: str(value) for name, value in sample.items()} == line
 
 

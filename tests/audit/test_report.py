@@ -1,6 +1,8 @@
 """The sections: each is made from the ledger alone, and stays readable whatever is in it."""
 
 import hashlib
+import os
+import platform
 from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import ANY
@@ -14,6 +16,7 @@ from opslib.audit.facts import PROBLEMS_SHOWN, load
 from opslib.audit.report import SECTIONS, AuditReport, notebook_hash
 from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
+from opslib.ledger.actor import machine
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.samples import DATA_LAKE_OPERATION, TOKEN_OPERATION
@@ -78,10 +81,12 @@ def test_each_time_that_was_not_audited_is_named(
     assert bool(said) == bool(gaps)
 
 
-def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path) -> None:
+def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restart somebody else may go on with the walk."""
-    entry = run.append("run.resumed", {"user": "night shift", "host": "h2"})
-    assert f"Taken up again by, entry {entry.seq} | night shift on h2, {entry.at}" in _shown(tmp_path, "scope")
+    monkeypatch.setenv("LOGNAME", "night shift")
+    entry = Run(Ledger(tmp_path), run.id).append("run.resumed", machine())
+    who = f"night shift (user id {os.getuid()}) on {platform.node()}"
+    assert f"Taken up again by, entry {entry.seq} | {who}, {entry.at}" in _shown(tmp_path, "scope")
 
 
 def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> None:

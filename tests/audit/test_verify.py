@@ -240,7 +240,7 @@ def test_writing_brings_a_file_forward_and_leaves_its_entries(tmp_path: Path) ->
     ledger.close()
     assert _version(path) == SCHEMA_VERSION
     assert _entries(path)[:90] == before
-    assert (verify(path).state, verify(path).entries) == ("intact", 91)
+    assert (verify(path).state, verify(path).entries) == ("intact", 92)
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

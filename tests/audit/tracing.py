@@ -185,6 +185,8 @@ class Ledger:
         yield "Two separate verdicts", self._verdicts()
         yield "How many controls have each verdict", iter([self._control_counts()])
         yield "What this report is made from", self._scope()
+        yield "Who did what", self._deeds()
+        yield "Who they are, and who says so", self._names()
         yield "Controls", self._controls()
         yield self._bucket_caption(), self._findings()
         yield f"{len(self._report()['findings'])} checks of the bucket, by severity", self._by_severity()
@@ -192,6 +194,7 @@ class Ledger:
         yield "Calls that the checks rest on", self._calls()
         for number, (seq, at, body) in enumerate(self._applies(), 1):
             yield f"Apply {number}", self._apply(seq, at, json.loads(body))
+            yield f"Who did what in apply {number}", self._deeds_of(number, seq)
             for change in json.loads(body)["plan"]["changes"]:
                 yield self._change_caption(change), self._fields(change)
         yield "Steps, in order", self._steps()
@@ -234,6 +237,7 @@ class Ledger:
         yield "Run", self.run
         yield "Started (UTC)", run[0]
         yield "Last entry (UTC)", last
+        yield "Started by", self._actor()
         yield "Org", org["org_id"]
         yield "Org's API", org["api_url"]
         yield "Bucket", self._end("validate_bucket")["data"]["bucket"]
@@ -245,6 +249,62 @@ class Ledger:
         head, key = self.ask("SELECT hash, key FROM head")[0]
         yield "Head of the chain (SHA-256)", head
         yield "Ledger signed with (public key)", key
+
+    def _who(self) -> dict[str, Any]:
+        """One process wrote the recorded run."""
+        (body,) = self.ask("SELECT body FROM entries WHERE run_id = ? AND kind = 'actor'", self.run)
+        value: dict[str, Any] = json.loads(body)
+        return value
+
+    def _actor(self) -> str:
+        return f"{self._who()['user']} (user id {self._who()['uid']}) on {self._who()['host']}"
+
+    def _deed(self, words: str, seq: int, at: str) -> tuple[str, ...]:
+        name, host = self._actor().split(" on ")
+        return words, name, host, at, str(seq), "the machine, Genesys, AWS, a key"
+
+    def _deeds(self) -> Iterator[tuple[str, ...]]:
+        words = {"run.started": "started the run", "plan.made": "planned", "approval": "approved the plan"}
+        for seq, at, kind in self.ask("SELECT seq, at, kind FROM entries WHERE run_id = ?", self.run):
+            if kind in words:
+                yield self._deed(words[kind], seq, at)
+        for number, (seq, _, _) in enumerate(self._applies(), 1):
+            yield from self._moves(number, seq)
+
+    def _deeds_of(self, number: int, apply: int) -> Iterator[tuple[str, ...]]:
+        """The recorded run made one plan, and approved it once, for both applies."""
+        for kind, words in (("plan.made", "planned"), ("approval", "approved the plan")):
+            ((seq, at),) = self.ask("SELECT seq, at FROM entries WHERE run_id = ? AND kind = ?", self.run, kind)
+            yield self._deed(words, seq, at)
+        yield from self._moves(number, apply)
+
+    def _moves(self, number: int, apply: int) -> Iterator[tuple[str, ...]]:
+        query = (
+            "SELECT seq, at, kind, json_extract(body, '$.how') FROM entries"
+            " WHERE seq = ? OR json_extract(body, '$.apply') = ?"
+        )
+        words = {
+            ("apply.started", None): f"began apply {number}",
+            ("rollback.started", None): f"began to undo apply {number}",
+            ("apply.finished", "done"): f"finished apply {number}",
+            ("apply.finished", "rolled back"): f"finished undoing apply {number}",
+        }
+        for seq, at, kind, how in self.ask(query, apply, str(apply)):
+            if (kind, how) in words:
+                yield self._deed(words[kind, how], seq, at)
+
+    def _names(self) -> Iterator[tuple[str, ...]]:
+        (actor,) = (
+            str(seq) for seq in self.ask("SELECT seq FROM entries WHERE run_id = ? AND kind = 'actor'", self.run)
+        )
+        yield actor, f"user {self._actor()}", "the machine"
+        for seq, body in self.ask("SELECT seq, body FROM entries WHERE run_id = ? AND kind = 'identity'", self.run):
+            said = json.loads(body)
+            called = f"OAuth client {said['name']} ({said['id']})" if said["name"] else f"AWS caller {said['id']}"
+            yield actor, called, f"{said['vouched_by']}, entry {seq}"
+        key = hashlib.sha256(self.ask("SELECT key FROM head")[0].encode()).hexdigest()[:16]
+        assert self._who()["signed_by"] == key
+        yield actor, f"signing key {key}", "the key: it signed this ledger"
 
     def _controls(self) -> Iterator[tuple[str, ...]]:
         entries = self.ask("SELECT count(*) FROM entries")[0]
@@ -343,6 +403,7 @@ class Ledger:
             body["checksum"],
         )
         yield "Approved (UTC)", approved[0]
+        yield "Approved by", self._actor()
         last = self.ask("SELECT max(seq) FROM entries WHERE json_extract(body, '$.apply') = ?", str(seq))[0]
         yield "Entries", f"{seq} to {last}"
         yield "Outcome", f"{len(body['plan']['changes'])} to change: all written and read back"

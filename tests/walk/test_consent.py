@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opslib import errors
+from opslib.ledger.actor import machine
 from opslib.onboarding.models import Consent
 from opslib.router.plan import Change, Plan
 from opslib.settings import Settings
@@ -92,14 +93,16 @@ async def test_what_is_not_agreed_to_is_refused(walk: Walk, consent: Consent) ->
     ],
 )
 async def test_an_approval_says_what_it_is_for(walk: Walk, consent: Consent) -> None:
-    """Just this plan, what is unsafe in it, and the consent."""
+    """Just this plan, what is unsafe in it, the consent, and who gave it."""
     ended(walk, "validate_bucket", "failed")
     result = await approved(walk, consent)
     (entry,) = walk.journal.entries("approval")
     assert walk.plan
     unsafe = ["disable", "failed-validation"]
-    assert entry.data == {"checksum": walk.plan.checksum, "unsafe": unsafe, **consent.model_dump(mode="json")}
-    assert (result.step, result.state, result.data) == ("approve", "done", entry.data)
+    data = {"checksum": walk.plan.checksum, "unsafe": unsafe, **consent.model_dump(mode="json")}
+    (actor,) = walk.journal.entries("actor")
+    assert entry.data == {**data, **machine(), "actor": actor.seq}
+    assert (result.step, result.state, result.data) == ("approve", "done", data)
     assert result.summary == "Approved: 1 to change, with consent to disable, failed-validation"
 
 
