@@ -72,12 +72,6 @@ def register(facts: Facts) -> list[Exempted]:
     return found
 
 
-def approver(facts: Facts, approval: Entry) -> str:
-    """Who gave an approval, as far as the ledger names anybody."""
-    begun = next((one for one in facts.everywhere("run.started") if one.run_id == approval.run_id), None)
-    return f"{begun.data['user']} on {begun.data['host']}" if begun else "not known"
-
-
 def beside(control: str, exceptions: list[Exempted]) -> tuple[str, ...]:
     """The tags of the exceptions that stand beside a control."""
     return tuple(
@@ -96,7 +90,7 @@ def _exempted(facts: Facts, number: int, entry: Entry, name: str, used: list[Pro
         UNSAFE.get(name, name),
         "; ".join(_values(name, used[0])) if used else "",
         str(entry.data.get("reason", "")),
-        approver(facts, entry),
+        str(facts.actor(entry)),
         entry.at,
         until,
         (until - today).days,
