@@ -1,5 +1,6 @@
-"""One sandbox process for the whole session, reset before each test."""
+"""One sandbox process for the whole session, reset before each test; and a clock that waits for nothing."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -59,3 +60,18 @@ def api(sandbox: Sandbox) -> Api:
     api = sandbox.api()
     sandbox.control("DELETE", "/requests")
     return api
+
+
+@pytest.fixture
+async def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that were asked for; none is waited, but the event loop's clock goes on as if."""
+    asked: list[float] = []
+    loop = asyncio.get_running_loop()
+    time = loop.time
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    monkeypatch.setattr(loop, "time", lambda: time() + sum(asked))
+    return asked

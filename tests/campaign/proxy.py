@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from ..local_server import QuietHandler, serving
 from .faults import Answer, Fault
 
 DOORS = ("api", "login", "s3", "datalake")
@@ -77,43 +78,25 @@ def proxied(doors: dict[str, str]) -> Iterator[Proxy]:
     """A proxy for these doors (name: URL)."""
     proxy = Proxy()
     with ExitStack() as stack:
-        stranger = stack.enter_context(_serving(_stranger(proxy)))
+        stranger = stack.enter_context(serving(_stranger(proxy), _Server))
         for name, url in doors.items():
-            proxy.urls[name] = stack.enter_context(_serving(_door(proxy, name, url, stranger)))
+            proxy.urls[name] = stack.enter_context(serving(_door(proxy, name, url, stranger), _Server))
         yield proxy
 
 
-@contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = _Server(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
     request_queue_size = 256
 
     def handle_error(self, *_: object) -> None:
         """A client that hangs up, as a killed one does."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     # Headers and body leave in two writes.
     disable_nagle_algorithm = True
 
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
 
-
-def _stranger(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
+def _stranger(proxy: Proxy) -> type[QuietHandler]:
     """A host that nobody may ask."""
 
     class Stranger(_Handler):
@@ -126,7 +109,7 @@ def _stranger(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     return Stranger
 
 
-def _door(proxy: Proxy, service: str, url: str, stranger: str) -> type[BaseHTTPRequestHandler]:
+def _door(proxy: Proxy, service: str, url: str, stranger: str) -> type[QuietHandler]:
     upstream = urlsplit(url).netloc
 
     class Door(_Handler):

@@ -49,21 +49,6 @@ class Broken(httpx.AsyncByteStream):
         raise httpx.ReadError("gone")
 
 
-@pytest.fixture
-async def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits that were asked for; none is really waited, but the event loop's clock goes on as if."""
-    asked: list[float] = []
-    loop = asyncio.get_running_loop()
-    time = loop.time
-
-    async def sleep(seconds: float) -> None:
-        asked.append(seconds)
-
-    monkeypatch.setattr("asyncio.sleep", sleep)
-    monkeypatch.setattr(loop, "time", lambda: time() + sum(asked))
-    return asked
-
-
 async def _send(script: httpx.AsyncBaseTransport, method: str = "PUT") -> tuple[httpx.Response, list[Sample]]:
     samples: list[Sample] = []
     transport = RetryTransport(Gated(Meter(script, samples.append), RateGate()))
@@ -74,7 +59,7 @@ async def _send(script: httpx.AsyncBaseTransport, method: str = "PUT") -> tuple[
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
-async def test_429_is_retried_for_every_method(sleeps: list[float], method: str) -> None:
+async def test_429_is_retried_for_every_method(slept: list[float], method: str) -> None:
     """A refused request had no effect, so any method may be sent again."""
     response, samples = await _send(Script(httpx.Response(429), httpx.Response(429), httpx.Response(200)), method)
     assert response.status_code == 200
@@ -86,7 +71,7 @@ async def test_429_is_retried_for_every_method(sleeps: list[float], method: str)
 )
 @pytest.mark.parametrize(("method", "calls"), [("PUT", 2), ("GET", 2), ("DELETE", 2), ("POST", 1)])
 async def test_failures_are_retried_only_where_harmless(
-    sleeps: list[float], trouble: Answer, method: str, calls: int
+    slept: list[float], trouble: Answer, method: str, calls: int
 ) -> None:
     """A POST that may have taken effect is not repeated."""
     script = Script(trouble, httpx.Response(200))
@@ -98,21 +83,21 @@ async def test_failures_are_retried_only_where_harmless(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500])
-async def test_final_answers_are_not_retried(sleeps: list[float], status: int) -> None:
+async def test_final_answers_are_not_retried(slept: list[float], status: int) -> None:
     """What will not change is asked once."""
     script = Script(httpx.Response(status))
     await _send(script)
     assert script.calls == 1
 
 
-async def test_five_tries_with_full_jitter(sleeps: list[float]) -> None:
+async def test_five_tries_with_full_jitter(slept: list[float]) -> None:
     """Each wait lies anywhere between nothing and a bound that doubles: 1, 2, 4, 8 s."""
     for _ in range(40):
         script = Script(httpx.Response(503))
         response, samples = await _send(script)
         assert (response.status_code, script.calls, len(samples)) == (503, 5, 5)
     for place, bound_s in enumerate((1.0, 2.0, 4.0, 8.0)):
-        waits = sleeps[place::4]
+        waits = slept[place::4]
         assert 0 <= min(waits) < bound_s / 3
         assert bound_s * 2 / 3 < max(waits) <= bound_s
 
@@ -130,38 +115,38 @@ async def test_five_tries_with_full_jitter(sleeps: list[float]) -> None:
     ],
 )
 async def test_retry_after_as_seconds_date_or_nonsense(
-    sleeps: list[float], header: str | Callable[[], str], low_s: float, high_s: float
+    slept: list[float], header: str | Callable[[], str], low_s: float, high_s: float
 ) -> None:
     """Seconds and dates are obeyed, spread by up to a second; nonsense falls back to the usual backoff."""
     value = header if isinstance(header, str) else header()
     await _send(Script(httpx.Response(429, headers={"Retry-After": value}), httpx.Response(200)))
-    assert low_s <= sleeps[0] <= high_s
+    assert low_s <= slept[0] <= high_s
 
 
-async def test_callers_told_the_same_wait_do_not_return_together(sleeps: list[float]) -> None:
+async def test_callers_told_the_same_wait_do_not_return_together(slept: list[float]) -> None:
     """50 callers with Retry-After: 1 spread over a second."""
     for _ in range(50):
         await _send(Script(httpx.Response(429, headers={"Retry-After": "1"}), httpx.Response(200)))
-    bins = [int(wait / 0.05) for wait in sleeps]
+    bins = [int(wait / 0.05) for wait in slept]
     assert max(bins.count(place) for place in bins) <= 15
 
 
-async def test_the_longest_wait_is_waited_whole(sleeps: list[float]) -> None:
+async def test_the_longest_wait_is_waited_whole(slept: list[float]) -> None:
     """And not cut to what the library takes for long."""
     script = Script(httpx.Response(429, headers={"Retry-After": "180"}), httpx.Response(200))
     transport = RetryTransport(script)
     async with httpx.AsyncClient(transport=transport) as client:
         await client.get("https://x/y", extensions={"retry": retry_for("GET")})
-    assert 180 <= sleeps[0] <= 181
+    assert 180 <= slept[0] <= 181
 
 
 @pytest.mark.parametrize("header", ["181", "86400"])
-async def test_a_wait_beyond_cap_or_deadline_fails_at_once(sleeps: list[float], header: str) -> None:
+async def test_a_wait_beyond_cap_or_deadline_fails_at_once(slept: list[float], header: str) -> None:
     """No long sleep that can only end in an error."""
     script = Script(httpx.Response(429, headers={"Retry-After": header, "ININ-Correlation-Id": "c-1"}))
     with pytest.raises(RateLimited, match=header) as caught:
         await _send(script)
-    assert (script.calls, sleeps, caught.value.correlation_id) == (1, [], "c-1")
+    assert (script.calls, slept, caught.value.correlation_id) == (1, [], "c-1")
 
 
 async def test_one_429_stops_all_requests_of_the_token(sandbox: Sandbox) -> None:
@@ -189,7 +174,7 @@ async def test_one_429_stops_all_requests_of_the_token(sandbox: Sandbox) -> None
     assert len(refusals) == 1
 
 
-async def test_who_cannot_wait_at_the_gate_is_refused_without_asking(sleeps: list[float]) -> None:
+async def test_who_cannot_wait_at_the_gate_is_refused_without_asking(slept: list[float]) -> None:
     """With the correlation id of the answer that shut it; who can wait, waits until it opens."""
     limited = httpx.Response(429, headers={"Retry-After": "30", "ININ-Correlation-Id": "c-1"})
     script = Script(limited, httpx.Response(200))
@@ -197,14 +182,14 @@ async def test_who_cannot_wait_at_the_gate_is_refused_without_asking(sleeps: lis
     assert (await gate.handle_async_request(request)).status_code == 429
     with operation("op", 20.0), pytest.raises(RateLimited, match="Retry-After: 30") as caught:
         await gate.handle_async_request(request)
-    assert (script.calls, sleeps, caught.value.correlation_id) == (1, [], "c-1")
+    assert (script.calls, slept, caught.value.correlation_id) == (1, [], "c-1")
     with operation("op", 60.0):
         assert (await gate.handle_async_request(request)).status_code == 200
-    (wait,) = sleeps
+    (wait,) = slept
     assert 29 < wait <= 31
 
 
-async def test_a_body_that_breaks_off_is_a_failed_attempt_and_retried(sleeps: list[float]) -> None:
+async def test_a_body_that_breaks_off_is_a_failed_attempt_and_retried(slept: list[float]) -> None:
     """The meter reads the whole answer, so half an answer is not a success."""
 
     class Half(Script):
@@ -280,20 +265,20 @@ def dated(org_is_ahead_s: int, wait_s: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("org_is_ahead_s", [600, -600, 86_400])
-async def test_the_wait_of_an_org_with_another_clock(sleeps: list[float], org_is_ahead_s: int) -> None:
+async def test_the_wait_of_an_org_with_another_clock(slept: list[float], org_is_ahead_s: int) -> None:
     """Three seconds are three seconds, at the retry and at the gate; three hours are too long, whoever says so."""
     await _send(Script(httpx.Response(429, headers=dated(org_is_ahead_s, 3)), httpx.Response(200)))
-    assert [3 <= wait <= 4 for wait in sleeps[:1]] == [True]
-    assert sum(sleeps) <= 8
+    assert [3 <= wait <= 4 for wait in slept[:1]] == [True]
+    assert sum(slept) <= 8
     with pytest.raises(RateLimited, match="longer than this operation may take"):
         await _send(Script(httpx.Response(429, headers=dated(org_is_ahead_s, 3 * 3600))))
 
 
-async def test_a_date_counts_for_its_own_answer_only(sleeps: list[float]) -> None:
+async def test_a_date_counts_for_its_own_answer_only(slept: list[float]) -> None:
     """The second answer comes from a host with a right clock: its wait is not judged by the first one's Date."""
     answers = [httpx.Response(429, headers=dated(ahead, 5)) for ahead in (600, 0)]
     await _send(Script(*answers, httpx.Response(200)))
-    assert all(wait <= 6 for wait in sleeps)
+    assert all(wait <= 6 for wait in slept)
 
 
 async def test_a_real_answer_of_an_org_that_is_ten_minutes_ahead(sandbox: Sandbox) -> None:

@@ -3,7 +3,6 @@
 `test_apply.py` has the same on the sandbox, over HTTP.
 """
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from opslib.router.journal import MADE, SENT, unfinished_apply
 from opslib.router.plan import Plan, make_plan, make_removal
 
 from .org import NO_CLIENT, onboarding
+
+pytestmark = pytest.mark.usefixtures("slept")
 
 SETTLES_WITHIN_S = 8.0
 ROLE = RoleReference(role_arn="arn:aws:iam::123456789012:role/Recordings", external_id="e-1")
@@ -90,21 +91,6 @@ def run(tmp_path: Path) -> Iterator[Run]:
     run = Ledger(tmp_path / "home").start_run("test")
     yield run
     run.ledger.close()
-
-
-@pytest.fixture(autouse=True)
-async def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits that were asked for; none is waited, but the event loop's clock goes on as if."""
-    asked: list[float] = []
-    loop = asyncio.get_running_loop()
-    time = loop.time
-
-    async def sleep(seconds: float) -> None:
-        asked.append(seconds)
-
-    monkeypatch.setattr("asyncio.sleep", sleep)
-    monkeypatch.setattr(loop, "time", lambda: time() + sum(asked))
-    return asked
 
 
 def wanted(url: str = NEW, days: int = 365, **target: Any) -> Onboarding:
