@@ -43,8 +43,8 @@ steady: .venv/.installed-test  ## Run the notebooks five times in a row, each wi
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
 
 audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
-	OPSLIB_HOME=out/workspace $(BIN)/opslib onboard --sandbox
-	OPSLIB_HOME=out/workspace $(BIN)/opslib audit --out out
+	OPSLIB_HOME=build/workspace $(BIN)/opslib onboard --sandbox
+	OPSLIB_HOME=build/workspace $(BIN)/opslib audit --out out
 	$(BIN)/opslib verify out
 
 lint: .venv/.installed-test  ## Check style, types and the order of imports
@@ -65,7 +65,7 @@ vulnerabilities: .venv/.installed-test  ## Look up known vulnerabilities of ever
 	$(PIP) pip-audit
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r constraints-test.txt
 
-clean:  ## Remove .venv, caches and out/ (never a workspace)
+clean:  ## Remove .venv, caches, out/ and build/ with the workspace of make audit (never another one)
 	rm -rf .venv out build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

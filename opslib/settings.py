@@ -41,6 +41,9 @@ REGIONS = {
 DEFAULT_DEADLINE_S = 90.0
 DEFAULT_TIMEOUT_S = 20.0
 
+# How old what an audit rests on may be.
+DEFAULT_EVIDENCE_DAYS = 30
+
 _PREFIX = "OPSLIB_"
 # What decides where a secret goes, or whose answers are believed.
 _URLS = ("api_url", "login_url", "catalogue_url")
@@ -175,6 +178,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning"] | None = None
     deadline_s: float = Field(default=DEFAULT_DEADLINE_S, gt=0)
     timeout_s: float = Field(default=DEFAULT_TIMEOUT_S, gt=0)
+    evidence_days: int = Field(default=DEFAULT_EVIDENCE_DAYS, ge=1)
 
     @classmethod
     def load(cls, **values: object) -> "Settings":

@@ -2,18 +2,29 @@
 
 What it says:
     report            the sections in order: scope, steps, calls to Genesys, problems, what was not checked
+    verdict_section   the verdict with its rule and age, the counts, the register of exceptions
+    headline          the same as data: also for report.json
     controls          each control with its verdict and the ledger entries it rests on
     bucket_section    the findings about the bucket
+    calls_section     the calls to Genesys, and how operations and attempts add up
     plan_section      the changes of a plan, also on a card
     compare_section   what differs from an earlier run
+    who_section       who did what, and who vouches for each name
     facts             what the ledger says about one run: steps, findings, approvals, problems
+    looks             every look at the bucket, and what they say together
+    reads             every later read of the objects that the run registered
+    since_then        is it still so? what became of them, and what of that breaks the rule
+    rule, age, clock  what is judged by, how old the evidence is, and whether the clock was right
+    exceptions        unsafe changes that somebody agreed to: why, who, until when
+    kind, tampered    what sort of run it was; what a verdict is worth in a ledger that was changed
+    deeds, actors     who did what, and crashes; who wrote an entry
     call_statistics   counts, success rates and latencies of a run's calls, as queries over the ledger
     charts            the images: latency, success, timeline, steps, retention
 
 How it looks:
     document          sections, tables, prose and verdicts as data, without markup
     as_html, as_pdf   the same sections as a page, with templates/audit.html, and as PDF, with templates/audit.typ
-    exports, ocsf     samples.csv, findings.csv, report.json; findings.ocsf.jsonl
+    exports, ocsf     samples.csv, operations.csv, findings.csv, report.json; findings.ocsf.jsonl
     folder            writes all of these files
 
 Proof:

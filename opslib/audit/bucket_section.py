@@ -5,8 +5,9 @@ from typing import Any
 
 from opslib.audit.charts import retention_chart
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
+from opslib.validator.finding import SEVERITIES
 from opslib.validator.render import counts, place
-from opslib.verdict import TO_MEND, WORST_FIRST
+from opslib.verdict import TO_MEND, WORST_FIRST, in_words
 
 
 def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) -> Sequence[Block]:
@@ -31,6 +32,7 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
         section.append(Prose(f"{report['title']} (sources as of {report['as_of']}). {note}"))
     head = ("Check", "Verdict", "Why", "Severity", "Source")
     section.append(Table(caption(report), head, answers, (25, 13, 30, 11, 21)))
+    section.append(by_severity(findings))
     if to_do:
         section.append(Table("What is not well, and what to do", ("Check", "Risk", "Fix"), to_do, (3, 4, 4)))
     head = ("Check", "Call", "When (UTC)", "Answer", "Request id")
@@ -38,6 +40,19 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
     if clocks := report.get("clocks"):
         return [*section, retention_chart(clocks)]
     return [*section, Prose("S3 did not say how long recordings stay.")]
+
+
+def by_severity(findings: Sequence[Mapping[str, Any]]) -> Table:
+    """How many checks of each severity have each verdict."""
+    rows: list[list[Cell]] = [
+        [
+            severity,
+            *(sum((row["severity"], row["verdict"]) == (severity, word) for row in findings) for word in WORST_FIRST),
+        ]
+        for severity in SEVERITIES
+    ]
+    head = ("Severity", *(in_words(word) for word in WORST_FIRST))
+    return Table(f"{len(findings)} checks of the bucket, by severity", head, rows, (2, 1, 1, 1, 1, 2))
 
 
 def caption(report: Mapping[str, Any]) -> str:

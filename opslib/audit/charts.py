@@ -14,6 +14,7 @@ from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from opslib.audit.call_statistics import INTERVAL_FROM, PERCENTILE_FROM, telling_percents
 from opslib.ledger.samples import MAY_BE_GONE
 from opslib.ledger.statistics import percentile, wilson_interval
 
@@ -53,16 +54,19 @@ def latency_chart(samples: "pd.DataFrame") -> Chart:
     `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.ledger.statistics.
     """
     latencies_ms = [float(seconds) * 1000 for seconds in samples["latency_s"]]
-    marks = {percent: percentile(latencies_ms, percent) for percent in _LINE_STYLES}
+    marks = {percent: percentile(latencies_ms, percent) or 0.0 for percent in telling_percents(len(latencies_ms))}
     return draw_latencies(Counter(latencies_ms), marks)
 
 
-def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | None]) -> Chart:
-    """The same chart, of how many attempts took how many ms, with percentiles (ms) that are known already."""
+def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float]) -> Chart:
+    """The same chart, of how many attempts took how many ms, with percentiles (ms) that are known already. Without
+    them, there are few attempts, and each is a dot."""
     title = "Latency of HTTP attempts"
     if not attempts:
         return _empty(title)
     total = sum(attempts.values())
+    if not marks:
+        return _few_latencies(title, attempts)
     values, weights = list(attempts), list(attempts.values())
     labels = {percent: f"p{percent} {value:.1f} ms" for percent, value in marks.items()}
     alt = f"{total} attempts: " + ", ".join(labels.values())
@@ -74,14 +78,36 @@ def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float | No
         shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
         for percent, value in marks.items():
             for axes in (histogram, shares):
-                axes.axvline(value or 0.0, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
+                axes.axvline(value, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
         shares.legend(loc="lower right")
 
     return Chart(title, alt, _png(draw, columns=2))
 
 
+def _few_latencies(title: str, attempts: Mapping[float, int]) -> Chart:
+    dots = [(value, height + 1) for value, count in attempts.items() for height in range(count)]
+    alt = f"{len(dots)} attempts, {_span(list(attempts))}"
+
+    def draw(axes: "Axes") -> None:
+        _dots(axes, dots, s=70, color=_BLUE)
+        axes.set(xlabel="latency (ms); each dot is an attempt", yticks=[], ylim=(0, max(attempts.values()) + 1))
+        axes.set_xlim(left=0)
+
+    return Chart(title, alt, _png(draw, columns=1))
+
+
+def _dots(axes: "Axes", points: Sequence[tuple[float, int]], **style: Any) -> None:
+    axes.scatter([x for x, _ in points], [y for _, y in points], **style)
+
+
+def _span(values: Sequence[float]) -> str:
+    """From the fastest to the slowest, in words."""
+    low, high = (f"{value:.1f} ms" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 def success_chart(samples: "pd.DataFrame") -> Chart:
-    """The success rate of attempts, by operation, with its 95 % interval (Wilson 1927).
+    """The success rate of attempts, by operation, with its 95 % interval (Wilson 1927) where there are enough.
 
     The answer that there is no such object does not count.
     """
@@ -99,8 +125,9 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
 
     def draw(axes: "Axes") -> None:
         for row, (_, good, total) in enumerate(rows):
-            low, high = wilson_interval(good, total)
-            axes.plot([100 * low, 100 * high], [row, row], color=_GREY, linewidth=2)
+            if total >= INTERVAL_FROM:
+                low, high = wilson_interval(good, total)
+                axes.plot([100 * low, 100 * high], [row, row], color=_GREY, linewidth=2)
             axes.plot(
                 100 * good / total,
                 row,
@@ -116,7 +143,7 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
             xlim=(-5, 108),
             ylim=(-0.7, len(rows) - 0.3),
             xlabel="attempts that succeeded (%)",
-            title="● all, ✖ not all; line: 95 % interval",
+            title=f"● all, ✖ not all; line: 95 % interval, from {INTERVAL_FROM} attempts on",
         )
 
     return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
@@ -166,33 +193,46 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
 
 def steps_chart(samples: "pd.DataFrame") -> Chart:
     """The steps beside each other, in the order in which they ran: from the fastest to the slowest attempt (ms), with
-    p50 and p95."""
+    p50 and p95; where there are too few attempts for these, each is a dot."""
     title = "Latency of HTTP attempts, by step"
     if samples.empty:
         return _empty(title)
     in_order = samples.sort_values("started_at")
-    rows = [
+    steps = [
         (str(step) or "outside a step", [float(seconds) * 1000 for seconds in group])
         for step, group in in_order.groupby("step", sort=False)["latency_s"]
     ]
-    percentiles = [(name, len(ms), percentile(ms, 50) or 0.0, percentile(ms, 95) or 0.0) for name, ms in rows]
     alt = "; ".join(
-        f"{name}: {count} attempts, p50 {p50:.1f} ms, p95 {p95:.1f} ms" for name, count, p50, p95 in percentiles
+        f"{name}: {len(values)} attempt{'s' * (len(values) > 1)}, {_told(values)}" for name, values in steps
     )
 
     def draw(axes: "Axes") -> None:
-        for row, (_, values) in enumerate(rows):
+        for row, (_, values) in enumerate(steps):
             axes.plot([min(values), max(values)], [row, row], color=_GREY, linewidth=2)
-        places = range(len(rows))
-        axes.scatter([p50 for _, _, p50, _ in percentiles], places, s=70, color=_BLUE, zorder=3, label="p50")
-        p95s = [p95 for _, _, _, p95 in percentiles]
-        axes.scatter(p95s, places, s=70, color=_ORANGE, marker="D", zorder=2, label="p95")
-        axes.set_yticks(places, [f"{name.replace('_', ' ')} ({count})" for name, count, _, _ in percentiles])
-        axes.set(xlabel="latency (ms); line: fastest to slowest", ylim=(len(rows) - 0.5, -0.5))
+        few = [(value, row) for row, (_, values) in enumerate(steps) for value in values if not _enough(values)]
+        if few:
+            _dots(axes, few, s=200, marker="|", color=_BLUE, zorder=3, label="an attempt")
+        many = [(row, values) for row, (_, values) in enumerate(steps) if _enough(values)]
+        for percent, colour, marker in ((50, _BLUE, "o"), (95, _ORANGE, "D")) if many else ():
+            marks = [(percentile(values, percent) or 0.0, row) for row, values in many]
+            _dots(axes, marks, s=70, color=colour, marker=marker, zorder=4, label=f"p{percent}")
+        axes.set_yticks(range(len(steps)), [f"{name.replace('_', ' ')} ({len(values)})" for name, values in steps])
+        axes.set(xlabel="latency (ms); line: fastest to slowest", ylim=(len(steps) - 0.5, -0.5))
         axes.set_xlim(left=0)
-        axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
 
-    return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
+    return Chart(title, alt, _png(draw, columns=1, rows=len(steps)))
+
+
+def _enough(values: Sequence[float]) -> bool:
+    return len(values) >= PERCENTILE_FROM[95]
+
+
+def _told(values: Sequence[float]) -> str:
+    """p50 and p95 in words, or from the fastest to the slowest."""
+    if not _enough(values):
+        return _span(values)
+    return ", ".join(f"p{percent} {percentile(values, percent):.1f} ms" for percent in (50, 95))
 
 
 def retention_chart(clocks: Mapping[str, Any]) -> Chart:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.audit import controls
+from opslib.audit import calls_section, controls, reads
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts, another, walks_before
+from opslib.audit.rule import rule_of
+from opslib.genesys.backend import leaves
 from opslib.ledger.statistics import success_rate_percent
+from opslib.router.render import show
+from opslib.verdict import Verdict
 
 
 def earlier(facts: Facts, run_id: str | None = None) -> Facts | None:
@@ -27,11 +31,10 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     """Tables of what differs; the outcome and the rates always."""
     if before is None:
         return [Prose("There is no earlier walk in this ledger to compare with.")]
-    old = {result.control: result.word for result in _results(before)}
+    old: dict[str, Verdict] = {result.control: result.word for result in _results(before)}
+    pairs = [(result, old.get(result.control, "not_checked")) for result in _results(now)]
     verdicts: list[list[Cell]] = [
-        [result.control, Mark(old[result.control]), Mark(result.word), result.why]
-        for result in _results(now)
-        if result.word != old[result.control]
+        [result.control, Mark(word), Mark(result.word), result.why] for result, word in pairs if result.word != word
     ]
     findings = _findings(now, before)
     rows: list[list[Cell]] = [[name, value_of(before), value_of(now)] for name, value_of in _VALUES.items()]
@@ -42,12 +45,31 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     ):
         table = Table(caption, (what, "Before", "Now", "Why now"), changed, (4, 2, 2, 5))
         compared.append(table if changed else Prose(none))
+    if registered := _registered(now, before):
+        compared.append(Table("Values that changed", ("Object", "Value", "Before", "Now"), registered, (3, 4, 3, 3)))
     return [*compared, Table("Outcome and rates", ("What", "Before", "Now"), rows, (2, 3, 3))]
 
 
 def _results(facts: Facts) -> Sequence[controls.ControlResult]:
     results = controls.results(facts)
     return [controls.compliance(results), controls.http(facts), *results]
+
+
+def _registered(now: Facts, before: Facts) -> list[list[Cell]]:
+    """Values of the same objects that the two runs left otherwise, also where no verdict changed."""
+    old, new = reads.registered(before), reads.registered(now)
+    return [
+        [f"{key[0]} {new[key].name}", path, show(then.get(path)), show(found.get(path))]
+        for key in sorted(old.keys() & new.keys())
+        for then, found in [(dict(leaves(old[key].body)), dict(leaves(new[key].body)))]
+        for path in sorted(then.keys() | found.keys())
+        if then.get(path) != found.get(path)
+    ]
+
+
+def _rule(facts: Facts) -> str:
+    rule = rule_of(facts)
+    return rule.words if rule else "not known"
 
 
 def _findings(now: Facts, before: Facts) -> list[list[Cell]]:
@@ -87,11 +109,11 @@ def _rate(facts: Facts) -> str:
 
 
 def _p95(facts: Facts) -> str:
-    p95 = facts.call_statistics.percentiles_ms()[95]
-    return "no data" if p95 is None else f"{p95:.1f} ms"
+    return calls_section.latency(facts.call_statistics, 95)
 
 
 _VALUES = {
+    "Rule": _rule,
     "Bucket, profile": _bucket,
     "Outcome of the plan": _outcome,
     "Operations that succeeded": _rate,

@@ -1,13 +1,24 @@
 """A verdict for each control, with the ledger entries it rests on.
 
-PASS needs an answer: a control whose main checks gave none is UNKNOWN or not checked, whatever else passed.
+PASS needs an answer: a control whose main checks gave none is UNKNOWN or not checked, whatever else passed. It also
+needs an answer that is recent, a clock that was right where the answer depends on it, and entries as they were signed.
 """
 
-from collections.abc import Collection, Container, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from collections import Counter
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_args
 
+from opslib.audit import age, exceptions, reads
+from opslib.audit.clock import Doubt, clock
+from opslib.audit.control_result import ALL as ALL
+from opslib.audit.control_result import ControlResult as ControlResult
 from opslib.audit.facts import Facts
+from opslib.audit.kind import kind_of, removes, was_refused
+from opslib.audit.looks import Look
+from opslib.audit.rule import days_words, rule_of
+from opslib.audit.since_then import Since, since_then
+from opslib.audit.tampered import as_far_as_signed
 from opslib.ledger.chain import Entry
 from opslib.ledger.statistics import PASS_AT_PERCENT, success_rate_percent
 from opslib.router.apply import remaining_steps
@@ -21,34 +32,19 @@ from opslib.verdict import WORST_FIRST, Verdict
 _RECORD: dict[str, Verdict] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
 _STATES: dict[str, Verdict] = {"done": "PASS", "failed": "FAIL"}
 
-NOT_CHECKED = {
-    "Recordings: they arrive in the bucket": "no archived recording was looked at",
-    "Since then: what was registered is still there": "objects were read back right after they were written, not later",
-}
-
-ALL: Final = "all"
-
-
-@dataclass(frozen=True)
-class ControlResult:
-    """One control's answer and the numbers of the ledger entries it rests on, or `ALL`."""
-
-    control: str
-    word: Verdict
-    why: str
-    entries: Sequence[int] | Literal["all"] = ()
-
+NOT_CHECKED = {"Recordings: recordings arrive in the bucket": "no archived recording was looked at"}
 
 # Which checks a control rests on, they say themselves. The last control also takes checks that this release does not
 # know, so that none is lost.
 TITLES: dict[Control, str] = {
-    "storage": "Storage: the bucket is there, and recordings can be written",
-    "encryption": "Encryption: recordings are encrypted at rest",
-    "access": "Access: nobody unknown can reach recordings",
-    "transport": "Transport: plain HTTP is refused",
-    "retention": "Retention: nothing removes a recording before its time",
-    "worm": "WORM: nobody can change or delete a recording before its time",
-    "operation": "Operation: what else the profile asks of the bucket",
+    "storage": "Storage: the bucket is the right one, and Genesys can write to it",
+    "encryption": "Encryption: new recordings are encrypted with the stated key",
+    "access": "Access: no public or unexpected cross-account access",
+    "transport": "Transport: unencrypted connections are refused",
+    "retention": "Retention: nothing removes a recording early",
+    "minimum": "Minimum: the target's retention meets the rule's minimum",
+    "worm": "WORM: recordings cannot be altered or deleted early",
+    "operation": "Operation: housekeeping of the bucket",
 }
 
 
@@ -71,29 +67,60 @@ def _answered(control: Control, answers: Container[str]) -> bool:
 
 def results(facts: Facts) -> list[ControlResult]:
     """Each control, then what this release does not check."""
-    return [
+    doubt, since = clock(facts), since_then(facts)
+    judged = [
         _record(facts),
-        _step(facts, "connect", "Connection: the org answers, and accepts our OAuth client"),
-        *_bucket(facts),
-        _step(facts, "plan", "Plan: what would change was read from the org and written down first"),
-        _approval(facts),
-        routing(facts),
-        _step(facts, "see_event", "Change feed: a change was announced to the data lake"),
+        _connection(facts),
+        *_bucket_or_removed(facts),
+        _step(facts, "plan", "Plan: the plan was written down before it was applied"),
+        _refusal(facts) or _approval(facts),
+        _exceptions(facts),
+        _removal(facts) if kind_of(facts) == "offboarding" else _routing(facts, since),
+        _event(facts),
+        ControlResult(SINCE_THEN, since.word, since.why, since.entries),
+        ControlResult("Clock: this machine's clock agrees with the org's", doubt.word, doubt.why, doubt.entries),
+        _age(facts),
         *(ControlResult(control, "not_checked", why) for control, why in NOT_CHECKED.items()),
+        _anchor(facts),
     ]
+    register = exceptions.register(facts)
+    doubted = [_doubted(result, doubt) for result in judged]
+    tagged = [replace(result, exceptions=exceptions.beside(result.id, register)) for result in doubted]
+    return [as_far_as_signed(result, facts.ledger) for result in tagged]
+
+
+SINCE_THEN = "Since then: later changes were approved, and the rule still holds"
+
+# Their answers depend on what time it was: rules by date, and how old the evidence is.
+_TIMED = ("retention", "age")
+
+
+def _doubted(result: ControlResult, doubt: Doubt) -> ControlResult:
+    """A PASS that depends on a clock that was wrong is none."""
+    if result.id not in _TIMED or result.word != "PASS" or doubt.word not in ("WARN", "UNKNOWN"):
+        return result
+    return replace(result, word=doubt.word, why=f"{doubt.why}, and this depends on the time; else: {result.why}")
 
 
 def compliance(results: Sequence[ControlResult]) -> ControlResult:
-    """The worst of the controls that were checked."""
+    """The worst of the controls that were checked. Its reason names every control that did not pass, not only the
+    worst."""
     worst = _worst([result.word for result in results])
-    why = {
-        "FAIL": f"failed: {_named(results, 'FAIL')}",
-        "UNKNOWN": f"without an answer: {_named(results, 'UNKNOWN')}",
-        "WARN": f"nothing failed; to be looked at: {_named(results, 'WARN')}",
-        "PASS": "every control that was checked passed",
-    }[worst]
-    why += f"; not checked: {_named(results, 'not_checked')}"
-    return ControlResult("Compliance, as far as it was checked", worst, why)
+    said: dict[Verdict, str] = {
+        "FAIL": "failed",
+        "UNKNOWN": "without an answer",
+        "WARN": "to be looked at",
+        "not_checked": "not checked",
+    }
+    named = [f"{words}: {_named(results, word)}" for word, words in said.items() if _named(results, word)]
+    passed = ["every control that was checked passed"] if worst == "PASS" else []
+    return ControlResult("Compliance, as far as it was checked", worst, "; ".join([*passed, *named]))
+
+
+def counts(results: Sequence[ControlResult]) -> Mapping[Verdict, int]:
+    """How many controls have each verdict, worst first; also those that none has."""
+    found = Counter(result.word for result in results)
+    return {word: found[word] for word in WORST_FIRST}
 
 
 def http(facts: Facts) -> ControlResult:
@@ -115,7 +142,7 @@ def _named(results: Sequence[ControlResult], word: Verdict) -> str:
 def outcome(apply: Progress) -> str:
     """How an apply ended, in words."""
     if apply.ended == "done":
-        done = "remove: all gone, as read back" if _removes(apply) else "change: all written and read back"
+        done = "remove: all gone, as read back" if removes(apply) else "change: all written and read back"
         accepted = "; ".join(difference.sentence for difference in apply.accepted.values())
         return f"{len(apply.plan.changes)} to {done}" + (f", except what was accepted: {accepted}" if accepted else "")
     if apply.ended:
@@ -124,7 +151,7 @@ def outcome(apply: Progress) -> str:
 
 
 def _record(facts: Facts) -> ControlResult:
-    control = "Record: the ledger is as it was signed"
+    control = "Record: the ledger is intact and signed"
     ledger, own = facts.ledger, facts.own_key
     if ledger.intact and own is not None and ledger.key != own:
         # Anybody can sign a ledger of their own; only its owner can say that this key is theirs.
@@ -148,22 +175,84 @@ def _summary(end: Entry) -> str:
     return str(end.data.get("summary", "it was cancelled or broke off before it ended"))
 
 
+def _connection(facts: Facts) -> ControlResult:
+    control = "Connection: the org answers and accepts the client"
+    result = _step(facts, "connect", control)
+    read = reads.last_read(facts)
+    stale = age.too_old(facts, read.at) if read and result.word == "PASS" else ""
+    return replace(result, word="UNKNOWN", why=f"stale: {stale}") if stale else result
+
+
+def _bucket_or_removed(facts: Facts) -> list[ControlResult]:
+    """Of a removal, who writes is no question any more, and a bucket that was not looked at is not needed."""
+    found = list(_bucket(facts))
+    if kind_of(facts) != "offboarding":
+        return found
+    why = "this run removes the routing, so nothing new is written there"
+    return [
+        replace(result, word="not_checked", why=why) if result.id == "storage" or result.word == "UNKNOWN" else result
+        for result in found
+    ]
+
+
 def _bucket(facts: Facts) -> Iterator[ControlResult]:
-    report, end = facts.bucket_report(), facts.last_end("validate_bucket")
+    report, last = facts.bucket_report(), facts.looks[-1:]
     first, *others = TITLES.values()
-    if report is None or end is None:
+    if report is None:
         # Without findings one thing may be known all the same: that there is no bucket to look at.
-        reached = _step(facts, "validate_bucket", first)
+        reached = _not_reached(first, last)
         yield reached
         why = f"not looked at: {reached.why}"
         yield from (ControlResult(title, "UNKNOWN", why, reached.entries) for title in others)
         return
-    findings = {finding["check"]: finding for finding in facts.findings()}
-    *named, last = TITLES
+    findings = {finding["check"]: finding for finding in map(_Fresh(facts), facts.findings())}
+    *named, rest = TITLES
     for control in named:
         own = [findings.pop(check.id) for check in checks_of(control) if check.id in findings]
-        yield _of_checks(control, own, end.seq)
-    yield _of_checks(last, list(findings.values()), end.seq)
+        result = _of_checks(control, own, report["entry"])
+        yield _minimum(facts, result) if control == "minimum" else result
+    yield _of_checks(rest, list(findings.values()), report["entry"])
+
+
+# Errors of a look that say that nothing is known; others say what is wrong with the bucket.
+_UNANSWERED = ("BucketUnreachable", "BucketAccessDenied", "AwsCredentialsInvalid")
+
+
+def _not_reached(control: str, last: Sequence[Look]) -> ControlResult:
+    for look in last:
+        failed = look.state == "failed" and look.error not in _UNANSWERED
+        return ControlResult(control, "FAIL" if failed else "UNKNOWN", look.summary, [look.seq])
+    return ControlResult(control, "UNKNOWN", "this step was not run")
+
+
+class _Fresh:
+    """A finding as it counts now: a PASS from too long ago, or from before the change it should protect, is UNKNOWN."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._at = {look.seq: look.report.get("at", look.at) for look in facts.looks}
+        self._facts, self._protects = facts, kind_of(facts) != "offboarding"
+
+    def __call__(self, finding: dict[str, Any]) -> dict[str, Any]:
+        entry = finding["entry"]
+        early = age.too_early(self._facts, entry) if self._protects else ""
+        stale = age.too_old(self._facts, self._at[entry]) or early
+        if finding["verdict"] != "PASS" or not stale:
+            return finding
+        return {**finding, "verdict": "UNKNOWN", "stale": stale}
+
+
+def _missing(apply: Progress, approval: Entry | None) -> list[str]:
+    """What is unsafe in an apply and was not agreed to."""
+    agreed = approval.data.get("unsafe", ()) if approval else ()
+    return [name for name in apply.plan.unsafe if name not in agreed]
+
+
+def _minimum(facts: Facts, result: ControlResult) -> ControlResult:
+    rule = rule_of(facts)
+    if result.word != "not_checked" or rule is None or not rule.is_own:
+        return result
+    why = f"profile {rule.profile} sets no minimum; {days_words(rule.days)} are what the onboarding itself says"
+    return replace(result, why=why)
 
 
 def _of_checks(control: Control, findings: Sequence[dict[str, Any]], seq: int) -> ControlResult:
@@ -171,35 +260,96 @@ def _of_checks(control: Control, findings: Sequence[dict[str, Any]], seq: int) -
     word = _worst(answers.values())
     if not answers or (word not in ("FAIL", "UNKNOWN") and not _answered(control, answers)):
         word = "not_checked"
-    reasons = [
-        finding["title"] if word == "PASS" else f"{finding['title']}: {finding['cause']}"
-        for finding in findings
-        if finding["verdict"] == word
-    ]
-    return ControlResult(TITLES[control], word, "; ".join(reasons) or "the profile does not ask for it", [seq])
+    reasons = dict.fromkeys(_reason(finding) for finding in findings if finding["verdict"] == word)
+    entries = sorted({finding["entry"] for finding in findings} or {seq})
+    return ControlResult(TITLES[control], word, "; ".join(reasons) or "the profile does not ask for it", entries)
+
+
+def _reason(finding: Mapping[str, Any]) -> str:
+    """Of findings that are stale for one reason, that is said once."""
+    if stale := finding.get("stale"):
+        return f"what was found is stale: {stale}"
+    return finding["title"] if finding["verdict"] == "PASS" else f"{finding['title']}: {finding['cause']}"
+
+
+def _refusal(facts: Facts) -> ControlResult | None:
+    """A plan that was refused needs no approval: nothing was applied."""
+    refused = was_refused(facts)
+    if refused is None:
+        return None
+    why = f"the plan was refused, and nothing was applied: {_summary(refused)}"
+    return ControlResult(APPROVAL_TITLE, "not_checked", why, [refused.seq])
+
+
+APPROVAL_TITLE = "Approval: exactly this plan was approved before it was applied"
+
+
+def _exceptions(facts: Facts) -> ControlResult:
+    control = "Exceptions: a risky change has its own approval"
+    risky = [(apply, facts.approval(apply)) for apply in facts.applies if apply.plan.unsafe]
+    entries = [int(apply.id) for apply, _ in risky]
+    missing = [f"entry {apply.id}: {', '.join(names)}" for apply, given in risky if (names := _missing(apply, given))]
+    if missing:
+        return ControlResult(control, "FAIL", f"applied without consent: {'; '.join(missing)}", entries)
+    if any(given and not str(given.data.get("reason", "")).strip() for _, given in risky):
+        return ControlResult(control, "WARN", "consent was given without a reason", entries)
+    own = [one for one in exceptions.register(facts) if one.state in ("in force", "expired")]
+    if expired := [one for one in own if one.state == "expired"]:
+        ended = "; ".join(f"{one.tag} expired on {one.until}" for one in expired)
+        why = f"it no longer covers what was found: {ended}"
+        return ControlResult(control, "WARN", why, [one.entry for one in expired])
+    if not own:
+        return ControlResult(control, "not_checked", "nothing unsafe was applied")
+    said = "; ".join(f"{one.tag}: {one.name}, until {one.until}" for one in own)
+    return ControlResult(control, "PASS", said, sorted({one.entry for one in own}))
 
 
 def _approval(facts: Facts) -> ControlResult:
-    control = "Approval: just that plan was approved before anything was written"
+    control = APPROVAL_TITLE
     if not facts.applies:
         return _step(facts, "approve", control)
     approvals = [(apply, facts.approval(apply)) for apply in facts.applies]
     missing = [apply.id for apply, approval in approvals if approval is None]
     if missing:
-        why = f"the apply that entry {missing[0]} begins has no approval in this run"
+        why = f"the apply that entry {missing[0]} begins has no approval, neither in this run nor in an earlier one"
         return ControlResult(control, "FAIL", why, [int(id) for id in missing])
-    entries = sorted({approval.seq for _, approval in approvals if approval})
-    return ControlResult(control, "PASS", "each apply carries the checksum of a plan approved before it", entries)
+    given = {approval.seq: approval for _, approval in approvals if approval}
+    elsewhere = [
+        f"; approved in run {approval.run_id} by {facts.actor(approval)}"
+        for approval in given.values()
+        if approval.run_id != facts.run_id
+    ]
+    why = "each apply carries the checksum of a plan approved before it"
+    return ControlResult(control, "PASS", why + "".join(elsewhere), sorted(given))
 
 
 def routing(facts: Facts) -> ControlResult:
-    """Whether the org has what was planned, as the last apply left it. A removal that succeeded leaves nothing that
-    could be routed to."""
-    applied = _applied(facts, "Routing: target, policy and webhook are in the org as planned, written and read back")
-    if applied.word == "PASS" and _removal(facts):
-        why = f"this run was to remove them, so there is no routing to judge: {applied.why}"
-        return ControlResult(applied.control, "not_checked", why, applied.entries)
+    """Whether the org has what was planned: as the last apply left it, and by everything that is known since. A removal
+    that succeeded leaves nothing that could be routed to."""
+    if kind_of(facts) == "offboarding":
+        removed = _removal(facts)
+        why = f"this run was to remove it, so there is no routing to judge: {removed.why}"
+        return ControlResult(ROUTING, "not_checked", why, removed.entries) if removed.word == "PASS" else removed
+    return as_far_as_signed(_routing(facts, since_then(facts)), facts.ledger)
+
+
+ROUTING = "Routing: what was written was read back, and is still so"
+
+
+def _routing(facts: Facts, since: Since) -> ControlResult:
+    applied, read = _applied(facts, ROUTING), reads.last_read(facts)
+    if applied.word not in ("PASS", "WARN"):
+        return applied
+    if since.word == "FAIL":
+        return ControlResult(ROUTING, "FAIL", f"{applied.why}; since then {since.why}", since.entries)
+    stale = age.too_old(facts, read.at) if read else ""
+    if since.word == "UNKNOWN" or stale:
+        return ControlResult(ROUTING, "UNKNOWN", f"{applied.why}; since then {stale or since.why}", applied.entries)
     return applied
+
+
+def _removal(facts: Facts) -> ControlResult:
+    return _applied(facts, "Removal: what the plan removes is gone, as read back")
 
 
 def _applied(facts: Facts, control: str) -> ControlResult:
@@ -209,17 +359,45 @@ def _applied(facts: Facts, control: str) -> ControlResult:
         as_planned: Verdict = "WARN" if last.accepted else "PASS"
         word = as_planned if last.ended == "done" else "FAIL"
         return ControlResult(control, word, outcome(last), [int(last.id), last.last_seq])
+    if refused := was_refused(facts):
+        return ControlResult(control, "UNKNOWN", f"nothing was applied: {_summary(refused)}", [refused.seq])
     return _step(facts, "apply", control)
 
 
-def _removal(facts: Facts) -> bool:
-    """Whether the last apply was to remove what the org has, also where it had nothing any more."""
-    begun = [entry.data.get("given", {}) for entry in facts.entries("step.started") if entry.data["step"] == "apply"]
-    return any(map(_removes, facts.applies[-1:])) or any(given.get("removal") for given in begun[-1:])
+def _event(facts: Facts) -> ControlResult:
+    """Not every command looks for an event, and a removal leaves none to come."""
+    control, end = "Change feed: a change event reached the data lake", facts.last_end("see_event")
+    if end is None:
+        return ControlResult(control, "not_checked", "this run did not look for one; `opslib onboard FILE` does")
+    if (end.data.get("data") or {}).get("asked") is False:
+        return ControlResult(control, "not_checked", _summary(end), [end.seq])
+    return _step(facts, "see_event", control)
 
 
-def _removes(apply: Progress) -> bool:
-    return any(change.action == "delete" for change in apply.plan.changes)
+def _age(facts: Facts) -> ControlResult:
+    control = "Age: the evidence is recent"
+    found = age.evidence(facts)
+    if not found:
+        return ControlResult(control, "not_checked", "neither the bucket nor the org was read")
+    protects = kind_of(facts) != "offboarding"
+    early = [age.too_early(facts, one.entry) for one in found if one.what == "bucket" and protects]
+    stale = [f"{one.what}: {why}" for one in found if (why := age.too_old(facts, one.at))] + list(filter(None, early))
+    entries = sorted({one.entry for one in found})
+    if stale:
+        return ControlResult(control, "UNKNOWN", "; ".join(stale), entries)
+    said = "; ".join(f"{one.what} read {one.at}" for one in found)
+    return ControlResult(control, "PASS", f"{said}; it may be {facts.evidence_days} days old", entries)
+
+
+def _anchor(facts: Facts) -> ControlResult:
+    control = "Anchor: the ledger is anchored outside"
+    made = list(facts.everywhere("anchor.done"))
+    if not made:
+        return ControlResult(control, "not_checked", "no anchor was written")
+    last = made[-1]
+    bucket, until = last.data["bucket"], last.data["seq"]
+    why = f"an anchor in bucket {bucket} covers entries 1 to {until}; compare: opslib verify --anchor {bucket}"
+    return ControlResult(control, "not_checked", why, [last.seq])
 
 
 def _worst(words: Collection[Verdict]) -> Verdict:

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from opslib.audit import actors
+from opslib.audit import looks as bucket_looks
+from opslib.audit.actors import Actor, Actors
 from opslib.audit.call_statistics import NOT_THERE, CallStatistics
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
-from opslib.router.journal import KINDS, Progress, applies
+from opslib.router.journal import APPROVAL, KINDS, Progress, applies
+from opslib.settings import DEFAULT_EVIDENCE_DAYS
 
 # The report lists at most this many problems; samples.csv has all attempts.
 PROBLEMS_SHOWN = 100
@@ -42,7 +48,8 @@ class Facts:
 
     `ledger` is the result of verifying the whole chain. `own_key` is the public key of whoever makes the report: empty
     if they have none, None if it does not matter whose the ledger is. `applies` are those that this run began, to their
-    end, even if a later run finished or undid them.
+    end, even if a later run finished or undid them; `all_applies` those of every run. `as_of` is the moment that the
+    report speaks of, by default that of the ledger's last entry; `evidence_days` how old evidence may be then.
     """
 
     path: Path
@@ -51,10 +58,36 @@ class Facts:
     ledger: Verification
     applies: Sequence[Progress] = ()
     own_key: str | None = None
+    all_applies: Sequence[Progress] = ()
+    as_of: datetime | None = None
+    evidence_days: int = DEFAULT_EVIDENCE_DAYS
 
-    def entries(self, *kinds: str) -> Iterator[Entry]:
-        """The run's entries of some kinds, in order, one at a time."""
-        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", self.run_id, self.last_seq)
+    def entries(self, *kinds: str, run_id: str = "") -> Iterator[Entry]:
+        """The entries of some kinds, of this run or another one, in order, one at a time."""
+        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", run_id or self.run_id, self.last_seq)
+
+    def of_all_runs(self, *kinds: str) -> Iterator[Entry]:
+        """The same of every run in the ledger."""
+        return _entries(self.path, kinds, "seq <= ?", self.last_seq)
+
+    def actor(self, entry: Entry) -> Actor:
+        """Whose deed an entry is."""
+        return self._actors.of(entry)
+
+    @cached_property
+    def _actors(self) -> Actors:
+        return Actors(self.of_all_runs(*actors.KINDS))
+
+    def last_entry(self, actor: Actor, run_id: str, before: int) -> tuple[int, str]:
+        """Number and time of the last entry that an actor wrote in a run, of those before one. Older ledgers do not
+        name the actor in each entry."""
+        query = (
+            "SELECT max(seq), at FROM entries WHERE run_id = ? AND seq BETWEEN ? AND ? AND kind <> 'actor'"
+            " AND coalesce(json_extract(body, '$.actor'), ?) = ?"
+        )
+        last = min(before - 1, self.last_seq)
+        ((seq, at),) = select(self.path, query, (run_id, actor.entry, last, actor.entry, actor.entry))
+        return seq, at
 
     @property
     def call_statistics(self) -> CallStatistics:
@@ -77,33 +110,99 @@ class Facts:
         own = [entry for entry in self.steps() if entry.data["step"] == step]
         return own[-1] if own else None
 
-    def steps(self) -> Iterator[Entry]:
-        """Beginnings and ends of steps, in order."""
-        return self.entries(*_STEP_KINDS)
+    def steps(self, run_id: str = "") -> Iterator[Entry]:
+        """Beginnings and ends of steps, of this run or another one, in order."""
+        return self.entries(*_STEP_KINDS, run_id=run_id)
 
     def of_the_org(self, kind: str) -> Iterator[Entry]:
         """Entries of a kind since this run began, also those of later runs."""
         return _entries(self.path, [kind], "seq BETWEEN ? AND ?", self.started.seq, self.last_seq)
 
+    def everywhere(self, *kinds: str) -> Iterator[Entry]:
+        """Entries of some kinds, of every run, in order."""
+        return _entries(self.path, kinds, "seq <= ?", self.last_seq)
+
+    def moment(self) -> datetime:
+        """The moment that the report speaks of."""
+        if self.as_of:
+            return self.as_of
+        ((at,),) = select(self.path, "SELECT at FROM entries WHERE seq = ?", (self.last_seq,))
+        return datetime.fromisoformat(at)
+
+    def times(self) -> Iterator[tuple[int, str]]:
+        """Number and time of each entry since this run began, of every run."""
+        query = "SELECT seq, at FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
+        return ((int(seq), str(at)) for seq, at in select(self.path, query, (self.started.seq, self.last_seq)))
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """What the user had chosen when the last step of the run began: org, onboarding, consent; empty in a ledger
+        without."""
+        begun = [entry.data.get("given") for entry in self.entries("step.started")]
+        return next((given for given in reversed(begun) if given), {})
+
+    @cached_property
+    def looks(self) -> list[bucket_looks.Look]:
+        """Every look at the bucket, of this run and the later ones, oldest first."""
+        return bucket_looks.looks(self.everywhere(*bucket_looks.KINDS), self.run_id)
+
+    def last_apply_begun(self) -> int | None:
+        """The entry with which the step of the last apply to this org began that wrote anything there; None where there
+        was none, or the ledger does not say."""
+        own = {apply.plan.where for apply in self.applies}
+        writes = [apply for apply in self.all_applies if any(change.after for change in apply.plan.changes)]
+        last = [apply for apply in writes if apply.plan.where in own][-1:]
+        begun = [
+            entry.seq
+            for apply in last
+            for entry in self.everywhere("step.started")
+            if entry.run_id == apply.run_id and entry.data["step"] == "apply" and entry.seq < int(apply.id)
+        ]
+        return begun[-1] if begun else None
+
+    def clock_skews(self) -> list[tuple[int, float]]:
+        """How far the org's clock was ahead of ours (s), by each answer since the run began, with its entry."""
+        ends = [entry for entry in self.everywhere("step.done") if entry.seq > self.started.seq]
+        doctors = [(entry.seq, (entry.data.get("data") or {}).get("doctor") or {}) for entry in ends]
+        return [(seq, doctor["clock_skew_s"]) for seq, doctor in doctors if doctor.get("clock_skew_s") is not None]
+
     def findings(self) -> list[dict[str, Any]]:
-        """The findings of the last look at the bucket, also those not checked; none when it never came to an end."""
+        """The newest answer to each check of the bucket, also those not checked; none where the last look came to
+        nothing."""
         report = self.bucket_report() or {}
         return [*report.get("findings", ()), *report.get("not_checked", ())]
 
     def bucket_report(self) -> dict[str, Any] | None:
-        """What the last look at the bucket found, see `opslib.validator.bucket.Report.as_json`."""
-        end = self.last_end("validate_bucket")
-        report = (end.data.get("data") or {}) if end else {}
-        return report if "findings" in report else None
+        """What all looks at the bucket found together, as `opslib.validator.bucket.Report.as_json` says it."""
+        return bucket_looks.together(self.looks)
+
+    def approvals(self, apply: Progress) -> list[Entry]:
+        """The approvals of just its plan that were given before an apply, oldest first, also those of earlier runs.
+
+        One of an earlier run is used up once another apply of that plan has ended well.
+        """
+        ended_well = [
+            int(other.id)
+            for other in self.all_applies
+            if other.run_id != self.run_id
+            and other.checksum == apply.checksum
+            and other.ended == "done"
+            and int(other.id) < int(apply.id)
+        ]
+        used_up = max(ended_well, default=0)
+        return [
+            entry
+            for entry in self.of_all_runs(APPROVAL)
+            if entry.seq < int(apply.id)
+            and entry.data["checksum"] == apply.checksum
+            and (entry.run_id == self.run_id or entry.seq > used_up)
+        ]
 
     def approval(self, apply: Progress) -> Entry | None:
-        """The approval that an apply rests on."""
-        given = [
-            entry
-            for entry in self.entries("approval")
-            if entry.seq < int(apply.id) and entry.data["checksum"] == apply.checksum
-        ]
-        return given[-1] if given else None
+        """The approval that an apply rests on: the last one of its own run, else of an earlier run."""
+        given = self.approvals(apply)
+        own = [entry for entry in given if entry.run_id == self.run_id]
+        return next(reversed(own or given), None)
 
     def problems(self) -> list[Problem]:
         """The first PROBLEMS_SHOWN failed attempts, retried or not, and errors of steps. The answer that there is no
@@ -119,10 +218,17 @@ class Facts:
         return int(count)
 
 
-def load(ledger: Path, run_id: str | None = None, own_key: str | None = None) -> Facts:
+def load(
+    ledger: Path,
+    run_id: str | None = None,
+    own_key: str | None = None,
+    *,
+    as_of: datetime | None = None,
+    evidence_days: int = DEFAULT_EVIDENCE_DAYS,
+) -> Facts:
     """The facts of a run, by default the last walk. Reads only. Raises LedgerError when there is no such run.
 
-    `own_key` as in Facts.
+    `own_key`, `as_of` and `evidence_days` as in Facts.
     """
     path = ledger / FILE_NAME if ledger.is_dir() else ledger
     verification = verify(path)
@@ -134,16 +240,25 @@ def load(ledger: Path, run_id: str | None = None, own_key: str | None = None) ->
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    return _of_run(path, run_id or walks[-1], last_seq, verification, own_key)
+    facts = _of_run(path, run_id or walks[-1], last_seq, verification, own_key)
+    return replace(facts, as_of=as_of, evidence_days=evidence_days)
 
 
 def another(facts: Facts, run_id: str) -> Facts:
-    """The facts of another run in the same ledger, as it was verified. Raises LedgerError when there is none."""
-    return _of_run(facts.path, run_id, facts.last_seq, facts.ledger, facts.own_key)
+    """The facts of another run in the same ledger, an earlier one as it was known when this one began.
+
+    Raises LedgerError when there is none.
+    """
+    other = _of_run(facts.path, run_id, facts.last_seq, facts.ledger, facts.own_key)
+    if other.started.seq < facts.started.seq:
+        other = _of_run(facts.path, run_id, facts.started.seq - 1, facts.ledger, facts.own_key)
+    return replace(other, evidence_days=facts.evidence_days)
 
 
 def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_key: str | None) -> Facts:
-    facts = Facts(path, run_id, last_seq, ledger, _applies(path, run_id, last_seq), own_key)
+    every = applies(_entries(path, KINDS, "seq <= ?", last_seq))
+    own = [apply for apply in every if apply.run_id == run_id]
+    facts = Facts(path, run_id, last_seq, ledger, own, own_key, every)
     if not any(facts.entries("run.started")):
         known = ", ".join(walks_before(path, last_seq)[-3:]) or "none"
         raise LedgerError(
@@ -156,13 +271,6 @@ def walks_before(path: Path, last_seq: int) -> list[str]:
     """The runs that are walks, oldest first, of those that began no later than an entry."""
     query = "SELECT run_id, body FROM entries WHERE kind = 'run.started' AND seq <= ? ORDER BY seq"
     return [run_id for run_id, body in select(path, query, (last_seq,)) if json.loads(body)["command"] == "walk"]
-
-
-def _applies(path: Path, run_id: str, last_seq: int) -> list[Progress]:
-    """Those that the run began; what a later run did to finish or undo them is in them."""
-    entries = list(_entries(path, KINDS, "seq <= ?", last_seq))
-    own = {str(entry.seq) for entry in entries if entry.run_id == run_id}
-    return [apply for apply in applies(entries) if apply.id in own]
 
 
 def _entries(path: Path, kinds: Collection[str], where: str, *values: object) -> Iterator[Entry]:

@@ -4,13 +4,14 @@ The same ledger gives the same bytes: every time in them is the ledger's.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from opslib.audit import exports, manifest
 from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
-from opslib.audit.report import TITLE, AuditReport
+from opslib.audit.report import AuditReport
 from opslib.errors import InvalidInput
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
@@ -23,6 +24,7 @@ FILES = (
     "audit.pdf",
     "findings.csv",
     "findings.ocsf.jsonl",
+    "operations.csv",
     "report.json",
     "samples.csv",
     manifest.NAME,
@@ -30,22 +32,30 @@ FILES = (
 
 
 def write_audit(
-    out: Path, *, home: Path, signing_key: Path, run_id: str | None = None, compare_with: str | None = None
+    out: Path,
+    *,
+    home: Path,
+    signing_key: Path,
+    run_id: str | None = None,
+    compare_with: str | None = None,
+    as_of: datetime | None = None,
 ) -> AuditReport:
     """Write FILES, the audit of a run in the workspace `home`, into `out`; by default of its last walk.
 
-    `signing_key` signs the manifest; it is made on first use. Files of an earlier audit are replaced, once all new ones
-    are there. Raises LedgerError, SigningKeyError, or InvalidInput when ledger or key are in `out` themselves.
+    `signing_key` signs the manifest; it is made on first use. `as_of` as in AuditReport.open. Files of an earlier audit
+    are replaced, once all new ones are there. Raises LedgerError, SigningKeyError, or InvalidInput when a ledger or key
+    is in `out` or below it, or `out` is in the workspace.
     """
-    _refuse_to_hand_over(out, home / FILE_NAME, signing_key)
+    _refuse_to_hand_over(out, home, signing_key)
     signer = Signer.load(signing_key)
-    report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key)
-    facts, sections = report.facts, report.sections()
+    report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key, as_of=as_of)
+    facts, sections, title = report.facts, report.sections(), report.title
     out.mkdir(parents=True, exist_ok=True)
     with part_folder(out) as new:
-        _write(new / "audit.html", [page(TITLE, sections)])
-        (new / "audit.pdf").write_bytes(pdf(TITLE, facts.run_id, facts.extent()[1], sections))
+        _write(new / "audit.html", [page(title, sections)])
+        (new / "audit.pdf").write_bytes(pdf(title, facts.run_id, facts.extent()[1], sections))
         _write(new / "samples.csv", exports.samples_csv(facts))
+        _write(new / "operations.csv", exports.operations_csv(facts))
         _write(new / "findings.csv", exports.findings_csv(facts))
         _write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
         _write(new / "report.json", [exports.report_json(facts, report.before)])
@@ -55,14 +65,29 @@ def write_audit(
     return report
 
 
-def _refuse_to_hand_over(out: Path, *not_for_readers: Path) -> None:
-    for file in not_for_readers:
-        if os.path.dirname(os.path.realpath(file)) == os.path.realpath(out):
-            raise InvalidInput(
-                f"An audit cannot be written to {out}",
-                cause=f"{file.name} is in it, and readers of the audit get the whole folder",
-                fix="name another folder; nothing was written",
-            )
+def _refuse_to_hand_over(out: Path, home: Path, signing_key: Path) -> None:
+    """Readers of an audit get its whole folder, and a program that packs it may follow the links in it."""
+    private = [os.path.realpath(file) for file in (home / FILE_NAME, signing_key)]
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(home)):
+        raise _not_there(out, f"it is in the workspace {home}")
+    for path in (out, *_below(out)):
+        leads_to = os.path.realpath(path)
+        holds = any(Path(file).is_relative_to(leads_to) for file in private)
+        if holds or path.name in (FILE_NAME, signing_key.name):
+            what = "a signing key or a ledger is in it" if path == out else f"{path} is, or leads to, a ledger or a key"
+            raise _not_there(out, what)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
+
+
+def _not_there(out: Path, cause: str) -> InvalidInput:
+    return InvalidInput(
+        f"An audit cannot be written to {out}",
+        cause=f"{cause}, and readers of the audit get the whole folder",
+        fix="name another folder, or move that file; nothing was written",
+    )
 
 
 def _write(file: Path, parts: Iterable[str]) -> None:

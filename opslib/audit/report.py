@@ -9,22 +9,28 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from opslib.audit import bucket_section, compare_section, controls, plan_section
+from opslib.audit import (
+    bucket_section,
+    calls_section,
+    compare_section,
+    controls,
+    deeds,
+    plan_section,
+    verdict_section,
+    who_section,
+)
 from opslib.audit.as_html import section_html
-from opslib.audit.charts import draw_latencies, draw_success
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts, load, walks_before
+from opslib.audit.headline import environment, headline
 from opslib.html import Html
+from opslib.ledger.chain import Entry
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import existing_public_key
-from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.router.journal import Progress
 from opslib.router.org_changes import CHANGE, CHECKED
-from opslib.settings import Settings, is_loopback
-
-TITLE = "Audit of one storage onboarding"
+from opslib.settings import Settings
 
 # A run on the sandbox that comes with the project, so that the page can be looked at before there is one's own.
 RECORDED = Path(__file__).with_name("recorded") / FILE_NAME
@@ -46,22 +52,33 @@ class AuditReport:
         *,
         compare_with: str | None = None,
         signing_key: Path | None = None,
+        as_of: datetime | None = None,
     ) -> "AuditReport":
         """The audit of a run in the workspace, by default its last walk, compared with the walk before or the one
         named.
 
         The ledger should be signed with `signing_key`, by default the setting's; the report says when it is not.
+        `as_of` is the moment that it speaks of, by default now: what the ledger knows may be too old by then.
         Only where neither run nor workspace is named and there is no walk yet, the recorded example is shown.
         """
         workspace = home or Settings.load().home
         recorded = not (home or run_id or _has_walk(workspace / FILE_NAME))
         own_key = None if recorded else existing_public_key(signing_key or Settings.load().signing_key)
-        facts = load(RECORDED if recorded else workspace, run_id, own_key)
+        # The recorded example does not get old.
+        is_example = recorded or workspace.resolve() == RECORDED.parent.resolve()
+        moment = as_of or (None if is_example else datetime.now(UTC))
+        days = Settings.load().evidence_days
+        facts = load(RECORDED if recorded else workspace, run_id, own_key, as_of=moment, evidence_days=days)
         return cls(facts, compare_section.earlier(facts, compare_with), recorded)
 
     def sections(self) -> list[Section]:
         """All of them, in the order in which they are read."""
         return [getattr(self, name)() for name in SECTIONS]
+
+    @property
+    def title(self) -> str:
+        """What kind of run it was, and whose recordings it is about."""
+        return headline(self.facts).title
 
     def show(self, name: str) -> Html:
         """One of `SECTIONS`, for a notebook."""
@@ -74,23 +91,15 @@ class AuditReport:
         return Section("About this report", [*warnings, Prose(_ABOUT)])
 
     def _on_this_machine(self) -> bool:
-        return is_loopback(urlsplit(self._connected().get("api_url", "")).hostname)
+        return environment(self.facts) == "sandbox"
 
     def _connected(self) -> dict[str, Any]:
         end = self.facts.last_end("connect")
         return (end.data.get("data") or {}) if end else {}
 
     def summary(self) -> Section:
-        """Two verdicts that must not be confused, in words."""
-        both = (controls.compliance(controls.results(self.facts)), controls.http(self.facts))
-        rows: list[list[Cell]] = [[result.control, Mark(result.word), result.why] for result in both]
-        return Section(
-            "Verdicts",
-            [
-                Prose("Whether the calls to Genesys succeeded, and whether the storage is fit, are two questions."),
-                Table("Two separate verdicts", ("Question", "Verdict", "Why"), rows, (30, 15, 55)),
-            ],
-        )
+        """The verdict with its rule and age, how many controls have which, and the exceptions beside it."""
+        return Section("Verdicts", verdict_section.blocks(self.facts))
 
     def scope(self) -> Section:
         """Who did what, when, where and with which versions; and which record this report was made from."""
@@ -101,9 +110,9 @@ class AuditReport:
             "Run": self.facts.run_id,
             "Started (UTC)": started.at,
             "Last entry (UTC)": last_at,
-            "By": f"{about['user']} on {about['host']}",
+            "Started by": str(self.facts.actor(started)),
             **{
-                f"Taken up again by, entry {entry.seq}": f"{entry.data['user']} on {entry.data['host']}, {entry.at}"
+                f"Taken up again by, entry {entry.seq}": f"{self.facts.actor(entry)}, {entry.at}"
                 for entry in self.facts.entries("run.resumed")
             },
             "Org": org.get("org_id") or "not named",
@@ -117,12 +126,13 @@ class AuditReport:
             "Head of the chain (SHA-256)": Code(ledger.head),
             "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "nobody signed it",
         }
-        return Section("Scope and provenance", [_pairs("What this report is made from", rows), Prose(_PROOF)])
+        who = who_section.blocks(self.facts, deeds.of_run(self.facts))
+        return Section("Scope and provenance", [_pairs("What this report is made from", rows), Prose(_PROOF), *who])
 
     def controls(self) -> Section:
         """Each control with the ledger entries it rests on."""
         rows: list[list[Cell]] = [
-            [result.control, Mark(result.word), result.why, _rests_on(result)]
+            [" ".join([result.control, *result.exceptions]), Mark(result.word), result.why, _rests_on(result)]
             for result in controls.results(self.facts)
         ]
         table = Table("Controls", ("Control", "Verdict", "Why", "Entries"), rows, (30, 15, 46, 9))
@@ -137,7 +147,8 @@ class AuditReport:
         blocks: list[Block] = [Prose("What was to change, who agreed to it, and how it ended. A dash: not there.")]
         first_with: dict[str, int] = {}
         for number, apply in enumerate(self.facts.applies, 1):
-            blocks += [self._apply(number, apply), *plan_section.decisions(apply.decisions)]
+            who = who_section.table(self.facts, f"Who did what in apply {number}", deeds.of_apply(self.facts, number))
+            blocks += [self._apply(number, apply), who, *plan_section.decisions(apply.decisions)]
             first = first_with.setdefault(apply.checksum, number)
             if first == number:
                 blocks += plan_section.blocks(apply.plan.as_json())
@@ -158,13 +169,18 @@ class AuditReport:
             "Begun (UTC)": apply.at,
             "By": apply.user,
             "Plan's checksum (SHA-256)": Code(apply.checksum),
-            "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "no approval is in this run",
+            "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "there is no approval",
+            "Approved by": self._approved_by(approval) if approval else "no one",
             "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
             "Reason given": consent.get("reason") or "none",
             "Outcome": controls.outcome(apply),
             "Entries": f"{apply.id} to {apply.last_seq or apply.id}",
         }
         return _pairs(f"Apply {number}", rows)
+
+    def _approved_by(self, approval: Entry) -> str:
+        elsewhere = f", in run {approval.run_id}" if approval.run_id != self.facts.run_id else ""
+        return f"{self.facts.actor(approval)}{elsewhere}"
 
     def steps(self) -> Section:
         rows: list[list[Cell]] = [
@@ -185,7 +201,7 @@ class AuditReport:
         """Who changed what in the org since this run began, by its own audit and by comparison."""
         looks = list(self.facts.of_the_org(CHECKED))
         if not looks:
-            return Section(_IN_THE_ORG, [Prose("Nobody looked since this run began. The command opslib changes does.")])
+            return Section(_IN_THE_ORG, [Prose(_NOT_LOOKED)])
         client: dict[str, Any] = (self._connected().get("doctor") or {}).get("client") or {}
         rows: list[list[Cell]] = [
             [
@@ -207,33 +223,8 @@ class AuditReport:
         return Section(_IN_THE_ORG, [*blocks, changes])
 
     def calls(self) -> Section:
-        """Success rate with its interval, and latency percentiles, with methods stated."""
-        statistics = self.facts.call_statistics
-        good, bad = statistics.operations()
-        rate, total = success_rate_percent(good, bad), good + bad
-        low, high = wilson_interval(good, total) if total else (0.0, 0.0)
-        percentiles = statistics.percentiles_ms()
-        rows: dict[str, Cell] = {
-            "Operations": total,
-            "Succeeded": good,
-            "Failed": bad,
-            "Success rate": "no data" if rate is None else f"{rate:.1f} %",
-            "95 % interval of the rate": f"{100 * low:.1f} % to {100 * high:.1f} %" if total else "no data",
-            "HTTP attempts": statistics.attempts(),
-            **{
-                f"Latency p{percent}": "no data" if ms is None else f"{ms:.1f} ms"
-                for percent, ms in percentiles.items()
-            },
-        }
-        return Section(
-            "Calls to Genesys",
-            [
-                Prose(_CALLS),
-                _pairs("Calls to Genesys", rows),
-                draw_latencies(statistics.latencies_ms(), percentiles),
-                draw_success(statistics.by_operation()),
-            ],
-        )
+        """Success rate and latencies, and how operations and attempts add up."""
+        return Section("Calls to Genesys", calls_section.blocks(self.facts.call_statistics))
 
     def problems(self) -> Section:
         """Every attempt that failed and every error, with the correlation id that support asks for."""
@@ -280,6 +271,7 @@ SECTIONS = (
 )
 
 _IN_THE_ORG = "Changes in the org"
+_NOT_LOOKED = "Changes since this run have not been checked. Run `opslib audit --recheck` or `opslib changes`."
 _SOURCES = (
     "Audit: Genesys's own record of who changed what. Comparison: what differs from the look before, whoever changed"
     " it. One change may stand here twice, known by both."
@@ -301,10 +293,6 @@ _CONTROLS = (
     "PASS: shown by the entries named. FAIL: shown to be wrong. WARN: not wrong, and worth a look. UNKNOWN: asked and"
     " not answered, or not asked in this run. Not checked: it does not apply, or was not looked at."
 )
-_CALLS = (
-    "Operations on the org's API, without token calls. An operation may take several attempts. Percentiles are of the"
-    " attempts' wire time, by linear interpolation (type 7); the interval is Wilson's."
-)
 _WORDS = (
     ("Storage target", "the S3 bucket that recordings are written to, as Genesys Cloud knows it"),
     ("Retention policy", "which recordings are kept there, and for how many days"),
@@ -317,7 +305,7 @@ _WORDS = (
     ("Operation, attempt", "one thing asked of Genesys; it may take several attempts"),
     ("Latency", "how long an answer took"),
     ("p95", "95 of 100 attempts were at least as fast"),
-    ("95 % interval", "with so few operations the true rate is only known to lie between these two"),
+    ("95 % interval", "where the true rate may lie; the fewer operations, the wider"),
     ("Correlation id", "the number that Genesys gives a request; its support finds the request by it"),
     ("Hash (SHA-256)", "a fingerprint of a text; a changed text has another one"),
     ("Head of the chain", "the fingerprint that covers the whole ledger"),

@@ -18,26 +18,37 @@ from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.chain import Verification
 from opslib.ledger.export import write_export
 from opslib.ledger.ledger import Ledger
-from opslib.ledger.signing import read_public_key
-from opslib.settings import Settings
+from opslib.ledger.signing import existing_public_key, read_public_key
+from opslib.settings import ENV_FILE, Settings
+from opslib.walk.identities import Identities
+from opslib.walk.recheck import recheck
 
-_WORDS = {"intact": "intact", "unsigned": "UNSIGNED", "broken": "NOT INTACT"}
+_WORDS = {
+    "intact": "intact",
+    "unconfirmed": "SIGNED BY AN UNCONFIRMED KEY",
+    "unsigned": "UNSIGNED",
+    "broken": "NOT INTACT",
+}
 
 
 @click.command()
 @click.option("--run", "run_id", help="A run's id; by default the last walk.")
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
+@click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again. Writes to neither.")
 @click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
 @options.as_json
-def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool) -> None:
+def audit(run_id: str | None, compare_with: str | None, read_again: bool, out: Path, as_json: bool) -> None:
     """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
     settings = Settings.load()
+    reads = asyncio.run(recheck(run_id, settings)) if read_again else []
     report = write_audit(
         out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
     )
     if as_json:
-        say_json({"folder": str(out), "files": FILES})
+        read = [{name: getattr(result, name) for name in ("step", "state", "summary")} for result in reads]
+        say_json({"folder": str(out), "files": FILES, **({"recheck": read} if read_again else {})})
     else:
+        say(*(f"{result.state:8} {result.summary}" for result in reads))
         say(*(f"written: {out / name}" for name in FILES))
         say(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 
@@ -51,10 +62,13 @@ def audit(run_id: str | None, compare_with: str | None, out: Path, as_json: bool
 def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, as_json: bool) -> ExitCode:
     """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
 
-    Exit code 0 only if it is; 1 also if nobody signed it.
+    Exit code 0 only if it is, and the key is the one given or this machine's own. Anybody can sign what they made.
     """
     pinned = read_public_key(key) if key else None
     verification, anchors = verify_record(path, pinned), list[Anchor]()
+    if not pinned and verification.intact and verification.key == _own_key():
+        pinned = verification.key
+        verification = verify_record(path, pinned)
     if anchor_bucket and not verification.first:
         raise InvalidInput(
             f"{path} cannot be checked against anchors",
@@ -66,9 +80,10 @@ def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, 
         verification = verify_record(path, pinned, [anchor.checkpoint for anchor in anchors])
         if others:
             say(f"{others} objects there are no anchors by this key, and were left out", err=True)
-    document = {**verification.as_json(), "anchors": [anchor.as_json() for anchor in anchors]}
-    say_json(document) if as_json else say(*_lines(verification, anchors))
-    return _exit_code(verification)
+    state = _state(verification, pinned)
+    document = {**_as_json(verification, state), "anchors": [anchor.as_json() for anchor in anchors]}
+    say_json(document) if as_json else say(*_lines(verification, state, anchors))
+    return _exit_code(state)
 
 
 @click.command()
@@ -100,20 +115,23 @@ def export_ledger(out: Path, as_json: bool) -> ExitCode:
     settings = Settings.load()
     write_export(settings.home, out, settings.signing_key, settings.signing_key.with_suffix(".pub"))
     verification = verify_record(out)
-    document = {"written": str(out), **verification.as_json()}
-    say_json(document) if as_json else say(f"written: {out}", *_lines(verification))
-    return _exit_code(verification)
+    state = _state(verification, existing_public_key(settings.signing_key))
+    document = {"written": str(out), **_as_json(verification, state)}
+    say_json(document) if as_json else say(f"written: {out}", *_lines(verification, state))
+    return _exit_code(state)
 
 
 async def _anchor(
     settings: Settings, verification: Verification, bucket: str, region: str, *, yes: bool
 ) -> dict[str, Any]:
-    async with AnchorBucket.open(bucket, region, await asyncio.to_thread(usual_keys)) as anchors:
+    keys = await asyncio.to_thread(usual_keys)
+    async with AnchorBucket.open(bucket, region, keys) as anchors:
         lock = vars(await anchors.lock())
         if not yes:
             return {"anchored": False, "bucket": bucket, "seq": verification.entries, "lock": lock}
         ledger = Ledger(settings.home, settings.signing_key)
         run = ledger.start_run("anchor", bucket=bucket)
+        await Identities(run).ask_aws(region, keys)
         checkpoint = ledger.checkpoint()
         try:
             name, version = await anchors.write(verification.first, checkpoint)
@@ -153,13 +171,31 @@ async def _read_anchors(verification: Verification, bucket: str, region: str) ->
     return anchors, others
 
 
-def _exit_code(verification: Verification) -> ExitCode:
-    return ExitCode.DONE if verification.intact else ExitCode.FAILED
+def _own_key() -> str:
+    """The public key of this machine; empty where there is none. One that a .env names does not count: the folder that
+    is to be proved may have come with it."""
+    settings = Settings.load()
+    return "" if settings.sources()["signing_key"] == ENV_FILE else existing_public_key(settings.signing_key)
 
 
-def _lines(verification: Verification, anchors: Sequence[Anchor] = ()) -> list[str]:
+def _state(verification: Verification, confirmed: str | None) -> str:
+    """A key of `_WORDS`; `confirmed` is the public key that is known to be the owner's."""
+    if verification.intact and verification.key != confirmed:
+        return "unconfirmed"
+    return verification.state
+
+
+def _as_json(verification: Verification, state: str) -> dict[str, Any]:
+    return {**verification.as_json(), "state": state, "intact": state == "intact"}
+
+
+def _exit_code(state: str) -> ExitCode:
+    return ExitCode.DONE if state == "intact" else ExitCode.FAILED
+
+
+def _lines(verification: Verification, state: str, anchors: Sequence[Anchor] = ()) -> list[str]:
     return [
-        f"{_WORDS[verification.state]}: {verification.reason}",
+        f"{_WORDS[state]}: {verification.reason}",
         f"head {verification.head}",
         f"key {verification.key or 'none'}",
         *(f"anchor of entries 1 to {one.checkpoint.seq}, kept since {one.at} (S3's clock)" for one in anchors),

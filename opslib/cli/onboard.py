@@ -4,6 +4,7 @@ import asyncio
 import os
 import textwrap
 from contextlib import nullcontext
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
 @options.onboarding_file
 @options.consent
 def offboard(file: Path, **consent: Any) -> ExitCode:
-    """Remove the webhook, policy and target that FILE names; needs --allow delete. Recordings stay."""
+    """Remove the webhook, policy and target that FILE names; needs --allow delete and --reason. Recordings stay."""
     return _change_org(file, removal=True, **consent)
 
 
@@ -72,14 +73,15 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
 @click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
 @options.allow
 @options.reason
+@options.until
 @options.as_json
-def onboard(file: Path | None, on_sandbox: bool, allow: tuple[str, ...], reason: str, as_json: bool) -> None:
+def onboard(file: Path | None, on_sandbox: bool, as_json: bool, **consent: Any) -> None:
     """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names)."""
     with start_sandbox() if on_sandbox else nullcontext() as own:
         if own:
             os.environ.update(own.environment())
-        consent = Consent(allow=allow, reason=reason)
-        results = asyncio.run(half_done_if_cancelled(_walk_through(file, consent, quiet=as_json)))
+        work = _walk_through(file, Consent(**consent), quiet=as_json)
+        results = asyncio.run(half_done_if_cancelled(work))
     if as_json:
         say_json({"steps": results})
 
@@ -152,13 +154,15 @@ def _change_org(
     checksum: str | None,
     allow: tuple[str, ...],
     reason: str,
+    until: date | None,
     as_json: bool,
     **kind: Any,
 ) -> ExitCode:
     """Plan, approve and apply; without `yes` only plan. `kind` is a removal or a rotation of credentials, see Walk."""
     onboarding = load_onboarding(file)
     if yes:
-        work = _apply(onboarding, checksum, Consent(allow=allow, reason=reason), quiet=as_json, **kind)
+        consent = Consent(allow=allow, reason=reason, until=until)
+        work = _apply(onboarding, checksum, consent, quiet=as_json, **kind)
         plan, applied = asyncio.run(half_done_if_cancelled(work))
     else:
         plan, applied = asyncio.run(half_done_if_cancelled(_make_plan(onboarding, checksum, **kind))), False

@@ -7,7 +7,6 @@ to its integration by name in plans, and by id on the wire.
 
 import asyncio
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,6 +26,13 @@ from opslib.genesys.backend import (
     only,
 )
 from opslib.genesys.client import GenesysClient, answer
+from opslib.genesys.comparable import (
+    PLATFORM_OURS,
+    PLATFORM_SERVER_OWNED,
+    plain,
+    platform_comparable,
+    platform_writable,
+)
 from opslib.genesys.creations import Creations, keep_no_note
 from opslib.genesys.integration_credentials import IntegrationCredentials, by_name, is_ours
 from opslib.genesys.integrations import (
@@ -40,13 +46,11 @@ from opslib.genesys.policies import (
     MARK,
     POLICIES,
     Policy,
-    by_reference,
     delete_days,
     exported_to,
     foreign,
     matches_everything,
     over,
-    parts,
     policy_body,
     policy_values,
 )
@@ -58,16 +62,6 @@ from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, S
 from opslib.onboarding.values import checked, folder_of, is_guid
 
 _POLICY = POLICIES + "/{id}"
-
-# The fields of an object that an onboarding sets. The others belong to somebody else and stay as they are.
-_OURS = frozenset(
-    {"name", "description", "enabled", "mediaPolicies", "conditions", "actions"}
-    | {"integrationType", "intendedState", "properties", "notes", "credentials", "unusedCredentials"}
-)
-# Fields that the server sets and that must not be sent.
-_SERVER_OWNED = frozenset(
-    {"id", "version", "selfUri", "createdDate", "modifiedDate", "policyErrors", "reportedState", "attributes", "config"}
-)
 
 # How long to wait for the org's maximum retention (seconds): a plan does not fail for it.
 _MAXIMUM_WITHIN_S = 20.0
@@ -220,19 +214,10 @@ class PlatformBackend:
         return Meaning(bucket=bucket, region=region, access=tuple(access), enabled=enabled, ours=ours)
 
     def writable(self, answer: JSON) -> JSON:
-        body = copy.deepcopy({key: value for key, value in answer.items() if key not in _SERVER_OWNED})
-        for part in [*parts(body), body]:
-            if part.get("conditions"):
-                part["conditions"] = by_reference(part["conditions"])
-        for reference in [*exported_to(body), *([body["integrationType"]] if "integrationType" in body else [])]:
-            kept = "id" if "id" in reference else "name"
-            for key in reference.keys() - {kept}:
-                del reference[key]
-        return body
+        return platform_writable(answer)
 
     def comparable(self, answer: JSON) -> JSON:
-        normal: JSON = _normal({key: value for key, value in self.writable(answer).items() if key in _OURS})
-        return normal
+        return platform_comparable(answer)
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
         """Each field is as it was or as it should be; a new object may still be switched off."""
@@ -243,7 +228,7 @@ class PlatformBackend:
         current, old, new = (dict(leaves(self.comparable(body))) if body else {} for body in (answer, before, after))
         off = {"enabled": False, "intendedState": "DISABLED"}
         return all(
-            _plain(current.get(path)) in (_plain(old.get(path)), _plain(new.get(path)))
+            plain(current.get(path)) in (plain(old.get(path)), plain(new.get(path)))
             or (path in off and current.get(path) == off[path])
             for path in current.keys() | old.keys() | new.keys()
         )
@@ -388,7 +373,7 @@ class PlatformBackend:
                 + ("stays as it is" if path in foreign(body) else "goes with the medium that is left out")
                 for path in sorted(foreign(existing))
             ]
-        return {**{key: value for key, value in existing.items() if key not in _OURS}, **body}
+        return {**{key: value for key, value in existing.items() if key not in PLATFORM_OURS}, **body}
 
     async def _write(self, kind: Kind, name: str, body: JSON, *, alone: bool) -> JSON:
         if kind == "policy":
@@ -423,7 +408,7 @@ class PlatformBackend:
             policy = await self.objects.make("policy", POLICIES, new, policy, alone=alone)
         if self.comparable(policy) != self.comparable(new):
             current = await self._policy(policy["id"]) or {}
-            kept = {key: value for key, value in current.items() if key not in _OURS | _SERVER_OWNED}
+            kept = {key: value for key, value in current.items() if key not in PLATFORM_OURS | PLATFORM_SERVER_OWNED}
             whole = {**kept, **body, "enabled": bool(current.get("enabled")) and body["enabled"]}
             policy = await self._client.request("PUT", _POLICY, ids={"id": policy["id"]}, json=whole, shape=Policy)
         if body["enabled"] and not policy.get("enabled"):
@@ -522,15 +507,3 @@ def _feed_values(feed: JSON) -> JSON:
         "topics": tuple(properties.get("eventFilter") or ()),
         "enabled": feed["intendedState"] == "ENABLED",
     }
-
-
-def _normal(value: Any) -> Any:
-    """Lists in order, without null and empty values: a server may fill those in for what was left out."""
-    if isinstance(value, dict):
-        fields = {key: _normal(field) for key, field in value.items()}
-        return {key: field for key, field in fields.items() if field not in (None, "", {}, [])}
-    return sorted((_normal(item) for item in value), key=_plain) if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

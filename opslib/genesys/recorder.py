@@ -1,11 +1,14 @@
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opslib.genesys.logs import log
+from opslib.ledger.chain import Entry
+from opslib.ledger.moment import utc_now
 from opslib.ledger.samples import NOT_OF_THE_API, Sample
 
 _step: ContextVar[str] = ContextVar("step", default="")
@@ -16,13 +19,21 @@ _operation: ContextVar["Operation | None"] = ContextVar("operation", default=Non
 class Operation:
     """What the caller asked for; it may take several attempts, which `recorder` records.
 
-    `deadline_at` is in the event loop's time (s).
+    `deadline_at` is in the event loop's time (s). `entries` are the numbers of its attempts in the ledger. `duration_s`
+    includes what a sample does not: waiting for the rate gate, for a token and between attempts.
     """
 
     name: str
     deadline_at: float
     recorder: "Recorder | None" = None
     attempts: int = 0
+    entries: list[int] = field(default_factory=list)
+    started_at: str = field(default_factory=utc_now)
+    _started_s: float = field(default_factory=time.perf_counter)
+
+    def duration_s(self) -> float:
+        """Seconds since it was begun."""
+        return time.perf_counter() - self._started_s
 
     def seconds_left(self) -> float:
         """Seconds until the deadline; negative once it has passed."""
@@ -45,14 +56,15 @@ def operation(name: str, deadline_s: float, recorder: "Recorder | None" = None) 
 
 
 class Recorder:
-    """What one client did: counted here, and written with `write(kind, data)`, such as to the ledger.
+    """What one client did: counted here, and written with `write(kind, data)`, which returns its entry in the ledger,
+    where there is one.
 
     Attributes:
         latency_samples: seconds, one per attempt, those of `NOT_OF_THE_API` left out.
         success_count, failure_count: operations, however many attempts each took.
     """
 
-    def __init__(self, write: Callable[[str, dict[str, Any]], object]) -> None:
+    def __init__(self, write: Callable[[str, dict[str, Any]], Entry | None]) -> None:
         self._write = write
         self.latency_samples: list[float] = []
         self.success_count = 0
@@ -63,7 +75,9 @@ class Recorder:
         data = sample.model_dump()
         self.recall("sample", data)
         log("debug", "attempt", **data)
-        self._write("sample", data)
+        entry, op = self._write("sample", data), current_operation()
+        if entry and op and sample.operation not in NOT_OF_THE_API:
+            op.entries.append(entry.seq)
 
     def operation(self, op: Operation, error: BaseException | None) -> None:
         """Keep how an operation ended."""
@@ -73,6 +87,9 @@ class Recorder:
             "outcome": "failure" if error else "success",
             "error": type(error).__name__ if error else None,
             "attempts": op.attempts,
+            "entries": op.entries,
+            "started_at": op.started_at,
+            "duration_s": op.duration_s(),
         }
         self.recall("operation", data)
         log("warning" if error else "info", "operation", **data)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+# AWS refuses signatures that are 15 minutes off; a minute off is a clock that is not kept (s).
+SKEW_FAILS_S, SKEW_WARNS_S = 900, 60
+
 
 def http_date(value: str) -> datetime:
     """A date in any of HTTP's three formats, in UTC. Raises ValueError."""

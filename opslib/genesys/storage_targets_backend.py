@@ -1,6 +1,5 @@
 """The storage-targets backend: three kinds of object, each written with PUT under an id that we choose."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from opslib.errors import InvalidInput, NotFound
 from opslib.genesys.answers import Entity, Page, Shape, counted
 from opslib.genesys.backend import JSON, Creation, Item, Kind, Meaning, nothing_to_rotate, only
 from opslib.genesys.client import GenesysClient
+from opslib.genesys.comparable import storage_targets_comparable, storage_targets_writable
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
 from opslib.onboarding.values import checked, folder_of
 from opslib.settings import check_aws_secret
@@ -62,9 +62,6 @@ _PAGES: dict[Kind, type[Page[Any]]] = {
 
 # The page size of the contract.
 _PAGE_SIZE = 50
-
-# Fields that the server sets and that must not be sent.
-_SERVER_OWNED = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
 
 # The fields of a target's configuration that say with what Genesys writes; secrets are never read back.
 _CREDENTIALS = ("accessKeyId", "roleArn", "externalId")
@@ -129,13 +126,10 @@ class StorageTargetsBackend:
         )
 
     def writable(self, answer: JSON) -> JSON:
-        return {key: value for key, value in answer.items() if key not in _SERVER_OWNED}
+        return storage_targets_writable(answer)
 
     def comparable(self, answer: JSON) -> JSON:
-        return {
-            key: sorted(value, key=json.dumps) if isinstance(value, list) else value
-            for key, value in self.writable(answer).items()
-        }
+        return storage_targets_comparable(answer)
 
     def may_be_cut_off(self, answer: JSON, before: JSON | None, after: JSON | None) -> bool:
         return False  # one PUT writes it all, or nothing

@@ -8,5 +8,6 @@ signing     the key that signs, and the check of a signature
 export      the ledger as JSON lines, for readers without SQLite
 samples     one HTTP attempt as a sample, and the samples as a DataFrame
 statistics  percentiles and success rates of samples
+actor       who writes: the machine's word for it, and the answers of AWS and Genesys
 moment      the time as the ledger writes it
 """

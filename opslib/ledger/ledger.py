@@ -4,7 +4,6 @@ Every entry is chained to the one before and signed as it is written; see opslib
 that the end of the chain is as its key signed it, so that what was changed from outside is never signed again.
 """
 
-import getpass
 import os
 import platform
 import secrets
@@ -25,6 +24,7 @@ import rfc8785
 
 from opslib.env_file import warn_if_open_to_others
 from opslib.errors import InvalidInput, LedgerError, LedgerNotProved
+from opslib.ledger.actor import ACTOR, machine
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.database import (
     FILE_NAME,
@@ -75,6 +75,8 @@ class Ledger:
         self._known: Head | None = None
         # Whether this object has proved the ledger from its first entry.
         self._proved = False
+        # By run, the entry that says who this process is.
+        self._actors: dict[str, int] = {}
         with self._explained("opened"):
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             warn_if_open_to_others(home, self.path)
@@ -91,19 +93,29 @@ class Ledger:
             self._proof = _PROOFS.setdefault((file.st_dev, file.st_ino), Proof())
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
-        """Write one entry, durably. Secrets are hidden before it is hashed."""
-        body = _canonical(redact_json(data))
-        with self._writing() as head:
-            seq, at = head.seq + 1, utc_now()
-            link = chain_hash(head.hash, seq, run_id, kind, at, body)
-            entry = Entry(seq, run_id, kind, at, body, link)
-            self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?)", entry)
-            self._sign_head(seq, link, head.checkpoint)
+        """Write one entry, durably. Secrets are hidden before it is hashed. `Run.append` also says who writes it."""
+        hidden = redact_json(data)
+        with self._lock, self._writing() as head:
+            entry, _ = self._add(head, run_id, kind, hidden)
+        return entry
+
+    def append_as_actor(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
+        """The same, with the number of the entry that says who this process is. The first entry of this process in a
+        run has that entry before it, in the same transaction."""
+        hidden = redact_json(data)
+        with self._lock:
+            with self._writing() as head:
+                actor = self._actors.get(run_id)
+                if actor is None:
+                    who, head = self._add(head, run_id, ACTOR, redact_json(self._who()))
+                    actor = who.seq
+                entry, _ = self._add(head, run_id, kind, {**hidden, ACTOR: actor})
+            self._actors[run_id] = actor
         return entry
 
     def checkpoint(self) -> Checkpoint:
         """Note the head of the chain as it stands, signed."""
-        with self._writing() as head:
+        with self._lock, self._writing() as head:
             number = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM checkpoints").fetchone()[0]
             bare = Checkpoint(number, head.seq, head.hash, utc_now(), head.checkpoint, self._signer.public_key, "")
             point = bare._replace(signature=self._signer.sign(bare.text()))
@@ -143,18 +155,7 @@ class Ledger:
         """Begin a run: who, when, with which versions and key. `about` says what it is aimed at."""
         now = datetime.now(UTC)
         run = Run(self, f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
-        run.append(
-            "run.started",
-            {
-                "command": command,
-                "user": getpass.getuser(),
-                "host": platform.node(),
-                "opslib": version("opslib"),
-                "python": platform.python_version(),
-                "signed_by": self._signer.key_id,
-                **about,
-            },
-        )
+        run.append("run.started", {"command": command, **self._who(), **about})
         return run
 
     def samples_frame(self, run_id: str | None = None) -> "pd.DataFrame":
@@ -172,16 +173,29 @@ class Ledger:
             )
         return Signer.load(file)
 
-    def _sign_head(self, seq: int, link: str, checkpoint: str) -> None:
+    def _who(self) -> dict[str, Any]:
+        versions = {"opslib": version("opslib"), "python": platform.python_version()}
+        return {**machine(), **versions, "signed_by": self._signer.key_id}
+
+    def _add(self, head: Head, run_id: str, kind: str, data: Any) -> tuple[Entry, Head]:
+        """Within a transaction: the entry that follows the head, and the head that names it."""
+        seq, at, body = head.seq + 1, utc_now(), _canonical(data)
+        link = chain_hash(head.hash, seq, run_id, kind, at, body)
+        entry = Entry(seq, run_id, kind, at, body, link)
+        self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?)", entry)
+        return entry, self._sign_head(seq, link, head.checkpoint)
+
+    def _sign_head(self, seq: int, link: str, checkpoint: str) -> Head:
         bare = Head(seq, link, checkpoint, self._signer.public_key, "")
-        self._known = bare._replace(signature=self._signer.sign(bare.text()))
-        self._db.execute("INSERT OR REPLACE INTO head VALUES (1,?,?,?,?,?)", self._known)
+        self._known = head = bare._replace(signature=self._signer.sign(bare.text()))
+        self._db.execute("INSERT OR REPLACE INTO head VALUES (1,?,?,?,?,?)", head)
+        return head
 
     @contextmanager
     def _writing(self) -> Iterator[Head]:
-        """A transaction, with the head that it continues."""
+        """A transaction, with the head that it continues. Called with the lock held."""
         _ = self._signer  # without a key, nothing is begun
-        with self._lock, self._explained("written"), transaction(self._db):
+        with self._explained("written"), transaction(self._db):
             yield self._checked_head()
 
     def _checked_head(self) -> Head:
@@ -279,7 +293,8 @@ class Run:
     id: str
 
     def append(self, kind: str, data: dict[str, Any]) -> Entry:
-        return self.ledger.append(self.id, kind, data)
+        """Write one entry, durably, which names its actor."""
+        return self.ledger.append_as_actor(self.id, kind, data)
 
     def entries(self, kind: str | None = None) -> Iterator[Entry]:
         return self.ledger.entries(kind, self.id)

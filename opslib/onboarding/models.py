@@ -4,6 +4,7 @@ Secrets are never part of it: credentials are the names of environment variables
 """
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,6 +30,8 @@ BackendName = Literal["storage-targets", "platform"]
 EventName = Literal["routing.recording.storage.updated", "routing.recording.policy.updated"]
 # The audit of every entity: the only topic of Genesys that tells of policies and integrations.
 AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
+# How long a consent holds where the user names no day; after that it is an open item of the audit.
+EXCEPTION_DAYS = 90
 
 
 class _Model(BaseModel):
@@ -214,16 +217,24 @@ def _platform_problems(onboarding: Onboarding) -> Iterator[Problem]:
 
 
 class Consent(_Model):
-    """What a user agrees to, beyond what is safe. `confirm` is the target's name, typed: it agrees to all."""
+    """What a user agrees to, beyond what is safe. `confirm` is the target's name, typed: it agrees to all.
+
+    What is agreed to is an exception, which the audit shows with its reason until it has ended.
+    """
 
     confirm: Annotated[str, Field(title="Target's name", description="Only for an unsafe plan: type it to agree.")] = ""
-    reason: Annotated[str, Field(description="Why; needed when the bucket did not pass its validation.")] = ""
+    reason: Annotated[str, Field(description="Why; needed for every unsafe change.")] = ""
     allow: tuple[str, ...] = ()
+    until: Annotated[date | None, Field(description=f"The last day; {EXCEPTION_DAYS} days from now if empty.")] = None
 
     def covers(self, unsafe: str, target_name: str) -> bool:
-        """Whether this agrees to an unsafe change; a failed validation also needs a reason."""
+        """Whether this agrees to an unsafe change; without a reason, it agrees to none."""
         agreed = unsafe in self.allow or self.confirm == target_name
-        return agreed and (unsafe != "failed-validation" or bool(self.reason.strip()))
+        return agreed and bool(self.reason.strip())
+
+    def last_day(self, given_on: date) -> date:
+        """Until when it holds, if it was given on that day."""
+        return self.until or given_on + timedelta(days=EXCEPTION_DAYS)
 
 
 def check_retention(policy_days: int, target_days: int) -> None:

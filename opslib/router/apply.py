@@ -46,6 +46,7 @@ from opslib.errors import (
 from opslib.genesys.backend import JSON, SETTLES_WITHIN_S, Backend, Creation
 from opslib.genesys.polling import poll_until
 from opslib.genesys.together import together
+from opslib.ledger.actor import machine
 from opslib.ledger.ledger import Run
 from opslib.router.differences import (
     Choice,
@@ -63,7 +64,9 @@ from opslib.router.journal import (
     DIFFERS,
     FINISHED,
     MADE,
+    ROLLBACK,
     SENT,
+    TAKEN_UP,
     Progress,
     refuse_unproved,
     started,
@@ -155,6 +158,7 @@ class Applier:
                 return "nothing to resume: the last apply has ended"
             places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
             with self._half_done_unless_noted(progress):
+                progress.note(self.run, TAKEN_UP, how="resume")
                 await self._decide(
                     progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
                 )
@@ -174,9 +178,10 @@ class Applier:
                 return "nothing to roll back: the last apply has ended"
             places = progress.at_stake(progress.to_undo)
             with self._half_done_unless_noted(progress):
+                progress.note(self.run, TAKEN_UP, how="rollback")
                 await self._decide(progress, places, "overwritten" if overwrite else "", undoing=True)
                 if not progress.rolling_back:
-                    progress.note(self.run, "rollback.started", reason="asked for")
+                    progress.note(self.run, ROLLBACK, reason="asked for")
                 await self._carry_out(progress)
             return f"rolled back: the org is as it was before the apply{progress.kept}"
 
@@ -193,9 +198,8 @@ class Applier:
         for difference in unseen:
             self._note_difference(progress, difference)
         if choice and not unseen:
-            user = next(iter(self.run.entries("run.started"))).data["user"]
             for difference in differences:
-                progress.note(self.run, DECIDED, place=difference.place, choice=choice, user=user)
+                progress.note(self.run, DECIDED, place=difference.place, choice=choice, **machine())
             return
         decided = ("overwritten",) if undoing else ()
         if unseen or any(one.origin != "server" and one.choice not in decided for one in differences):
@@ -279,7 +283,7 @@ class Applier:
 
     async def _give_up(self, progress: Progress, place: int, error: OpslibError) -> None:
         change = progress.plan.changes[place]
-        progress.note(self.run, "rollback.started", reason=error.title, place=place, error=error.as_json())
+        progress.note(self.run, ROLLBACK, reason=error.title, place=place, error=error.as_json())
         if isinstance(error, _REFUSALS):
             # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
             with suppress(Exception):  # what cannot be read is written back

@@ -6,19 +6,35 @@ from typing import Any
 from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import LedgerNotProved
 from opslib.genesys.backend import Creation
+from opslib.ledger.actor import machine
 from opslib.ledger.chain import Entry
 from opslib.ledger.database import entries_of, reading
 from opslib.ledger.ledger import INSTEAD, Ledger, Run
 from opslib.router.differences import Difference
 from opslib.router.plan import Plan, checksum_of
 
-STARTED, FINISHED = "apply.started", "apply.finished"
+# Another process may take up an apply that has no end.
+STARTED, TAKEN_UP, FINISHED = "apply.started", "apply.taken_up", "apply.finished"
 # An object is not as it was sent; what the user decided about it.
 DIFFERS, DECIDED = "difference.found", "difference.decided"
-APPROVAL = "approval"
+# What the bucket was like right before an apply wrote.
+BUCKET_LOOKED = "bucket.looked"
+PLAN_MADE, APPROVAL = "plan.made", "approval"
 # An object is about to be made under an id of the server's; the id that it has.
 SENT, MADE = "object.sent", "object.made"
-_MOVES = ("change.intent", SENT, MADE, "change.done", DIFFERS, DECIDED, "rollback.started", "undo.done", FINISHED)
+ROLLBACK = "rollback.started"
+_MOVES = (
+    TAKEN_UP,
+    "change.intent",
+    SENT,
+    MADE,
+    "change.done",
+    DIFFERS,
+    DECIDED,
+    ROLLBACK,
+    "undo.done",
+    FINISHED,
+)
 # Every kind of entry that an apply writes, the first one first.
 KINDS = (STARTED, *_MOVES)
 
@@ -129,7 +145,7 @@ class Progress:
             self.differences[difference.place] = difference
         elif kind == DECIDED:
             self._decide(data["place"], {"choice": data["choice"], "by": data["user"], "at": entry.at})
-        elif kind == "rollback.started":
+        elif kind == ROLLBACK:
             self.rolling_back, self.reason = True, data["reason"]
         elif kind == FINISHED:
             self.ended = data["how"]
@@ -146,14 +162,13 @@ def started(
     run: Run, plan: Plan, credentials: KeyReference | RoleReference, server_ids: Mapping[int, str] | None = None
 ) -> Progress:
     """Begin an apply: the whole plan is on disk before the first write."""
-    about = next(iter(run.entries("run.started"))).data
     entry = run.append(
         STARTED,
         {
             "plan": plan.model_dump(mode="json"),
             "checksum": plan.checksum,
             "credentials": credentials.model_dump(mode="json"),
-            "user": about["user"],
+            **machine(),
             **({} if server_ids is None else {"server_ids": {str(place): id for place, id in server_ids.items()}}),
         },
     )

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from opslib.errors import Busy, LedgerError
+from opslib.ledger.actor import machine
 from opslib.ledger.database import is_busy
 from opslib.ledger.ledger import Run
 
@@ -37,8 +38,7 @@ def apply_lock(run: Run) -> Iterator[None]:
             ) from None
         if not os.access(file, os.W_OK):  # SQLite then locks nobody out, and says nothing
             raise _unusable(file, "it is readonly")
-        about = next(iter(run.entries("run.started"))).data
-        run.append("lock.taken", {"user": about["user"], "host": about["host"]})
+        run.append("lock.taken", machine())
         yield
 
 

@@ -16,7 +16,9 @@ def as_text(plan: dict[str, Any]) -> str:
     if not plan["changes"]:
         return "\n".join(map(visible_line, [NOTHING, *notes]))
     lines = [line for change in plan["changes"] for line in _change_lines(change)]
-    unsafe = [f"! {item['name']}: {item['why']} (needs --allow {item['name']})" for item in plan["unsafe"]]
+    unsafe = [
+        f"! {item['name']}: {item['why']} (needs --allow {item['name']}, with a reason)" for item in plan["unsafe"]
+    ]
     end = f"{len(plan['changes'])} to change, checksum {plan['checksum']}"
     return "\n".join(map(visible_line, [*lines, *unsafe, *notes, end]))
 

@@ -13,6 +13,7 @@ from opslib.genesys.backend import JSON, Kind
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.recorder import Recorder
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend, policy_body, target_body, webhook_body
+from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
 from opslib.ledger.moment import utc_now
 from opslib.ledger.statistics import PASS_AT_PERCENT, percentile, success_rate_percent
@@ -172,8 +173,8 @@ class GenesysStorageRouter:
                 fix="lower the policy's retention or raise the target's; nothing was sent",
             ) from None
 
-    def _write(self, kind: str, data: dict[str, Any]) -> None:
+    def _write(self, kind: str, data: dict[str, Any]) -> Entry:
         if not self._run:
             ledger = Ledger(self.auth.settings.home, self.auth.settings.signing_key)
             self._run = ledger.start_run("GenesysStorageRouter", api=self.auth.base_url)
-        self._run.append(kind, data)
+        return self._run.append(kind, data)

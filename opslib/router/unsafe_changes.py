@@ -1,4 +1,4 @@
-"""Which changes are unsafe: each needs consent by its name, and a reason is kept."""
+"""Which changes are unsafe: each needs consent by its name, and a reason."""
 
 from collections.abc import Iterator
 

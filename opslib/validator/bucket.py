@@ -57,9 +57,10 @@ class Report:
         return "UNKNOWN" if "UNKNOWN" in verdicts or verdicts <= {"not_checked"} else "PASS"
 
     def as_json(self) -> dict[str, Any]:
-        """{bucket, region, prefix, profile, title, note, as_of, retention_days, at, verdict, counts, clocks, findings,
-        not_checked}; `findings` are those with an answer, or that should have one; `prefix` is the folder that was
-        checked, None for every prefix, as it is not known where Genesys writes."""
+        """{bucket, region, prefix, profile, title, note, as_of, retention_days, rule, at, verdict, counts, clocks,
+        findings, not_checked}; `rule` is the profile's own retention, `retention_days` what is wanted. `findings` are
+        those with an answer, or that should have one; `prefix` is the folder that was checked, None for every prefix,
+        as it is not known where Genesys writes."""
         rows = [finding.as_json() for finding in self.findings]
         return {
             "bucket": self.wanted.bucket,
@@ -70,6 +71,7 @@ class Report:
             "note": self.profile.note,
             "as_of": self.profile.as_of.isoformat(),
             "retention_days": self.profile.retention_days(self.wanted),
+            "rule": self.profile.retention.model_dump(mode="json"),
             "at": self.at,
             "verdict": self.verdict,
             "counts": dict(Counter(finding.verdict for finding in self.findings)),

@@ -13,7 +13,7 @@ from opslib.validator.inspection import Inspection
 from opslib.validator.profile import BUILT_IN, BuiltIn, Level, Profile, Row
 from opslib.validator.wanted import Wanted, WrittenWith
 
-Control = Literal["storage", "encryption", "access", "transport", "retention", "worm", "operation"]
+Control = Literal["storage", "encryption", "access", "transport", "retention", "minimum", "worm", "operation"]
 CONTROLS: tuple[Control, ...] = get_args(Control)
 """The controls of the audit that rest on checks; "operation" is what a profile asks for besides."""
 

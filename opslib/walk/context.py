@@ -18,6 +18,7 @@ from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import Progress, last_applies, made_by_opslib, refuse_unproved
 from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.settings import Settings, check_aws_secret
+from opslib.walk.identities import Identities
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
 from opslib.walk.right_org import Stated, refuse_other_org, stated_orgs
 from opslib.walk.session import Session
@@ -66,7 +67,7 @@ class WalkContext(StateMachine):
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
         about = {"backend": self.onboarding.backend, "began_with": began_with}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
-        self.recorder = Recorder(self.journal.append)
+        self.recorder, self.identities = Recorder(self.journal.append), Identities(self.journal)
         self.applier: Applier | None = None
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
@@ -204,7 +205,8 @@ class WalkContext(StateMachine):
 
     @asynccontextmanager
     async def changing(self, backend: Backend) -> AsyncIterator[Applier]:
-        """An applier for the backend that reports to `progress`."""
+        """An applier for the backend that reports to `progress`. Who changes the org is known before."""
+        await self.identities.ask_genesys(self.session.client, self.settings.client_id)
         self.applier = Applier(backend, self.journal, tell=self.teller())
         try:
             yield self.applier

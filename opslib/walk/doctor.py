@@ -8,6 +8,7 @@ from opslib.genesys.backend import Backend
 from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, permissions
 from opslib.genesys.retention import SCREEN_DAYS, SETTINGS, Maximum, maximum_of, warnings
+from opslib.genesys.server_time import SKEW_FAILS_S, SKEW_WARNS_S
 from opslib.genesys.token import LIMITS, TOKEN, TOKEN_LIMIT, Named, limits_of, named, organization
 from opslib.onboarding.models import BackendName, RecordingPolicy
 from opslib.verdict import Readiness
@@ -15,9 +16,6 @@ from opslib.walk.right_org import Stated, wrong_orgs
 
 # After this time (seconds) what the org has not answered stays open.
 _ANSWERS_WITHIN_S = 20.0
-
-# AWS refuses signatures that are 15 minutes off; a minute off is a clock that is not kept.
-_SKEW_FAILS_S, _SKEW_WARNS_S = 900, 60
 
 _LONGER = "raise the org's maximum interaction data retention, or lower the policy's retention_days"
 
@@ -140,9 +138,9 @@ class Diagnosis:
         if self.clock_skew_s is None:
             return Readiness(question, "UNKNOWN", "the org's answers have no date")
         off_s = abs(round(self.clock_skew_s))
-        if off_s < _SKEW_WARNS_S:
+        if off_s < SKEW_WARNS_S:
             return Readiness(question, "PASS", "less than a minute apart")
-        fails = off_s >= _SKEW_FAILS_S
+        fails = off_s >= SKEW_FAILS_S
         return Readiness(question, "FAIL" if fails else "WARN", f"{off_s} s apart", "set the clock; use NTP")
 
 

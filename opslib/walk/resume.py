@@ -1,19 +1,18 @@
-import getpass
-import platform
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
 
+from opslib.ledger.actor import machine
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import Consent, Onboarding
+from opslib.router.journal import PLAN_MADE
 from opslib.router.plan import Plan
 from opslib.settings import Settings
 
 JSON = dict[str, Any]
 
-PLAN_MADE = "plan.made"
 _ENDS = ("step.done", "step.failed", "step.unknown")
 
 # The settings that a walk's results depend on, without the secret: where the org is, and the OAuth client.
@@ -42,7 +41,7 @@ class SavedWalk:
 
     def resume(self) -> Run:
         """The same run, after noting who resumed it."""
-        self.run.append("run.resumed", {"user": getpass.getuser(), "host": platform.node()})
+        self.run.append("run.resumed", machine())
         return self.run
 
 

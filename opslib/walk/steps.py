@@ -4,22 +4,26 @@ connect → validate the bucket → plan → approve → apply → see an event 
 left unfinished is finished or undone by the steps of `RECOVERY`.
 """
 
+from collections.abc import Collection
+from datetime import UTC, datetime
 from functools import partial
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import BucketUnfit, ConsentMissing, StalePlan
+from opslib.errors import BucketError, BucketUnfit, ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
+from opslib.ledger.actor import machine
 from opslib.onboarding.models import BackendName, Consent
-from opslib.router.journal import APPROVAL
+from opslib.router.journal import APPROVAL, BUCKET_LOOKED, PLAN_MADE
 from opslib.router.lock import apply_lock
+from opslib.router.plan import Plan
 from opslib.router.unsafe_changes import UNSAFE
-from opslib.validator.bucket import check_bucket
+from opslib.validator.bucket import Report, check_bucket
 from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
-from opslib.walk.resume import PLAN_MADE, org_of
+from opslib.walk.resume import org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
 
@@ -36,9 +40,11 @@ async def _connect(walk: WalkContext) -> Result:
     if count is None:
         raise await not_served(session.client, session.backends, wanted)
     about = await examine(session.client, session.backends, wanted, stated_orgs(walk.onboarding, walk.settings))
+    org = about.organization
+    why = org if isinstance(org, str) else "the answer names no OAuth client"
+    walk.identities.note_client(walk.settings.client_id, about.client, why)
     for error in about.wrong_orgs():
         raise error
-    org = about.organization
     data: JSON = {
         "api_url": session.client.base_url,
         "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
@@ -51,20 +57,33 @@ async def _connect(walk: WalkContext) -> Result:
 
 
 async def _validate_bucket(walk: WalkContext) -> Result:
-    credentials = await walk.credentials()
+    return judged(walk, await look_at_bucket(walk))
+
+
+async def look_at_bucket(walk: WalkContext, without: Collection[str] = ()) -> Report:
+    """The bucket against its profile now, without some of the checks."""
+    credentials, profile = await walk.credentials(), load_profile(walk.onboarding.profile)
     keys = credentials if isinstance(credentials, AwsKeys) else None
     place = await walk.backend.place(walk.onboarding, _org_id(walk))
-    checked = await check_bucket(
-        wanted_of(walk.onboarding, place, credentials, walk.settings.region),
-        load_profile(walk.onboarding.profile),
+    checks = {name: row for name, row in profile.checks.items() if name not in without}
+    wanted = wanted_of(walk.onboarding, place, credentials, walk.settings.region)
+    await walk.identities.ask_aws(wanted.region, keys)
+    return await check_bucket(
+        wanted,
+        profile.model_copy(update={"checks": checks}),
         keys,
         walk.teller(),
     )
-    if checked.trouble:  # a bucket that is not there has no findings, but a cause and a fix
+
+
+def judged(walk: WalkContext, checked: Report) -> Result:
+    """How the step ends that looked at the bucket. Raises BucketError for one that is not there, which has no findings,
+    but a cause and a fix."""
+    if checked.trouble:
         raise checked.trouble
     report = checked.as_json()
     connected = walk.result("connect")
-    if report["clocks"] and connected:
+    if report["clocks"] and connected and connected.data:
         report["clocks"]["org_days"] = connected.data["doctor"].get("max_retention_days")
     summary = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
     if report["verdict"] == "FAIL":
@@ -75,7 +94,7 @@ async def _validate_bucket(walk: WalkContext) -> Result:
 def _org_id(walk: WalkContext) -> str:
     """As the org said it, or as the role's external id, which Genesys takes it for."""
     connected, role = walk.result("connect"), walk.onboarding.target.credentials
-    said = str(connected.data["org_id"]) if connected else ""
+    said = str(connected.data["org_id"]) if connected and connected.data else ""
     return said or (role.external_id if isinstance(role, RoleReference) else "")
 
 
@@ -104,23 +123,30 @@ async def _plan(walk: WalkContext) -> Result:
 
 async def _approve(walk: WalkContext) -> Result:
     plan, consent, needed = walk.reviewed_plan(), walk.consent, walk.needs_consent()
-    missing = [name for name in needed if not consent.covers(name, walk.onboarding.target.name)]
+    missing = [name for name in needed if not _agrees(walk, name)]
     if missing:
         raise ConsentMissing(
             "The plan needs consent",
             cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
-            fix=_bucket_first(walk, missing)
-            + " ".join(f"--allow {name}" for name in missing)
-            + (' --reason "…"' if "failed-validation" in missing else "")
-            + f"; in the notebook: type the target's name, {walk.onboarding.target.name}"
-            + (", and a reason" if "failed-validation" in missing else "")
-            + ". Nothing was written",
+            fix=_bucket_first(walk, missing) + _how_to_agree(walk, missing),
         )
     data = {"checksum": plan.checksum, "unsafe": needed, **consent.model_dump(mode="json")}
-    walk.journal.append(APPROVAL, data)
+    walk.journal.append(APPROVAL, {**data, **machine()})
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     return Result("approve", "done", f"Approved: {words}{consented}", data)
+
+
+def _agrees(walk: WalkContext, name: str) -> bool:
+    """Whether the user agrees to an unsafe change, and still does today."""
+    consent, today = walk.consent, datetime.now(UTC).date()
+    return consent.covers(name, walk.onboarding.target.name) and consent.last_day(today) >= today
+
+
+def _how_to_agree(walk: WalkContext, missing: list[str]) -> str:
+    allow = " ".join(f"--allow {name}" for name in missing)
+    name = walk.onboarding.target.name
+    return f'{allow} --reason "…"; in the notebook: type the target\'s name, {name}, and a reason. Nothing was applied'
 
 
 def _bucket_first(walk: WalkContext, missing: list[str]) -> str:
@@ -139,12 +165,49 @@ def _what_is_unsafe(walk: WalkContext, name: str) -> str:
 
 async def _apply(walk: WalkContext) -> Result:
     async with walk.changing(walk.backend) as applier:
-        written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, walk.make_plan)
+        replan = partial(_plan_to_carry_out, walk)
+        written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, replan)
     if not written:
-        return Result("apply", "done", "Nothing to do: no write was sent", {"changes": 0})
+        return Result("apply", "done", "Nothing to do: the org is as wanted, so nothing was applied", {"changes": 0})
     words = "change" if written == 1 else "changes"
     done = "removed, and read back as gone" if walk.removal else f"{words} applied and read back"
     return Result("apply", "done", f"{written} {done}", {"changes": written})
+
+
+async def _plan_to_carry_out(walk: WalkContext) -> Plan:
+    """The plan as it is now. Where it will be carried out, the bucket is looked at once more, right before that."""
+    plan = await walk.make_plan()
+    if plan.changes and plan.checksum == walk.reviewed_plan().checksum and not walk.removal:
+        await _refuse_unfit(walk)
+    return plan
+
+
+async def _refuse_unfit(walk: WalkContext) -> None:
+    """Raises ConsentMissing for a bucket that does not pass now, unless the user agrees to that as in `approve`."""
+    looked, name = await _looked_again(walk), "failed-validation"
+    error = looked.error
+    found = {"step": "apply", "bucket": walk.onboarding.target.bucket, "summary": looked.summary, "data": looked.data}
+    walk.journal.append(BUCKET_LOOKED, {**found, "error": error.as_json() if error else None})
+    approved = walk.result("approve")
+    if looked.state == "done" or (approved and name in approved.data["unsafe"]):
+        return
+    if not _agrees(walk, name):
+        raise ConsentMissing(
+            "The bucket does not pass its validation",
+            cause=f"right before the apply: {looked.summary}" + (f": {error.cause}" if error else ""),
+            fix=(f"{error.fix}; then run this again. " if error else "")
+            + f"To continue without that, on the command line: {_how_to_agree(walk, [name])}",
+        )
+    consent = {"unsafe": [*walk.needs_consent(), name], **walk.consent.model_dump(mode="json")}
+    walk.journal.append(APPROVAL, {"checksum": walk.reviewed_plan().checksum, **consent})
+
+
+async def _looked_again(walk: WalkContext) -> Result:
+    checked = await look_at_bucket(walk)
+    try:
+        return judged(walk, checked)
+    except BucketError as trouble:
+        return Result("validate_bucket", "failed", trouble.title, error=trouble)
 
 
 async def _resume(walk: WalkContext, name: str = "resume", *, accept: bool = False) -> Result:
@@ -170,7 +233,7 @@ async def _see_event(walk: WalkContext) -> Result:
     as it was applied, and leaves it alone."""
     if not walk.settings.catalogue_url:
         summary = "Not checked: OPSLIB_CATALOGUE_URL is not set, so we cannot look into the data lake"
-        return Result("see_event", "unknown", summary)
+        return Result("see_event", "unknown", summary, {"asked": False})
     lake, backend = DataLake(walk.settings.catalogue_url, walk.recorder), walk.backend
     _, policy, _ = await backend.items(walk.onboarding, await walk.credentials())
     with apply_lock(walk.journal):

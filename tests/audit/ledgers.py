@@ -1,12 +1,16 @@
 """Ledgers as a walk would write them, made step by step."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from opslib.credentials import KeyReference
 from opslib.ledger.database import FILE_NAME
-from opslib.ledger.ledger import Run
+from opslib.ledger.ledger import Ledger, Run
+from opslib.router.journal import Progress, started
+from opslib.router.plan import Change, Plan
 
 STEPS = ["connect", "validate_bucket", "plan", "approve", "apply", "see_event"]
 
@@ -60,7 +64,7 @@ def walk(run: Run, **ends: str) -> None:
 def call(run: Run, number: int, outcome: str = "success", operation: str = "read_target", method: str = "GET") -> None:
     """One operation of one attempt that took `number` ms."""
     status = {"success": 200, "redirect": 302, "not_found": 404, "server_error": 500}[outcome]
-    run.append(
+    attempt = run.append(
         "sample",
         {
             "operation": operation, "step": "plan", "method": method, "endpoint": "/x", "attempt": 1, "status": status,
@@ -70,10 +74,194 @@ def call(run: Run, number: int, outcome: str = "success", operation: str = "read
     )  # fmt: skip
     failed = outcome in ("redirect", "server_error")
     ended = {"outcome": "failure" if failed else "success", "error": "ServerError" if failed else None}
-    run.append("operation", {"operation": operation, "step": "plan", "attempts": 1, **ended})
+    took = {
+        "attempts": 1,
+        "entries": [attempt.seq],
+        "started_at": "2026-11-24T08:00:00.000Z",
+        "duration_s": number / 1000,
+    }
+    run.append("operation", {"operation": operation, "step": "plan", **took, **ended})
 
 
 def rows(home: Path, query: str, *parameters: object) -> list[Any]:
     """An SQL query of the test's own."""
     with closing(sqlite3.connect(home / FILE_NAME)) as db:
         return db.execute(query, parameters).fetchall()
+
+
+# One onboarding, as a walk of this release writes it.
+
+WHERE = "https://api.mypurecloud.de"
+PROFILE = {"min_days": 1827, "max_days": None, "playable_days": None, "source": "Article 16(7)"}
+
+
+def onboarding(days: int = 1827, **target: Any) -> dict[str, Any]:
+    """The choices of a user, with target T, policy P and webhook W in bucket b."""
+    return {
+        "target": {"id": "t-1", "name": "T", "bucket": "b", "retention_days": days, **target},
+        "policy": {"id": "p-1", "name": "P", "retention_days": days},
+        "webhook": {"id": "w-1", "name": "W"},
+        "profile": "mifid-ii",
+    }
+
+
+def bodies(days: int = 1827) -> dict[str, dict[str, Any]]:
+    """The three objects, as they are sent."""
+    return {
+        "target": {
+            "name": "T", "configuration": {"bucket": "b", "region": "us-east-1"}, "retentionPeriodDays": days,
+            "enabled": True,
+        },
+        "policy": {
+            "name": "P", "recordingTypes": ["voice", "chat"], "storageTargetId": "t-1", "retentionPeriodDays": days,
+            "enabled": True,
+        },
+        "webhook": {"name": "W", "targetUrl": "https://lake.example.com", "enabled": True},
+    }  # fmt: skip
+
+
+IDS = {"target": "t-1", "policy": "p-1", "webhook": "w-1"}
+
+
+def strict_report(**verdicts: str) -> dict[str, Any]:
+    """A report under mifid-ii, 1827 days, that also has the check of the minimum."""
+    words = dict(verdicts)
+    minimum, at = words.pop("retention_bounds", "PASS"), words.pop("at", "2026-11-24T08:00:00.000Z")
+    report = bucket_report(**words) | {"at": at} | {"profile": "mifid-ii", "retention_days": 1827, "rule": PROFILE}
+    report["findings"].append(finding("retention-bounds", minimum))
+    return report
+
+
+class Story:
+    """A ledger that is told step by step; what happens later is told in other runs."""
+
+    def __init__(self, home: Path, command: str = "walk") -> None:
+        self.home, self.ledger = home, Ledger(home)
+        self.run = self.ledger.start_run(command, backend="storage-targets")
+        self.given: dict[str, Any] = {
+            "org": {"api_url": WHERE, "region": None, "org_id": ""}, "onboarding": onboarding(), "removal": False,
+        }  # fmt: skip
+
+    def again(self, command: str = "walk") -> "Story":
+        """Another run, in the same ledger."""
+        self.run = self.ledger.start_run(command, backend="storage-targets")
+        return self
+
+    def begin(self, name: str) -> None:
+        self.run.append("step.started", {"step": name, "input_hash": "", "given": self.given})
+
+    def end(self, name: str, state: str = "done", data: dict[str, Any] | None = None, error: str = "") -> None:
+        failure = {"error": error, "title": error, "cause": "c", "correlation_id": None} if state == "failed" else None
+        body = {"step": name, "summary": f"{name} {state}", "error": failure, "data": data or {}}
+        self.run.append(f"step.{state}", body)
+
+    def step(self, name: str, state: str = "done", data: dict[str, Any] | None = None, error: str = "") -> None:
+        self.begin(name)
+        self.end(name, state, data, error)
+
+    def connect(self, skew_s: float | None = 0) -> None:
+        doctor = {"clock_skew_s": skew_s, "client": {"id": "c-1", "name": "opslib"}}
+        self.step("connect", data={"api_url": WHERE, "org_id": "o-1", "doctor": doctor})
+
+    def look(self, report: dict[str, Any] | None = None) -> None:
+        report = report or strict_report(at=self.now())
+        bad = any(one["verdict"] == "FAIL" for one in report["findings"])
+        self.step("validate_bucket", "failed" if bad else "done", report, "BucketUnfit")
+
+    def plan(self, plan: Plan | None = None) -> Plan:
+        """Three objects to create, unless another plan is given."""
+        made = plan or plan_of()
+        self.begin("plan")
+        self.run.append("plan.made", {"plan": made.model_dump(mode="json")})
+        self.end("plan", data=made.as_json())
+        return made
+
+    def approve(self, plan: Plan, unsafe: Sequence[str] = (), **consent: Any) -> None:
+        self.begin("approve")
+        given = {"confirm": "", "reason": "", "allow": [], "until": None, **consent}
+        self.run.append("approval", {"checksum": plan.checksum, "unsafe": list(unsafe), **given})
+        self.end("approve")
+
+    def apply(
+        self, plan: Plan, how: str = "done", report: dict[str, Any] | None = None, *, look: bool = True
+    ) -> Progress:
+        """`how`: done, rolled back, or empty for an apply that was cut off. `report` of the look right before it."""
+        self.begin("apply")
+        if look and not self.given["removal"]:
+            looked = report or strict_report(at=self.now())
+            self.run.append(
+                "bucket.looked", {"step": "apply", "bucket": "b", "summary": "s", "data": looked, "error": None}
+            )
+        progress = started(self.run, plan, KeyReference())
+        for place in range(len(plan.changes)) if how != "" else ():
+            progress.note(self.run, "change.intent", place=place)
+            progress.note(self.run, "change.done", place=place)
+        if how == "rolled back":
+            progress.note(self.run, "rollback.started", reason="no webhook")
+        if how:
+            progress.note(self.run, "apply.finished", how=how, kept="")
+            self.end("apply", "done" if how == "done" else "failed", error="RolledBack")
+        return progress
+
+    def walk(self, plan: Plan | None = None, unsafe: Sequence[str] = (), **consent: Any) -> "Story":
+        """Everything, and it all went well."""
+        self.connect()
+        self.look()
+        made = self.plan(plan)
+        self.approve(made, unsafe, **consent)
+        self.apply(made)
+        self.step("see_event")
+        self.step("report")
+        return self
+
+    def snapshot(self, *gone: str, where: str = WHERE, **changes: dict[str, Any]) -> None:
+        """What `opslib changes` notes: every object as it was sent, except those that are gone or changed."""
+        objects = {
+            IDS[kind]: {"kind": kind, "name": body["name"], "body": {**body, **changes.get(kind, {})}}
+            for kind, body in bodies().items()
+            if kind not in gone
+        }
+        data = {"at": self.now(), "where": where, "backend": "storage-targets", "objects": objects}
+        self.run.append("org.snapshot", data)
+
+    def now(self) -> str:
+        """The time of the last entry."""
+        ((at,),) = rows(self.home, "SELECT at FROM entries ORDER BY seq DESC LIMIT 1")
+        return str(at)
+
+
+def plan_of(*changes: Change) -> Plan:
+    """A plan; by default one that creates all three objects."""
+    created = [
+        Change(action="create", kind=kind, id=IDS[kind], name=body["name"], before=None, after=body)
+        for kind, body in bodies().items()
+    ]
+    return Plan(where=WHERE, changes=changes or tuple(created))
+
+
+def update(kind: str, unsafe: Sequence[str] = (), **values: Any) -> Change:
+    """A change of one object from what `bodies` has."""
+    before = bodies()[kind]
+    after = {**before, **values}
+    return Change(
+        action="update",
+        kind=kind,
+        id=IDS[kind],
+        name=before["name"],
+        before=before,
+        after=after,
+        unsafe=tuple(unsafe),
+    )
+
+
+def delete(kind: str) -> Change:
+    before = bodies()[kind]
+    return Change(
+        action="delete",
+        kind=kind,
+        id=IDS[kind],
+        name=before["name"],
+        before=before,
+        after=None,
+        unsafe=("delete",),
+    )

@@ -47,7 +47,7 @@ async def walk_with_troubles(sandbox: Sandbox) -> None:
     async with Walk() as walk:
         for step in ("connect", "validate_bucket", "plan", "approve"):
             await walk.run(step)
-        fault(sandbox, method="PUT", status=429, headers={"Retry-After": "1"}, times=1)
+        fault(sandbox, method="PUT", path_regex="targets", status=429, headers={"Retry-After": "1"}, times=1)
         fault(sandbox, method="PUT", path_regex="policies", status=400, body={"message": "under maintenance"}, times=1)
         try:
             await walk.run("apply")
@@ -63,7 +63,7 @@ def main() -> None:
         workspace, key = Path(home) / "workspace", Path(home) / "signing_key.pem"
         own = {"OPSLIB_HOME": str(workspace), "OPSLIB_SIGNING_KEY": str(key), "LOGNAME": "engineer"}
         os.environ.update(sandbox.environment() | own)
-        with patch("platform.node", return_value="example-workstation"):
+        with patch("platform.node", return_value="example-workstation"), patch("os.getuid", return_value=1000):
             asyncio.run(walk_to_an_unfit_bucket(sandbox))
             asyncio.run(walk_with_troubles(sandbox))
         RECORDED.parent.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from pypdf.generic import ContentStream, DictionaryObject, NullObject
 
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Block, Mark, Prose, Section, Table, Terms
-from opslib.audit.report import RECORDED, TITLE, AuditReport
+from opslib.audit.report import RECORDED, AuditReport
 from opslib.verdict import in_words
 
 from .hostile import HOSTILE, as_document
@@ -47,7 +47,7 @@ def test_it_says_what_it_is(audit: PdfReader) -> None:
     assert root["/Lang"] == "en"
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
     assert audit.metadata is not None
-    assert audit.metadata.title == TITLE
+    assert audit.metadata.title == AuditReport.open(home=RECORDED.parent).title
     xmp = root["/Metadata"].get_object().get_data().decode()
     assert re.search(r"<pdfuaid:part>1</pdfuaid:part>", xmp)
     sections = [section.title for section in AuditReport.open(home=RECORDED.parent).sections()]

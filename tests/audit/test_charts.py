@@ -63,22 +63,34 @@ def _is_a_picture(chart: Chart) -> bool:
 
 def test_latency_chart_says_its_figures(figures: list[Figure]) -> None:
     """The alternative text has count and percentiles as the DataFrame gives them; both halves show them."""
-    samples = frame(_rows(*["success"] * 40))
+    samples = frame(_rows(*["success"] * 100))
     chart = latency_chart(samples)
     quantiles = samples["latency_s"].quantile([0.5, 0.95, 0.99]) * 1000
     for percent, value in zip((50, 95, 99), quantiles, strict=True):
         assert f"p{percent} {value:.1f} ms" in chart.alt
-    assert chart.alt.startswith("40 attempts")
+    assert chart.alt.startswith("100 attempts")
     assert _is_a_picture(chart)
     histogram, shares = figures[-1].axes
-    assert sum(bar.get_height() for bar in histogram.patches) == 40
+    assert sum(bar.get_height() for bar in histogram.patches) == 100
     (curve,) = (line for line in shares.lines if line.get_drawstyle() == "steps-post")
     assert list(curve.get_xdata())[1:] == pytest.approx(list(samples["latency_s"] * 1000))
-    assert list(curve.get_ydata()) == pytest.approx([number / 40 for number in range(41)])
+    assert list(curve.get_ydata()) == pytest.approx([number / 100 for number in range(101)])
     for axes in (histogram, shares):
         marks = [line for line in axes.lines if line is not curve]
         assert [line.get_xdata() for line in marks] == [pytest.approx([value, value]) for value in quantiles]
         assert len({line.get_linestyle() for line in marks}) == 3
+
+
+def test_few_latencies_are_dots(figures: list[Figure]) -> None:
+    """One for each attempt; a percentile of 19 would be the slowest under another name. p99 needs 100."""
+    rows = _rows(*["success"] * 19)
+    rows[1]["latency_s"] = 0.01
+    assert latency_chart(frame(rows)).alt == "19 attempts, 10.0 ms to 190.0 ms"
+    (dots,) = figures[-1].axes[0].collections
+    assert _points(dots) == [[10, 1], [10, 2], *([10 * number, 1] for number in range(3, 20))]
+    assert latency_chart(frame(rows[:2])).alt == "2 attempts, 10.0 ms"
+    assert "p95" in (alt := latency_chart(frame(_rows(*["success"] * 99))).alt)
+    assert "p99" not in alt
 
 
 def test_success_chart_counts_per_operation_and_escapes() -> None:
@@ -95,18 +107,16 @@ def test_success_chart_counts_per_operation_and_escapes() -> None:
 
 
 def test_success_chart_shows_rate_and_interval_of_each_operation(figures: list[Figure]) -> None:
-    """What failed at times has another mark, not only another colour."""
-    rows = _rows("success", "server_error", "success")
-    rows[2]["operation"] = "read"
+    """What failed at times has another mark, not only another colour; an interval is drawn from 20 attempts on."""
+    rows = _rows("success", "server_error", *["success"] * 20)
+    rows[2]["operation"] = rows[3]["operation"] = "read"
     success_chart(frame(rows))
     (axes,) = figures[-1].axes
     lines = [(list(line.get_xdata()), list(line.get_ydata()), line.get_marker()) for line in axes.lines]
-    intervals = [[100 * end for end in wilson_interval(good, total)] for good, total in ((1, 1), (1, 2))]
     assert lines == [
-        (pytest.approx(intervals[0]), [0, 0], "None"),
         ([100], [0], "o"),
-        (pytest.approx(intervals[1]), [1, 1], "None"),
-        ([50], [1], "X"),
+        (pytest.approx([100 * end for end in wilson_interval(19, 20)]), [1, 1], "None"),
+        ([95], [1], "X"),
     ]
 
 
@@ -135,18 +145,26 @@ def test_timeline_says_rate_limits_failures_and_retries(figures: list[Figure]) -
 
 
 def test_steps_stand_in_the_order_in_which_they_ran(figures: list[Figure]) -> None:
-    """With count and percentiles of each, which differ in shape; attempts outside a step are not left out."""
+    """With each attempt, as there are few; attempts outside a step are not left out."""
     rows = _rows(*["success"] * 4)
     for row, step, second in zip(rows, ("plan", "connect", "plan", ""), (2, 1, 3, 4), strict=True):
         row |= {"step": step, "started_at": f"2026-11-23T08:00:0{second}.000Z"}
     chart = steps_chart(frame(rows))
     assert chart.alt == (
-        "connect: 1 attempts, p50 20.0 ms, p95 20.0 ms; plan: 2 attempts, p50 20.0 ms, p95 29.0 ms; "
-        "outside a step: 1 attempts, p50 40.0 ms, p95 40.0 ms"
+        "connect: 1 attempt, 20.0 ms; plan: 2 attempts, 10.0 ms to 30.0 ms; outside a step: 1 attempt, 40.0 ms"
     )
     assert _is_a_picture(chart)
-    p50, p95 = figures[-1].axes[0].collections
-    assert (_points(p50), _points(p95)) == ([[20, 0], [20, 1], [40, 2]], [[20, 0], [29, 1], [40, 2]])
+    (dots,) = figures[-1].axes[0].collections
+    assert _points(dots) == [[20, 0], [10, 1], [30, 1], [40, 2]]
+
+
+def test_a_step_of_20_attempts_has_percentiles(figures: list[Figure]) -> None:
+    """In place of its dots, and of another shape than each other."""
+    rows = _rows(*["success"] * 21)
+    rows[-1] |= {"step": "report", "started_at": "2026-11-23T09:00:00.000Z"}
+    assert steps_chart(frame(rows)).alt == "s: 20 attempts, p50 105.0 ms, p95 190.5 ms; report: 1 attempt, 210.0 ms"
+    dots, p50, p95 = figures[-1].axes[0].collections
+    assert (_points(dots), _points(p50), _points(p95)) == ([[210, 1]], [[105, 0]], [[190.5, 0]])
     assert len(_shapes(p50, p95)) == 2
 
 

@@ -11,9 +11,13 @@ from opslib.audit import exports
 from opslib.audit.facts import Facts, load
 from opslib.audit.ocsf import compliance_finding
 from opslib.audit.report import RECORDED
+from opslib.auth import GenesysAuthManager
+from opslib.errors import InvalidRequest
 from opslib.ledger.ledger import Ledger, Run
+from opslib.router.storage_router import GenesysStorageRouter
 
-from .ledgers import bucket_report, call, finding, rows, step, walk
+from ..world import Sandbox, environment
+from .ledgers import CHECKS, bucket_report, call, finding, rows, step, walk
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "ocsf-1.5.0-compliance_finding.schema.json").read_text())
 
@@ -33,7 +37,7 @@ def _schema_errors(event: object) -> list[str]:
 
 
 def test_each_attempt_is_a_line(recorded: Path) -> None:
-    """Every sample of the run, with the values of the ledger."""
+    """Every sample of the run, with the values of the ledger; the actor stands in the ledger alone."""
     facts = load(RECORDED)
     lines = _read((recorded / "samples.csv").read_text())
     bodies = rows(RECORDED.parent, "SELECT body FROM entries WHERE kind = 'sample' AND run_id = ?", facts.run_id)
@@ -41,6 +45,7 @@ def test_each_attempt_is_a_line(recorded: Path) -> None:
     for line, (body,) in zip(lines, bodies, strict=True):
         sample = json.loads(body)
         assert line.pop("run_id") == facts.run_id
+        assert sample.pop("actor")
         assert {name: str(value) for name, value in sample.items()} == line
 
 
@@ -127,11 +132,76 @@ def test_no_data_is_null_not_zero(run: Run, tmp_path: Path) -> None:
     report = _report(load(tmp_path))
     metrics = report["metrics"]
     assert (metrics["total_operations"], metrics["attempts"]) == (0, 0)
-    for name in ("success_rate_percent", "average_latency_ms", "p95_latency_ms", "success_rate_interval_95_percent"):
-        assert metrics[name] is None
+    counts = {
+        "total_operations",
+        "success_count",
+        "failure_count",
+        "attempts",
+        "attempts_of_operations",
+        "attempts_not_there",
+    }
+    assert {name for name, value in metrics.items() if value is None} == metrics.keys() - counts - {
+        "attempts_by_operation"
+    }
     assert (report["compliance_status"], report["routing_state"]) == ("WARNING", "UNKNOWN")
     assert report["verdicts"]["compliance"]["word"] == "UNKNOWN"
     assert report["bucket"] is None
+
+
+def test_a_figure_of_too_few_values_is_null_unless_the_contract_asks_for_it(run: Run, tmp_path: Path) -> None:
+    """The tutorial's p95 and average are there from the first attempt on; p50, p99 and the interval are ours."""
+    ours = ("success_rate_interval_95_percent", "p50_latency_ms", "p99_latency_ms")
+    for attempts, given in ((1, ()), (20, ours[:2]), (100, ours)):
+        for number in range(_report(load(tmp_path))["metrics"]["attempts"], attempts):
+            call(run, number)
+        metrics = _report(load(tmp_path))["metrics"]
+        assert tuple(name for name in ours if metrics[name] is not None) == given
+        assert None not in (metrics["p95_latency_ms"], metrics["average_latency_ms"], metrics["success_rate_percent"])
+
+
+async def test_each_operation_is_a_line(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it went over HTTP: a rate limit makes a second attempt, and the entries are those of the ledger."""
+    for name, value in environment(sandbox, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    limit = {"method": "PUT", "path_regex": "webhooks", "status": 429, "headers": {"Retry-After": "1"}, "times": 1}
+    sandbox.control("POST", "/faults", limit)
+    auth = GenesysAuthManager(sandbox["client_id"], sandbox["client_secret"], "org")
+    async with GenesysStorageRouter(auth) as router:
+        await router.register_datalake_webhook("w-1", "https://datalake.example.com/ingest")
+        with pytest.raises(InvalidRequest):
+            await router.upsert_recording_policy("p-1", "P", "no-such-target", ["voice"], 30)
+    ((run_id,),) = rows(tmp_path, "SELECT run_id FROM entries WHERE kind = 'run.started'")
+    facts = load(tmp_path, run_id)
+    webhook, policy = _read(exports.operations_csv(facts))
+    attempts = [entry for entry in facts.entries("sample") if entry.data["operation"] != "get_access_token"]
+    for line, own in ((webhook, attempts[:2]), (policy, attempts[2:])):
+        *numbers, end = map(int, line["entries"].split())
+        assert numbers == [entry.seq for entry in own]
+        assert rows(tmp_path, "SELECT kind, at FROM entries WHERE seq = ?", end) == [("operation", line["ended_at"])]
+        assert line["attempts"] == str(len(own))
+        assert line["started_at"] <= own[0].data["started_at"]
+        assert float(line["duration_s"]) >= sum(entry.data["latency_s"] for entry in own)
+    assert float(webhook["duration_s"]) > 1.0  # it waited, as it was asked to
+    assert (webhook["operation"], webhook["outcome"]) == ("register_datalake_webhook", "success")
+    assert (policy["outcome"], policy["error"]) == ("failure", "InvalidRequest")
+
+
+def test_a_ledger_of_an_earlier_opslib_has_less_to_say(run: Run, tmp_path: Path) -> None:
+    """It holds neither beginning nor attempts of an operation: these cells are empty, never guessed."""
+    entry = run.append(
+        "operation", {"operation": "read_target", "step": "", "attempts": 2, "outcome": "success", "error": None}
+    )
+    (line,) = _read(exports.operations_csv(load(tmp_path)))
+    assert (line["started_at"], line["duration_s"], line["entries"]) == ("", "", str(entry.seq))
+    assert (line["operation"], line["attempts"], line["ended_at"]) == ("read_target", "2", entry.at)
+
+
+def test_findings_are_counted_by_verdict_and_severity(run: Run, tmp_path: Path) -> None:
+    """Each finding once in both."""
+    step(run, "validate_bucket", "done", bucket_report(owner="FAIL", tls_only="not_checked"))
+    counted = _report(load(tmp_path))["findings"]
+    assert counted["by_verdict"] == {"FAIL": 1, "not_checked": 1, "PASS": len(CHECKS) - 2}
+    assert counted["by_severity"] == {"high": counted["by_verdict"]}
 
 
 def test_http_and_routing_have_keys_of_their_own(run: Run, tmp_path: Path) -> None:

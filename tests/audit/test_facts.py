@@ -41,7 +41,7 @@ def test_what_is_written_after_the_look_is_not_in_it(run: Run, tmp_path: Path) -
     call(run, 3, "server_error")
     statistics = facts.call_statistics
     assert (statistics.operations(), statistics.attempts(), facts.problem_count()) == ((1, 0), 1, 0)
-    assert facts.extent()[0] == 3
+    assert facts.extent()[0] == 4
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 19, 20, 100, 101])

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -59,24 +60,54 @@ def test_a_workspace_without_a_walk_is_an_error_not_the_example(tmp_path: Path) 
     """A reviewer never gets the recorded example in place of their own run."""
     with pytest.raises(LedgerError, match="No ledger"):
         write_audit(tmp_path / "out", home=tmp_path / "nothing-here", signing_key=own_key())
-    Ledger(tmp_path)
+    Ledger(tmp_path / "home")
     with pytest.raises(LedgerError, match="no walk yet"):
-        write_audit(tmp_path / "out", home=tmp_path, signing_key=own_key())
+        write_audit(tmp_path / "out", home=tmp_path / "home", signing_key=own_key())
     assert not (tmp_path / "out").exists()
-    assert FILE_NAME in [path.name for path in tmp_path.iterdir()]
+    assert FILE_NAME in [path.name for path in (tmp_path / "home").iterdir()]
 
 
-@pytest.mark.parametrize("what", ["ledger", "key"])
-def test_ledger_and_key_are_not_handed_over(tmp_path: Path, what: str) -> None:
-    """A folder that readers get cannot be the workspace, nor that of the key; nothing is written."""
-    home, key = tmp_path / "home", tmp_path / "keys" / "key.pem"
-    home.mkdir()
+Place = Callable[[Path, Path], Path]
+
+NOT_FOR_READERS: dict[str, Place] = {
+    "the workspace": lambda home, key: home,
+    "a folder in the workspace": lambda home, key: home / "audits" / "today",
+    "a folder above the workspace": lambda home, key: home.parent,
+    "a link to the workspace": lambda home, key: _link(home.parent.parent / "link", home),
+    "the key's folder": lambda home, key: key.parent,
+    "a folder above the key's": lambda home, key: key.parent.parent,
+    "one with another workspace below": lambda home, key: _copy(home / FILE_NAME, home.parents[1] / "a" / "b").parents[
+        1
+    ],
+    "one with another key below": lambda home, key: _copy(home / FILE_NAME, home.parents[1] / "a", key.name).parent,
+    "one with a link to the workspace": lambda home, key: _link(home.parents[1] / "a" / "link", home).parent,
+    "one with a link to the ledger": lambda home, key: _link(home.parents[1] / "a" / "link", home / FILE_NAME).parent,
+    "one with a link to the key's folder": lambda home, key: _link(home.parents[1] / "a" / "link", key.parent).parent,
+}
+
+
+def _link(link: Path, to: Path) -> Path:
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(to)
+    return link
+
+
+def _copy(file: Path, folder: Path, name: str = FILE_NAME) -> Path:
+    folder.mkdir(parents=True)
+    return Path(shutil.copy(file, folder / name))
+
+
+@pytest.mark.parametrize("where", NOT_FOR_READERS)
+def test_ledger_and_key_are_not_handed_over(tmp_path: Path, where: str) -> None:
+    """Readers get the whole folder, so neither is in it, below it, or where a link in it leads; nothing is written."""
+    home, key = tmp_path / "of the org" / "home", tmp_path / "of the user" / "keys" / "our_key.pem"
+    home.mkdir(parents=True)
     shutil.copy(RECORDED, home)
-    out = home if what == "ledger" else key.parent
+    out = NOT_FOR_READERS[where](home, key)
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InvalidInput, match="cannot be written"):
         write_audit(out, home=home, signing_key=key)
-    assert [path.name for path in home.iterdir()] == [FILE_NAME]
-    assert not key.parent.exists()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_audit_is_written_again_over_an_older_one(recorded: Path, tmp_path: Path) -> None:

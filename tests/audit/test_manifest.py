@@ -4,8 +4,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,8 @@ from opslib.audit.verify import verify
 from opslib.cli.app import cli
 from opslib.ledger.chain import Verification
 from opslib.ledger.signing import Signer
+
+from .scripts import DOCS, run_script
 
 LEDGER = Verification("intact", 90, "f" * 64, 9, None, "as signed", "ed25519:" + "0" * 64)
 CONTENT = {"audit.html": b"<p>PASS</p>" * 50, "audit.pdf": bytes(range(256)) * 4, "samples.csv": b"a,b\n1,2\n"}
@@ -123,32 +123,36 @@ def _copy(folder: Path, to: Path) -> Path:
 
 
 def _without_opslib(folder: Path, *key: str) -> str:
-    """What docs/verify_audit.py says; whatever ends it counts as a no."""
-    script = Path(__file__).parents[2] / "docs" / "verify_audit.py"
-    run = subprocess.run([sys.executable, "-I", str(script), str(folder), *key], capture_output=True, text=True)
-    assert (run.returncode == 0) == run.stdout.startswith("intact"), run
+    """What docs/verify_audit.py says."""
+    run = run_script("verify_audit", folder, *key)
+    assert (run.returncode == 0) == run.stdout.startswith("intact: "), run
+    assert "Traceback" not in run.stderr
     return run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS)
-def test_the_script_without_opslib_finds_it_too(folder: Path, tmp_path: Path, mutate: Mutation) -> None:
-    """Three of each kind, each in a process of its own."""
+def test_the_script_without_opslib_finds_it_too(folder: Path, signer: Signer, tmp_path: Path, mutate: Mutation) -> None:
+    """Three of each kind, each in a process of its own, though it knows the key."""
     for seed in range(3):
         changed = _copy(folder, tmp_path / "changed")
         mutate(changed, random.Random(f"{mutate.__name__} {seed}"))
-        assert not _without_opslib(changed).startswith("intact"), (mutate, seed)
+        said = _without_opslib(changed, signer.public_key)
+        assert said.startswith(("NOT INTACT", "CANNOT BE CHECKED")), (mutate, seed)
 
 
 def test_the_script_without_opslib_takes_a_good_folder(folder: Path, signer: Signer) -> None:
-    """With or without the key it must be signed with; it names the ledger's head."""
-    assert LEDGER.head in _without_opslib(folder)
-    assert _without_opslib(folder, signer.public_key).startswith("intact: 3 files")
+    """With the key it must be signed with; it names the ledger's head and what its check had found. Without the key it
+    says the same, and that this is not enough."""
+    said = _without_opslib(folder, signer.public_key)
+    assert said.startswith("intact: all 3 files")
+    assert f"made from a ledger that was intact, with head {LEDGER.head}" in said
+    assert _without_opslib(folder).startswith("SIGNED BY AN UNCONFIRMED KEY: all 3 files")
     assert "another key" in _without_opslib(folder, "ed25519:" + "0" * 64)
     assert "opslib" not in {line.split()[1] for line in _imports()}
 
 
 def _imports() -> list[str]:
-    lines = (Path(__file__).parents[2] / "docs" / "verify_audit.py").read_text().splitlines()
+    lines = (DOCS / "verify_audit.py").read_text().splitlines()
     return [line for line in lines if line.startswith(("import", "from"))]
 
 

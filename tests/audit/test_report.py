@@ -1,6 +1,8 @@
 """The sections: each is made from the ledger alone, and stays readable whatever is in it."""
 
 import hashlib
+import os
+import platform
 from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import ANY
@@ -11,11 +13,13 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
-from opslib.audit.report import SECTIONS, TITLE, AuditReport, notebook_hash
+from opslib.audit.report import SECTIONS, AuditReport, notebook_hash
 from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
+from opslib.ledger.actor import machine
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.samples import DATA_LAKE_OPERATION, TOKEN_OPERATION
 from opslib.router.journal import FINISHED, started
 from opslib.router.org_changes import CHECKED
 from opslib.router.plan import Change, Plan
@@ -77,10 +81,12 @@ def test_each_time_that_was_not_audited_is_named(
     assert bool(said) == bool(gaps)
 
 
-def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path) -> None:
+def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restart somebody else may go on with the walk."""
-    entry = run.append("run.resumed", {"user": "night shift", "host": "h2"})
-    assert f"Taken up again by, entry {entry.seq} | night shift on h2, {entry.at}" in _shown(tmp_path, "scope")
+    monkeypatch.setenv("LOGNAME", "night shift")
+    entry = Run(Ledger(tmp_path), run.id).append("run.resumed", machine())
+    who = f"night shift (user id {os.getuid()}) on {platform.node()}"
+    assert f"Taken up again by, entry {entry.seq} | {who}, {entry.at}" in _shown(tmp_path, "scope")
 
 
 def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> None:
@@ -137,7 +143,58 @@ def test_no_calls_are_no_data(run: Run, tmp_path: Path) -> None:
     """Neither a rate, nor an interval, nor a latency; not zero."""
     shown = _shown(tmp_path, "calls")
     assert "Operations | 0" in shown
-    assert shown.count("no data") == 7  # rate, interval, three percentiles, two pictures
+    assert "0 operations took 0 HTTP attempts. samples.csv has 0 rows" in shown
+    assert shown.count("no data") == 9  # rate, interval, fastest, slowest, three percentiles, two pictures
+
+
+def test_a_figure_of_too_few_values_is_not_given(run: Run, tmp_path: Path) -> None:
+    """Percentiles from 20 attempts on, p99 from 100, an interval from 20 operations on; before, what is known."""
+    for number in range(1, 20):
+        call(run, number)
+    shown = _shown(tmp_path, "calls")
+    for words in (
+        "95 % interval of the rate | not given: fewer than 20 operations",
+        "Fastest attempt | 1.0 ms\nSlowest attempt | 19.0 ms",
+        "Latency p50 | not given: fewer than 20 attempts\nLatency p95 | not given: fewer than 20 attempts",
+        "19 attempts, 1.0 ms to 19.0 ms",
+    ):
+        assert words in shown
+    call(run, 20)
+    shown = _shown(tmp_path, "calls")
+    for words in (
+        "95 % interval of the rate | 83.9 % to 100.0 %",
+        "Latency p50 | 10.5 ms\nLatency p95 | 19.1 ms\nLatency p99 | not given: fewer than 100 attempts",
+        "20 attempts: p50 10.5 ms, p95 19.1 ms",
+    ):
+        assert words in shown
+    for number in range(21, 101):
+        call(run, number)
+    assert "Latency p99 | 99.0 ms" in _shown(tmp_path, "calls")
+
+
+def test_operations_attempts_and_charts_add_up_in_words(run: Run, tmp_path: Path) -> None:
+    """Repeated attempts, answers “no such object”, those of a crash, and what is no call to the org's API."""
+    for number in range(3):
+        call(run, number)
+    assert "3 operations took 3 HTTP attempts. Both charts show all 3. samples.csv has 3 rows: these, and 0 for" in (
+        _shown(tmp_path, "calls")
+    )
+    call(run, 4, "not_found")
+    sample = next(load(tmp_path).entries("sample")).data
+    for operation in ("read_policy", TOKEN_OPERATION, DATA_LAKE_OPERATION):
+        run.append("sample", sample | {"operation": operation})
+    run.append("sample", sample | {"operation": "upsert_storage_target", "outcome": "not_found", "method": "PUT"})
+    ended = {"operation": "upsert_storage_target", "step": "apply", "attempts": 0, "outcome": "failure", "error": "E"}
+    run.append("operation", ended)
+    assert (
+        "5 operations took 4 HTTP attempts, since one that fails before anything is sent takes none. Operations whose"
+        " end is not recorded, as after a crash, took 2 more: 6 in all. The chart of latencies shows all 6, the chart"
+        " of success rates 5, since 1 got the answer that there is no such object, which is"
+        " neither a success nor a failure. samples.csv has 8 rows: these, and 2 for tokens and to the data lake, which"
+        " no figure here counts."
+    ) in _shown(tmp_path, "calls")
+    run.append("operation", ended | {"attempts": 2})
+    assert "6 operations took 6 HTTP attempts. The chart" in _shown(tmp_path, "calls")
 
 
 def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path) -> None:
@@ -145,15 +202,19 @@ def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path
     walk(run)
     step(run, "validate_bucket", "done", bucket_report(owner="not_checked", tls_only="not_checked"))
     shown = _shown(tmp_path, "not_checked")
-    for words in ("Recordings: they arrive in the bucket | no archived", "title of owner | why owner", "Transport:"):
+    for words in (
+        "Recordings: recordings arrive in the bucket | no archived",
+        "title of owner | why owner",
+        "Transport:",
+    ):
         assert words in shown
 
 
 def test_a_run_that_did_nothing_can_be_rendered(run: Run, tmp_path: Path) -> None:
     """Every section of it, as HTML and as PDF/UA."""
     report = AuditReport.open(home=tmp_path)
-    assert all(section.title in page(TITLE, report.sections()) for section in report.sections())
-    assert pdf(TITLE, run.id, load(tmp_path).extent()[1], report.sections()).startswith(b"%PDF")
+    assert all(section.title in page(report.title, report.sections()) for section in report.sections())
+    assert pdf(report.title, run.id, load(tmp_path).extent()[1], report.sections()).startswith(b"%PDF")
 
 
 def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> None:
@@ -167,11 +228,11 @@ def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> N
         finding |= dict.fromkeys(("title", "cause", "risk", "fix", "source"), evil) | {"verdict": "FAIL"}
     step(run, "validate_bucket", "failed", report)
     call(run, 1, operation=evil)
-    html = page(TITLE, AuditReport.open(home=tmp_path).sections())
+    html = page(evil, AuditReport.open(home=tmp_path).sections())
     assert "<script" not in html
     assert html.count("&lt;script") > 20
     assert "\u202e" not in html
-    assert pdf(TITLE, evil, load(tmp_path).extent()[1], AuditReport.open(home=tmp_path).sections()).startswith(b"%PDF")
+    assert pdf(evil, evil, load(tmp_path).extent()[1], AuditReport.open(home=tmp_path).sections()).startswith(b"%PDF")
 
 
 def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

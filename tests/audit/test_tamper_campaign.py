@@ -1,14 +1,12 @@
 """Hundreds of seeded ways to tamper with a ledger or an export; opslib and the standalone script see every one."""
 
 import copy
-import importlib.util
 import random
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -18,6 +16,7 @@ from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 
 from . import tampering
+from .scripts import script
 from .tampering import (
     FILE_WAYS,
     WAYS,
@@ -30,18 +29,8 @@ from .tampering import (
     write_ledger,
 )
 
-ROOT = Path(__file__).parents[2]
 V1 = Path(__file__).parents[1] / "data" / "ledger_v1.sqlite3"
 TIMES = 5
-
-
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("verify_ledger", ROOT / "docs" / "verify_ledger.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _complete(home: Path) -> None:
@@ -86,7 +75,7 @@ class Campaign:
         Ledger(folder / "empty").close()
         self.empty = folder / "empty" / FILE_NAME
         self.ledger, self.export = folder / "tampered.sqlite3", folder / "tampered.jsonl"
-        self.script = _script()
+        self.script = script("verify_ledger")
 
     def write(self, tables: Tables) -> None:
         write_ledger(tables, self.empty, self.ledger)

@@ -13,7 +13,8 @@ async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
     """The write was on its way, so whether it took effect is not known."""
     lab = configured
     await walk_up_to(lab, WRITES)
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 8, "status": 503, "times": 1})
+    fault = {"method": "PUT", "path_regex": "^/api/", "delay_s": 8, "status": 503, "times": 1}
+    sandbox.control("POST", "/faults", fault)
     await run_by_keyboard(lab)
     assert "running" in await said(lab, WRITES, "running")
     assert await card(lab, WRITES).get_by_role("progressbar").is_visible()
@@ -121,7 +122,7 @@ async def test_a_fault_during_apply_then_rollback_seen_then_applied_once_by_a_do
     await lab.screenshot("walk-rolled-back")
     assert await lab.axe() == []
     sandbox.control("DELETE", "/requests")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 0.3})
     await card(lab, "apply").get_by_role("button", name="Try again", exact=True).dblclick()
     assert "3 changes applied and read back" in await said(lab, "apply", "done")
     assert len(puts(sandbox)) == 3
@@ -136,7 +137,7 @@ async def test_a_stopped_apply_is_finished_from_its_card(configured: Lab, sandbo
     """Cancel waits for the change in flight; the card says what is left, and the recovery card does it."""
     lab = configured
     await walk_up_to(lab, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 2, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 2, "times": 1})
     await run_by_keyboard(lab)
     await card(lab, "apply").locator(STATE).get_by_text("0 of 3 done; create target").wait_for()
     await lab.tab_to("Cancel")

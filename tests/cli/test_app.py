@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from opslib.cli.app import cli
+from opslib.onboarding.models import EXCEPTION_DAYS
 from opslib.sandbox.launch import start_sandbox
 
 from ..world import Sandbox, environment, without_settings, write_onboarding
@@ -32,6 +33,13 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def file(sandbox: Sandbox, tmp_path: Path) -> Path:
     return write_onboarding(tmp_path / "target.yaml", sandbox)
+
+
+def test_help_says_how_long_a_consent_holds() -> None:
+    """The number is the model's, which is not imported for the help."""
+    for command in ("apply", "onboard", "offboard"):
+        shown = " ".join(_opslib(command, "--help").stdout.split())
+        assert f"by default {EXCEPTION_DAYS} days from now" in shown
 
 
 @pytest.mark.slow

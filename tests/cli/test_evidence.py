@@ -67,12 +67,12 @@ def bucket(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.slow
 def test_verify_says_what_it_proves_and_what_not(workspace: Workspace) -> None:
-    """The key as text or file; another one is exit code 1; without, the owner stays open."""
+    """The key as text or file; another one is exit code 1; without, this machine's own is known."""
     pub = Path(os.environ[SIGNING_KEY]).with_suffix(".pub")
     said = workspace.opslib("verify", workspace.home)
-    assert said.startswith("intact: all 4 entries are as they were signed\nhead ")
+    assert said.startswith("intact: all 5 entries are as they were signed\nhead ")
     assert read_public_key(str(pub)) in said
-    assert "not proved: whose key it is" in said
+    assert "whose key it is" not in said
     for key in (pub, pub.read_text()):
         assert "whose key it is" not in workspace.opslib("verify", workspace.home, "--key", key)
     other = Signer.load(workspace.folder / "other.pem").public_key
@@ -109,12 +109,12 @@ def test_an_export_replaces_an_export_only(workspace: Workspace, tmp_path: Path)
 def test_an_export_is_verified_as_it_is_written(workspace: Workspace) -> None:
     """It stands for the ledger where there is none."""
     out = workspace.folder / "evidence" / "ledger.jsonl"
-    assert f"written: {out}\nintact: all 4" in workspace.opslib("export-ledger", "--out", out)
+    assert f"written: {out}\nintact: all 5" in workspace.opslib("export-ledger", "--out", out)
     assert workspace.json("export-ledger", "--out", out)["written"] == str(out)
     shutil.rmtree(workspace.home)
-    assert workspace.json("verify", out)["entries"] == 4
+    assert workspace.json("verify", out)["entries"] == 5
     out.write_bytes(out.read_bytes().replace(b'\\"number\\":1', b'\\"number\\":7'))
-    assert "NOT INTACT: entry 3" in workspace.opslib("verify", out, code=1)
+    assert "NOT INTACT: entry 4" in workspace.opslib("verify", out, code=1)
 
 
 @pytest.mark.slow
@@ -126,15 +126,15 @@ def test_an_anchor_shows_what_a_signature_cannot(workspace: Workspace, bucket: s
     assert workspace.json("verify", workspace.home, "--anchor", bucket, code=1)["error"] == "LedgerError"
 
     done = workspace.json("anchor", bucket, "--yes")
-    assert (done["anchored"], done["seq"], done["lock"]["mode"], done["lock"]["days"]) == (True, 5, "COMPLIANCE", 30)
+    assert (done["anchored"], done["seq"], done["lock"]["mode"], done["lock"]["days"]) == (True, 8, "COMPLIANCE", 30)
     said = workspace.opslib("verify", workspace.home, "--anchor", bucket)
-    assert said.startswith("intact: all 6 entries")
-    assert "anchor of entries 1 to 5, kept since 20" in said
-    assert "not proved: the same of the entries after 5" in said
+    assert said.startswith("intact: all 9 entries")
+    assert "anchor of entries 1 to 8, kept since 20" in said
+    assert "not proved: the same of the entries after 8" in said
 
     assert verify(older).intact
     found = workspace.json("verify", older, "--anchor", bucket, code=1)
-    assert (found["state"], found["bad_seq"]) == ("broken", 5)
+    assert (found["state"], found["bad_seq"]) == ("broken", 6)
 
     anew, path = load(workspace.home / FILE_NAME), workspace.folder / "anew.sqlite3"
     anew.entries[2]["body"] = '{"edited":true}'
@@ -161,7 +161,7 @@ def test_nothing_hides_an_anchor(workspace: Workspace, bucket: str, sandbox: San
     s3.put_object(Bucket=bucket, Key=second["object"], Body=b"nothing")
     s3.put_object(Bucket=bucket, Key=first["object"].rsplit("/")[0] + "/large", Body=b" " * 20_000)
     copied = s3.get_object(Bucket=bucket, Key=first["object"], VersionId=first["version"])["Body"].read()
-    s3.put_object(Bucket=bucket, Key=first["object"], Body=copied.replace(b'"seq":5', b'"seq":4'))
+    s3.put_object(Bucket=bucket, Key=first["object"], Body=copied.replace(b'"seq":8', b'"seq":7'))
     said = workspace.opslib("verify", workspace.home, "--anchor", bucket)
     assert said.count("anchor of entries 1 to") == 2
     assert "2 objects there are no anchors by this key" in said
@@ -208,7 +208,7 @@ def test_a_bucket_that_cannot_keep_anchors_is_refused(workspace: Workspace, sand
         assert s3.list_object_versions(Bucket=bucket).get("Versions", []) == []
     assert workspace.json("anchor", "anchors-not-there", "--yes", code=1)["error"] == "BucketNotFound"
     assert workspace.json("anchor", "No Bucket", "--yes", code=1)["error"] == "InvalidInput"
-    assert verify(workspace.home).entries == 4
+    assert verify(workspace.home).entries == 5
 
 
 def test_a_ledger_that_is_not_intact_is_not_anchored(workspace: Workspace, bucket: str, sandbox: Sandbox) -> None:
@@ -239,7 +239,7 @@ def test_writing_needs_two_permissions_and_a_refusal_stands_in_the_ledger(
     lock = ("s3:GetBucketObjectLockConfiguration", "s3:ListBucket")
     denied = workspace.json("anchor", bucket, "--yes", code=1, **user(*lock))
     assert (denied["error"], "s3:PutObject is missing" in denied["cause"]) == ("BucketAccessDenied", True)
-    assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["run.started", "anchor.failed"]
+    assert [entry.kind for entry in workspace.ledger.entries()][-3:] == ["run.started", "identity", "anchor.failed"]
     assert workspace.json("anchor", bucket, "--yes", **user(*lock, "s3:PutObject"))["anchored"]
-    assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["run.started", "anchor.done"]
+    assert [entry.kind for entry in workspace.ledger.entries()][-3:] == ["run.started", "identity", "anchor.done"]
     assert verify(workspace.home).intact

@@ -60,7 +60,7 @@ def test_plan_apply_export_offboard(env: dict[str, str], sandbox: Sandbox, api: 
     drift = opslib(env, "drift", tmp_path)
     assert (drift.returncode, drift.stdout.count("as wanted")) == (0, 2)
     assert opslib(env, "offboard", file, "--yes").returncode == 1
-    assert opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
+    assert opslib(env, "offboard", file, "--yes", "--allow", "delete", "--reason", "a test").returncode == 0
     assert api("GET", INTEGRATIONS).json()["total"] == 0
 
 

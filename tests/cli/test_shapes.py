@@ -12,7 +12,7 @@ from ..world import environment, running, without_settings
 from .test_platform import opslib
 
 OTHER = "Recordings of another team"
-REPLACE = ("--allow", "replace-active-integration")
+REPLACE = ("--allow", "replace-active-integration", "--reason", "a test")
 TARGET = "ProdVoiceArchive"
 
 
@@ -56,7 +56,7 @@ def test_from_plan_to_offboard(shape: str, tmp_path: Path) -> None:
         assert opslib(env, "plan", file).returncode == 0
         rotated = opslib(env, "apply", file, "--yes", "--rotate-credentials")
         assert (rotated.returncode, "no secret to write again" in rotated.stderr) == ((0, False) if made else (1, True))
-        assert opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
+        assert opslib(env, "offboard", file, "--yes", "--allow", "delete", "--reason", "a test").returncode == 0
         assert (integrations(api), credentials(api)) == (off, theirs)
 
 

@@ -29,6 +29,7 @@ from ..world import (
     write_onboarding,
 )
 
+REMOVE = ("--yes", "--allow", "delete", "--reason", "a test")
 PATHS = (f"{TARGETS}/t-1", f"{POLICIES}/p-1", f"{WEBHOOKS}/w-1")
 Run = "subprocess.CompletedProcess[str]"
 
@@ -91,7 +92,7 @@ def test_what_another_process_did_is_not_said_to_be_ours(
     removal: bool,
 ) -> None:
     """Between our plan and our apply it brings the org to just what we want: exit code 0, and `applied` is false."""
-    words = ["offboard", str(file), "--yes", "--allow", "delete"] if removal else ["apply", str(file), "--yes"]
+    words = ["offboard", str(file), *REMOVE] if removal else ["apply", str(file), "--yes"]
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     run, writes = Walk.run, list[int]()
@@ -104,7 +105,7 @@ def test_what_another_process_did_is_not_said_to_be_ours(
         return await run(walk, name)
 
     for json_too in ([], ["--json"]):
-        before = ["apply", str(file), "--yes"] if removal else ["offboard", str(file), "--yes", "--allow", "delete"]
+        before = ["apply", str(file), "--yes"] if removal else ["offboard", str(file), *REMOVE]
         assert _opslib(env, *before).returncode == 0
         with monkeypatch.context() as patch:
             patch.setattr(Walk, "run", second)
@@ -133,7 +134,7 @@ def test_what_another_process_did_is_not_said_to_be_ours(
 def test_unsafe_changes_need_consent_by_name(
     env: dict[str, str], file: Path, api: Api, sandbox: Sandbox, old: str, new: str, name: str
 ) -> None:
-    """Refused untouched; with --allow NAME done, and the consent stands in the ledger."""
+    """Refused untouched, also without a reason; with both done, and the consent stands in the ledger."""
     assert _opslib(env, "apply", file, "--yes").returncode == 0
     before = _state(api)
     for placeholder, name_of in (("BUCKET", "bucket"), ("ROLE", "role_arn"), ("ORG", "external_id")):
@@ -144,11 +145,13 @@ def test_unsafe_changes_need_consent_by_name(
     assert refused.returncode == 1
     assert f"--allow {name}" in refused.stderr
     assert _state(api) == before
-    allowed = ["--allow", name]
+    without_reason = _opslib(env, "apply", file, "--yes", "--allow", name)
+    assert (without_reason.returncode, _state(api)) == (1, before)
+    allowed = ["--allow", name, "--reason", "it is made tonight"]
     if name in ("region-change", "bucket-change"):  # there is no such bucket
         assert "failed-validation" in _opslib(env, "apply", file, "--yes", *allowed).stderr
         assert _state(api) == before
-        allowed += ["--allow", "failed-validation", "--reason", "it is made tonight"]
+        allowed += ["--allow", "failed-validation"]
     assert _opslib(env, "apply", file, "--yes", *allowed).returncode == 0
     assert _state(api) != before
     assert _opslib(env, "plan", file).returncode == 0
@@ -314,29 +317,28 @@ def test_export_drift_and_offboard(env: dict[str, str], file: Path, api: Api, tm
     (folder / "broken.yaml").write_text("nonsense: true")
     assert _opslib(env, "drift", folder).returncode == 1
     assert _opslib(env, "offboard", file, "--yes").returncode == 1
-    assert _opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
+    assert _opslib(env, "offboard", file, *REMOVE).returncode == 0
     assert _state(api) == [None, None, None]
 
 
 @pytest.mark.slow
 def test_an_audit_of_a_removal_says_that_nothing_is_routed(env: dict[str, str], file: Path, tmp_path: Path) -> None:
-    """What is gone is neither ACTIVE nor PASS; the same where it was gone before."""
+    """What is gone is not ACTIVE, and that it is gone is PASS; the same where it was gone before."""
     assert _opslib(env, "apply", file, "--yes").returncode == 0
     assert _audited(env, tmp_path) == ("ACTIVE", "PASS", "3 changes applied and read back", "")
-    removed = "this run was to remove them, so there is no routing to judge: "
     for summary, outcome in (
         ("3 removed, and read back as gone", "3 to remove: all gone, as read back"),
-        ("Nothing to do: no write was sent", ""),
+        ("Nothing to do: the org is as wanted, so nothing was applied", ""),
     ):
-        assert _opslib(env, "offboard", file, "--yes", "--allow", "delete").returncode == 0
-        assert _audited(env, tmp_path) == ("UNKNOWN", "not checked", removed + summary, outcome)
+        assert _opslib(env, "offboard", file, *REMOVE).returncode == 0
+        assert _audited(env, tmp_path) == ("UNKNOWN", "PASS", summary, outcome)
 
 
 def _audited(env: dict[str, str], folder: Path) -> tuple[str, str, str, str]:
     """The audit of the last walk: routing_state, what it says of the routing, and how a removal ended."""
     assert _opslib(env, "audit", "--out", folder / "audit").returncode == 0
     report = json.loads((folder / "audit" / "report.json").read_text())
-    (routing,) = [one for one in report["controls"] if one["control"].startswith("Routing:")]
+    (routing,) = [one for one in report["controls"] if one["id"] in ("routing", "removal")]
     outcomes = [plan["outcome"] for plan in report["plans"] if "remove" in plan["outcome"]]
     return report["routing_state"], routing["word"], routing["why"], "".join(outcomes)
 

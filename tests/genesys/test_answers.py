@@ -220,10 +220,14 @@ async def _once(ask: Callable[[], Awaitable[Any]], is_final: Callable[[Any], obj
 PARTS = ("plan", "write", "adopt", "look", "doctor", "lake", "audit")
 
 
+def _can_be_hashed(kind: str, data: dict[str, Any]) -> None:
+    assert hash_of(data)
+
+
 async def _ask(name: str, wanted: Onboarding, sandbox: Sandbox, chosen: set[str]) -> None:
     """What a walk, `export`, `changes`, `doctor` and the data lake ask of an org; each part may be refused."""
     auth = GenesysAuthManager(sandbox["client_id"], sandbox["client_secret"], "org", settings=Settings.load())
-    client = GenesysClient(auth.base_url, auth, Recorder(lambda kind, data: hash_of(data)))
+    client = GenesysClient(auth.base_url, auth, Recorder(_can_be_hashed))
     storage, published = StorageTargetsBackend(client), PlatformBackend(client)
     backend: Backend = published if name == "platform" else storage
     reference = wanted.target.credentials

@@ -1,5 +1,7 @@
+import getpass
 import multiprocessing
 import os
+import platform
 import sqlite3
 import stat
 import subprocess
@@ -16,9 +18,10 @@ import pytest
 from opslib.audit.verify import verify
 from opslib.env_file import UnsafePlace
 from opslib.errors import InvalidInput, LedgerError, SigningKeyError
+from opslib.ledger.actor import machine
 from opslib.ledger.database import FILE_NAME, connect
 from opslib.ledger.export import write_export
-from opslib.ledger.ledger import Ledger, _create, samples_frame
+from opslib.ledger.ledger import Ledger, Run, _create, samples_frame
 from opslib.ledger.signing import Signer
 from opslib.redact import HIDDEN, remember
 
@@ -348,8 +351,8 @@ def _run_sql(home: Path, statements: str) -> None:
 def test_what_was_changed_from_outside_is_never_signed_anew(tmp_path: Path, statements: str) -> None:
     """A writer that finds another end than was signed refuses, and leaves the file as it found it; also an open one."""
     ledger = Ledger(tmp_path)
-    ledger.start_run("test")
-    for number in range(5):
+    ledger.start_run("test")  # two entries
+    for number in range(4):
         ledger.append("run-1", "note", {"number": number, "text": "abcdef"})
     ledger.checkpoint()
     _run_sql(tmp_path, statements)
@@ -389,12 +392,62 @@ def test_without_a_key_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_runs_say_who_when_and_with_what(tmp_path: Path) -> None:
-    """A run's first entry has user, host and versions."""
+    """A run begins with who the process is, and with user, host and versions."""
     run = Ledger(tmp_path).start_run("test", api="http://127.0.0.1:1")
-    (entry,) = run.entries()
-    assert entry.kind == "run.started"
-    assert {"command", "user", "host", "opslib", "python", "signed_by", "api"} <= set(entry.data)
-    assert entry.run_id == run.id
+    actor, started = run.entries()
+    who = {"user": getpass.getuser(), "uid": os.getuid(), "host": platform.node()}
+    assert (actor.kind, started.kind, actor.run_id, started.run_id) == ("actor", "run.started", run.id, run.id)
+    assert {"opslib", "python", "signed_by"} <= set(actor.data)
+    assert who.items() <= actor.data.items()
+    assert {**actor.data, "command": "test", "api": "http://127.0.0.1:1", "actor": actor.seq} == started.data
+
+
+def test_each_entry_names_the_process_that_wrote_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each process and run, whatever a caller puts in the same place; the chain holds."""
+    monkeypatch.setenv("LOGNAME", "first")
+    first = Ledger(tmp_path)
+    run = first.start_run("test")
+    monkeypatch.setenv("LOGNAME", "second")
+    second = Run(Ledger(tmp_path), run.id)
+    entries = [
+        run.append("a", {"actor": "made up"}),
+        second.append("b", {}),
+        run.append("c", {}),
+        second.append("d", {}),
+    ]
+    users = {entry.seq: entry.data["user"] for entry in run.entries("actor")}
+    assert [users[entry.data["actor"]] for entry in entries] == ["first", "second", "first", "second"]
+    assert len(users) == 2
+    other = first.start_run("test")
+    assert len(list(other.entries("actor"))) == 1
+    assert verify(tmp_path).intact
+
+
+def test_a_run_whose_first_entry_failed_begins_with_its_actor(tmp_path: Path) -> None:
+    """What was not written down names no one: the next entry says who writes."""
+    run = Run(Ledger(tmp_path), "run")
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        refuse = "BEFORE INSERT ON entries WHEN NEW.kind <> 'actor' BEGIN SELECT RAISE(ABORT, 'full'); END"
+        db.execute(f"CREATE TRIGGER full {refuse}")
+        db.commit()
+        with pytest.raises(LedgerError, match="full"):
+            run.append("note", {})
+        db.execute("DROP TRIGGER full")
+        db.commit()
+    assert list(run.entries()) == []
+    run.append("note", {})
+    assert [entry.kind for entry in run.entries()] == ["actor", "note"]
+
+
+def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: no variable and no line in passwd. The name is UNKNOWN; without numbers that is None."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_123)
+    assert (machine()["user"], machine()["uid"]) == ("UNKNOWN", 4_000_123)
+    monkeypatch.setenv("LOGNAME", "someone")
+    monkeypatch.delattr("os.getuid")
+    assert (machine()["user"], machine()["uid"]) == ("someone", None)
 
 
 def test_no_folder_to_write_to(tmp_path: Path) -> None:

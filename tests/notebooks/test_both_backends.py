@@ -43,7 +43,8 @@ def test_the_whole_notebook_in_each_shape(sandbox: Sandbox, api: Api, tmp_path: 
     if another:
         make_other(sandbox, api)
         place = next(place for place, cell in enumerate(notebook.cells) if 'cards["approve"]' in cell.source)
-        typed = "from opslib.onboarding.models import Consent\nwalk.consent = Consent(confirm='ProdVoiceArchive')"
+        typed = "from opslib.onboarding.models import Consent\n"
+        typed += "walk.consent = Consent(confirm='ProdVoiceArchive', reason='a test')"
         notebook.cells.insert(place, new_code_cell(typed))
         changes, others = 5, {OTHER: "INACTIVE"}
     known = build.kernel_environment(tmp_path) | environment(sandbox, tmp_path / "opslib")

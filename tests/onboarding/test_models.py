@@ -1,3 +1,4 @@
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,23 @@ def _reject(model: Any, **values: Any) -> InvalidInput:
         (Consent(), set()),
         (Consent(confirm="Other", reason="because"), set()),
         (Consent(confirm="prodvoicearchive", reason="because"), set()),
-        (Consent(confirm="ProdVoiceArchive"), {"delete"}),
-        (Consent(confirm="ProdVoiceArchive", reason=" "), {"delete"}),
+        (Consent(confirm="ProdVoiceArchive"), set()),
+        (Consent(confirm="ProdVoiceArchive", reason=" "), set()),
         (Consent(confirm="ProdVoiceArchive", reason="because"), {"delete", "failed-validation"}),
         (Consent(allow=("delete",), reason="because"), {"delete"}),
-        (Consent(allow=("failed-validation",)), set()),
+        (Consent(allow=("delete", "failed-validation")), set()),
         (Consent(allow=("failed-validation",), reason="because"), {"failed-validation"}),
     ],
 )
 def test_consent_is_the_target_s_own_name_or_that_of_what_is_unsafe(consent: Consent, covered: set[str]) -> None:
-    """Any other name agrees to nothing, and a bucket that did not pass needs a reason, too."""
+    """Any other name agrees to nothing, and without a reason nothing is agreed to."""
     assert {name for name in ("delete", "failed-validation") if consent.covers(name, "ProdVoiceArchive")} == covered
+
+
+def test_a_consent_ends() -> None:
+    """On the day that was named, or 90 days after it was given."""
+    assert Consent().last_day(date(2026, 11, 24)) == date(2027, 2, 22)
+    assert Consent(until=date(2027, 5, 31)).last_day(date(2026, 11, 24)) == date(2027, 5, 31)
 
 
 @pytest.mark.parametrize("bad", ["../policies/1", "a/b", "x" * 300, "", " ", "a b", "é", "a\n", "-a", "a..b", "%2e"])

@@ -76,7 +76,7 @@ async def test_a_walk_that_nobody_looked_after_says_so(sandbox: Sandbox, tmp_pat
     """No silence that could be taken for “nothing was changed”."""
     async with Walk(org.onboarding(sandbox)) as walk:
         await walk.run("connect")
-    assert "Nobody looked" in AuditReport.open(home=tmp_path / "home").show("in_the_org").html
+    assert "have not been checked" in AuditReport.open(home=tmp_path / "home").show("in_the_org").html
 
 
 async def test_an_audit_that_cannot_be_read_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

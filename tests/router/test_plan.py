@@ -168,7 +168,7 @@ def test_a_plan_reads_well_in_a_terminal_and_on_a_page() -> None:
         "~ update target T (t-1)",
         "    enabled: yes → no",
         "- delete webhook W (w-1)",
-        f"! disable: {UNSAFE['disable']} (needs --allow disable)",
+        f"! disable: {UNSAFE['disable']} (needs --allow disable, with a reason)",
         f"3 to change, checksum {plan.checksum}",
     ):
         assert line in said.splitlines()

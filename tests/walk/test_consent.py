@@ -1,12 +1,14 @@
 """What a walk asks consent for, and what it takes for consent."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opslib import errors
+from opslib.ledger.actor import machine
 from opslib.onboarding.models import Consent
 from opslib.router.plan import Change, Plan
 from opslib.settings import Settings
@@ -72,10 +74,11 @@ async def approved(walk: Walk, consent: Consent) -> Any:
         Consent(allow=("disable",), reason="tonight"),
         Consent(allow=("failed-validation",), reason="tonight"),
         Consent(allow=("disable", "failed-validation")),
+        Consent(confirm="Voice", reason="tonight", until=date(2020, 1, 1)),
     ],
 )
 async def test_what_is_not_agreed_to_is_refused(walk: Walk, consent: Consent) -> None:
-    """Each unsafe thing needs its name, or the target's; no approval is written down."""
+    """Each unsafe thing needs its name, or the target's, a reason and an end to come; no approval is written down."""
     ended(walk, "validate_bucket", "failed")
     with pytest.raises(errors.ConsentMissing, match="needs consent"):
         await approved(walk, consent)
@@ -90,14 +93,16 @@ async def test_what_is_not_agreed_to_is_refused(walk: Walk, consent: Consent) ->
     ],
 )
 async def test_an_approval_says_what_it_is_for(walk: Walk, consent: Consent) -> None:
-    """Just this plan, what is unsafe in it, and the consent."""
+    """Just this plan, what is unsafe in it, the consent, and who gave it."""
     ended(walk, "validate_bucket", "failed")
     result = await approved(walk, consent)
     (entry,) = walk.journal.entries("approval")
     assert walk.plan
     unsafe = ["disable", "failed-validation"]
-    assert entry.data == {"checksum": walk.plan.checksum, "unsafe": unsafe, **consent.model_dump(mode="json")}
-    assert (result.step, result.state, result.data) == ("approve", "done", entry.data)
+    data = {"checksum": walk.plan.checksum, "unsafe": unsafe, **consent.model_dump(mode="json")}
+    (actor,) = walk.journal.entries("actor")
+    assert entry.data == {**data, **machine(), "actor": actor.seq}
+    assert (result.step, result.state, result.data) == ("approve", "done", data)
     assert result.summary == "Approved: 1 to change, with consent to disable, failed-validation"
 
 
@@ -118,11 +123,12 @@ async def test_a_refusal_says_how_to_agree(walk: Walk) -> None:
     assert caught.value.fix == (
         "close it; then run this again. To continue without that, on the command line: --allow disable "
         '--allow failed-validation --reason "…"; in the notebook: type the target\'s name, Voice, and a reason. '
-        "Nothing was written"
+        "Nothing was applied"
     )
     assert caught.value.cause.endswith("its validation: it is failed: it is public")
     with pytest.raises(errors.ConsentMissing) as caught:
         await approved(walk, Consent(allow=("failed-validation",), reason="tonight"))
     assert caught.value.fix == (
-        "on the command line: --allow disable; in the notebook: type the target's name, Voice. Nothing was written"
+        'on the command line: --allow disable --reason "…"; in the notebook: type the target\'s name, Voice, and a '
+        "reason. Nothing was applied"
     )

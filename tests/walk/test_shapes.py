@@ -15,7 +15,7 @@ from ..router import platform_org as org
 from ..router.platform_shapes import OTHER, integrations, make_other
 from ..world import Api, Sandbox, environment
 
-REPLACING = Consent(allow=("replace-active-integration",))
+REPLACING = Consent(allow=("replace-active-integration",), reason="a test")
 
 
 @pytest.fixture(params=SHAPES)

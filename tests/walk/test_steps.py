@@ -122,7 +122,7 @@ async def test_an_event_is_not_made_over_a_foreign_change(walk: Walk, sandbox: S
 async def test_nothing_else_is_begun_while_changes_are_made(walk: Walk, sandbox: Sandbox) -> None:
     """A plan would see half of them, a new connection would cut them off, and a recovery would undo them."""
     await up_to(walk, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "storage/targets", "delay_s": 0.3, "times": 1})
     apply = asyncio.create_task(walk.run("apply"))
     await until(lambda: puts(sandbox) == 1)
     for name in ("connect", "plan", *RECOVERY):
@@ -151,7 +151,7 @@ async def test_a_failed_step_says_why_and_can_be_run_again(walk: Walk, sandbox: 
 async def test_two_callers_share_one_run(walk: Walk, sandbox: Sandbox) -> None:
     """A double click starts one task; both callers get its result."""
     await up_to(walk, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.2})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 0.2})
     first, second = asyncio.create_task(walk.run("apply")), asyncio.create_task(walk.run("apply"))
     await asyncio.sleep(0.05)
     assert walk.state("apply") == "running"
@@ -162,7 +162,7 @@ async def test_two_callers_share_one_run(walk: Walk, sandbox: Sandbox) -> None:
 async def test_cancel_ends_the_step_and_is_recorded(walk: Walk, sandbox: Sandbox) -> None:
     """Cancel stops the wait at once; the step can be run again."""
     await up_to(walk, "see_event")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 1, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 1, "times": 1})
     task = asyncio.create_task(walk.run("see_event"))
     await asyncio.sleep(0.1)
     walk.cancel("see_event")
@@ -176,7 +176,7 @@ async def test_cancel_ends_the_step_and_is_recorded(walk: Walk, sandbox: Sandbox
 async def test_the_first_cancel_of_an_apply_finishes_the_change_in_flight(walk: Walk, sandbox: Sandbox) -> None:
     """Then the apply is half-done: planning is refused until it is finished or undone, here or elsewhere."""
     await up_to(walk, "apply")
-    sandbox.control("POST", "/faults", {"method": "PUT", "delay_s": 0.3, "times": 1})
+    sandbox.control("POST", "/faults", {"method": "PUT", "path_regex": "^/api/", "delay_s": 0.3, "times": 1})
     task = asyncio.create_task(walk.run("apply"))
     await until(lambda: puts(sandbox) == 1)
     walk.cancel("apply")
@@ -226,7 +226,7 @@ async def test_consent_is_for_one_plan(walk: Walk, sandbox: Sandbox) -> None:
     await up_to(walk, "approve")
     with pytest.raises(errors.ConsentMissing, match="needs consent"):
         await walk.run("approve")
-    walk.consent = Consent(confirm="T")
+    walk.consent = Consent(confirm="T", reason="a test")
     assert (await walk.run("approve")).state == "done"
     walk.onboarding = onboarding(sandbox, target={"retention_days": 200}, policy={"retention_days": 200})
     await up_to(walk, "approve")
@@ -302,7 +302,11 @@ async def test_a_second_apply_sends_no_write(walk: Walk, sandbox: Sandbox) -> No
     """Without a new plan, too: the org is as wanted already."""
     await up_to(walk, "see_event")
     again = await walk.run("apply")
-    assert (again.state, again.summary, puts(sandbox)) == ("done", "Nothing to do: no write was sent", 3)
+    assert (again.state, again.summary, puts(sandbox)) == (
+        "done",
+        "Nothing to do: the org is as wanted, so nothing was applied",
+        3,
+    )
 
 
 async def test_the_report_is_made_after_a_failed_apply_too(walk: Walk, sandbox: Sandbox) -> None:

@@ -121,7 +121,7 @@ async def test_every_interaction_needs_consent(walk: Walk, sandbox: Sandbox, api
     assert walk.needs_consent() == ["all-interactions"]
     with pytest.raises(errors.ConsentMissing, match="consent"):
         await walk.run("approve")
-    walk.consent = Consent(allow=("all-interactions",))
+    walk.consent = Consent(allow=("all-interactions",), reason="a test")
     for name in ("approve", "apply"):
         await walk.run(name)
     assert names(api, RETENTION_POLICIES) == ["P"]
@@ -136,7 +136,7 @@ async def test_what_somebody_else_made_is_adopted_by_consent_only(walk: Walk, sa
     with pytest.raises(errors.ConsentMissing):
         await walk.run("approve")
     assert org.state(api) == before
-    walk.consent = Consent(confirm="T")
+    walk.consent = Consent(confirm="T", reason="a test")
     for name in ("approve", "apply"):
         await walk.run(name)
     assert names(api, INTEGRATIONS).count("T") == 1
@@ -201,7 +201,7 @@ async def test_an_offboarding_takes_all_of_it_away(walk: Walk, api: Api) -> None
     await walk.run("plan")
     assert [change.kind for change in walk.reviewed_plan().changes] == ["webhook", "policy", "target"]
     assert walk.needs_consent() == ["delete"]
-    walk.consent = Consent(allow=("delete",))
+    walk.consent = Consent(allow=("delete",), reason="a test")
     for name in ("approve", "apply"):
         await walk.run(name)
     assert names(api, INTEGRATIONS) == names(api, RETENTION_POLICIES) == []

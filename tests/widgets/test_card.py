@@ -286,6 +286,7 @@ async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Wal
     assert cards["apply"].run_button.disabled
     consent = card.form.panels["Consent"]
     fill(consent.controls["confirm"], "ProdVoiceArchive")
+    fill(consent.controls["reason"], "the desk is closed")
     assert (await card.click()).summary == "Approved: 1 to change, with consent to disable"
     assert (await cards["apply"].click()).state == "done"
     fill(policy.controls["enabled"], True)

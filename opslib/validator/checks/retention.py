@@ -145,7 +145,8 @@ async def policy_within_target(inspection: Inspection) -> Outcome:
     "retention-bounds",
     "The retention is what the profile asks for",
     "high",
-    control="retention",
+    control="minimum",
+    required=True,
     profiles={
         "sec-17a-4": Row(level="FAIL", source="17 CFR 240.17a-4(b)(4): at least three years"),
         "mifid-ii": Row(level="FAIL", source="Directive 2014/65/EU, Article 16(7): five years, on request up to seven"),

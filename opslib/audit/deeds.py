@@ -1,0 +1,167 @@
+"""Who did what in a run and in the applies that it began: each deed with its own entry and actor.
+
+A process that dies writes nothing down. Its death is read from what it left: a step without an end.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from opslib.audit.actors import RESUMED, STARTED, Actor
+from opslib.audit.facts import Facts
+from opslib.ledger.chain import Entry
+from opslib.router import journal
+from opslib.router.journal import APPROVAL, PLAN_MADE, Progress
+from opslib.router.plan import checksum_of
+
+# The steps that finish or undo an apply, perhaps of another run.
+_RECOVERY = ("resume", "rollback", "accept", "overwrite")
+_CHANGING = ("apply", *_RECOVERY)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What was done, in words, with the entry that says so and its time (UTC). A crash is one too: `entry` is then the
+    last one of the process that died."""
+
+    what: str
+    entry: int
+    at: str
+    actor: Actor
+
+
+def of_run(facts: Facts) -> list[Deed]:
+    """The deeds of the run, and of the processes that finished or undid its applies, in order."""
+    own = [deed for entry in facts.entries(STARTED, RESUMED, PLAN_MADE, APPROVAL) for deed in _deeds(facts, entry)]
+    applies = [deed for number in range(1, len(facts.applies) + 1) for deed in of_apply(facts, number)]
+    return _in_order([*own, *applies, *_crashes(facts)])
+
+
+def of_apply(facts: Facts, number: int) -> list[Deed]:
+    """The deeds of one apply, counted from 1: who planned, approved, began, took up, undid and finished it."""
+    apply = facts.applies[number - 1]
+    agreed = [*_plans(facts, apply), *facts.approvals(apply)]
+    last = apply.last_seq if apply.ended else facts.last_seq
+    crashes = [deed for deed in _crashes(facts) if int(apply.id) <= deed.entry <= last]
+    return _in_order([*(deed for entry in agreed for deed in _deeds(facts, entry)), *_moves(facts, number), *crashes])
+
+
+def _in_order(deeds: Iterable[Deed]) -> list[Deed]:
+    return sorted(dict.fromkeys(deeds), key=lambda deed: deed.entry)
+
+
+def _deeds(facts: Facts, entry: Entry) -> Iterator[Deed]:
+    elsewhere = "" if entry.run_id == facts.run_id else f", in run {entry.run_id}"
+    words = {
+        STARTED: "started the run",
+        RESUMED: "took up the run again",
+        PLAN_MADE: "planned",
+        APPROVAL: "approved the plan",
+    }
+    yield _deed(facts, entry, words[entry.kind] + elsewhere)
+    if entry.kind == APPROVAL:
+        yield from (_deed(facts, entry, f"consented to {name}{elsewhere}") for name in entry.data["unsafe"])
+
+
+def _deed(facts: Facts, entry: Entry, what: str) -> Deed:
+    return Deed(what, entry.seq, entry.at, facts.actor(entry))
+
+
+def _plans(facts: Facts, apply: Progress) -> Iterator[Entry]:
+    """The last time that its plan was made before it, in its run and in those that approved it."""
+    for run_id in {apply.run_id: None} | {approval.run_id: None for approval in facts.approvals(apply)}:
+        made = [
+            entry
+            for entry in facts.entries(PLAN_MADE, run_id=run_id)
+            if entry.seq < int(apply.id) and checksum_of(entry.data["plan"]) == apply.checksum
+        ]
+        yield from made[-1:]
+
+
+def _moves(facts: Facts, number: int) -> Iterator[Deed]:
+    apply, last = facts.applies[number - 1], None
+    for entry in _entries_of(facts, apply):
+        actor = facts.actor(entry)
+        if last and actor != last and entry.kind != journal.TAKEN_UP:  # which older ledgers do not have
+            yield _deed(facts, entry, f"took up apply {number}")
+        if words := _move(apply, number, entry):
+            yield _deed(facts, entry, words)
+        last = actor
+
+
+def _move(apply: Progress, number: int, entry: Entry) -> str:
+    """What an entry of an apply says of who decides; empty for the work itself."""
+    data = entry.data
+    if entry.kind == journal.DECIDED:
+        change = apply.plan.changes[data["place"]]
+        verb = "kept" if data["choice"] == "accepted" else "decided to write over"
+        return f"{verb} {change.kind} {change.name}, which was not as it was sent"
+    if entry.kind == journal.TAKEN_UP:
+        return f"took up apply {number}, to {'finish' if data['how'] == 'resume' else 'undo'} it"
+    if entry.kind == journal.FINISHED:
+        return f"finished {'' if data['how'] == 'done' else 'undoing '}apply {number}"
+    return {journal.STARTED: f"began apply {number}", journal.ROLLBACK: f"began to undo apply {number}"}.get(
+        entry.kind, ""
+    )
+
+
+def _entries_of(facts: Facts, *applies: Progress) -> list[Entry]:
+    ids = {apply.id for apply in applies}
+    every = facts.of_all_runs(*journal.KINDS) if ids else ()
+    return [entry for entry in every if str(entry.seq) in ids or entry.data.get("apply") in ids]
+
+
+def _crashes(facts: Facts) -> Iterator[Deed]:
+    """Each step that ended with an unforeseen error, or whose end is not in the ledger, and who took it up again."""
+    moves = _entries_of(facts, *facts.applies)
+    for run_id in dict.fromkeys([facts.run_id, *(entry.run_id for entry in moves)]):
+        begun: dict[tuple[int, str], Entry] = {}
+        for entry in facts.steps(run_id):
+            step = entry.data["step"]
+            if run_id != facts.run_id and not (step in _RECOVERY and entry.seq <= moves[-1].seq):
+                continue
+            key = facts.actor(entry).entry, step
+            if entry.kind != "step.started":
+                begun.pop(key, None)
+                if entry.kind == "step.crashed":
+                    yield _crash(facts, entry, moves)
+            else:
+                if key in begun:
+                    yield _broken_off(facts, begun[key], moves)
+                begun[key] = entry
+        yield from (_broken_off(facts, entry, moves) for entry in begun.values())
+
+
+def _crash(facts: Facts, entry: Entry, moves: list[Entry]) -> Deed:
+    taker = _taker(facts, entry, moves)
+    taken_up = _taken_up(facts, taker) if taker else "No other process has taken it up"
+    return _deed(facts, entry, f"crash: step “{_title(entry)}” ended with {entry.data['error']}. {taken_up}")
+
+
+def _broken_off(facts: Facts, begun: Entry, moves: list[Entry]) -> Deed:
+    """Whoever wrote something after another process went on was not dead. Entries of older ledgers do not say whose
+    they are, so there the other process's are left out."""
+    actor, taker = facts.actor(begun), _taker(facts, begun, moves)
+    before = taker.seq if taker and actor.of_run else facts.last_seq + 1
+    seq, at = facts.last_entry(actor, begun.run_id, before)
+    words = f"step “{_title(begun)}” has no end"
+    if taker and seq < taker.seq:
+        crash = f"crash: {words}, and this is the last entry of its process. {_taken_up(facts, taker)}"
+        return Deed(crash, seq, at, actor)
+    return Deed(f"{words}: its process died, or still ran when this report was made", seq, at, actor)
+
+
+def _taker(facts: Facts, entry: Entry, moves: list[Entry]) -> Entry | None:
+    """The first entry with which another process went on: with the apply, else with the run."""
+    changing = entry.data["step"] in _CHANGING
+    next_moves = [move for move in moves if changing and move.seq > entry.seq]
+    in_run = [one for one in facts.entries(RESUMED, "step.started", run_id=entry.run_id) if one.seq > entry.seq]
+    others = [one for one in [*next_moves, *in_run] if facts.actor(one) != facts.actor(entry)]
+    return next(iter(others), None)
+
+
+def _taken_up(facts: Facts, taker: Entry) -> str:
+    return f"Taken up by {facts.actor(taker)} at {taker.at}, entry {taker.seq}"
+
+
+def _title(entry: Entry) -> str:
+    return str(entry.data["step"]).replace("_", " ")

@@ -1,0 +1,147 @@
+"""The register of exceptions: every unsafe change that somebody agreed to, with why, who, and until when.
+
+An exception changes no verdict: it stands beside it.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from opslib.audit.facts import Facts
+from opslib.audit.reads import where
+from opslib.ledger.chain import Entry
+from opslib.onboarding.models import Consent
+from opslib.router.journal import APPROVAL, Progress
+from opslib.router.render import show
+from opslib.router.unsafe_changes import UNSAFE
+
+# Which control each of them stands beside.
+CONTROLS = {
+    "shorter-retention": ("retention", "minimum"),
+    "bucket-change": ("storage",),
+    "region-change": ("storage",),
+    "credential-change": ("storage",),
+    "failed-validation": ("storage", "encryption", "access", "transport", "retention", "minimum", "worm", "operation"),
+}
+
+
+@dataclass(frozen=True)
+class Exempted:
+    """One exception. `by` is who agreed, as the ledger names them; `changed` has the values, in words. `state`: in
+    force, expired, undone, or not applied."""
+
+    number: int
+    name: str
+    what: str
+    changed: str
+    reason: str
+    by: str
+    at: str
+    until: date
+    days_left: int
+    state: str
+    entry: int
+
+    @property
+    def tag(self) -> str:
+        return f"E-{self.number}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has to do something about it: it has expired, or nobody said why."""
+        return self.state == "expired" or not self.reason.strip()
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "tag": self.tag, "open": self.is_open, "until": self.until.isoformat()}
+
+
+def register(facts: Facts) -> list[Exempted]:
+    """Every exception to this run's org and target, of this run and of those before and after it, oldest first."""
+    applies = [apply for apply in facts.all_applies if apply.plan.where == where(facts) and _same_target(facts, apply)]
+    approvals = list(facts.everywhere(APPROVAL))
+    rests_on = {apply.id: _approval_of(apply, approvals) for apply in applies}
+    found: list[Exempted] = []
+    for entry in approvals:
+        used = [apply for apply in applies if rests_on[apply.id] == entry.seq]
+        last = not any(one.seq > entry.seq and one.data["checksum"] == entry.data["checksum"] for one in approvals)
+        if used or (entry.run_id == facts.run_id and last):
+            found += [
+                _exempted(facts, len(found) + number, entry, name, used[-1:])
+                for number, name in enumerate(entry.data.get("unsafe", ()), 1)
+            ]
+    return found
+
+
+def beside(control: str, exceptions: list[Exempted]) -> tuple[str, ...]:
+    """The tags of the exceptions that stand beside a control."""
+    return tuple(
+        one.tag
+        for one in exceptions
+        if one.state in ("in force", "expired") and (control == "exceptions" or control in CONTROLS.get(one.name, ()))
+    )
+
+
+def _exempted(facts: Facts, number: int, entry: Entry, name: str, used: list[Progress]) -> Exempted:
+    consent = Consent.model_construct(until=_day(entry.data.get("until")))
+    until, today = consent.last_day(datetime.fromisoformat(entry.at).date()), facts.moment().date()
+    return Exempted(
+        number,
+        name,
+        UNSAFE.get(name, name),
+        "; ".join(_values(name, used[0])) if used else "",
+        str(entry.data.get("reason", "")),
+        str(facts.actor(entry)),
+        entry.at,
+        until,
+        (until - today).days,
+        _state(used, until, today),
+        entry.seq,
+    )
+
+
+def _day(until: str | None) -> date | None:
+    return date.fromisoformat(until) if until else None
+
+
+def _state(used: list[Progress], until: date, today: date) -> str:
+    if not used:
+        return "not applied"
+    if used[0].ended == "rolled back":
+        return "undone"
+    return "expired" if until < today else "in force"
+
+
+def _approval_of(apply: Progress, approvals: list[Entry]) -> int:
+    """The last approval of just its plan before an apply; 0 for none."""
+    given = [one.seq for one in approvals if one.data["checksum"] == apply.checksum and one.seq < int(apply.id)]
+    return given[-1] if given else 0
+
+
+def _same_target(facts: Facts, apply: Progress) -> bool:
+    if apply.run_id == facts.run_id:
+        return True
+    own = {(change.kind, change.id) for one in facts.applies for change in one.plan.changes}
+    onboarding = facts.given.get("onboarding") or {}
+    own |= {(kind, str(part.get("id") or part.get("name", ""))) for kind, part in onboarding.items() if _is_part(part)}
+    return any((change.kind, change.id) in own for change in apply.plan.changes)
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _values(name: str, apply: Progress) -> list[str]:
+    """What changed by it, field by field."""
+    return [
+        f"{change.kind} {change.name}: {field.path} {show(field.before)} → {show(field.after)}"
+        for change in apply.plan.changes
+        if name in change.unsafe and change.action == "update"
+        for field in change.fields
+        if _belongs(name, field.path)
+    ] or [f"{change.action} {change.kind} {change.name}" for change in apply.plan.changes if name in change.unsafe]
+
+
+def _belongs(name: str, path: str) -> bool:
+    """Whether a field is what makes the change unsafe, where that can be told by its name."""
+    marks = {"shorter-retention": ("etention",), "bucket-change": ("bucket",), "region-change": ("region",)}
+    return any(mark in path for mark in marks.get(name, ("",)))
