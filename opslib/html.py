@@ -54,26 +54,36 @@ def code(value: object) -> Html:
     return Html(f'<code style="word-break:break-all">{text(value)}</code>', visible(value))
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object] | str]) -> Html:
     """A table with a caption and, unless `head` is empty, column headings; the first cell of each row heads the row.
+    A row that is a text heads those below it.
 
     A cell that is `Html` stands as it is; anything else is escaped. Each names its column, so that a narrow page can
     stack them.
     """
-    listed = [list(row) for row in rows]
+    listed = [row if isinstance(row, str) else list(row) for row in rows]
     columns = "".join(f'<th scope="col" style="{_LEFT};white-space:nowrap">{text(name)}</th>' for name in head)
-    labels = list(head) or [""] * max(map(len, listed), default=1)
-    lines = "".join(
-        f"<tr>{_cell('th', row[0])}"
-        f"{''.join(_cell('td', cell, label) for label, cell in zip(labels[1:], row[1:], strict=True))}</tr>\n"
-        for row in listed
-    )
+    labels = list(head) or [""] * max((len(row) for row in listed if not isinstance(row, str)), default=1)
+    lines = "".join(_group(row, len(labels)) if isinstance(row, str) else _row(row, labels) for row in listed)
     return Html(
         '<table style="margin:6px 0;overflow-wrap:anywhere">\n'
         f'<caption style="text-align:left;font-weight:600">{text(caption)}</caption>\n'
         f"{f'<thead><tr>{columns}</tr></thead>' if head else ''}\n<tbody>\n{lines}</tbody></table>\n",
-        "\n".join([visible(caption), *(" | ".join(_plain(cell) for cell in row) for row in listed)]),
+        "\n".join([visible(caption), *(_plain_row(row) for row in listed)]),
     )
+
+
+def _row(row: Sequence[object], labels: Sequence[str]) -> str:
+    cells = (_cell("td", cell, label) for label, cell in zip(labels[1:], row[1:], strict=True))
+    return f"<tr>{_cell('th', row[0])}{''.join(cells)}</tr>\n"
+
+
+def _group(title: str, columns: int) -> str:
+    return f'<tr class="group"><th scope="rowgroup" colspan="{columns}" style="{_LEFT}">{text(title)}</th></tr>\n'
+
+
+def _plain_row(row: Sequence[object] | str) -> str:
+    return visible(row) if isinstance(row, str) else " | ".join(_plain(cell) for cell in row)
 
 
 # JupyterLab right-aligns cells that do not say otherwise.

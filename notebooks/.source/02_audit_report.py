@@ -29,40 +29,37 @@ from opslib.audit.report import AuditReport
 report = AuditReport.open(RUN_ID, Path(HOME) if HOME else None, compare_with=COMPARE_WITH)
 
 # %%
-report.show("about")
+report.show("cover")
 
 # %%
-report.show("summary")
+report.show("verdict")
 
 # %%
-report.show("scope")
+report.show("open_items")
+
+# %%
+report.show("who")
 
 # %%
 report.show("controls")
 
 # %%
+report.show("frameworks")
+
+# %%
 report.show("bucket")
 
 # %%
-report.show("plans")
+report.show("changes")
 
 # %%
-report.show("steps")
+report.show("still_so")
 
 # %%
-report.show("in_the_org")
+report.show("not_proven")
 
 # %%
-report.show("calls")
+report.show("appendix")
 
 # %%
-report.show("problems")
-
-# %%
-report.show("changed")
-
-# %%
-report.show("not_checked")
-
-# %%
-report.show("words")
+report.show("sign_off")

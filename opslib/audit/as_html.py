@@ -1,52 +1,196 @@
-"""The report as HTML: one page without script and without network."""
+"""The report as HTML: one page without script and without network. A notebook shows the same sections unstyled."""
 
 from collections.abc import Sequence
+from functools import singledispatch
 from importlib.resources import files
 from string import Template
 
 from opslib.audit.charts import Chart
-from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
+from opslib.audit.contents import number
+from opslib.audit.document import (
+    Answer,
+    Band,
+    Block,
+    Card,
+    Cell,
+    Code,
+    Command,
+    Cover,
+    Group,
+    Heading,
+    Mark,
+    Panel,
+    Prose,
+    Section,
+    Table,
+    Terms,
+)
 from opslib.html import Html, code, table, text, verdict
+from opslib.verdict import in_words
 from opslib.visible import visible
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
     """The whole page, with a list of its sections."""
     template = files("opslib.audit").joinpath("templates", "audit.html").read_text(encoding="utf-8")
-    links = (f'<li><a href="#s{number}">{_text(section.title)}</a></li>\n' for number, section in enumerate(sections))
-    parts = (section_html(section, anchor=f"s{number}").html for number, section in enumerate(sections))
-    return Template(template).substitute(title=_text(title), links="".join(links), sections="".join(parts))
+    links = "".join(
+        f'<li><a href="#{_text(section.id)}"><span>{_text(section.number)}</span>{_text(section.title)}</a></li>\n'
+        for section in sections
+        if section.title and not section.on_paper
+    )
+    first = [block for section in sections if not section.title for block in section.blocks]
+    return Template(template).substitute(
+        title=_text(title),
+        links=links,
+        bands="".join(block_html(block).html for block in first if isinstance(block, Band)),
+        cover="".join(block_html(block).html for block in first if not isinstance(block, Band)),
+        sections="".join(_section(section) for section in sections if section.title),
+    )
 
 
-def section_html(section: Section, anchor: str = "") -> Html:
+def section_html(section: Section) -> Html:
     """A heading and what stands below it."""
-    blocks = [block_html(block) for block in section.blocks]
-    heading = f"<h2{f' id={anchor!r}' if anchor else ''}>{_text(section.title)}</h2>\n"
-    body = "\n".join(block.html for block in blocks)
-    return Html(f"{heading}{body}\n", "\n".join([section.title, *(block.plain for block in blocks)]))
+    body = _body(section)
+    if not section.title:
+        return body
+    return Html(f"<h2>{_heading(section)}</h2>\n{body.html}\n", f"{section.title}\n{body.plain}")
 
 
 def block_html(block: Block) -> Html:
-    if isinstance(block, Prose):
-        prose = _text(block.text)
-        return Html(f"<p><strong>{prose}</strong></p>" if block.loud else f"<p>{prose}</p>", visible(block.text))
-    if isinstance(block, Terms):
-        pairs = "".join(f"<dt>{_text(term)}</dt><dd>{_text(meaning)}</dd>\n" for term, meaning in block.terms)
-        return Html(f"<dl>\n{pairs}</dl>", "\n".join(f"{term}: {meaning}" for term, meaning in block.terms))
-    if isinstance(block, Table):
-        return table(visible(block.caption), block.head, [[_cell(cell) for cell in row] for row in block.rows])
-    return _chart(block)
+    """One block, with its plain text."""
+    return _html(block)
+
+
+def _section(section: Section) -> str:
+    paper = ' class="paper"' if section.on_paper else ""
+    heading = f'<h2 id="{_text(section.id)}">{_heading(section)}</h2>'
+    return f"<section{paper}>\n{heading}\n{_body(section).html}\n</section>\n"
+
+
+def _heading(section: Section) -> str:
+    counted = f'<span class="number">{_text(section.number)}</span> ' if section.number else ""
+    return f"{counted}{_text(section.title)}"
+
+
+def _body(section: Section) -> Html:
+    blocks = [block_html(block) for block in section.blocks]
+    return Html("\n".join(block.html for block in blocks), "\n".join(block.plain for block in blocks))
+
+
+@singledispatch
+def _html(block: Block) -> Html:
+    raise TypeError(f"no HTML for {type(block).__name__}")
+
+
+@_html.register
+def _(block: Prose) -> Html:
+    prose = _text(block.text)
+    return Html(f'<p class="loud"><strong>{prose}</strong></p>' if block.loud else f"<p>{prose}</p>", block.text)
+
+
+@_html.register
+def _(block: Heading) -> Html:
+    return Html(f"<h3>{_text(block.text)}</h3>", block.text)
+
+
+@_html.register
+def _(block: Band) -> Html:
+    said = f'<p class="band"><strong>{_text(block.word)}</strong> <span>{_text(block.text)}</span></p>'
+    return Html(said, f"{block.word}: {block.text}")
+
+
+@_html.register
+def _(block: Terms) -> Html:
+    return _pairs(block.terms, "terms")
+
+
+@_html.register
+def _(block: Cover) -> Html:
+    facts = "".join(
+        f"<div><dt>{_text(name)}</dt>{''.join(f'<dd>{_shown(line)}</dd>' for line in lines)}</div>\n"
+        for name, lines in block.facts
+    )
+    plain = (f"{name}: {'; '.join(_plain(line) for line in lines)}" for name, lines in block.facts)
+    return Html(f'<dl class="facts">\n{facts}</dl>', "\n".join(plain))
+
+
+@_html.register
+def _(block: Panel) -> Html:
+    sentences = "".join(f"<p>{_text(sentence)}</p>\n" for sentence in block.sentences)
+    counts = "".join(f"<li>{verdict(word).html} {count}</li>" for word, count in block.counts.items())
+    tally = f"<li><strong>{_text(block.caption)}:</strong></li>{counts}<li>exceptions {block.exceptions}</li>"
+    answers = "".join(_answer(answer) for answer in block.answers)
+    style = f"panel panel-{block.verdict.replace('_', '-')}"
+    html = (
+        f'<div class="{style}"><div class="said"><p class="word">{_text(block.word)}</p><div>{sentences}</div></div>\n'
+        f'<ul class="tally">{tally}</ul>\n<dl class="answers">\n{answers}</dl></div>'
+    )
+    told = ", ".join(f"{in_words(word)} {count}" for word, count in block.counts.items())
+    lines = [block.word, *block.sentences, f"{block.caption}: {told}, exceptions {block.exceptions}"]
+    return Html(html, "\n".join([*lines, *(f"{answer.question} {answer.text}" for answer in block.answers)]))
+
+
+def _answer(answer: Answer) -> str:
+    link = f'<a href="#{_text(answer.section)}">Section {_text(number(answer.section))}</a>'
+    return f"<div><dt>{_text(answer.question)}</dt><dd>{_text(answer.text)} {link}</dd></div>\n"
+
+
+@_html.register
+def _(block: Card) -> Html:
+    mark = verdict(block.verdict) if block.verdict else Html('<span class="tag">EXCEPTION</span>', "EXCEPTION")
+    style = f"card card-{block.verdict.replace('_', '-') if block.verdict else 'exception'}"
+    note = f' <span class="note">{_text(block.note)}</span>' if block.note else ""
+    html = (
+        f'<article class="{style}"><h3>{_text(block.title)} {mark.html}{note}</h3>\n'
+        f'<div class="sides">{_pairs(block.found, "found").html}{_pairs(block.ask, "ask").html}</div></article>'
+    )
+    told = "\n".join(f"{label}: {said}" for label, said in [*block.found, *block.ask])
+    return Html(html, f"{block.title} | {mark.plain} | {block.note}\n{told}")
+
+
+@_html.register
+def _(block: Table) -> Html:
+    rows = [visible(row.title) if isinstance(row, Group) else [_cell(cell) for cell in row] for row in block.rows]
+    made = table(visible(block.caption), block.head, rows)
+    if not block.folded:
+        return made
+    return Html(f"<details><summary>{_text(block.caption)}</summary>\n{made.html}</details>", made.plain)
+
+
+@_html.register
+def _(block: Command) -> Html:
+    return Html(f"<p>{_text(block.text)}</p><pre>{_text(block.command)}</pre>", f"{block.text}\n{block.command}")
+
+
+@_html.register
+def _(block: Chart) -> Html:
+    title, alt = visible(block.title), visible(block.alt)
+    return Html(Chart(title, alt, block.png).html(), f"{title}. {alt}")
+
+
+def _pairs(pairs: Sequence[tuple[str, str]], style: str) -> Html:
+    html = "".join(f"<div><dt>{_text(label)}</dt><dd>{_text(said)}</dd></div>\n" for label, said in pairs)
+    return Html(f'<dl class="{style}">\n{html}</dl>', "\n".join(f"{label}: {said}" for label, said in pairs))
 
 
 def _cell(cell: Cell) -> Html | str:
     if isinstance(cell, Code):
         return code(visible(cell.value))
-    return verdict(cell.word) if isinstance(cell, Mark) else visible(cell)
+    if isinstance(cell, Mark):
+        tags = "".join(f' <span class="tag">{_text(tag)}</span>' for tag in cell.exceptions)
+        shown = verdict(cell.word)
+        return Html(shown.html + tags, " ".join([shown.plain, *cell.exceptions]))
+    return visible(cell)
 
 
-def _chart(chart: Chart) -> Html:
-    title, alt = visible(chart.title), visible(chart.alt)
-    return Html(Chart(title, alt, chart.png).html(), f"{title}. {alt}")
+def _shown(cell: Cell) -> str:
+    shown = _cell(cell)
+    return shown.html if isinstance(shown, Html) else _text(shown)
+
+
+def _plain(cell: Cell) -> str:
+    shown = _cell(cell)
+    return shown.plain if isinstance(shown, Html) else shown
 
 
 def _text(value: object) -> str:

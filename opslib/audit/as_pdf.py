@@ -6,7 +6,7 @@ matplotlib; what they cannot show is written as its code point.
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -14,7 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from opslib.audit.charts import Chart
-from opslib.audit.document import Block, Cell, Code, Mark, Prose, Section, Table, Terms
+from opslib.audit.contents import number
+from opslib.audit.document import (
+    Band,
+    Block,
+    Card,
+    Cell,
+    Code,
+    Command,
+    Cover,
+    Group,
+    Heading,
+    Mark,
+    Panel,
+    Prose,
+    Section,
+    Table,
+    Terms,
+)
 from opslib.verdict import ICONS, in_words
 from opslib.visible import visible
 
@@ -31,7 +48,7 @@ def pdf(title: str, run_id: str, at: str, sections: Sequence[Section]) -> bytes:
             "title": _shown(title),
             "run": _shown(run_id),
             "at": list(datetime.fromisoformat(at).timetuple()[:6]),
-            "sections": [_section(section, root, number) for number, section in enumerate(sections)],
+            "sections": [_section(section, root, place) for place, section in enumerate(sections)],
         }
         (root / "report.json").write_text(json.dumps(report), encoding="utf-8")
         (root / "audit.typ").write_bytes(files("opslib.audit").joinpath("templates", "audit.typ").read_bytes())
@@ -44,25 +61,65 @@ def pdf(title: str, run_id: str, at: str, sections: Sequence[Section]) -> bytes:
         )
 
 
-def _section(section: Section, root: Path, number: int) -> Mapping[str, Any]:
-    blocks = [_block(block, root, f"{number}-{place}.png") for place, block in enumerate(section.blocks)]
-    return {"title": _shown(section.title), "blocks": blocks}
+def _section(section: Section, root: Path, at: int) -> Mapping[str, Any]:
+    blocks = [_block(block, root, f"{at}-{place}.png") for place, block in enumerate(section.blocks)]
+    heading = f"{section.number} {section.title}".strip()
+    return {"title": _shown(heading), "blocks": blocks, "paper": section.on_paper}
 
 
 def _block(block: Block, root: Path, file: str) -> Mapping[str, Any]:
-    if isinstance(block, Prose):
-        return {"kind": "prose", "text": _shown(block.text), "loud": block.loud}
-    if isinstance(block, Terms):
-        return {"kind": "terms", "terms": [[_shown(term), _shown(meaning)] for term, meaning in block.terms]}
-    if isinstance(block, Table):
-        return {
-            "kind": "table",
-            "caption": _shown(block.caption),
-            "head": [_shown(name) for name in block.head],
-            "rows": [[_cell(cell) for cell in row] for row in block.rows],
-            "widths": block.widths,
-        }
-    return _chart(block, root, file)
+    """The block's kind, and all its texts as they are to be shown."""
+    if isinstance(block, Chart):
+        return _chart(block, root, file)
+    return {"kind": type(block).__name__.lower(), **_BLOCKS[type(block)](block)}
+
+
+def _table(block: Table) -> Mapping[str, Any]:
+    rows = [_shown(row.title) if isinstance(row, Group) else [_cell(cell) for cell in row] for row in block.rows]
+    return {
+        "caption": _shown(block.caption),
+        "head": [_shown(name) for name in block.head],
+        "rows": rows,
+        "widths": block.widths,
+    }
+
+
+def _panel(block: Panel) -> Mapping[str, Any]:
+    return {
+        "word": _shown(block.word),
+        "verdict": in_words(block.verdict),
+        "sentences": [_shown(sentence) for sentence in block.sentences],
+        "caption": _shown(block.caption),
+        "counts": [[_cell(Mark(word)), str(count)] for word, count in block.counts.items()],
+        "exceptions": str(block.exceptions),
+        "answers": [
+            [_shown(answer.question), f"{_shown(answer.text)} Section {number(answer.section)}"]
+            for answer in block.answers
+        ],
+    }
+
+
+def _card(block: Card) -> Mapping[str, Any]:
+    mark = _cell(Mark(block.verdict)) if block.verdict else {"style": "tag", "text": "EXCEPTION"}
+    sides = {"found": _pairs(block.found), "ask": _pairs(block.ask)}
+    return {"title": _shown(block.title), "mark": mark, "note": _shown(block.note), **sides}
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
+    return [[_shown(label), _shown(said)] for label, said in pairs]
+
+
+_BLOCKS: Mapping[type, Callable[[Any], Mapping[str, Any]]] = {
+    Prose: lambda block: {"text": _shown(block.text), "loud": block.loud},
+    Heading: lambda block: {"text": _shown(block.text)},
+    Band: lambda block: {"word": _shown(block.word), "text": _shown(block.text)},
+    Terms: lambda block: {"terms": _pairs(block.terms)},
+    Cover: lambda block: {"facts": [[_shown(name), [_cell(line) for line in lines]] for name, lines in block.facts]},
+    Panel: _panel,
+    Card: _card,
+    Table: _table,
+    Command: lambda block: {"text": _shown(block.text), "command": _shown(block.command)},
+}
 
 
 def _chart(chart: Chart, root: Path, file: str) -> Mapping[str, Any]:
@@ -70,9 +127,10 @@ def _chart(chart: Chart, root: Path, file: str) -> Mapping[str, Any]:
     return {"kind": "chart", "title": _shown(chart.title), "alt": _shown(chart.alt), "file": file}
 
 
-def _cell(cell: Cell) -> Mapping[str, str]:
+def _cell(cell: Cell) -> Mapping[str, Any]:
     if isinstance(cell, Mark):
-        return {"style": "verdict", "text": in_words(cell.word), "icon": ICONS[cell.word]}
+        shown = {"style": "verdict", "text": in_words(cell.word), "icon": ICONS[cell.word]}
+        return {**shown, "tags": [_shown(tag) for tag in cell.exceptions]}
     if isinstance(cell, Code):
         return {"style": "code", "text": _shown(cell.value)}
     return {"style": "text", "text": _shown(cell)}

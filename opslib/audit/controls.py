@@ -77,7 +77,7 @@ def results(facts: Facts) -> list[ControlResult]:
         _exceptions(facts),
         _removal(facts) if kind_of(facts) == "offboarding" else _routing(facts, since),
         _event(facts),
-        ControlResult(SINCE_THEN, since.word, since.why, since.entries),
+        ControlResult(SINCE_THEN, since.word, since.why, since.entries, follows="age" if since.stale else ""),
         ControlResult("Clock: this machine's clock agrees with the org's", doubt.word, doubt.why, doubt.entries),
         _age(facts),
         *(ControlResult(control, "not_checked", why) for control, why in NOT_CHECKED.items()),
@@ -99,7 +99,8 @@ def _doubted(result: ControlResult, doubt: Doubt) -> ControlResult:
     """A PASS that depends on a clock that was wrong is none."""
     if result.id not in _TIMED or result.word != "PASS" or doubt.word not in ("WARN", "UNKNOWN"):
         return result
-    return replace(result, word=doubt.word, why=f"{doubt.why}, and this depends on the time; else: {result.why}")
+    why = f"{doubt.why}, and this depends on the time; else: {result.why}"
+    return replace(result, word=doubt.word, why=why, follows="clock")
 
 
 def compliance(results: Sequence[ControlResult]) -> ControlResult:
@@ -180,7 +181,7 @@ def _connection(facts: Facts) -> ControlResult:
     result = _step(facts, "connect", control)
     read = reads.last_read(facts)
     stale = age.too_old(facts, read.at) if read and result.word == "PASS" else ""
-    return replace(result, word="UNKNOWN", why=f"stale: {stale}") if stale else result
+    return replace(result, word="UNKNOWN", why=f"stale: {stale}", follows="age") if stale else result
 
 
 def _bucket_or_removed(facts: Facts) -> list[ControlResult]:
@@ -203,7 +204,7 @@ def _bucket(facts: Facts) -> Iterator[ControlResult]:
         reached = _not_reached(first, last)
         yield reached
         why = f"not looked at: {reached.why}"
-        yield from (ControlResult(title, "UNKNOWN", why, reached.entries) for title in others)
+        yield from (ControlResult(title, "UNKNOWN", why, reached.entries, follows=reached.id) for title in others)
         return
     findings = {finding["check"]: finding for finding in map(_Fresh(facts), facts.findings())}
     *named, rest = TITLES
@@ -260,9 +261,12 @@ def _of_checks(control: Control, findings: Sequence[dict[str, Any]], seq: int) -
     word = _worst(answers.values())
     if not answers or (word not in ("FAIL", "UNKNOWN") and not _answered(control, answers)):
         word = "not_checked"
-    reasons = dict.fromkeys(_reason(finding) for finding in findings if finding["verdict"] == word)
+    deciding = [finding for finding in findings if finding["verdict"] == word]
+    reasons = dict.fromkeys(_reason(finding) for finding in deciding)
     entries = sorted({finding["entry"] for finding in findings} or {seq})
-    return ControlResult(TITLES[control], word, "; ".join(reasons) or "the profile does not ask for it", entries)
+    why = "; ".join(reasons) or "the profile does not ask for it"
+    stale = bool(deciding) and all("stale" in finding for finding in deciding)
+    return ControlResult(TITLES[control], word, why, entries, follows="age" if stale else "")
 
 
 def _reason(finding: Mapping[str, Any]) -> str:
@@ -341,10 +345,14 @@ def _routing(facts: Facts, since: Since) -> ControlResult:
     if applied.word not in ("PASS", "WARN"):
         return applied
     if since.word == "FAIL":
-        return ControlResult(ROUTING, "FAIL", f"{applied.why}; since then {since.why}", since.entries)
+        why = f"{applied.why}; since then {since.why}"
+        return ControlResult(ROUTING, "FAIL", why, since.entries, follows="since_then")
     stale = age.too_old(facts, read.at) if read else ""
     if since.word == "UNKNOWN" or stale:
-        return ControlResult(ROUTING, "UNKNOWN", f"{applied.why}; since then {stale or since.why}", applied.entries)
+        why = f"{applied.why}; since then {stale or since.why}"
+        return ControlResult(
+            ROUTING, "UNKNOWN", why, applied.entries, follows="age" if stale or since.stale else "since_then"
+        )
     return applied
 
 
@@ -368,7 +376,7 @@ def _event(facts: Facts) -> ControlResult:
     """Not every command looks for an event, and a removal leaves none to come."""
     control, end = "Change feed: a change event reached the data lake", facts.last_end("see_event")
     if end is None:
-        return ControlResult(control, "not_checked", "this run did not look for one; `opslib onboard FILE` does")
+        return ControlResult(control, "not_checked", "this run did not look for one; “opslib onboard FILE” does")
     if (end.data.get("data") or {}).get("asked") is False:
         return ControlResult(control, "not_checked", _summary(end), [end.seq])
     return _step(facts, "see_event", control)

@@ -4,7 +4,7 @@ A process that dies writes nothing down. Its death is read from what it left: a 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opslib.audit.actors import RESUMED, STARTED, Actor
 from opslib.audit.facts import Facts
@@ -21,12 +21,22 @@ _CHANGING = ("apply", *_RECOVERY)
 @dataclass(frozen=True)
 class Deed:
     """What was done, in words, with the entry that says so and its time (UTC). A crash is one too: `entry` is then the
-    last one of the process that died."""
+    last one of the process that died. `of_apply`: it moved an apply on."""
 
     what: str
     entry: int
     at: str
     actor: Actor
+    of_apply: bool = False
+
+    @property
+    def began(self) -> bool:
+        """Whether somebody began or took up an apply."""
+        return self.of_apply and self.what.startswith(("began apply", "took up apply"))
+
+    @property
+    def is_crash(self) -> bool:
+        return self.what.startswith("crash:")
 
 
 def of_run(facts: Facts) -> list[Deed]:
@@ -82,9 +92,9 @@ def _moves(facts: Facts, number: int) -> Iterator[Deed]:
     for entry in _entries_of(facts, apply):
         actor = facts.actor(entry)
         if last and actor != last and entry.kind != journal.TAKEN_UP:  # which older ledgers do not have
-            yield _deed(facts, entry, f"took up apply {number}")
+            yield replace(_deed(facts, entry, f"took up apply {number}"), of_apply=True)
         if words := _move(apply, number, entry):
-            yield _deed(facts, entry, words)
+            yield replace(_deed(facts, entry, words), of_apply=True)
         last = actor
 
 

@@ -63,6 +63,8 @@ class Headline:
     sentence: str
     why: str
     environment: Environment
+    org: str
+    org_id: str
     bucket: str
     rule: Rule | None
     evidence: Sequence[age.Evidence]
@@ -116,6 +118,8 @@ def headline(facts: Facts) -> Headline:
         sentence=_sentence(facts, worst.word, rule, oldest),
         why=worst.why,
         environment=environment(facts),
+        org=org_of(facts),
+        org_id=str(_connected(facts).get("org_id") or ""),
         bucket=bucket_of(facts),
         rule=rule,
         evidence=age.evidence(facts),
@@ -135,10 +139,14 @@ def environment(facts: Facts) -> Environment:
 
 def org_of(facts: Facts) -> str:
     """The org's name as it says itself, else its id, else where its API is."""
-    end = facts.last_end("connect")
-    data: dict[str, Any] = (end.data.get("data") or {}) if end else {}
+    data = _connected(facts)
     name = ((data.get("doctor") or {}).get("organization") or {}).get("name")
     return str(name or data.get("org_id") or urlsplit(where(facts)).netloc or "an org that is not named")
+
+
+def _connected(facts: Facts) -> dict[str, Any]:
+    end = facts.last_end("connect")
+    return (end.data.get("data") or {}) if end else {}
 
 
 def bucket_of(facts: Facts) -> str:
@@ -167,7 +175,7 @@ def _sentence(facts: Facts, worst: Verdict, rule: Rule | None, oldest: age.Evide
     said = _SENTENCES[worst].format(rule=rule.words if rule else "the rule, which is not known")
     when = f"as of {moment_words(oldest.at)}" if oldest else "without evidence"
     bucket = f"bucket {bucket_of(facts)}" if bucket_of(facts) else "no bucket"
-    return f"{said}, {when}: {bucket}, org {org_of(facts)}, {environment(facts)}."
+    return f"{said}, {when}: {bucket}, org {org_of(facts)} ({environment(facts)})."
 
 
 def _by_severity(facts: Facts) -> dict[str, dict[Verdict, int]]:

@@ -27,12 +27,14 @@ _PLACES = ("configuration.bucket", "configuration.region", "storageTargetId", "i
 
 
 class Since(NamedTuple):
-    """The verdict, its reason, the entries it rests on, and each value that is otherwise now."""
+    """The verdict, its reason, the entries it rests on, and each value that is otherwise now. `stale`: what was read is
+    too old to decide."""
 
     word: Verdict
     why: str
     entries: list[int]
     values: "Sequence[Value]" = ()
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ def since_then(facts: Facts) -> Since:
     if not reads:
         return Since("not_checked", _NOT_READ, [])
     if stale := too_old(facts, reads[-1].at):
-        return Since("UNKNOWN", f"the last read is stale: {stale}", entries)
+        return Since("UNKNOWN", f"the last read is stale: {stale}", entries, stale=True)
     return Since("PASS", _as_it_was(values, reads[-1]), entries, values)
 
 
-_NOT_READ = "nobody has read the objects since they were read back; `opslib audit --recheck` does"
+_NOT_READ = "nobody has read the objects since they were read back; “opslib audit --recheck” does"
 
 
 def _sentence(values: Sequence[Value], then: str) -> str:

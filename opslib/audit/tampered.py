@@ -18,4 +18,4 @@ def as_far_as_signed(result: ControlResult, ledger: Verification) -> ControlResu
     if entries and max(entries) < first:
         return result
     why = f"it rests on entries that are not proved to be as they were signed, from entry {first or 1} on"
-    return replace(result, word="UNKNOWN", why=f"{why}: {ledger.reason}")
+    return replace(result, word="UNKNOWN", why=f"{why}: {ledger.reason}", follows="record")

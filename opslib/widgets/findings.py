@@ -3,8 +3,8 @@ from typing import Any
 
 import ipywidgets as w
 
-from opslib.audit.bucket_section import answer, caption
 from opslib.audit.charts import retention_chart
+from opslib.audit.sections.bucket import answer, caption
 from opslib.html import Html, table, text
 from opslib.html import verdict as verdict_html
 from opslib.validator.render import note, rows

@@ -2,7 +2,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from opslib.audit.as_html import block_html
-from opslib.audit.plan_section import WARNINGS, changes
+from opslib.audit.sections.plan import WARNINGS, changes
 from opslib.html import Html, text
 from opslib.router.render import as_text
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from opslib.audit.call_statistics import PERCENTILE_FROM
-from opslib.audit.compare_section import blocks, earlier
+from opslib.audit.sections.comparison import blocks, earlier
 from opslib.audit.document import Mark, Prose, Table
 from opslib.audit.facts import Facts, load
 from opslib.audit.report import RECORDED, AuditReport

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opslib import errors
-from opslib.audit.bucket_section import caption
+from opslib.audit.sections.bucket import caption
 from opslib.validator.render import as_text
 from opslib.walk.state_machine import JSON
 from opslib.walk.walk import Walk

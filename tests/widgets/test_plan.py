@@ -1,7 +1,7 @@
 """A plan on its card and in the audit: one renderer for what changes."""
 
 from opslib.audit.as_html import block_html
-from opslib.audit.plan_section import blocks
+from opslib.audit.sections.plan import blocks
 from opslib.router.plan import Change, Plan
 from opslib.widgets.plan import plan_html
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from opslib.audit.call_statistics import INTERVAL_FROM, PERCENTILE_FROM, CallStatistics
-from opslib.audit.charts import draw_latencies, draw_success
+from opslib.audit.charts import draw_latencies
 from opslib.audit.document import Block, Cell, Prose, Table
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
 
@@ -23,8 +23,17 @@ def blocks(statistics: CallStatistics) -> Sequence[Block]:
         Prose(_METHODS),
         table,
         draw_latencies(statistics.latencies_ms(), percentiles),
-        draw_success(statistics.by_operation()),
+        *_by_operation(statistics),
     ]
+
+
+def _by_operation(statistics: CallStatistics) -> list[Block]:
+    """A rate of few attempts says little, so these are counts."""
+    rows: list[list[Cell]] = [
+        [name.replace("_", " "), attempts, good, attempts - good] for name, good, attempts in statistics.by_operation()
+    ]
+    head = ("Operation", "HTTP attempts", "Succeeded", "Failed")
+    return [Table("HTTP attempts by operation", head, rows, (4, 2, 2, 2))] if rows else []
 
 
 def how_they_add_up(statistics: CallStatistics) -> str:
@@ -38,11 +47,11 @@ def how_they_add_up(statistics: CallStatistics) -> str:
         )
     if not_there:
         said.append(
-            f"The chart of latencies shows all {attempts}, the chart of success rates {attempts - not_there}, since"
-            f" {not_there} got the answer that there is no such object, which is neither a success nor a failure."
+            f"The chart shows all {attempts}, the table by operation {attempts - not_there}: {not_there} got the answer"
+            " that there is no such object, which is neither a success nor a failure."
         )
     elif attempts:
-        said.append(f"Both charts show all {attempts}.")
+        said.append(f"The chart and the table by operation show all {attempts}.")
     said.append(
         f"samples.csv has {_count(samples, 'row')}: these, and {samples - attempts} for tokens and to the data lake,"
         " which no figure here counts. operations.csv has a row for each operation."

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.audit import calls_section, controls, reads
+from opslib.audit import controls, reads
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts, another, walks_before
 from opslib.audit.rule import rule_of
+from opslib.audit.sections import calls
 from opslib.genesys.backend import leaves
 from opslib.ledger.statistics import success_rate_percent
 from opslib.router.render import show
@@ -109,7 +110,7 @@ def _rate(facts: Facts) -> str:
 
 
 def _p95(facts: Facts) -> str:
-    return calls_section.latency(facts.call_statistics, 95)
+    return calls.latency(facts.call_statistics, 95)
 
 
 _VALUES = {

@@ -1,0 +1,159 @@
+"""The appendix: what the other sections rest on, and how to do it again."""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from opslib.audit import controls
+from opslib.audit.document import Block, Cell, Code, Command, Heading, Mark, Prose, Table, Terms
+from opslib.audit.facts import PROBLEMS_SHOWN, Facts
+from opslib.audit.headline import bucket_of
+from opslib.audit.rule import rule_of
+from opslib.audit.sections import bucket, calls
+
+FILES = {
+    "audit.html": "this report, for a browser",
+    "audit.pdf": "this report, for print",
+    "findings.csv": "each check of the bucket",
+    "findings.ocsf.jsonl": "the same findings, for security tools",
+    "manifest.json": "the name and hash of each file, and the ledger's head; signed",
+    "operations.csv": "each operation: what was asked of Genesys, and how it ended",
+    "report.json": "all facts of this report, for programs",
+    "samples.csv": "each HTTP attempt, with its time and answer",
+}
+_LEDGER = (
+    "The ledger is a record that opslib writes while the work is done. Its entries are numbered, chained and signed, so"
+    " that a later change shows. Every figure in this report comes from it."
+)
+_WORDS = (
+    ("Storage target", "The S3 bucket that recordings are written to, as Genesys Cloud knows it."),
+    ("Retention policy", "Which recordings are kept there, and for how many days."),
+    ("Webhook, change feed", "The address at which the data lake hears of changes, and what it hears."),
+    ("WORM", "Write once, read many: a recording cannot be changed or deleted before its time."),
+    (
+        "Object Lock",
+        "How S3 does this. Nobody can lift a lock in COMPLIANCE mode; in GOVERNANCE mode, some users can.",
+    ),
+    ("Lifecycle rule", "A rule of the bucket that removes or moves recordings after some days."),
+    ("Profile", "The rules that the bucket is checked by: which checks, and how much each counts."),
+    ("Plan", "Every change that is needed, written down before it is sent. Its checksum names this plan only."),
+    ("Exception", "An unsafe change that somebody approved, with a reason and an end date."),
+    ("Rolled back", "A change failed, so the changes before it were undone."),
+    ("Recheck", "Reading the org and the bucket again later, without changing them."),
+    ("Operation, attempt", "One thing asked of Genesys. It may take several attempts."),
+    ("Latency, p95", "How long an answer took. 95 of 100 attempts were at least as fast as p95."),
+    ("95 % interval", "Where the true rate may lie. The fewer operations, the wider."),
+    ("Correlation id", "The number that Genesys gives a request. Its support finds the request by it."),
+    ("Hash (SHA-256)", "A fingerprint of a text. A changed text has another one."),
+    ("Head of the chain", "The fingerprint that covers the whole ledger."),
+    ("Public key", "What a signature is checked with. Compare it with the one that its owner gave you."),
+)
+
+
+def blocks(facts: Facts, notebook_sha256: str) -> Sequence[Block]:
+    """Calls, requests to AWS, steps, errors, the record itself, words, and how to re-perform."""
+    return [
+        Heading("Calls to Genesys Cloud"),
+        *_calls(facts),
+        Heading("Requests to AWS"),
+        *_requests(facts),
+        Heading("Steps"),
+        _steps(facts),
+        Heading("Errors and retries"),
+        *_problems(facts),
+        Heading("The record"),
+        Prose(_LEDGER),
+        _record(facts, notebook_sha256),
+        Table("Files in the folder of this report", ("File", "What it is"), list(FILES.items()), (1, 2)),
+        Heading("Glossary"),
+        Terms(_WORDS),
+        Heading("How to do it again"),
+        *_again(facts),
+    ]
+
+
+def _calls(facts: Facts) -> Iterator[Block]:
+    http = controls.http(facts)
+    row: list[Cell] = [http.control, Mark(http.word), http.why]
+    yield Prose("Whether the calls succeeded says nothing of the storage or the recordings.")
+    yield Table("Calls to Genesys Cloud, the verdict", ("Question", "Verdict", "Why"), [row], (30, 15, 55))
+    yield from calls.blocks(facts.call_statistics)
+
+
+def _requests(facts: Facts) -> Iterator[Block]:
+    table = bucket.calls(facts.findings())
+    yield table if table.rows else Prose("No check of the bucket has an answer of AWS.")
+
+
+def _steps(facts: Facts) -> Block:
+    rows: list[list[Cell]] = [
+        [
+            entry.data["step"].replace("_", " "),
+            entry.kind.removeprefix("step."),
+            entry.data.get("summary", ""),
+            entry.at,
+            entry.seq,
+        ]
+        for entry in facts.steps()
+        if entry.kind != "step.started"
+    ]
+    head = ("Step", "State", "What happened", "When (UTC)", "Entry")
+    return Table("Steps, in order", head, rows, (16, 10, 45, 22, 7)) if rows else Prose("No step was run.")
+
+
+def _problems(facts: Facts) -> Iterator[Block]:
+    """Every attempt that failed and every error, with the correlation id that support asks for."""
+    problems, count = facts.problems(), facts.problem_count()
+    if not problems:
+        yield Prose("No attempt failed, and no step ended in an error.")
+        return
+    yield Prose("An attempt that failed and succeeded when it was repeated is listed here, too.")
+    if count > len(problems):
+        yield Prose(f"These are the first {PROBLEMS_SHOWN} of {count}; samples.csv has every attempt.")
+    rows: list[list[Cell]] = [[p.where, p.what, p.cause, Code(p.correlation_id), p.at, p.entry] for p in problems]
+    head = ("Where", "What", "Cause", "Correlation id", "When (UTC)", "Entry")
+    yield Table("Errors and retries", head, rows, (20, 16, 15, 20, 22, 7))
+
+
+def _record(facts: Facts, notebook_sha256: str) -> Table:
+    """Which record this report was made from, with which versions."""
+    ledger, about = facts.ledger, facts.started.data
+    count, last_at = facts.extent()
+    end = facts.last_end("connect")
+    org: dict[str, Any] = (end.data.get("data") or {}) if end else {}
+    rows: dict[str, Cell] = {
+        "Run": facts.run_id,
+        "Started (UTC)": facts.started.at,
+        "Last entry (UTC)": last_at,
+        "Org's API": org.get("api_url", "no data"),
+        "Backend": about.get("backend", "no data"),
+        "Made with": f"opslib {about['opslib']}, Python {about['python']}",
+        "Report by": f"opslib {version('opslib')}",
+        "Notebook 02_audit_report.py (SHA-256)": Code(notebook_sha256),
+        "Ledger entries": f"{ledger.entries}, of which {count} are this run's",
+        "Head of the chain (SHA-256)": Code(ledger.head),
+        "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "not signed",
+    }
+    return Table("What this report is made from", ("What", "Value"), list(rows.items()), (1, 2))
+
+
+def _again(facts: Facts) -> Iterator[Block]:
+    """What a reader with their own access can run, without trusting whoever made the report."""
+    name, rule = bucket_of(facts), rule_of(facts)
+    yield Command(
+        "Verify this folder. It must say “intact”, with the key that its owner gave you.",
+        "opslib verify FOLDER --key KEY",
+    )
+    yield Command(
+        "Recompute the figures from the tables in this folder, with Python alone.", "python recompute.py FOLDER"
+    )
+    if name and rule:
+        yield Command(
+            "Check the bucket with your own read-only credentials, and compare with section 6.",
+            f"opslib check-bucket {name} --profile {rule.profile}"
+            + (f" --retention-days {rule.stated}" if rule.stated else ""),
+        )
+    yield Command(
+        "Read the org and the bucket again, and compare with section 8.", "opslib audit --recheck --out FOLDER"
+    )
+    yield Prose("Then take one setting of section 7, and look at it in the Genesys Cloud admin page yourself.")

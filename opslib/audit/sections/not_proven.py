@@ -1,0 +1,83 @@
+"""What the report does not show, so that nobody takes silence for an answer."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from opslib.audit import controls
+from opslib.audit.document import Block, Prose, Table
+from opslib.audit.facts import Facts
+from opslib.audit.headline import environment
+from opslib.audit.reads import last_read
+from opslib.audit.words import sentence
+
+
+class NotProven(NamedTuple):
+    """What was not shown, why, and what would show it."""
+
+    what: str
+    why: str
+    proof: str
+
+
+# A control that does not apply proves nothing and lacks nothing.
+_NEEDLESS = ("exceptions", "approval")
+_PROOFS = {
+    "recordings": "A sample of recordings in the bucket, compared with the org's list of them",
+    "since_then": "A recheck: opslib audit --recheck",
+    "anchor": "An anchor in a locked bucket after each run: opslib anchor",
+    "minimum": "A profile with a minimum, or the paper that says which minimum applies",
+    "change_feed": "A run that looks for an event: opslib onboard FILE",
+    "clock": "A new run with an org that dates its answers",
+    "age": "A run that reads the bucket and the org",
+}
+
+
+def blocks(facts: Facts) -> Sequence[Block]:
+    """A row for each."""
+    lead = Prose("Nothing follows from what this report does not say. It does not show:")
+    return [lead, Table("Not proven", ("Not proven", "Why", "What would prove it"), not_proven(facts), (4, 4, 3))]
+
+
+def not_proven(facts: Facts) -> list[NotProven]:
+    """What nobody may conclude from this report, the gravest first."""
+    return [*_of_controls(facts), *_always(facts), *_of_checks(facts)]
+
+
+def _of_controls(facts: Facts) -> Iterator[NotProven]:
+    order = list(_PROOFS)
+    left = [result for result in controls.results(facts) if result.word == "not_checked"]
+    left.sort(key=lambda result: order.index(result.id) if result.id in order else len(order))
+    for result in left:
+        if result.id not in _NEEDLESS:
+            proof = _PROOFS.get(result.id, "A new run that checks it")
+            yield NotProven(result.claim, sentence(result.why), proof)
+
+
+def _always(facts: Facts) -> Iterator[NotProven]:
+    if environment(facts) == "sandbox":
+        yield NotProven("Anything about a live org", "This run used a sandbox.", "The same run with the live org")
+    yield NotProven(
+        "Who held each key",
+        "A signature names a key, not a person. A user name is what the machine says.",
+        "A register of keys, signed by each holder",
+    )
+    if last_read(facts):
+        yield NotProven(
+            "Nothing was changed and set back between two readings",
+            "The org and the bucket were read at single moments.",
+            "The org's audit log, and AWS CloudTrail",
+        )
+    if facts.bucket_report():
+        yield NotProven(
+            "Older recordings are encrypted and locked",
+            "Settings of a bucket hold for objects that are written after them.",
+            "A list of the objects with their encryption and lock dates",
+        )
+
+
+def _of_checks(facts: Facts) -> Iterator[NotProven]:
+    for finding in facts.findings():
+        if finding["verdict"] == "not_checked":
+            yield NotProven(
+                finding["title"], sentence(finding["cause"]), "A new look at the bucket, where the check applies"
+            )

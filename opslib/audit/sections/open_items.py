@@ -1,0 +1,79 @@
+"""Open items and exceptions, as a section of the report: the reader's list of work."""
+
+from collections.abc import Iterator, Sequence
+
+from opslib.audit import deeds
+from opslib.audit.document import Block, Card, Prose
+from opslib.audit.exceptions import Exempted, register
+from opslib.audit.facts import Facts
+from opslib.audit.headline import moment_words
+from opslib.audit.open_items import OpenItem, open_items
+from opslib.audit.since_then import since_then
+from opslib.audit.words import counted, sentence
+
+
+def blocks(facts: Facts) -> Sequence[Block]:
+    """A card for each open item, worst first, then one for each exception."""
+    items, exceptions = open_items(facts), register(facts)
+    lead = f"{_lead(len(items), 'item is', 'items are')} open. {_exceptions(exceptions)}"
+    cards = [_card(number, item) for number, item in enumerate(items, 1)]
+    return [Prose(lead), *cards, *(_exception(facts, one) for one in exceptions)]
+
+
+def _lead(number: int, one: str, many: str) -> str:
+    return f"{number or 'No'} {one if number <= 1 else many}"
+
+
+def _exceptions(exceptions: Sequence[Exempted]) -> str:
+    if not exceptions:
+        return "There are no exceptions: no unsafe change was approved."
+    states = {
+        state: sum(one.state == state for one in exceptions) for state in dict.fromkeys(e.state for e in exceptions)
+    }
+    said = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"{counted(len(exceptions), 'exception')} ({said}). An exception never changes a verdict."
+
+
+def _card(number: int, item: OpenItem) -> Card:
+    found = [("Found", item.found), ("Why it matters", item.question.matters)]
+    if item.also:
+        found.append(("For the same reason without an answer", f"{'; '.join(item.also)}."))
+    if item.entries:
+        found.append(("Evidence", f"ledger entries {', '.join(map(str, item.entries))}."))
+    asked = [("Ask", item.question.ask), ("For", item.question.what), ("Closed when", item.question.closed_when)]
+    return Card(f"Open item {number}: {item.title}", item.verdict, item.severity, found, asked)
+
+
+def _exception(facts: Facts, one: Exempted) -> Card:
+    changed = f" {sentence(one.changed)}" if one.changed else ""
+    left = f", in {one.days_left} days" if one.state == "in force" else ""
+    found = [
+        ("What", f"{sentence(one.what)}{changed}"),
+        ("Reason given", f"“{one.reason}”" if one.reason.strip() else "None."),
+        ("Approved by", f"{one.by}, {moment_words(one.at)}, entry {one.entry}.{_same_user(facts, one)}"),
+        ("Expires", f"{one.until:%d %b %Y}{left}."),
+    ]
+    asked = [("Ask", one.by), ("For", "What shows that the reason is true. This report cannot check it.")]
+    notes = list(_notes(facts, one))
+    return Card(
+        f"Exception {one.tag}: {one.name}",
+        None,
+        one.state,
+        found,
+        asked + ([("Note", " ".join(notes))] if notes else []),
+    )
+
+
+def _notes(facts: Facts, one: Exempted) -> Iterator[str]:
+    if one.state == "expired":
+        yield f"It expired on {one.until:%d %b %Y}, and no longer covers the change."
+    if not one.reason.strip():
+        yield "No reason was given."
+    exceeded = [value for value in since_then(facts).values if value.breaks and value.path.endswith("ays")]
+    if one.name == "shorter-retention" and one.state == "in force" and exceeded:
+        yield f"It does not cover what was found later: {'; '.join(value.words for value in exceeded)}."
+
+
+def _same_user(facts: Facts, one: Exempted) -> str:
+    applied = {str(deed.actor) for deed in deeds.of_run(facts) if deed.began}
+    return " The same user applied the change." if one.by in applied else ""
