@@ -38,7 +38,7 @@ NOT_CHECKED = {"Recordings: recordings arrive in the bucket": "no archived recor
 # know, so that none is lost.
 TITLES: dict[Control, str] = {
     "storage": "Storage: the bucket is the right one, and Genesys can write to it",
-    "encryption": "Encryption: new recordings are encrypted with the stated key",
+    "encryption": "Encryption: new recordings are encrypted as the target says",
     "access": "Access: no public or unexpected cross-account access",
     "transport": "Transport: unencrypted connections are refused",
     "retention": "Retention: nothing removes a recording early",
@@ -84,9 +84,18 @@ def results(facts: Facts) -> list[ControlResult]:
         _anchor(facts),
     ]
     register = exceptions.register(facts)
-    doubted = [_doubted(result, doubt) for result in judged]
+    doubted = [_doubted(_overtaken(result, since), doubt) for result in judged]
     tagged = [replace(result, exceptions=exceptions.beside(result.id, register)) for result in doubted]
     return [as_far_as_signed(result, facts.ledger) for result in tagged]
+
+
+def _overtaken(result: ControlResult, since: Since) -> ControlResult:
+    """What was found with the bucket, by what the org was found to have later."""
+    own = [value for value in since.values if result.id in value.controls]
+    if not own or result.word == "FAIL":
+        return result
+    why = f"found later: {'; '.join(value.words for value in own)}; before: {result.why}"
+    return replace(result, word="FAIL", why=why, entries=sorted({value.entry for value in own}), follows="since_then")
 
 
 SINCE_THEN = "Since then: later changes were approved, and the rule still holds"
@@ -191,7 +200,9 @@ def _bucket_or_removed(facts: Facts) -> list[ControlResult]:
         return found
     why = "this run removes the routing, so nothing new is written there"
     return [
-        replace(result, word="not_checked", why=why) if result.id == "storage" or result.word == "UNKNOWN" else result
+        replace(result, word="not_checked", why=why)
+        if result.id in ("storage", "minimum") or result.word == "UNKNOWN"
+        else result
         for result in found
     ]
 
@@ -337,7 +348,7 @@ def routing(facts: Facts) -> ControlResult:
     return as_far_as_signed(_routing(facts, since_then(facts)), facts.ledger)
 
 
-ROUTING = "Routing: what was written was read back, and is still so"
+ROUTING = "Routing: what was written was read back"
 
 
 def _routing(facts: Facts, since: Since) -> ControlResult:
@@ -345,8 +356,8 @@ def _routing(facts: Facts, since: Since) -> ControlResult:
     if applied.word not in ("PASS", "WARN"):
         return applied
     if since.word == "FAIL":
-        why = f"{applied.why}; since then {since.why}"
-        return ControlResult(ROUTING, "FAIL", why, since.entries, follows="since_then")
+        why, entries = f"{applied.why}; since then {since.why}", sorted({*applied.entries, *since.entries})
+        return ControlResult(ROUTING, "FAIL", why, entries, follows="since_then")
     stale = age.too_old(facts, read.at) if read else ""
     if since.word == "UNKNOWN" or stale:
         why = f"{applied.why}; since then {stale or since.why}"

@@ -6,11 +6,13 @@ A process that dies writes nothing down. Its death is read from what it left: a 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from opslib.audit import looks, reads
 from opslib.audit.actors import RESUMED, STARTED, Actor
 from opslib.audit.facts import Facts
 from opslib.ledger.chain import Entry
 from opslib.router import journal
 from opslib.router.journal import APPROVAL, PLAN_MADE, Progress
+from opslib.router.org_changes import SNAPSHOT
 from opslib.router.plan import checksum_of
 
 # The steps that finish or undo an apply, perhaps of another run.
@@ -27,6 +29,7 @@ class Deed:
     entry: int
     at: str
     actor: Actor
+    run_id: str
     of_apply: bool = False
 
     @property
@@ -43,7 +46,7 @@ def of_run(facts: Facts) -> list[Deed]:
     """The deeds of the run, and of the processes that finished or undid its applies, in order."""
     own = [deed for entry in facts.entries(STARTED, RESUMED, PLAN_MADE, APPROVAL) for deed in _deeds(facts, entry)]
     applies = [deed for number in range(1, len(facts.applies) + 1) for deed in of_apply(facts, number)]
-    return _in_order([*own, *applies, *_crashes(facts)])
+    return _in_order([*own, *applies, *_crashes(facts), *_looked_again(facts)])
 
 
 def of_apply(facts: Facts, number: int) -> list[Deed]:
@@ -53,6 +56,28 @@ def of_apply(facts: Facts, number: int) -> list[Deed]:
     last = apply.last_seq if apply.ended else facts.last_seq
     crashes = [deed for deed in _crashes(facts) if int(apply.id) <= deed.entry <= last]
     return _in_order([*(deed for entry in agreed for deed in _deeds(facts, entry)), *_moves(facts, number), *crashes])
+
+
+def not_two_people(facts: Facts) -> str:
+    """Why the approval of the last apply does not show a second person; empty when user and key differ."""
+    last = facts.applies[-1:]
+    given = [facts.actor(entry) for apply in last if (entry := facts.approval(apply))]
+    applied = [deed.actor for deed in of_apply(facts, len(facts.applies)) if deed.began] if last else []
+    if any(str(approver) == str(actor) for approver in given for actor in applied):
+        return "The same user applied it: no second person is shown."
+    if any(approver.key_id == actor.key_id for approver in given for actor in applied):
+        return "Another user name applied it, with the same signing key: no second person is shown."
+    return ""
+
+
+def _looked_again(facts: Facts) -> Iterator[Deed]:
+    """Later runs that read the org or the bucket again."""
+    later = {read.seq for read in reads.later(facts, reads.registered(facts)) if not read.ours}
+    looked = {look.seq for look in facts.looks}
+    for entry in facts.everywhere(SNAPSHOT, PLAN_MADE, *looks.KINDS):
+        if entry.run_id != facts.run_id and entry.seq in later | looked:
+            what = "the org" if entry.seq in later else "the bucket"
+            yield _deed(facts, entry, f"read {what} again, in run {entry.run_id}")
 
 
 def _in_order(deeds: Iterable[Deed]) -> list[Deed]:
@@ -73,7 +98,7 @@ def _deeds(facts: Facts, entry: Entry) -> Iterator[Deed]:
 
 
 def _deed(facts: Facts, entry: Entry, what: str) -> Deed:
-    return Deed(what, entry.seq, entry.at, facts.actor(entry))
+    return Deed(what, entry.seq, entry.at, facts.actor(entry), entry.run_id)
 
 
 def _plans(facts: Facts, apply: Progress) -> Iterator[Entry]:
@@ -127,9 +152,10 @@ def _crashes(facts: Facts) -> Iterator[Deed]:
         begun: dict[tuple[int, str], Entry] = {}
         for entry in facts.steps(run_id):
             step = entry.data["step"]
-            if run_id != facts.run_id and not (step in _RECOVERY and entry.seq <= moves[-1].seq):
-                continue
             key = facts.actor(entry).entry, step
+            began = entry.kind == "step.started" and step in _RECOVERY and entry.seq <= moves[-1].seq
+            if run_id != facts.run_id and not (began or key in begun):
+                continue
             if entry.kind != "step.started":
                 begun.pop(key, None)
                 if entry.kind == "step.crashed":
@@ -153,11 +179,11 @@ def _broken_off(facts: Facts, begun: Entry, moves: list[Entry]) -> Deed:
     actor, taker = facts.actor(begun), _taker(facts, begun, moves)
     before = taker.seq if taker and actor.of_run else facts.last_seq + 1
     seq, at = facts.last_entry(actor, begun.run_id, before)
-    words = f"step “{_title(begun)}” has no end"
+    words = f"step “{_title(begun)}” did not complete"
     if taker and seq < taker.seq:
-        crash = f"crash: {words}, and this is the last entry of its process. {_taken_up(facts, taker)}"
-        return Deed(crash, seq, at, actor)
-    return Deed(f"{words}: its process died, or still ran when this report was made", seq, at, actor)
+        crash = f"crash: {words}; this is the last entry of its process. {_taken_up(facts, taker)}"
+        return Deed(crash, seq, at, actor, begun.run_id)
+    return Deed(f"{words}: its process died, or still ran when this report was made", seq, at, actor, begun.run_id)
 
 
 def _taker(facts: Facts, entry: Entry, moves: list[Entry]) -> Entry | None:

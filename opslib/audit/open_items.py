@@ -3,6 +3,7 @@
 A control that only repeats the answer of another one is listed with that one.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
 from opslib.verdict import TO_MEND, WORST_FIRST, Verdict, in_words
 
+_TITLE = 100
+
 
 class Question(NamedTuple):
     """Why an open item matters, whom to ask for what, and when it is closed."""
@@ -28,10 +31,10 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class OpenItem:
-    """One thing to do. `severity` is empty where the item is not a check of the bucket. `also`: the other controls that
-    have no answer for the same reason."""
+    """One thing to do: `claim` is what was to be shown, `found` what was found instead. `severity` is empty where the
+    item is not a check of the bucket. `also`: the other controls that this decides."""
 
-    title: str
+    claim: str
     control: str
     verdict: Verdict
     severity: str
@@ -39,6 +42,12 @@ class OpenItem:
     question: Question
     entries: Sequence[int]
     also: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """The first part of what was found; where that is long, what was to be shown."""
+        first = re.split(r"[;:.] |\.$", self.found)[0]
+        return first if len(first) <= _TITLE else f"Not shown: {self.claim[:1].lower()}{self.claim[1:]}"
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "verdict": in_words(self.verdict), "question": self.question._asdict()}
@@ -118,12 +127,8 @@ _BUCKET = Question(
     "Recordings may be lost, read by others, or deleted early.",
     "",
     "What the check found, and a bucket that passes it.",
-    "A new look at the bucket passes this control.",
+    "A new check of the bucket passes.",
 )
-
-
-# A control or check is named by what it wants; an open item says that this was not shown.
-_SHORT: Mapping[Verdict, str] = {"FAIL": "no", "UNKNOWN": "not known", "WARN": "needs a look"}
 
 
 def open_items(facts: Facts) -> list[OpenItem]:
@@ -162,8 +167,7 @@ def _of_control(facts: Facts, result: ControlResult, to_mend: Mapping[str, Contr
     question = _QUESTIONS.get(result.id) or _BUCKET._replace(ask=_owner(facts))
     entries = [] if result.entries == ALL else list(result.entries)
     also = [other.claim for other in to_mend.values() if other.follows == result.id]
-    title = f"{result.claim}: {_SHORT[result.word]}"
-    yield OpenItem(title, result.id, result.word, "", sentence(result.why), question, entries, also)
+    yield OpenItem(result.claim, result.id, result.word, "", sentence(result.why), question, entries, also)
 
 
 def _control_of_bucket(result: ControlResult) -> str | None:
@@ -171,10 +175,13 @@ def _control_of_bucket(result: ControlResult) -> str | None:
 
 
 def _of_finding(facts: Facts, result: ControlResult, finding: dict[str, Any]) -> OpenItem:
-    question = Question(finding["risk"], _owner(facts), finding["fix"], "A new look at the bucket passes this check.")
+    question = Question(
+        finding["risk"], _owner(facts), finding["fix"], "The check passes when the bucket is checked again."
+    )
     found = sentence(finding["cause"])
-    title = f"{finding['title']}: {_SHORT[finding['verdict']]}"
-    return OpenItem(title, result.id, finding["verdict"], finding["severity"], found, question, [finding["entry"]])
+    return OpenItem(
+        finding["title"], result.id, finding["verdict"], finding["severity"], found, question, [finding["entry"]]
+    )
 
 
 def _owner(facts: Facts) -> str:

@@ -100,7 +100,7 @@ def _left_by(apply: Progress) -> dict[Key, Registered]:
         found = apply.accepted[place].found if place in apply.accepted else change.after
         body = None if found is None else comparable(apply.plan.backend, found)
         server_id = known.get((change.kind, change.name)) or (apply.server_ids or {}).get(place, "")
-        left[change.kind, change.id] = Registered(change.name, body, server_id or "", apply.last_seq, apply.at)
+        left[change.kind, change.id] = Registered(change.name, body, server_id or "", apply.last_seq, apply.last_at)
     return left
 
 
@@ -154,7 +154,7 @@ def _applied(facts: Facts, objects: dict[Key, Registered]) -> Iterator[Read]:
     for apply in facts.all_applies:
         if apply.plan.where == where(facts) and apply.ended == "done":
             left = {key: one.body for key, one in _left_by(apply).items() if key in objects}
-            yield Read(apply.last_seq, apply.at, left, ours=True)
+            yield Read(apply.last_seq, apply.last_at, left, ours=True)
 
 
 def _keys(given: JSON) -> set[Key]:

@@ -106,7 +106,7 @@ def notebook_hash() -> str:
 # Each section of TITLES.
 _BLOCKS: Mapping[str, Callable[[AuditReport], Sequence[Block]]] = {
     "cover": lambda report: cover.blocks(report.facts, recorded=report.recorded),
-    "verdict": lambda report: verdict.blocks(report.facts),
+    "verdict": lambda report: verdict.blocks(report.facts, report.before),
     "open_items": lambda report: open_items.blocks(report.facts),
     "who": lambda report: who.blocks(report.facts),
     "controls": lambda report: controls.blocks(report.facts),

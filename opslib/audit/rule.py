@@ -27,6 +27,8 @@ class Rule:
         >>> Rule("mifid-ii", "", "", "", 1827, 1827, False).words
         'mifid-ii, 1,827 days'
         """
+        if self.is_own:
+            return f"{self.profile} and the onboarding's own {days_words(self.days)}"
         return f"{self.profile}, {days_words(self.days)}"
 
     @property
@@ -34,7 +36,7 @@ class Rule:
         """What the rule asks, with its source."""
         asked = f"keep recordings at least {days_words(self.days)}"
         if self.is_own:
-            return f"Profile {self.profile} (as of {self.as_of}) sets no minimum. The onboarding says: {asked}."
+            return f"Profile {self.profile} (as of {self.as_of}) sets no minimum. The onboarding itself says: {asked}."
         return f"{self.title} (profile {self.profile}, as of {self.as_of}): {asked}. Source: {self.source}."
 
 

@@ -51,6 +51,15 @@ class Value:
     ours: bool
 
     @property
+    def controls(self) -> Sequence[str]:
+        """The ids of the controls of the bucket whose answer it overtakes."""
+        if not self.breaks:
+            return ()
+        if self.path.endswith(_DAYS):
+            return ("retention", "minimum") if self.key[0] == "target" else ("retention",)
+        return ("storage",) if any(place in self.path for place in _PLACES) else ()
+
+    @property
     def words(self) -> str:
         what = f"{self.key[0]} {self.name}"
         became = f"{self.path}: {show(self.then)} → {show(self.now)}" if self.path else self.breaks
@@ -73,7 +82,7 @@ def since_then(facts: Facts) -> Since:
     if changed or outside:
         said = [_sentence(changed, "the rule still holds")] if changed else []
         said += [_said(entry) for entry in outside]
-        return Since("WARN", "; ".join([*said, "it was not made by this tool"]), entries, values)
+        return Since("WARN", "; ".join([*said, "opslib did not make it"]), entries, values)
     if not reads:
         return Since("not_checked", _NOT_READ, [])
     if stale := too_old(facts, reads[-1].at):
@@ -81,16 +90,16 @@ def since_then(facts: Facts) -> Since:
     return Since("PASS", _as_it_was(values, reads[-1]), entries, values)
 
 
-_NOT_READ = "nobody has read the objects since they were read back; “opslib audit --recheck” does"
+_NOT_READ = "not rechecked since the change; “opslib audit --recheck” does it"
 
 
 def _sentence(values: Sequence[Value], then: str) -> str:
-    by = "changed by this tool" if all(value.ours for value in values) else "changed outside"
+    by = "changed by opslib" if all(value.ours for value in values) else "changed outside opslib"
     return f"{by}, and {then}: " + "; ".join(value.words for value in values)
 
 
 def _as_it_was(values: Sequence[Value], read: Read) -> str:
-    by_us = f"; changed by this tool since: {'; '.join(value.words for value in values)}" if values else ""
+    by_us = f"; changed by opslib since: {'; '.join(value.words for value in values)}" if values else ""
     return f"read again {read.at}, entry {read.seq}: as registered{by_us}"
 
 

@@ -43,7 +43,8 @@ KINDS = (STARTED, *_MOVES)
 class Progress:
     """One apply. `intended`, `done`, `undone`, `replaced` (undone, except for new credentials or a new id), `remade`
     (of these, those with a new id) and `left` (accepted as found, so not undone) are places in the plan; `ended` is
-    empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its last one.
+    empty while it is unfinished. `id` is the number of its first entry, `last_seq` of its last one, which was
+    written at `last_at`.
 
     `differences` has, by place, what was last found to be not as sent and was neither written nor undone since.
     `decisions` has every decision that the user took about one, in order.
@@ -77,6 +78,7 @@ class Progress:
     reason: str = ""
     ended: str = ""
     last_seq: int = 0
+    last_at: str = ""
 
     @property
     def kept(self) -> str:
@@ -123,7 +125,7 @@ class Progress:
 
     def follow(self, entry: Entry) -> None:
         """Take in what an entry of this apply says."""
-        kind, data, self.last_seq = entry.kind, entry.data, entry.seq
+        kind, data, self.last_seq, self.last_at = entry.kind, entry.data, entry.seq, entry.at
         if kind == "change.intent":
             self.intended.add(data["place"])
         elif kind in (SENT, MADE):

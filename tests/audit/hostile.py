@@ -3,7 +3,22 @@
 from collections.abc import Sequence
 
 from opslib.audit.charts import Chart, _empty
-from opslib.audit.document import Code, Mark, Prose, Section, Table, Terms
+from opslib.audit.document import (
+    Answer,
+    Band,
+    Card,
+    Code,
+    Command,
+    Cover,
+    Group,
+    Heading,
+    Mark,
+    Panel,
+    Prose,
+    Section,
+    Table,
+    Terms,
+)
 
 HOSTILE = (
     "<script>alert(1)</script> \"'><img src=x onerror=alert(1)> {{7*7}} {sections} {links} &amp; <!-- "
@@ -16,8 +31,23 @@ HOSTILE = (
 
 def as_document(text: str) -> Sequence[Section]:
     """The text in every place that a section has for text from outside."""
-    table = Table(text, ("A", "B"), [[text, Code(text)], [Mark("FAIL"), text]], (1, 1))
-    return [Section(text, [Prose(text), Prose(text, loud=True), Terms([(text, text)]), table, Chart(text, text, PNG)])]
+    rows = [Group(text), [text, Code(text)], [Mark("FAIL", [text]), text]]
+    pairs, answer = [(text, text)], Answer(text, text, "who")
+    blocks = [
+        Panel(text, "WARN", [text], text, {"PASS": 1}, 0, [answer, answer]),
+        Prose(text),
+        Prose(text, loud=True),
+        Heading(text),
+        Terms([*pairs, *pairs]),
+        Card(text, "FAIL", text, pairs, pairs),
+        Card(text, None, text, pairs, pairs),
+        Table(text, ("A", "B"), rows, (1, 1)),
+        Table(text, ("A", "B"), rows, (1, 1), folded=True),
+        Command(text, text),
+        Chart(text, text, PNG),
+    ]
+    cover = [Band(text, text), Cover([(text, [text, Code(text)]), (text, [text])])]
+    return [Section("cover", "", "", cover), Section("x", text, text, blocks)]
 
 
 PNG = _empty("x").png

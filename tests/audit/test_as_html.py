@@ -6,7 +6,7 @@ import pytest
 
 from opslib.audit.as_html import page
 from opslib.audit.charts import Chart
-from opslib.audit.document import Code, Mark, Prose, Section, Table, Terms
+from opslib.audit.document import Card, Code, Command, Cover, Mark, Prose, Section, Table, Terms
 from opslib.redact import remember
 
 from .hostile import HOSTILE, as_document
@@ -49,15 +49,19 @@ def test_no_script_no_network_no_code(audit: str) -> None:
 
 
 def test_structure_for_readers(audit: str) -> None:
-    """Language, title, one main heading, a link to each section, captions, header cells with scope, words for each
-    picture."""
+    """Language, title, one main heading, a link to each section that a screen shows, captions, header cells with scope,
+    words for each picture."""
     tags = Page(audit)
     assert tags.all("html") == [{"lang": "en"}]
     assert len(tags.all("h1")) == len(tags.all("main")) == len(tags.all("title")) == 1
-    assert [f"#{heading['id']}" for heading in tags.all("h2")] == [link["href"] for link in tags.all("a")]
+    sections = [f"#{heading['id']}" for heading in tags.all("h2") if heading["id"] != "sign_off"]
+    links = [str(link["href"]) for link in tags.all("a")]
+    assert links[0] == "#verdict"
+    assert links[1 : 1 + len(sections)] == sections
+    assert set(links) == set(sections)
     assert len(tags.all("table")) == len(tags.all("caption")) > 10
-    assert all(cell.get("scope") in ("row", "col") for cell in tags.all("th"))
-    assert len(tags.all("img")) == 3
+    assert all(cell.get("scope") in ("row", "col", "rowgroup") for cell in tags.all("th"))
+    assert len(tags.all("img")) == 2
     assert all(image["alt"] for image in tags.all("img"))
     assert "prefers-color-scheme: dark" in audit
     assert "@media print" in audit
@@ -68,8 +72,9 @@ def test_verdicts_are_word_icon_and_colour(audit: str) -> None:
     shown = r'<span class="verdict verdict-PASS"[^>]*><span aria-hidden="true">✔</span> <strong>PASS</strong></span>'
     assert re.search(shown, audit)
     for word in ("PASS", "FAIL", "WARN", "UNKNOWN"):
-        assert len(re.findall(rf"--{word.lower()}: #", audit)) == 3
-        assert f".verdict-{word} {{ color: var(--{word.lower()}); }}" in audit
+        name = word.lower()
+        assert len(re.findall(rf"--{name}: #", audit)) == 3
+        assert f".verdict-{word} {{ color: var(--{name}); background: var(--{name}-back); }}" in audit
 
 
 def test_hostile_text_stays_text() -> None:
@@ -90,7 +95,8 @@ def test_secrets_are_hidden_once_more() -> None:
     remember("hunter2-hunter2")
     secret = "it is hunter2-hunter2."
     table = Table(secret, ("A",), [[secret], [Code(secret)], [Mark("PASS")]], (1,))
-    blocks = [Prose(secret), table, Chart(secret, secret, b""), Terms([("a", "b")])]
-    shown = page("T", [Section("S", blocks)])
+    card = Card(secret, None, secret, [(secret, secret)], [])
+    blocks = [Prose(secret), table, Chart(secret, secret, b""), Terms([("a", "b")]), card, Command(secret, secret)]
+    shown = page("T", [Section("cover", "", "", [Cover([("a", [secret])])]), Section("s", "1", "S", blocks)])
     assert "hunter2" not in shown
-    assert shown.count("[hidden]") == 7
+    assert shown.count("[hidden]") == 14

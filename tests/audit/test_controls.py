@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from opslib.audit import controls, plan_section
+from opslib.audit import controls
+from opslib.audit.sections import plan as plan_section
 from opslib.audit.control_result import ControlResult
 from opslib.audit.controls import TITLES, checks_of
 from opslib.audit.document import Table

@@ -507,7 +507,7 @@ def test_the_rule_its_days_and_the_moment_stand_beside_the_verdict(tmp_path: Pat
     top = headline(judged(tmp_path, story.run.id))
     assert top.oldest
     moment = datetime.fromisoformat(top.oldest.at)
-    assert top.sentence == f"Meets mifid-ii, 1,827 days, as of {moment:%d %b %Y, %H:%M} UTC: bucket b, org o-1, live."
+    assert top.sentence == f"Meets mifid-ii, 1,827 days, as of {moment:%d %b %Y, %H:%M} UTC: bucket b, org o-1 (live)."
     assert (top.age_days, top.as_json()["retention_days"]) == (0, 1827)
 
 

@@ -168,7 +168,7 @@ async def test_a_retention_cut_by_consent_stays_visible(sandbox: Sandbox, home: 
     assert "target T: retentionPeriodDays 365 → 30" in exception.changed
     assert headline(facts).sentence.startswith("Meets baseline, 30 days")
     assert "sets no minimum; 30 days are what the onboarding itself says" in why(facts, "minimum")
-    shown = AuditReport.open(home=home).show("changed").plain
+    shown = AuditReport.open(home=home).show("still_so").plain
     assert "policy P | retentionPeriodDays | 365 | 30" in shown
     first = next(facts.everywhere("run.started")).run_id
     assert words(load(home, first))["since_then"] == "FAIL"

@@ -4,12 +4,16 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from opslib.audit import controls
+from opslib.audit import controls, deeds
+from opslib.audit.contents import reference
 from opslib.audit.document import Block, Cell, Code, Command, Heading, Mark, Prose, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts
 from opslib.audit.headline import bucket_of
 from opslib.audit.rule import rule_of
 from opslib.audit.sections import bucket, calls
+from opslib.audit.sections.cover import key_words
+from opslib.audit.words import listed
+from opslib.ledger.signing import key_id
 
 FILES = {
     "audit.html": "this report, for a browser",
@@ -28,7 +32,7 @@ _LEDGER = (
 _WORDS = (
     ("Storage target", "The S3 bucket that recordings are written to, as Genesys Cloud knows it."),
     ("Retention policy", "Which recordings are kept there, and for how many days."),
-    ("Webhook, change feed", "The address at which the data lake hears of changes, and what it hears."),
+    ("Webhook, change feed", "Where the data lake is told of changes, and of which."),
     ("WORM", "Write once, read many: a recording cannot be changed or deleted before its time."),
     (
         "Object Lock",
@@ -36,23 +40,27 @@ _WORDS = (
     ),
     ("Lifecycle rule", "A rule of the bucket that removes or moves recordings after some days."),
     ("Profile", "The rules that the bucket is checked by: which checks, and how much each counts."),
+    ("Onboarding", "What is wanted: one storage target, its retention policy and its webhook."),
     ("Plan", "Every change that is needed, written down before it is sent. Its checksum names this plan only."),
+    ("Apply", "Sending the changes of a plan to the org, and reading each back."),
     ("Exception", "An unsafe change that somebody approved, with a reason and an end date."),
     ("Rolled back", "A change failed, so the changes before it were undone."),
+    ("Anchor", "A copy of the ledger's fingerprint in a locked bucket, so that its owner cannot rewrite it unseen."),
     ("Recheck", "Reading the org and the bucket again later, without changing them."),
     ("Operation, attempt", "One thing asked of Genesys. It may take several attempts."),
     ("Latency, p95", "How long an answer took. 95 of 100 attempts were at least as fast as p95."),
     ("95 % interval", "Where the true rate may lie. The fewer operations, the wider."),
     ("Correlation id", "The number that Genesys gives a request. Its support finds the request by it."),
-    ("Hash (SHA-256)", "A fingerprint of a text. A changed text has another one."),
+    ("Hash (SHA-256)", "A fingerprint of data. Any change to the data changes it."),
     ("Head of the chain", "The fingerprint that covers the whole ledger."),
-    ("Public key", "What a signature is checked with. Compare it with the one that its owner gave you."),
+    ("Public key", "What verifies a signature. Compare it with the one that its owner gave you."),
 )
 
 
 def blocks(facts: Facts, notebook_sha256: str) -> Sequence[Block]:
     """Calls, requests to AWS, steps, errors, the record itself, words, and how to re-perform."""
     return [
+        *_scope(facts),
         Heading("Calls to Genesys Cloud"),
         *_calls(facts),
         Heading("Requests to AWS"),
@@ -67,15 +75,24 @@ def blocks(facts: Facts, notebook_sha256: str) -> Sequence[Block]:
         Table("Files in the folder of this report", ("File", "What it is"), list(FILES.items()), (1, 2)),
         Heading("Glossary"),
         Terms(_WORDS),
-        Heading("How to do it again"),
+        Heading("Reproduce this report"),
         *_again(facts),
     ]
+
+
+def _scope(facts: Facts) -> Iterator[Block]:
+    """Who reads figures of one run must know of the runs that went on with it."""
+    others = sorted({deed.run_id for deed in deeds.of_run(facts)} - {facts.run_id})
+    yield Prose(
+        f"Calls, steps and errors are those of run {facts.run_id}."
+        + (f" Those of {listed(others)} are in reports of their own (opslib audit --run RUN)." if others else "")
+    )
 
 
 def _calls(facts: Facts) -> Iterator[Block]:
     http = controls.http(facts)
     row: list[Cell] = [http.control, Mark(http.word), http.why]
-    yield Prose("Whether the calls succeeded says nothing of the storage or the recordings.")
+    yield Prose("Whether the calls succeeded says nothing about the storage or the recordings.")
     yield Table("Calls to Genesys Cloud, the verdict", ("Question", "Verdict", "Why"), [row], (30, 15, 55))
     yield from calls.blocks(facts.call_statistics)
 
@@ -104,6 +121,8 @@ def _steps(facts: Facts) -> Block:
 def _problems(facts: Facts) -> Iterator[Block]:
     """Every attempt that failed and every error, with the correlation id that support asks for."""
     problems, count = facts.problems(), facts.problem_count()
+    if any(deed.is_crash for deed in deeds.of_run(facts)):
+        yield Prose(f"A process stopped without finishing: see {reference('who')}.")
     if not problems:
         yield Prose("No attempt failed, and no step ended in an error.")
         return
@@ -133,6 +152,7 @@ def _record(facts: Facts, notebook_sha256: str) -> Table:
         "Ledger entries": f"{ledger.entries}, of which {count} are this run's",
         "Head of the chain (SHA-256)": Code(ledger.head),
         "Ledger signed with (public key)": Code(ledger.key) if ledger.key else "not signed",
+        "Short name of that key": f"{key_words(key_id(ledger.key))} (its SHA-256 begins so)" if ledger.key else "–",
     }
     return Table("What this report is made from", ("What", "Value"), list(rows.items()), (1, 2))
 
@@ -145,7 +165,8 @@ def _again(facts: Facts) -> Iterator[Block]:
         "opslib verify FOLDER --key KEY",
     )
     yield Command(
-        "Recompute the figures from the tables in this folder, with Python alone.", "python recompute.py FOLDER"
+        "Recompute the figures from the tables in this folder, with docs/recompute.py of opslib's repository.",
+        "python recompute.py FOLDER",
     )
     if name and rule:
         yield Command(

@@ -15,7 +15,8 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
     if report is None:
         return [Prose("The bucket was not checked.")]
     to_mend = sorted(_with(findings, *TO_MEND), key=lambda finding: WORST_FIRST.index(finding["verdict"]))
-    section: list[Block] = [by_severity(report, findings)]
+    stated = "The days are those that the onboarding states. What the org has is in sections 7 and 8."
+    section: list[Block] = [by_severity(report, findings), Prose(stated)]
     if to_mend:
         rows = [
             [one["title"], Mark(one["verdict"]), one["severity"], one["cause"], one["risk"], one["fix"]]

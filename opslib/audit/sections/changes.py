@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from opslib.audit import controls, deeds
+from opslib.audit import controls
 from opslib.audit.document import Block, Cell, Code, Prose, Table
 from opslib.audit.facts import Facts
-from opslib.audit.sections import plan, who
+from opslib.audit.sections import plan
 from opslib.ledger.chain import Entry
 from opslib.router.journal import Progress
 
@@ -19,7 +19,6 @@ def _applies(facts: Facts) -> Iterator[Block]:
     first_with: dict[str, int] = {}
     for number, apply in enumerate(facts.applies, 1):
         yield _summary(facts, number, apply)
-        yield who.table(facts, f"Who did what in apply {number}", deeds.of_apply(facts, number))
         yield from plan.decisions(apply.decisions)
         first = first_with.setdefault(apply.checksum, number)
         if first == number:

@@ -8,6 +8,7 @@ from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts, another, walks_before
 from opslib.audit.rule import rule_of
 from opslib.audit.sections import calls
+from opslib.audit.words import sentence
 from opslib.genesys.backend import leaves
 from opslib.ledger.statistics import success_rate_percent
 from opslib.router.render import show
@@ -32,10 +33,12 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     """Tables of what differs; the outcome and the rates always."""
     if before is None:
         return [Prose("There is no earlier walk in this ledger to compare with.")]
-    old: dict[str, Verdict] = {result.control: result.word for result in _results(before)}
-    pairs = [(result, old.get(result.control, "not_checked")) for result in _results(now)]
+    old: dict[str, Verdict] = {result.control: result.word for result in controls.results(before)}
+    pairs = [(result, old.get(result.control, "not_checked")) for result in controls.results(now)]
     verdicts: list[list[Cell]] = [
-        [result.control, Mark(word), Mark(result.word), result.why] for result, word in pairs if result.word != word
+        [result.claim, Mark(word), Mark(result.word), sentence(result.why)]
+        for result, word in pairs
+        if result.word != word
     ]
     findings = _findings(now, before)
     rows: list[list[Cell]] = [[name, value_of(before), value_of(now)] for name, value_of in _VALUES.items()]
@@ -47,13 +50,15 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
         table = Table(caption, (what, "Before", "Now", "Why now"), changed, (4, 2, 2, 5))
         compared.append(table if changed else Prose(none))
     if registered := _registered(now, before):
-        compared.append(Table("Values that changed", ("Object", "Value", "Before", "Now"), registered, (3, 4, 3, 3)))
+        compared.append(
+            Table(
+                "What the two runs left in the org, where it differs",
+                ("Object", "Value", "Before", "Now"),
+                registered,
+                (3, 4, 3, 3),
+            )
+        )
     return [*compared, Table("Outcome and rates", ("What", "Before", "Now"), rows, (2, 3, 3))]
-
-
-def _results(facts: Facts) -> Sequence[controls.ControlResult]:
-    results = controls.results(facts)
-    return [controls.compliance(results), controls.http(facts), *results]
 
 
 def _registered(now: Facts, before: Facts) -> list[list[Cell]]:

@@ -7,6 +7,7 @@ from opslib.audit import controls
 from opslib.audit.control_result import ALL, ControlResult
 from opslib.audit.document import Block, Cell, Group, Mark, Prose, Table
 from opslib.audit.facts import Facts
+from opslib.audit.words import sentence
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
 from opslib.verdict import WORST_FIRST, in_words
@@ -17,7 +18,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Encryption": ("encryption",),
     "Retention": ("retention", "minimum", "worm"),
     "Change control": ("plan", "approval", "exceptions", "routing", "removal", "since_then"),
-    "Recordings arrive": ("connection", "change_feed", "recordings"),
+    "Connection and arrival": ("connection", "change_feed", "recordings"),
     "Record integrity": ("record", "anchor", "clock", "age"),
 }
 _LEAD = (
@@ -42,7 +43,7 @@ def blocks(facts: Facts) -> Sequence[Block]:
 
 def _row(result: ControlResult, checks: str) -> list[Cell]:
     mark = Mark(result.word, result.exceptions)
-    return [result.claim, mark, result.why, checks, _entries(result)]
+    return [result.claim, mark, sentence(result.why), checks, _entries(result)]
 
 
 def _entries(result: ControlResult) -> str:

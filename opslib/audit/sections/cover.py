@@ -37,7 +37,7 @@ def _facts(facts: Facts, top: Headline) -> Iterator[tuple[str, Sequence[Cell]]]:
     where = [f"region {report['region']}"] if report.get("region") else []
     yield "Genesys Cloud org", [f"{top.org} ({top.environment})", Code(top.org_id or "its id is not known")]
     yield "S3 bucket", [Code(top.bucket or "not named"), *where]
-    last = max(facts.extent()[1], *(one.at for one in top.evidence))
+    last = max([facts.extent()[1], *(one.at for one in top.evidence)])
     yield "Period covered", [f"{moment_words(facts.started.at)} to", moment_words(last)]
     yield "Run", [Code(facts.run_id), f"started by {facts.actor(facts.started)}"]
     yield "Report prepared", [f"{facts.moment():%d %b %Y} (UTC)", f"by opslib {version('opslib')}"]
@@ -58,7 +58,7 @@ def _users(facts: Facts) -> list[Cell]:
 def _how_to_verify(facts: Facts) -> str:
     """The command, and what it must print about the ledger that this report was made from."""
     return (
-        "Run “opslib verify FOLDER --key KEY” with the public key that its owner gave you. It must print “intact”."
-        " With the ledger in place of FOLDER, it must print"
+        "Run “opslib verify FOLDER --key KEY” with the public key that you got from its owner. It must print “intact”."
+        " To verify the ledger, which stays with its owner, pass its path instead of FOLDER: it must print"
         f" “all {facts.ledger.entries} entries are as they were signed”."
     )

@@ -20,7 +20,9 @@ def blocks(facts: Facts) -> Sequence[Block]:
     if note := report.get("note"):
         said.append(Prose(str(note)))
     rows: list[list[Cell]] = [
-        [finding["title"], Mark(finding["verdict"]), finding["rule"]] for finding in facts.findings() if finding["rule"]
+        [finding["title"], Mark(finding["verdict"]), finding["rule"]]
+        for finding in facts.findings()
+        if finding.get("rule")  # older ledgers do not have it
     ]
     if not rows:
         return said

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from opslib.audit import controls
+from opslib.audit.contents import reference
+from opslib.audit.deeds import not_two_people
 from opslib.audit.document import Block, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.headline import environment
 from opslib.audit.reads import last_read
-from opslib.audit.words import sentence
+from opslib.audit.words import counted, sentence
 
 
 class NotProven(NamedTuple):
@@ -34,7 +36,7 @@ _PROOFS = {
 
 def blocks(facts: Facts) -> Sequence[Block]:
     """A row for each."""
-    lead = Prose("Nothing follows from what this report does not say. It does not show:")
+    lead = Prose("This report does not show the following. Draw no conclusion from what it does not mention.")
     return [lead, Table("Not proven", ("Not proven", "Why", "What would prove it"), not_proven(facts), (4, 4, 3))]
 
 
@@ -61,6 +63,8 @@ def _always(facts: Facts) -> Iterator[NotProven]:
         "A signature names a key, not a person. A user name is what the machine says.",
         "A register of keys, signed by each holder",
     )
+    if facts.applies and (why := not_two_people(facts)):
+        yield NotProven("A second person approved the plan", why, "An approval by another person, with another key")
     if last_read(facts):
         yield NotProven(
             "Nothing was changed and set back between two readings",
@@ -76,8 +80,10 @@ def _always(facts: Facts) -> Iterator[NotProven]:
 
 
 def _of_checks(facts: Facts) -> Iterator[NotProven]:
-    for finding in facts.findings():
-        if finding["verdict"] == "not_checked":
-            yield NotProven(
-                finding["title"], sentence(finding["cause"]), "A new look at the bucket, where the check applies"
-            )
+    left = [finding for finding in facts.findings() if finding["verdict"] == "not_checked"]
+    if left:
+        yield NotProven(
+            f"What {counted(len(left), 'check')} of the bucket would show",
+            f"They do not apply, or lack an input: {reference('bucket')} lists them.",
+            "A new check of the bucket, with the inputs that are missing",
+        )

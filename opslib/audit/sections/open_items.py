@@ -10,18 +10,22 @@ from opslib.audit.headline import moment_words
 from opslib.audit.open_items import OpenItem, open_items
 from opslib.audit.since_then import since_then
 from opslib.audit.words import counted, sentence
+from opslib.verdict import TO_MEND
 
 
 def blocks(facts: Facts) -> Sequence[Block]:
     """A card for each open item, worst first, then one for each exception."""
     items, exceptions = open_items(facts), register(facts)
-    lead = f"{_lead(len(items), 'item is', 'items are')} open. {_exceptions(exceptions)}"
+    lead = f"{_lead(items)} {_exceptions(exceptions)}"
     cards = [_card(number, item) for number, item in enumerate(items, 1)]
     return [Prose(lead), *cards, *(_exception(facts, one) for one in exceptions)]
 
 
-def _lead(number: int, one: str, many: str) -> str:
-    return f"{number or 'No'} {one if number <= 1 else many}"
+def _lead(items: Sequence[OpenItem]) -> str:
+    if not items:
+        return "There are no open items."
+    counts = [f"{number} {word}" for word in TO_MEND if (number := sum(item.verdict == word for item in items))]
+    return f"{counted(len(items), 'open item')}: {', '.join(counts)}. One control may have several."
 
 
 def _exceptions(exceptions: Sequence[Exempted]) -> str:
@@ -31,17 +35,25 @@ def _exceptions(exceptions: Sequence[Exempted]) -> str:
         state: sum(one.state == state for one in exceptions) for state in dict.fromkeys(e.state for e in exceptions)
     }
     said = ", ".join(f"{number} {state}" for state, number in states.items())
-    return f"{counted(len(exceptions), 'exception')} ({said}). An exception never changes a verdict."
+    return f"{counted(len(exceptions), 'exception')}: {said}. An exception never changes a verdict."
 
 
 def _card(number: int, item: OpenItem) -> Card:
-    found = [("Found", item.found), ("Why it matters", item.question.matters)]
+    found = [("Requirement", sentence(item.claim)), ("Found", item.found), ("Why it matters", item.question.matters)]
     if item.also:
-        found.append(("For the same reason without an answer", f"{'; '.join(item.also)}."))
+        found.append(("Also not shown, for the same reason", f"{'; '.join(item.also)}."))
     if item.entries:
-        found.append(("Evidence", f"ledger entries {', '.join(map(str, item.entries))}."))
+        found.append(
+            ("Evidence", f"ledger entr{'y' if len(item.entries) == 1 else 'ies'} {', '.join(map(str, item.entries))}")
+        )
     asked = [("Ask", item.question.ask), ("For", item.question.what), ("Closed when", item.question.closed_when)]
-    return Card(f"Open item {number}: {item.title}", item.verdict, item.severity, found, asked)
+    return Card(
+        f"Open item {number}: {item.title}",
+        item.verdict,
+        f"severity {item.severity}" if item.severity else "",
+        found,
+        asked,
+    )
 
 
 def _exception(facts: Facts, one: Exempted) -> Card:
@@ -53,10 +65,10 @@ def _exception(facts: Facts, one: Exempted) -> Card:
         ("Approved by", f"{one.by}, {moment_words(one.at)}, entry {one.entry}.{_same_user(facts, one)}"),
         ("Expires", f"{one.until:%d %b %Y}{left}."),
     ]
-    asked = [("Ask", one.by), ("For", "What shows that the reason is true. This report cannot check it.")]
+    asked = [("Ask", one.by), ("For", "Evidence that supports the reason. This report cannot check it.")]
     notes = list(_notes(facts, one))
     return Card(
-        f"Exception {one.tag}: {one.name}",
+        f"Exception {one.tag}: {one.name.replace('-', ' ')}",
         None,
         one.state,
         found,

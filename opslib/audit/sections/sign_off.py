@@ -37,4 +37,4 @@ def _to_tick(facts: Facts) -> Iterator[str]:
         yield f"Open item {number} ({item.title}) was answered. Reference: {_LINE}"
     for one in register(facts):
         if one.state in ("in force", "expired"):
-            yield f"Exception {one.tag} ({one.name}) is accepted until {one.until:%d %b %Y}."
+            yield f"Exception {one.tag} ({one.name}) is accepted."

@@ -8,7 +8,7 @@ from opslib.audit.document import Block, Cell, Heading, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.sections import comparison
 from opslib.audit.since_then import since_then
-from opslib.audit.words import sentence, some
+from opslib.audit.words import counted, sentence, some
 from opslib.router.org_changes import CHANGE, CHECKED
 from opslib.router.render import show
 from opslib.verdict import in_words
@@ -17,9 +17,12 @@ IN_THE_ORG = "Changes in the org"
 _NOT_LOOKED = (
     "Changes in the org since this run have not been checked. Run “opslib audit --recheck” or “opslib changes”."
 )
+_NONE_LISTED = (
+    "These readings list no change. The first one has nothing to compare with; what differs from the plan is above."
+)
 _SOURCES = (
     "Audit: Genesys's own record of who changed what. Comparison: what differs from the look before, whoever changed"
-    " it. One change may stand here twice, known by both."
+    " it. A change may be listed twice, once for each source."
 )
 
 
@@ -41,7 +44,7 @@ def _differences(facts: Facts) -> Iterator[Block]:
             value.path or "the object",
             show(value.then),
             show(value.now),
-            sentence(value.breaks or "The rule still holds") + (" opslib changed it." if value.ours else ""),
+            sentence(value.breaks or "It does not break the rule") + (" opslib changed it." if value.ours else ""),
             value.entry,
         ]
         for value in since.values
@@ -58,7 +61,7 @@ def in_the_org(facts: Facts) -> Iterator[Block]:
     if not looks:
         yield Prose(_NOT_LOOKED)
         return
-    yield Prose(f"{len(looks)} looks, the last until {looks[-1]['until']}. {_SOURCES}")
+    yield Prose(f"{counted(len(looks), 'reading')}, the last at {looks[-1]['until']}. {_SOURCES}")
     if gaps := _not_audited(facts.started.at, looks):
         yield Prose("The org's own audit was not read for all of this time:", loud=True)
         yield Table("Not read in the org's audit", ("From (UTC)", "Until (UTC)", "Why"), gaps, (2, 2, 5))
@@ -76,7 +79,7 @@ def in_the_org(facts: Facts) -> Iterator[Block]:
         for entry in facts.of_the_org(CHANGE)
     ]
     head = ("When (UTC)", "Who", "What", "Fields", "Known by", "Entry")
-    yield Table(IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7)) if rows else Prose("No change was seen.")
+    yield Table(IN_THE_ORG, head, rows, (18, 17, 22, 26, 10, 7)) if rows else Prose(_NONE_LISTED)
 
 
 def _not_audited(start: str, looks: Sequence[dict[str, Any]]) -> list[list[Cell]]:

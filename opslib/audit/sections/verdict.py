@@ -1,31 +1,36 @@
 """The verdict with its rule and age, how many controls have which word, and a reviewer's six questions."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from opslib.audit import controls, deeds
 from opslib.audit.document import Answer, Block, Panel, Prose
+from opslib.audit.exceptions import register
 from opslib.audit.facts import Facts
 from opslib.audit.headline import Headline, headline, moment_words
 from opslib.audit.open_items import open_items
+from opslib.audit.rule import rule_of
 from opslib.audit.sections.not_proven import not_proven
 from opslib.audit.since_then import since_then
 from opslib.audit.words import counted, listed, sentence, some
+from opslib.ledger.chain import Entry
 from opslib.router.journal import Progress
+from opslib.router.plan import Change
 from opslib.verdict import in_words
 
 _DONE = {"create": "created", "update": "changed", "delete": "removed"}
 _MANY = 5
 
 
-def blocks(facts: Facts) -> Sequence[Block]:
+def blocks(facts: Facts, before: Facts | None) -> Sequence[Block]:
     """The panel, and what the words in it mean."""
     top = headline(facts)
     total = sum(top.controls.values())
     panel = Panel(
         top.word,
         top.verdict,
-        [*_sentences(facts, top)],
+        [*_sentences(facts, top, before)],
         counted(total, "control"),
         top.controls,
         len(top.exceptions),
@@ -42,16 +47,19 @@ def blocks(facts: Facts) -> Sequence[Block]:
 
 
 _WORDS = (
-    "PASS: shown by the ledger entries named. FAIL: shown to be wrong. WARN: not wrong, and needs a look. UNKNOWN:"
-    " asked and not answered, or too old to count. Not checked: does not apply, or was not looked at. The verdict is"
-    " that of the worst control that was checked."
+    "PASS: shown by the ledger entries named. FAIL: shown to be wrong. WARN: not a failure, but needs review. UNKNOWN:"
+    " asked and not answered, or too old to count. Not checked: does not apply, or was not looked at. The overall"
+    " verdict is that of the worst control that was checked."
 )
 
 
-def _sentences(facts: Facts, top: Headline) -> Iterator[str]:
+def _sentences(facts: Facts, top: Headline, before: Facts | None) -> Iterator[str]:
     yield top.sentence
     if top.rule:
         yield top.rule.sentence
+    earlier = rule_of(before) if before else None
+    if top.rule and earlier and earlier.words != top.rule.words:
+        yield f"The rule is not that of the previous report, which was {earlier.words}."
     yield _counted(top)
     yield _age(top, facts.evidence_days)
 
@@ -59,8 +67,9 @@ def _sentences(facts: Facts, top: Headline) -> Iterator[str]:
 def _counted(top: Headline) -> str:
     if top.verdict == "PASS":
         return "Every control that was checked passed."
-    worst = f"The worst of the controls checked is {in_words(top.verdict)}."
-    return worst if top.verdict == "FAIL" else f"Nothing failed. {worst}"
+    if top.verdict == "FAIL":
+        return f"{counted(top.controls['FAIL'], 'control')} failed."
+    return f"No control failed. The worst verdict is {in_words(top.verdict)}."
 
 
 def _age(top: Headline, days: int) -> str:
@@ -68,7 +77,7 @@ def _age(top: Headline, days: int) -> str:
         return "There is no evidence: neither the bucket nor the org was read."
     ages = [f"{one.what} read {moment_words(one.at)}" for one in top.evidence]
     old = "less than a day" if not top.age_days else counted(top.age_days, "day")
-    return f"Evidence: {listed(ages)}. The oldest is {old} old; more than {counted(days, 'day')} is too old."
+    return f"Evidence: {listed(ages)}. The oldest is {old} old (limit: {counted(days, 'day')})."
 
 
 def _what(facts: Facts) -> str:
@@ -84,9 +93,21 @@ def _outcome(apply: Progress) -> str:
         return sentence(controls.outcome(apply))
     if apply.ended == "rolled back":
         return sentence(f"nothing remains: the apply was {controls.outcome(apply)}")
-    changes = [f"{change.kind} “{change.name}” {_DONE[change.action]}" for change in apply.plan.changes]
+    changes = [
+        f"{change.kind} “{change.name}” {_DONE[change.action]}{_values(change)}" for change in apply.plan.changes
+    ]
     accepted = " Not all is as planned: some differences were accepted." if apply.accepted else " Each was read back."
     return f"In the org: {some(changes, _MANY)}.{accepted}"
+
+
+def _values(change: Change) -> str:
+    """The numbers that an update changes: what a reader asks for first."""
+    numbers = [
+        f"{field.path} {field.before} → {field.after}"
+        for field in change.fields
+        if change.action == "update" and isinstance(field.before, int) and not isinstance(field.before, bool)
+    ]
+    return f" ({some(numbers, 3)})" if numbers else ""
 
 
 def _by_whom(facts: Facts) -> str:
@@ -100,13 +121,18 @@ def _by_whom(facts: Facts) -> str:
     said = [
         f"{actor} {_moves([deed.what for deed in own])}" for actor, own in groupby(moves, lambda deed: str(deed.actor))
     ]
-    return "; ".join(said) + "." + (" A process crashed on the way." if crashed else "")
+    return "; ".join(said) + "." + (" A process stopped without finishing." if crashed else "")
 
 
 def _moves(what: Sequence[str]) -> str:
     """What one actor did to an apply without a break; the whole of it in one word."""
-    whole = len(what) == 2 and what[0].startswith("began apply") and what[1].startswith("finished apply")
-    return "applied the plan" if whole else listed(what)
+    first, last = what[0], what[-1]
+    if len(what) == 2 and last.startswith("finished apply"):
+        if first.startswith("began apply"):
+            return "applied the plan"
+        if first.startswith("took up apply"):
+            return "resumed the apply and finished it"
+    return listed(what)
 
 
 def _approved(facts: Facts) -> str:
@@ -116,13 +142,18 @@ def _approved(facts: Facts) -> str:
         return f"{facts.actor(entries[0])} approved a plan that was not applied." if entries else "Nobody."
     if given[-1] is None:
         return "Nobody: the plan was applied without approval."
-    approver, appliers = str(facts.actor(given[-1])), {str(deed.actor) for deed in deeds.of_run(facts) if deed.began}
-    same = (
-        " The same user applied it: no second person is shown." if approver in appliers else " Another user applied it."
-    )
-    unsafe = given[-1].data.get("unsafe", ())
-    risky = f" Agreed to: {', '.join(unsafe)}." if unsafe else ""
-    return f"{approver}, on {moment_words(given[-1].at)}.{same}{risky}"
+    approval = given[-1]
+    unsafe = approval.data.get("unsafe", ())
+    risky = f" Approved risks: {', '.join(unsafe)}." if unsafe else ""
+    people = deeds.not_two_people(facts) or "Another user applied it, with another key."
+    return f"{facts.actor(approval)}, on {moment_words(approval.at)}{_soon(facts, approval)}. {people}{risky}"
+
+
+def _soon(facts: Facts, approval: Entry) -> str:
+    """A plan that was approved at once was hardly read."""
+    made = [entry for entry in facts.entries("plan.made", run_id=approval.run_id) if entry.seq < approval.seq]
+    waited = [datetime.fromisoformat(approval.at) - datetime.fromisoformat(entry.at) for entry in made[-1:]]
+    return ", less than a minute after the plan was made" if waited and waited[0] < timedelta(minutes=1) else ""
 
 
 def _still_so(facts: Facts) -> str:
@@ -147,14 +178,16 @@ def _not_proven(facts: Facts) -> str:
 
 
 def _ask(facts: Facts) -> str:
-    items = open_items(facts)
-    if not items:
+    """Whom to ask for what: each person once, with the first of their requests."""
+    asked: dict[str, list[str]] = {}
+    for item in open_items(facts):
+        what = f"a fix: {item.title[:1].lower()}{item.title[1:]}" if item.severity else item.question.what.rstrip(".")
+        asked.setdefault(item.question.ask, []).append(what)
+    for one in register(facts):
+        if one.state in ("in force", "expired"):
+            asked.setdefault(one.by, []).append(f"evidence for the reason of {one.tag}")
+    if not asked:
         return "Nothing is open."
-    by = {
-        item.question.ask: [other.title for other in items if other.question.ask == item.question.ask] for item in items
-    }
-    return " ".join(f"{who}: {_titles(titles)}." for who, titles in by.items())
-
-
-def _titles(titles: Sequence[str]) -> str:
-    return f"“{titles[0]}”" + (f" and {len(titles) - 1} more" if len(titles) > 1 else "")
+    return " ".join(
+        f"{who}: {what[0]}{f' (and {len(what) - 1} more)' if len(what) > 1 else ''}." for who, what in asked.items()
+    )

@@ -6,6 +6,7 @@ from opslib.audit.actors import Actor, Identity
 from opslib.audit.deeds import Deed, of_run
 from opslib.audit.document import Block, Cell, Prose, Table
 from opslib.audit.facts import Facts
+from opslib.audit.headline import environment
 from opslib.audit.sections.cover import key_words
 from opslib.audit.words import sentence
 from opslib.ledger.signing import key_id
@@ -46,7 +47,7 @@ def _machine(actor: Actor) -> str:
 def _names(facts: Facts, actor: Actor) -> list[list[Cell]]:
     said = {(one.vouched_by, one.name): one for one in reversed(actor.identities)}
     rows: list[list[Cell]] = [[actor.entry, f"user {actor}", _machine(actor)]]
-    rows += [_identity(actor, one) for one in sorted(said.values(), key=lambda one: one.entry)]
+    rows += [_identity(facts, actor, one) for one in sorted(said.values(), key=lambda one: one.entry)]
     if actor.key_id:
         whose = (
             "the key: it signed this ledger" if _has_signed(facts, actor) else "nothing: this ledger does not prove it"
@@ -55,10 +56,11 @@ def _names(facts: Facts, actor: Actor) -> list[list[Cell]]:
     return rows
 
 
-def _identity(actor: Actor, said: Identity) -> list[Cell]:
+def _identity(facts: Facts, actor: Actor, said: Identity) -> list[Cell]:
     what = _NAMES.get(said.vouched_by, "name")
     if said.name:
-        return [actor.entry, f"{what} {said.name}", f"{said.vouched_by}, entry {said.entry}"]
+        simulated = " (simulated)" if environment(facts) == "sandbox" else ""
+        return [actor.entry, f"{what} {said.name}", f"{said.vouched_by}{simulated}, entry {said.entry}"]
     return [actor.entry, f"{what} UNKNOWN: {said.why}", f"nothing: no answer, entry {said.entry}"]
 
 

@@ -98,5 +98,5 @@ def test_what_changed_is_before_and_now(ledger: Ledger, tmp_path: Path) -> None:
 
 def test_the_recorded_example_shows_it() -> None:
     """The bucket's policy was missing in its first walk."""
-    shown = AuditReport.open(home=RECORDED.parent).show("changed").plain
+    shown = AuditReport.open(home=RECORDED.parent).show("still_so").plain
     assert "Transport: unencrypted connections are refused | FAIL | PASS" in shown
