@@ -165,8 +165,11 @@ def _record(facts: Facts) -> ControlResult:
     ledger, own = facts.ledger, facts.own_key
     if ledger.intact and own is not None and ledger.key != own:
         # Anybody can sign a ledger of their own; only its owner can say that this key is theirs.
-        whose = f"another key than this report's, {own}" if own else "a key that this report cannot compare with one"
-        why = f"{ledger.reason}, but {ledger.key} is {whose}: be sure that it is the owner's (opslib verify --key)"
+        other = f"; this report's own key is {own}" if own else ""
+        why = (
+            f"the signing key is not confirmed: {ledger.reason}, with {ledger.key}{other}. Compare it with the one that"
+        )
+        why += " its owner gave you (opslib verify --key)"
         return ControlResult(control, "WARN", why, entries=ALL)
     return ControlResult(control, _RECORD[ledger.state], ledger.reason, entries=ALL)
 

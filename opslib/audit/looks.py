@@ -64,10 +64,11 @@ def _look(entry: Entry, data: JSON, given: str) -> Look:
     found = data.get("data") or {}
     report = found if "findings" in found else {}
     state = entry.kind.removeprefix("step.") if entry.kind != BUCKET_LOOKED else ("done" if report else "failed")
-    error = str((data.get("error") or {}).get("error", ""))
+    error = data.get("error")
+    name = str(error.get("error", "") if isinstance(error, dict) else error or "")  # of a crash, only the name
     bucket = report.get("bucket") or data.get("bucket") or given
     summary = str(data.get("summary", "how it ended is not recorded"))
-    return Look(entry.seq, entry.at, entry.run_id, bucket, state, summary, error, report)
+    return Look(entry.seq, entry.at, entry.run_id, bucket, state, summary, name, report)
 
 
 def together(every: Sequence[Look]) -> JSON | None:

@@ -59,7 +59,7 @@ _QUESTIONS = {
     "record": Question(
         "Every other answer in this report rests on the ledger.",
         "The owner of the signing key",
-        "The public key, on a way that does not lead through this report, and an untouched copy of the ledger.",
+        "The public key, by another way than this report, and an untouched copy of the ledger.",
         "“opslib verify LEDGER --key KEY” says that all entries are as they were signed.",
     ),
     "connection": Question(

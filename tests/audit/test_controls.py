@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from opslib.audit import controls
-from opslib.audit.sections import plan as plan_section
 from opslib.audit.control_result import ControlResult
 from opslib.audit.controls import TITLES, checks_of
 from opslib.audit.document import Table
 from opslib.audit.facts import Facts, load
+from opslib.audit.sections import plan as plan_section
 from opslib.credentials import KeyReference
 from opslib.ledger.ledger import Ledger, Run
 from opslib.router.differences import Difference, FieldDifference

@@ -13,7 +13,8 @@ from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
-from opslib.audit.report import SECTIONS, AuditReport, notebook_hash
+from opslib.audit.contents import TITLES
+from opslib.audit.report import AuditReport, notebook_hash
 from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
 from opslib.ledger.actor import machine
@@ -45,7 +46,7 @@ def _shown(home: Path, name: str) -> str:
 def test_the_notebook_shows_every_section_in_order() -> None:
     """The notebook, the page and the PDF are three views of one report."""
     cells = [line for line in NOTEBOOK.read_text().splitlines() if line.startswith("report.show(")]
-    assert cells == [f'report.show("{name}")' for name in SECTIONS]
+    assert cells == [f'report.show("{name}")' for name in TITLES]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +73,13 @@ def test_each_time_that_was_not_audited_is_named(
 
     for since, until, unaudited in looks:
         run.append(CHECKED, {"since": at(since), "until": at(until), "unaudited": unaudited})
-    section = AuditReport.open(home=tmp_path).in_the_org()
-    tables = [block for block in section.blocks if isinstance(block, Table)]
+    section = AuditReport.open(home=tmp_path).section("still_so")
+    caption = "Not read in the org's audit"
+    tables = [block for block in section.blocks if isinstance(block, Table) and block.caption == caption]
     assert [row for table in tables for row in table.rows] == [
         [f"{at(since)[:19]}Z", f"{at(until)[:19]}Z", ANY if why == "no look" else why] for since, until, why in gaps
     ]
-    said = [block for block in section.blocks if isinstance(block, Prose) and block.loud]
+    said = [block for block in section.blocks if isinstance(block, Prose) and "for all of this time" in block.text]
     assert bool(said) == bool(gaps)
 
 
@@ -85,8 +87,9 @@ def test_whoever_took_it_up_again_is_named(run: Run, tmp_path: Path, monkeypatch
     """After a restart somebody else may go on with the walk."""
     monkeypatch.setenv("LOGNAME", "night shift")
     entry = Run(Ledger(tmp_path), run.id).append("run.resumed", machine())
-    who = f"night shift (user id {os.getuid()}) on {platform.node()}"
-    assert f"Taken up again by, entry {entry.seq} | {who}, {entry.at}" in _shown(tmp_path, "scope")
+    who = f"night shift (user id {os.getuid()}) on {platform.node()}, key"
+    assert f"Took up the run again. | {who}" in (shown := _shown(tmp_path, "who"))
+    assert f"| {entry.at} | {entry.seq}" in shown
 
 
 def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> No
         if how != "done":
             progress.note(run, "rollback.started", reason="no webhook")
         progress.note(run, FINISHED, how=how, kept="")
-    shown = _shown(tmp_path, "plans")
+    shown = _shown(tmp_path, "changes")
     for words in (
         f"{approval.at}, entry {approval.seq}",
         "With consent to | many",
@@ -115,9 +118,9 @@ def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> No
 
 def test_a_plan_that_was_not_carried_out_says_so(run: Run, tmp_path: Path) -> None:
     """And a walk without a plan says that."""
-    assert _shown(tmp_path, "plans").endswith("No plan was made.")
+    assert _shown(tmp_path, "changes").endswith("No plan was made.")
     step(run, "plan", "done", PLAN.as_json())
-    shown = _shown(tmp_path, "plans")
+    shown = _shown(tmp_path, "changes")
     assert "+ create target T" in shown
     assert shown.endswith("This plan was not carried out.")
 
@@ -126,32 +129,33 @@ def test_what_the_api_does_otherwise_is_part_of_the_plan(run: Run, tmp_path: Pat
     """A reviewer sees what of the onboarding was not sent."""
     plan = PLAN.model_copy(update={"notes": ("target.encryption: not sent: no such property",)})
     step(run, "plan", "done", plan.as_json())
-    assert "target.encryption | not sent: no such property" in _shown(tmp_path, "plans")
+    assert "target.encryption | not sent: no such property" in _shown(tmp_path, "changes")
 
 
 def test_many_problems_are_counted_not_all_listed(run: Run, tmp_path: Path) -> None:
     """The table stays readable; where the others are is said."""
-    assert "No attempt failed" in _shown(tmp_path, "problems")
+    assert "No attempt failed" in _shown(tmp_path, "appendix")
     for number in range(PROBLEMS_SHOWN + 1):
         call(run, number, "server_error")
-    shown = _shown(tmp_path, "problems")
+    shown = _shown(tmp_path, "appendix")
     assert f"the first {PROBLEMS_SHOWN} of {PROBLEMS_SHOWN + 1}; samples.csv" in shown
     assert shown.count("HTTP 500") == PROBLEMS_SHOWN
 
 
 def test_no_calls_are_no_data(run: Run, tmp_path: Path) -> None:
     """Neither a rate, nor an interval, nor a latency; not zero."""
-    shown = _shown(tmp_path, "calls")
+    shown = _shown(tmp_path, "appendix")
     assert "Operations | 0" in shown
     assert "0 operations took 0 HTTP attempts. samples.csv has 0 rows" in shown
-    assert shown.count("no data") == 9  # rate, interval, fastest, slowest, three percentiles, two pictures
+    calls = shown.split("Requests to AWS")[0]
+    assert calls.count("no data") == 9  # the verdict, rate, interval, fastest, slowest, three percentiles, the picture
 
 
 def test_a_figure_of_too_few_values_is_not_given(run: Run, tmp_path: Path) -> None:
     """Percentiles from 20 attempts on, p99 from 100, an interval from 20 operations on; before, what is known."""
     for number in range(1, 20):
         call(run, number)
-    shown = _shown(tmp_path, "calls")
+    shown = _shown(tmp_path, "appendix")
     for words in (
         "95 % interval of the rate | not given: fewer than 20 operations",
         "Fastest attempt | 1.0 ms\nSlowest attempt | 19.0 ms",
@@ -160,7 +164,7 @@ def test_a_figure_of_too_few_values_is_not_given(run: Run, tmp_path: Path) -> No
     ):
         assert words in shown
     call(run, 20)
-    shown = _shown(tmp_path, "calls")
+    shown = _shown(tmp_path, "appendix")
     for words in (
         "95 % interval of the rate | 83.9 % to 100.0 %",
         "Latency p50 | 10.5 ms\nLatency p95 | 19.1 ms\nLatency p99 | not given: fewer than 100 attempts",
@@ -169,15 +173,15 @@ def test_a_figure_of_too_few_values_is_not_given(run: Run, tmp_path: Path) -> No
         assert words in shown
     for number in range(21, 101):
         call(run, number)
-    assert "Latency p99 | 99.0 ms" in _shown(tmp_path, "calls")
+    assert "Latency p99 | 99.0 ms" in _shown(tmp_path, "appendix")
 
 
 def test_operations_attempts_and_charts_add_up_in_words(run: Run, tmp_path: Path) -> None:
     """Repeated attempts, answers “no such object”, those of a crash, and what is no call to the org's API."""
     for number in range(3):
         call(run, number)
-    assert "3 operations took 3 HTTP attempts. Both charts show all 3. samples.csv has 3 rows: these, and 0 for" in (
-        _shown(tmp_path, "calls")
+    assert "3 operations took 3 HTTP attempts. The chart and the table by operation show all 3. samples.csv has 3 rows: these, and 0 for" in (
+        _shown(tmp_path, "appendix")
     )
     call(run, 4, "not_found")
     sample = next(load(tmp_path).entries("sample")).data
@@ -188,26 +192,27 @@ def test_operations_attempts_and_charts_add_up_in_words(run: Run, tmp_path: Path
     run.append("operation", ended)
     assert (
         "5 operations took 4 HTTP attempts, since one that fails before anything is sent takes none. Operations whose"
-        " end is not recorded, as after a crash, took 2 more: 6 in all. The chart of latencies shows all 6, the chart"
-        " of success rates 5, since 1 got the answer that there is no such object, which is"
-        " neither a success nor a failure. samples.csv has 8 rows: these, and 2 for tokens and to the data lake, which"
+        " end is not recorded, as after a crash, took 2 more: 6 in all. The chart shows all 6, the table by operation 5:"
+        " 1 got the answer that there is no such object, which is neither a success nor a failure. samples.csv has 8 rows: these, and 2 for tokens and to the data lake, which"
         " no figure here counts."
-    ) in _shown(tmp_path, "calls")
+    ) in _shown(tmp_path, "appendix")
     run.append("operation", ended | {"attempts": 2})
-    assert "6 operations took 6 HTTP attempts. The chart" in _shown(tmp_path, "calls")
+    assert "6 operations took 6 HTTP attempts. The chart" in _shown(tmp_path, "appendix")
 
 
 def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path) -> None:
-    """Findings and controls; recordings arriving always."""
+    """Controls with what would show them, recordings arriving always; the checks are counted, and listed with the
+    bucket's."""
     walk(run)
     step(run, "validate_bucket", "done", bucket_report(owner="not_checked", tls_only="not_checked"))
-    shown = _shown(tmp_path, "not_checked")
+    shown = _shown(tmp_path, "not_proven")
     for words in (
-        "Recordings: recordings arrive in the bucket | no archived",
-        "title of owner | why owner",
-        "Transport:",
+        "Recordings arrive in the bucket | No archived recording was looked at. | A sample of recordings",
+        "What 2 checks of the bucket would show |",
+        "Unencrypted connections are refused |",
     ):
         assert words in shown
+    assert "title of owner | high | why owner" in _shown(tmp_path, "bucket")
 
 
 def test_a_run_that_did_nothing_can_be_rendered(run: Run, tmp_path: Path) -> None:
@@ -238,11 +243,11 @@ def test_a_run_with_hostile_names_can_be_rendered(run: Run, tmp_path: Path) -> N
 def test_the_recorded_example_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Shown only where neither run nor workspace is named and no walk was begun; a damaged ledger is an error."""
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path))
-    assert "recorded example" in AuditReport.open().show("about").plain
+    assert "recorded example" in AuditReport.open().show("cover").plain
     Ledger(tmp_path).start_run("doctor")
-    assert "recorded example" in AuditReport.open().show("about").plain
+    assert "recorded example" in AuditReport.open().show("cover").plain
     Ledger(tmp_path).start_run("walk", backend="storage-targets")
-    assert "recorded example" not in AuditReport.open().show("about").plain
+    assert "recorded example" not in AuditReport.open().show("cover").plain
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / FILE_NAME).write_text("no database")
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "damaged"))

@@ -296,11 +296,16 @@ SITUATIONS = [
         {"since_then": "FAIL", "routing": "FAIL"},
         FAILS,
     ),
-    Situation("target cut below the rule", with_snapshot(**CUT), all_of("FAIL", "since_then", "routing"), FAILS),
+    Situation(
+        "target cut below the rule",
+        with_snapshot(**CUT),
+        all_of("FAIL", "since_then", "routing", "retention", "minimum"),
+        FAILS,
+    ),
     Situation(
         "policy cut to one day",
         with_snapshot(policy={"retentionPeriodDays": 1}),
-        all_of("FAIL", "since_then", "routing"),
+        all_of("FAIL", "since_then", "routing", "retention"),
         FAILS,
     ),
     Situation("target gone", with_snapshot("target"), all_of("FAIL", "since_then", "routing"), FAILS),
@@ -308,13 +313,13 @@ SITUATIONS = [
     Situation(
         "recordings go to another bucket",
         with_snapshot(target={"configuration": {"bucket": "other", "region": "us-east-1"}}),
-        all_of("FAIL", "since_then", "routing"),
+        all_of("FAIL", "since_then", "routing", "storage"),
         FAILS,
     ),
     Situation(
         "the policy names another target",
         with_snapshot(policy={"storageTargetId": "t-2"}),
-        all_of("FAIL", "since_then", "routing"),
+        all_of("FAIL", "since_then", "routing", "storage"),
         FAILS,
     ),
     Situation(
@@ -351,7 +356,7 @@ SITUATIONS = [
     Situation(
         "cut below the rule by this tool",
         another_run_applies(SHORTER, ["shorter-retention"]),
-        all_of("FAIL", "since_then", "routing", exceptions="PASS"),
+        all_of("FAIL", "since_then", "routing", "retention", "minimum", exceptions="PASS"),
         FAILS,
     ),
     Situation(
@@ -450,7 +455,7 @@ SITUATIONS = [
     Situation(
         "offboarded",
         removed,
-        {"routing": "not_checked", "storage": "not_checked", "change_feed": "not_checked", "exceptions": "PASS"},
+        all_of("not_checked", "routing", "storage", "minimum", "change_feed", exceptions="PASS"),
         "REMOVED, READ BACK AS GONE",
     ),
     Situation(
@@ -462,7 +467,7 @@ SITUATIONS = [
     Situation(
         "offboarded, and there again",
         removed_and_there_again,
-        all_of("not_checked", "storage", "routing", "change_feed", exceptions="PASS", since_then="FAIL"),
+        all_of("not_checked", "storage", "minimum", "routing", "change_feed", exceptions="PASS", since_then="FAIL"),
         "REMOVED, BUT THE BUCKET DOES NOT MEET THE RULE",
     ),
 ]
@@ -530,7 +535,8 @@ def test_a_value_that_became_another_is_named(tmp_path: Path) -> None:
     with_snapshot(policy={"retentionPeriodDays": 1})(story)
     (since,) = [one for one in controls.results(load(tmp_path)) if one.id == "since_then"]
     assert since.why == (
-        "changed outside, and it breaks the rule: policy P: retentionPeriodDays: 1827 → 1 (fewer than 1,827 days)"
+        "changed outside opslib, and it breaks the rule:"
+        " policy P: retentionPeriodDays: 1827 → 1 (fewer than 1,827 days)"
     )
 
 

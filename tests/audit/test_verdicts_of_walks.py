@@ -166,7 +166,7 @@ async def test_a_retention_cut_by_consent_stays_visible(sandbox: Sandbox, home: 
     facts = load(home)
     (exception,) = headline(facts).exceptions
     assert "target T: retentionPeriodDays 365 → 30" in exception.changed
-    assert headline(facts).sentence.startswith("Meets baseline, 30 days")
+    assert headline(facts).sentence.startswith("Meets baseline and the onboarding's own 30 days, ")
     assert "sets no minimum; 30 days are what the onboarding itself says" in why(facts, "minimum")
     shown = AuditReport.open(home=home).show("still_so").plain
     assert "policy P | retentionPeriodDays | 365 | 30" in shown

@@ -213,7 +213,7 @@ def test_a_file_of_version_1_is_read_as_a_copy(tmp_path: Path) -> None:
     found = verify(home)
     assert (found.state, found.entries, found.checkpoints, found.bad_seq) == ("unsigned", 90, 9, None)
     write_audit(tmp_path / "out", home=home, signing_key=own_key())
-    assert "the chain holds, but nobody signed it" in (tmp_path / "out" / "audit.html").read_text()
+    assert "The chain holds, but nobody signed it" in (tmp_path / "out" / "audit.html").read_text()
     write_export(home, tmp_path / "export.jsonl")
     assert verify(tmp_path / "export.jsonl").state == "unsigned"
     assert path.read_bytes() == V1.read_bytes()

@@ -25,31 +25,52 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / ".source" / "02_audit_repor
 CONSTANTS = {
     "Percentiles are of the attempts' wire time, by linear interpolation (type 7). They are given from 20 attempts on,"
     " p99 from 100. The interval is Wilson's, given from 20 operations on.",
-    "p95",
-    "95 of 100 attempts were at least as fast",
+    "S3 bucket",
+    "1 Verdict",
+    "2 Open items and exceptions",
+    "3 Who, what, when",
+    "4 Controls",
+    "5 Rules and frameworks",
+    "6 Bucket findings",
+    "7 What was changed",
+    "8 Is it still so?",
+    "9 What is not proven",
+    "Each verdict rests on numbered entries of the ledger. “Checks” counts the checks of the bucket behind it, by"
+    " severity; where it is empty, the control rests on the ledger alone. A tag such as E-1 names an exception: it"
+    " changes no verdict.",
+    "The days are those that the onboarding states. What the org has is in sections 7 and 8.",
+    "Not checked: the org has not been read since. Section 8",
+    "Latency, p95",
+    "How long an answer took. 95 of 100 attempts were at least as fast as p95.",
     "95 % interval",
     "Hash (SHA-256)",
-    "write once, read many: a recording cannot be changed or deleted before its time (S3: Object Lock)",
-    "the S3 bucket that recordings are written to, as Genesys Cloud knows it",
-    "This report says what was done to route Genesys Cloud call recordings into an S3 bucket, what was checked, and"
-    " what was not. It is made from the ledger: a record that is written while the work is done and whose entries are"
-    " chained, so that a later change shows. Every figure below comes from that record; numbers under “Entries” are its"
-    " line numbers.",
+    "The S3 bucket that recordings are written to, as Genesys Cloud knows it.",
+    "How S3 does this. Nobody can lift a lock in COMPLIANCE mode; in GOVERNANCE mode, some users can.",
+    "Check the bucket with your own read-only credentials, and compare with section 6.",
+    "Read the org and the bucket again, and compare with section 8.",
+    "Then take one setting of section 7, and look at it in the Genesys Cloud admin page yourself.",
 }
 
 
 # The controls of the recorded run, by their words.
-MINIMUM = "Minimum: the target's retention meets the rule's minimum"
+MINIMUM = "The target's retention meets the rule's minimum"
 WARNED = ("Record", "WORM", "Operation")
 PASSED = (
     *("Connection", "Storage", "Encryption", "Access", "Transport", "Retention"),
     *("Plan", "Approval", "Routing", "Change feed", "Clock", "Age"),
 )
 NOT_CHECKED = ("Minimum", "Exceptions", "Since then", "Recordings", "Anchor")
+# The points in section 9 of a run on the sandbox that one user did alone: four controls, and five that always stand.
+NOT_PROVEN = 10
+ICONS = {"PASS": "✔ PASS", "WARN": "⚠ WARN", "not_checked": "– not checked"}
 
 
 def _moment(at: str) -> str:
     return f"{datetime.fromisoformat(at):%d %b %Y, %H:%M} UTC"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 # A table's caption and the cells of one row, or no caption and one text.
@@ -73,7 +94,7 @@ class Page(HTMLParser):
         self.feed(html[html.index("<main>") :])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("h1", "h2", "p", "dt", "dd", "figcaption", "caption", "th", "td", "li"):
+        if tag in ("h1", "h2", "h3", "p", "pre", "dt", "dd", "figcaption", "caption", "th", "td", "li"):
             self._text = ""
         if tag == "table":
             self._table = _Table()
@@ -87,7 +108,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         text = " ".join(self._text.split())
-        if tag in ("h1", "h2", "p", "dt", "dd", "figcaption", "li"):
+        if tag in ("h1", "h2", "h3", "p", "pre", "dt", "dd", "figcaption", "li"):
             self.places.append(("", (text,)))
         elif tag == "caption" and self._table:
             self._table.caption = text
@@ -154,21 +175,24 @@ class Ledger:
         few = len(self.latencies_ms(run)) < least
         return f"not given: fewer than {least} attempts" if few else self.percentile(run, percent)
 
-    def how_they_add_up(self) -> str:
-        (operations,) = self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'operation'", self.run)
-        (rows,) = self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'sample'", self.run)
+    def attempts_not_there(self) -> int:
         (absent,) = self.ask(
             "SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'sample'"
             " AND json_extract(body, '$.status') = 404 AND json_extract(body, '$.method') <> 'PUT'",
             self.run,
         )
-        attempts = len(self.latencies_ms(self.run))
+        return int(absent)
+
+    def how_they_add_up(self) -> str:
+        (operations,) = self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'operation'", self.run)
+        (rows,) = self.ask("SELECT count(*) FROM entries WHERE run_id = ? AND kind = 'sample'", self.run)
+        attempts, absent = len(self.latencies_ms(self.run)), self.attempts_not_there()
         return (
             f"{operations} operations took {attempts} HTTP attempts, since one may need several requests, and a request"
-            f" is repeated after a rate limit or an outage. The chart of latencies shows all {attempts}, the chart of"
-            f" success rates {attempts - absent}, since {absent} got the answer that there is no such object, which is"
-            f" neither a success nor a failure. samples.csv has {rows} rows: these, and {rows - attempts} for tokens"
-            " and to the data lake, which no figure here counts. operations.csv has a row for each operation."
+            f" is repeated after a rate limit or an outage. The chart shows all {attempts}, the table by operation"
+            f" {attempts - absent}: {absent} got the answer that there is no such object, which is neither a success"
+            f" nor a failure. samples.csv has {rows} rows: these, and {rows - attempts} for tokens and to the data"
+            " lake, which no figure here counts. operations.csv has a row for each operation."
         )
 
     def interval(self) -> str:
@@ -182,38 +206,44 @@ class Ledger:
     # Tables: a caption, and its rows as they must be
 
     def _tables(self) -> Iterator[tuple[str, Iterator[tuple[str, ...]]]]:
-        yield "Two separate verdicts", self._verdicts()
-        yield "How many controls have each verdict", iter([self._control_counts()])
-        yield "What this report is made from", self._scope()
-        yield "Who did what", self._deeds()
+        findings = self._report()["findings"]
+        yield "Who did what, in order", self._deeds()
         yield "Who they are, and who says so", self._names()
-        yield "Controls", self._controls()
-        yield self._bucket_caption(), self._findings()
-        yield f"{len(self._report()['findings'])} checks of the bucket, by severity", self._by_severity()
-        yield "What is not well, and what to do", self._to_do()
-        yield "Calls that the checks rest on", self._calls()
+        yield f"{len(WARNED + PASSED + NOT_CHECKED)} controls in 7 groups", self._controls()
+        yield "Which points the checks are named by", self._named_by()
+        yield self._bucket_caption(), self._by_severity()
+        yield "Findings and fixes", iter(())
+        for caption, word in (("Checks without an answer", "not_checked"), ("Passed", "PASS")):
+            own = [one for one in findings if one["verdict"] == word]
+            rows = [(one["title"], one["severity"], one["cause"], one["source"]) for one in own]
+            yield f"{caption} ({len(own)})", iter(rows)
         for number, (seq, at, body) in enumerate(self._applies(), 1):
             yield f"Apply {number}", self._apply(seq, at, json.loads(body))
-            yield f"Who did what in apply {number}", self._deeds_of(number, seq)
             for change in json.loads(body)["plan"]["changes"]:
                 yield self._change_caption(change), self._fields(change)
-        yield "Steps, in order", self._steps()
-        yield "Calls to Genesys", self._figures()
-        yield "Errors and retries", self._errors()
         yield "Verdicts that changed", self._changed()
-        yield "Findings that changed", iter(())
         yield "Outcome and rates", self._rates()
-        yield "Not checked", self._not_checked()
+        yield "Not proven", self._not_proven()
+        yield "Calls to Genesys Cloud, the verdict", self._verdict_of_calls()
+        yield "Calls to Genesys", self._figures()
+        yield "HTTP attempts by operation", self._by_operation()
+        calls = list(self._calls())
+        yield f"{len(calls)} requests to AWS", iter(calls)
+        yield "Steps, in order", self._steps()
+        yield "Errors and retries", self._errors()
+        yield "What this report is made from", self._record()
 
-    def _verdicts(self) -> Iterator[tuple[str, ...]]:
+    def _verdict_of_calls(self) -> Iterator[tuple[str, ...]]:
         good, total = self.operations(self.run)
         said = f"{good} of {total} operations succeeded ({100 * good / total:.1f} %; PASS from 95 %)"
         yield "HTTP operations", "✔ PASS", said
 
-    def _control_counts(self) -> tuple[str, ...]:
+    def _control_counts(self) -> Iterator[str]:
         """Of the recorded run: what it shows, and in which words, is stated here once more."""
         warn, passed, left = len(WARNED), len(PASSED), len(NOT_CHECKED)
-        return tuple(map(str, (warn + passed + left, 0, 0, warn, passed, left, 0)))
+        yield f"{warn + passed + left} controls:"
+        counts = (("✖ FAIL", 0), ("? UNKNOWN", 0), ("⚠ WARN", warn), ("✔ PASS", passed), ("– not checked", left))
+        yield from (f"{word} {count}" for word, count in (*counts, ("exceptions", 0)))
 
     def _by_severity(self) -> Iterator[tuple[str, ...]]:
         counts = Counter((one["severity"], one["verdict"]) for one in self._report()["findings"])
@@ -221,34 +251,60 @@ class Ledger:
         for severity in ("critical", "high", "medium", "low"):
             yield severity, *(str(counts[severity, word]) for word in words)
 
-    def _not_checked(self) -> Iterator[tuple[str, ...]]:
-        yield MINIMUM, self._no_minimum()
-        for one in self._report()["not_checked"]:
-            yield one["title"], one["cause"]
+    def _not_proven(self) -> Iterator[tuple[str, ...]]:
+        paper = "A profile with a minimum, or the paper that says which minimum applies"
+        yield MINIMUM, _sentence(self._no_minimum()), paper
+        left = sum(one["verdict"] == "not_checked" for one in self._report()["findings"])
+        why = "They do not apply, or lack an input: section 6 lists them."
+        proof = "A new check of the bucket, with the inputs that are missing"
+        yield f"What {left} checks of the bucket would show", why, proof
+
+    def _named_by(self) -> Iterator[tuple[str, ...]]:
+        for one in self._report()["findings"]:
+            yield one["title"], ICONS[one["verdict"]], one["rule"]
+
+    def _by_operation(self) -> Iterator[tuple[str, ...]]:
+        yield from self.ask(
+            "SELECT replace(json_extract(body, '$.operation'), '_', ' '), CAST(count(*) AS TEXT),"
+            " CAST(sum(json_extract(body, '$.status') < 400) AS TEXT),"
+            " CAST(sum(json_extract(body, '$.status') >= 400) AS TEXT) FROM entries WHERE run_id = ?"
+            " AND kind = 'sample' AND json_extract(body, '$.endpoint') NOT IN ('/oauth/token', '/events')"
+            " AND NOT (json_extract(body, '$.status') = 404 AND json_extract(body, '$.method') <> 'PUT') GROUP BY 1",
+            self.run,
+        )
 
     def _no_minimum(self) -> str:
         days = self._report()["retention_days"]
         return f"profile baseline sets no minimum; {days} days are what the onboarding itself says"
 
-    def _scope(self) -> Iterator[tuple[str, ...]]:
-        run = self.ask("SELECT at, body FROM entries WHERE run_id = ? AND kind = 'run.started'", self.run)[0]
-        about, org = json.loads(run[1]), self._end("connect")["data"]
+    def _started(self) -> tuple[str, dict[str, Any]]:
+        ((at, body),) = self.ask("SELECT at, body FROM entries WHERE run_id = ? AND kind = 'run.started'", self.run)
+        return at, json.loads(body)
+
+    def _entries(self) -> int:
+        return int(self.ask("SELECT count(*) FROM entries")[0])
+
+    def _record(self) -> Iterator[tuple[str, ...]]:
+        (at, about), org = self._started(), self._end("connect")["data"]
         ((last, count),) = self.ask("SELECT max(at), count(*) FROM entries WHERE run_id = ?", self.run)
         yield "Run", self.run
-        yield "Started (UTC)", run[0]
+        yield "Started (UTC)", at
         yield "Last entry (UTC)", last
-        yield "Started by", self._actor()
-        yield "Org", org["org_id"]
         yield "Org's API", org["api_url"]
-        yield "Bucket", self._end("validate_bucket")["data"]["bucket"]
         yield "Made with", f"opslib {about['opslib']}, Python {about['python']}"
         yield "Report by", f"opslib {version('opslib')}"
         yield "Notebook 02_audit_report.py (SHA-256)", hashlib.sha256(NOTEBOOK.read_bytes()).hexdigest()
-        entries = self.ask("SELECT count(*) FROM entries")[0]
-        yield "Ledger entries", f"{entries}, of which {count} are this run's"
+        yield "Ledger entries", f"{self._entries()}, of which {count} are this run's"
         head, key = self.ask("SELECT hash, key FROM head")[0]
         yield "Head of the chain (SHA-256)", head
         yield "Ledger signed with (public key)", key
+        yield "Short name of that key", f"{self._key()} (its SHA-256 begins so)"
+
+    def _key(self) -> str:
+        """The short name, in groups of four."""
+        short = hashlib.sha256(self.ask("SELECT key FROM head")[0].encode()).hexdigest()[:16]
+        assert self._who()["signed_by"] == short
+        return " ".join(re.findall("....", short))
 
     def _who(self) -> dict[str, Any]:
         """One process wrote the recorded run."""
@@ -260,8 +316,7 @@ class Ledger:
         return f"{self._who()['user']} (user id {self._who()['uid']}) on {self._who()['host']}"
 
     def _deed(self, words: str, seq: int, at: str) -> tuple[str, ...]:
-        name, host = self._actor().split(" on ")
-        return words, name, host, at, str(seq), "the machine, Genesys, AWS, a key"
+        return f"{words[0].upper()}{words[1:]}.", f"{self._actor()}, key {self._key()}", at, str(seq)
 
     def _deeds(self) -> Iterator[tuple[str, ...]]:
         words = {"run.started": "started the run", "plan.made": "planned", "approval": "approved the plan"}
@@ -270,13 +325,6 @@ class Ledger:
                 yield self._deed(words[kind], seq, at)
         for number, (seq, _, _) in enumerate(self._applies(), 1):
             yield from self._moves(number, seq)
-
-    def _deeds_of(self, number: int, apply: int) -> Iterator[tuple[str, ...]]:
-        """The recorded run made one plan, and approved it once, for both applies."""
-        for kind, words in (("plan.made", "planned"), ("approval", "approved the plan")):
-            ((seq, at),) = self.ask("SELECT seq, at FROM entries WHERE run_id = ? AND kind = ?", self.run, kind)
-            yield self._deed(words, seq, at)
-        yield from self._moves(number, apply)
 
     def _moves(self, number: int, apply: int) -> Iterator[tuple[str, ...]]:
         query = (
@@ -301,92 +349,98 @@ class Ledger:
         for seq, body in self.ask("SELECT seq, body FROM entries WHERE run_id = ? AND kind = 'identity'", self.run):
             said = json.loads(body)
             called = f"OAuth client {said['name']} ({said['id']})" if said["name"] else f"AWS caller {said['id']}"
-            yield actor, called, f"{said['vouched_by']}, entry {seq}"
-        key = hashlib.sha256(self.ask("SELECT key FROM head")[0].encode()).hexdigest()[:16]
-        assert self._who()["signed_by"] == key
-        yield actor, f"signing key {key}", "the key: it signed this ledger"
+            yield actor, called, f"{said['vouched_by']} (simulated), entry {seq}"
+        yield actor, f"signing key {self._key()}", "the key: it signed this ledger"
+
+    def _unconfirmed(self) -> str:
+        signed_with, own = self.ask("SELECT key FROM head")[0], own_key().with_suffix(".pub").read_text().strip()
+        return (
+            f"The signing key is not confirmed: all {self._entries()} entries are as they were signed, with"
+            f" {signed_with}; this report's own key is {own}. Compare it with the one that its owner gave you"
+            " (opslib verify --key)."
+        )
 
     def _controls(self) -> Iterator[tuple[str, ...]]:
-        entries = self.ask("SELECT count(*) FROM entries")[0]
-        signed_with, own = self.ask("SELECT key FROM head")[0], own_key().with_suffix(".pub").read_text().strip()
-        said = (
-            f"all {entries} entries are as they were signed, but {signed_with} is another key than this report's, {own}"
-        )
-        said += ": be sure that it is the owner's (opslib verify --key)"
-        yield "Record: the ledger is intact and signed", "⚠ WARN", said, "all"
+        yield "The ledger is intact and signed", "⚠ WARN", self._unconfirmed(), "", "all"
         for step, control in (
-            ("connect", "Connection: the org answers and accepts the client"),
-            ("plan", "Plan: the plan was written down before it was applied"),
-            ("apply", "Routing: what was written was read back, and is still so"),
-            ("see_event", "Change feed: a change event reached the data lake"),
+            ("connect", "The org answers and accepts the client"),
+            ("plan", "The plan was written down before it was applied"),
+            ("apply", "What was written was read back"),
+            ("see_event", "A change event reached the data lake"),
         ):
-            yield control, "✔ PASS", self._end(step)["summary"], str(self._end_seq(step))
-        approval = self.ask("SELECT seq FROM entries WHERE run_id = ? AND kind = 'approval'", self.run)[0]
-        said = "each apply carries the checksum of a plan approved before it"
-        yield "Approval: exactly this plan was approved before it was applied", "✔ PASS", said, str(approval)
+            yield control, "✔ PASS", _sentence(self._end(step)["summary"]), "", str(self._end_seq(step))
+        said = "Each apply carries the checksum of a plan approved before it."
+        yield "Exactly this plan was approved before it was applied", "✔ PASS", said, "", str(self._approval()[0])
         yield from self._bucket_controls()
-        yield MINIMUM, "– not checked", self._no_minimum(), self._bucket_seq()
-        said = "this machine's clock and the org's were less than a minute apart"
-        yield "Clock: this machine's clock agrees with the org's", "✔ PASS", said, str(self._end_seq("connect"))
+        yield MINIMUM, "– not checked", _sentence(self._no_minimum()), "", self._bucket_seq()
+        said = "This machine's clock and the org's were less than a minute apart."
+        yield "This machine's clock agrees with the org's", "✔ PASS", said, "", str(self._end_seq("connect"))
         seq, at = self._org_read()
-        said = f"bucket read {self._report()['at']}; org read {at}; it may be 30 days old"
-        yield "Age: the evidence is recent", "✔ PASS", said, f"{self._bucket_seq()}, {seq}"
+        said = f"Bucket read {self._report()['at']}; org read {at}; it may be 30 days old."
+        yield "The evidence is recent", "✔ PASS", said, "", f"{self._bucket_seq()}, {seq}"
+
+    def _approval(self) -> tuple[int, str]:
+        (found,) = self.ask("SELECT seq, at FROM entries WHERE run_id = ? AND kind = 'approval'", self.run)
+        return found[0], found[1]
 
     def _org_read(self) -> tuple[int, str]:
-        """When the last apply had read everything back, with the time at which it began."""
-        begun, at, _ = self._applies()[-1]
-        last = self.ask("SELECT max(seq) FROM entries WHERE json_extract(body, '$.apply') = ?", str(begun))[0]
-        return last, at
+        """When the last apply had read everything back."""
+        begun, _, _ = self._applies()[-1]
+        (last,) = self.ask("SELECT max(seq), at FROM entries WHERE json_extract(body, '$.apply') = ?", str(begun))
+        return last[0], last[1]
 
     def _bucket_controls(self) -> Iterator[tuple[str, ...]]:
         """Those of the recorded run; which checks are whose is stated here once more."""
         found = {one["check"]: one for one in self._report()["findings"]}
-        for title, word, checks in (
-            ("Storage: the bucket is the right one, and Genesys can write to it", "PASS", ("reachable", "writer")),
-            ("Encryption: new recordings are encrypted with the stated key", "PASS", ("encryption",)),
+        role, owner = ("writer-role-trust", "writer-role-permissions"), ("owner",)
+        for title, word, checks, left_out in (
+            ("The bucket is the right one, and Genesys can write to it", "PASS", ("reachable", "writer"), role + owner),
+            ("New recordings are encrypted as the target says", "PASS", ("encryption",), ("kms-key",)),
             (
-                "Access: no public or unexpected cross-account access",
+                "No public or unexpected cross-account access",
                 "PASS",
                 ("public-access-block", "policy-not-public", "no-public-acl", "acls-off", "cross-account"),
+                (),
             ),
-            ("Transport: unencrypted connections are refused", "PASS", ("tls-only",)),
-            ("Retention: nothing removes a recording early", "PASS", ("retention", "policy-within-target")),
-            ("WORM: recordings cannot be altered or deleted early", "WARN", ("object-lock",)),
+            ("Unencrypted connections are refused", "PASS", ("tls-only",), ()),
+            ("Nothing removes a recording early", "PASS", ("retention", "policy-within-target"), ()),
+            ("Recordings cannot be altered or deleted early", "WARN", ("object-lock",), ("versioning",)),
             (
-                "Operation: housekeeping of the bucket",
+                "Housekeeping of the bucket",
                 "WARN",
                 ("incomplete-uploads", "access-logging", "notifications"),
+                (),
             ),
         ):
             assert {found[check]["verdict"] for check in checks} == {word}
             titles = [found[check]["title"] for check in checks]
             causes = [f"{found[check]['title']}: {found[check]['cause']}" for check in checks]
-            icon = {"PASS": "✔", "WARN": "⚠"}[word]
-            yield title, f"{icon} {word}", "; ".join(titles if word == "PASS" else causes), self._bucket_seq()
+            said = "; ".join(titles if word == "PASS" else causes) + "."
+            counted = self._severities([found[check] for check in (*checks, *left_out)])
+            yield title, ICONS[word], said, counted, self._bucket_seq()
+
+    def _severities(self, findings: list[dict[str, Any]]) -> str:
+        """As the table counts them: worst first, the gravest first."""
+        count = Counter((one["verdict"], one["severity"]) for one in findings)
+        said = []
+        for word in ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked"):
+            own = [f"{count[word, one]} {one}" for one in ("critical", "high", "medium", "low") if count[word, one]]
+            said += [f"{word.replace('_', ' ')}: {', '.join(own)}"] if own else []
+        return "; ".join(said)
 
     def _bucket_caption(self) -> str:
         report = self._report()
-        counts = [
-            f"{sum(one['verdict'] == word for one in report['findings'])} {word.replace('_', ' ')}"
-            for word in ("FAIL", "UNKNOWN", "WARN", "PASS", "not_checked")
-            if any(one["verdict"] == word for one in report["findings"])
-        ]
-        about = f"Bucket {report['bucket']}, keys below {report['prefix']}/, profile {report['profile']}"
-        return f"{about}: {', '.join(counts)}"
-
-    def _findings(self) -> Iterator[tuple[str, ...]]:
-        icons = {"PASS": "✔ PASS", "WARN": "⚠ WARN", "not_checked": "– not checked"}
-        for one in self._report()["findings"]:
-            yield one["title"], icons[one["verdict"]], one["cause"], one["severity"], one["source"]
-
-    def _to_do(self) -> Iterator[tuple[str, ...]]:
-        for one in self._report()["findings"]:
-            yield one["title"], one["risk"], one["fix"]
+        about = f"bucket {report['bucket']}, keys below {report['prefix']}/, profile {report['profile']}"
+        return f"{len(report['findings'])} checks of {about}, read {report['at']}"
 
     def _calls(self) -> Iterator[tuple[str, ...]]:
+        used: dict[tuple[str, ...], list[str]] = {}
         for one in self._report()["findings"]:
             for call in one["evidence"]:
-                yield one["title"], call["call"], call["at"], f"HTTP {call['status']}", call["request_id"]
+                key = call["call"], call["at"], f"HTTP {call['status']}", f"{call['request_id'][:12]}…"
+                used.setdefault(key, []).append(one["check"])
+        for (name, at, status, id), checks in used.items():
+            yield name, ", ".join(checks), at, status, id
 
     def _applies(self) -> list[Any]:
         return self.ask(
@@ -456,16 +510,22 @@ class Ledger:
     def _changed(self) -> Iterator[tuple[str, ...]]:
         """The earlier walk ended after its look at the bucket, so what followed had no answer."""
         for step, control in (
-            ("plan", "Plan: the plan was written down before it was applied"),
-            ("apply", "Routing: what was written was read back, and is still so"),
+            ("plan", "The plan was written down before it was applied"),
+            ("apply", "What was written was read back"),
         ):
-            yield control, "? UNKNOWN", "✔ PASS", self._end(step)["summary"]
+            yield control, "? UNKNOWN", "✔ PASS", _sentence(self._end(step)["summary"])
 
     def _rates(self) -> Iterator[tuple[str, ...]]:
         both = (self.before, self.run)
         buckets = [f"{one['bucket']}, {one['profile']}" for one in map(self._report, both)]
         yield "Bucket, profile", *buckets
-        yield "Rule", *(f"{one['profile']}, {one['retention_days']} days" for one in map(self._report, both))
+        yield (
+            "Rule",
+            *(
+                f"{one['profile']} and the onboarding's own {one['retention_days']} days"
+                for one in map(self._report, both)
+            ),
+        )
         rates = [f"{good} of {total} ({100 * good / total:.1f} %)" for good, total in map(self.operations, both)]
         yield "Operations that succeeded", *rates
         yield "Latency p95", *(self.percentile_or_why_not(run, 95, 20) for run in both)
@@ -475,38 +535,89 @@ class Ledger:
     # Texts outside of tables
 
     def _texts(self) -> Iterator[str]:
-        org = self._end("connect")["data"]["doctor"]["organization"]["name"]
+        doctor = self._end("connect")["data"]["doctor"]
+        org, bucket = doctor["organization"]["name"], self._report()["bucket"]
         yield f"Call recordings of {org}, routed to S3"
-        report, (seq, at) = self._report(), self._org_read()
-        bucket, days, read = report["bucket"], report["retention_days"], _moment(report["at"])
-        said = f"NEEDS REVIEW. Meets baseline, {days} days, but needs review, as of {_moment(min(report['at'], at))}"
-        yield f"{said}: bucket {bucket}, org {org}, sandbox."
-        said = f"Profile baseline (as of {report['as_of']}) sets no minimum. The onboarding says"
-        yield f"{said}: keep recordings at least {days} days."
-        said = f"Evidence: bucket, read {read} (entry {self._bucket_seq()}); org, read {_moment(at)} (entry {seq})"
-        yield f"{said}. The oldest is 0 days old; it may be 30."
+        yield from self._cover(bucket)
+        yield from self._panel(org, bucket)
+        yield from self._items(bucket)
         yield "The plan is that of apply 1."
         started = self.ask("SELECT at FROM entries WHERE run_id = ? AND kind = 'run.started'", self.before)[0]
         yield f"Compared with run {self.before}, started at {started}."
+        yield f"Calls, steps and errors are those of run {self.run}."
         yield self.how_they_add_up()
         marks = ", ".join(f"p{percent} {self.percentile(self.run, percent)}" for percent in (50, 95))
         latency = f"{len(self.latencies_ms(self.run))} attempts: {marks}"
         yield from (latency, f"Latency of HTTP attempts. {latency}")
-        counts = self.ask(
-            "SELECT json_extract(body, '$.operation') || ': ' || sum(json_extract(body, '$.status') < 400) || ' of ' ||"
-            " count(*) || ' succeeded' FROM entries WHERE run_id = ? AND kind = 'sample'"
-            " AND json_extract(body, '$.status') <> 404"
-            " AND json_extract(body, '$.endpoint') NOT IN ('/oauth/token', '/events')"
-            " GROUP BY json_extract(body, '$.operation') ORDER BY 1",
-            self.run,
-        )
-        title = "Success rate of HTTP attempts (answers “no such object” left out)"
-        yield from ("; ".join(counts), f"{title}. {'; '.join(counts)}")
-        yield f"{report['title']} (sources as of {report['as_of']}). {report['note']}"
-        clocks = report["clocks"]
+        clocks = self._report()["clocks"]
         stays = f"policy keeps {clocks['policy_days']} days; target keeps {clocks['target_days']} days; "
         stays += "Object Lock holds: nothing; no lifecycle rule touches recordings; the bytes are never removed"
         yield from (stays, f"How long a recording stays. {stays}")
+        days = f"--retention-days {self._report()['retention_days']}"
+        yield f"opslib check-bucket {bucket} --profile baseline {days}"
+
+    def _cover(self, bucket: str) -> Iterator[str]:
+        ((last,),) = (self.ask("SELECT max(at), 0 FROM entries WHERE run_id = ?", self.run)[0][:1],)
+        yield from (self._end("connect")["data"]["org_id"], bucket, "region us-east-1", self.run)
+        yield from (f"{_moment(self._started()[0])} to", _moment(last))
+        yield from (f"started by {self._actor()}", f"used by {self._actor()}", self._key())
+        yield from (f"{datetime.fromisoformat(last):%d %b %Y} (UTC)", f"by opslib {version('opslib')}")
+        yield (
+            "Run “opslib verify FOLDER --key KEY” with the public key that you got from its owner. It must print"
+            " “intact”. To verify the ledger, which stays with its owner, pass its path instead of FOLDER: it must"
+            f" print “all {self._entries()} entries are as they were signed”."
+        )
+        yield (
+            f"Run {self.run}, prepared {datetime.fromisoformat(last):%d %b %Y}. Verdict: NEEDS REVIEW."
+            " Environment: sandbox."
+        )
+        yield f"☐ I compared the key {self._key()} with the one that its owner gave me."
+
+    def _panel(self, org: str, bucket: str) -> Iterator[str]:
+        report, (_, at) = self._report(), self._org_read()
+        days, read = report["retention_days"], _moment(report["at"])
+        said = f"Meets baseline and the onboarding's own {days} days, but needs review, as of"
+        yield f"{said} {_moment(min(report['at'], at))}: bucket {bucket}, org {org} (sandbox)."
+        said = f"Profile baseline (as of {report['as_of']}) sets no minimum. The onboarding itself says"
+        yield from [f"{said}: keep recordings at least {days} days."] * 2
+        yield (
+            f"Evidence: bucket read {read} and org read {_moment(at)}. The oldest is less than a day old"
+            " (limit: 30 days)."
+        )
+        yield from self._control_counts()
+        changes = json.loads(self._applies()[-1][2])["plan"]["changes"]
+        *most, last = [f"{one['kind']} “{one['name']}” created" for one in changes]
+        made = f"In the org: {', '.join(most)} and {last}. Each was read back."
+        yield f"{made} It was the last of {len(self._applies())} applies. Section 7"
+        yield f"{self._actor()} applied the plan. Section 3"
+        soon = "less than a minute after the plan was made. The same user applied it: no second person is shown."
+        yield f"{self._actor()}, on {_moment(self._approval()[1])}, {soon} Section 3"
+        first = "“Recordings arrive in the bucket”; “Later changes were approved, and the rule still holds”"
+        yield f"{first}; {NOT_PROVEN - 2} more points. Section 9"
+        more = sum(one["verdict"] == "WARN" for one in report["findings"]) - 1
+        yield (
+            "The owner of the signing key: The public key, by another way than this report, and an untouched copy of"
+            f" the ledger. The owner of bucket {bucket}: a fix: there is no Object Lock (and {more} more). Section 2"
+        )
+
+    def _items(self, bucket: str) -> Iterator[str]:
+        """The gravest first; the ledger's own, which is no check, before them."""
+        gravest = ("critical", "high", "medium", "low")
+        found = [one for one in self._report()["findings"] if one["verdict"] == "WARN"]
+        found.sort(key=lambda one: gravest.index(one["severity"]))
+        titles = ["The signing key is not confirmed", *(_sentence(one["cause"])[:-1] for one in found)]
+        total = len(titles)
+        yield (
+            f"{total} open items: {total} WARN. One control may have several."
+            " There are no exceptions: no unsafe change was approved."
+        )
+        notes = ["", *(f" severity {one['severity']}" for one in found)]
+        for number, (title, note) in enumerate(zip(titles, notes, strict=True), 1):
+            yield f"Open item {number}: {title} ⚠ WARN{note}"
+            yield f"☐ Open item {number} ({title}) was answered. Reference: {'_' * 30}"
+        yield self._unconfirmed()
+        for _ in found:
+            yield from (f"ledger entry {self._bucket_seq()}", f"The owner of bucket {bucket}")
 
     def _end_seq(self, step: str, run: str | None = None) -> int:
         return int(

@@ -67,8 +67,8 @@ async def test_a_change_of_somebody_else_is_seen_twice_over(sandbox: Sandbox, ap
     (compared,) = [one for one in second.changes if one["source"] == "comparison"]
     assert compared["fields"] == [{"path": "enabled", "before": True, "after": False}]
     assert (await looked(wanted)).changes == []
-    shown = AuditReport.open(home=tmp_path / "home").show("in_the_org").plain
-    for words in (audited["by"], "this kit's OAuth client", "Update Policy P", "comparison", "3 looks"):
+    shown = AuditReport.open(home=tmp_path / "home").show("still_so").plain
+    for words in (audited["by"], "this kit's OAuth client", "Update Policy P", "comparison", "3 readings"):
         assert words in shown
 
 
@@ -76,7 +76,7 @@ async def test_a_walk_that_nobody_looked_after_says_so(sandbox: Sandbox, tmp_pat
     """No silence that could be taken for “nothing was changed”."""
     async with Walk(org.onboarding(sandbox)) as walk:
         await walk.run("connect")
-    assert "have not been checked" in AuditReport.open(home=tmp_path / "home").show("in_the_org").html
+    assert "have not been checked" in AuditReport.open(home=tmp_path / "home").show("still_so").html
 
 
 async def test_an_audit_that_cannot_be_read_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ def table(facts: Facts, caption: str, deeds: Sequence[Deed]) -> Table:
 
 def who(actor: Actor) -> str:
     """User, host, and the key that the process signs with."""
+    if not actor.entry:
+        return "UNKNOWN: the entry names no actor"
     return f"{actor}, key {key_words(actor.key_id)}" if actor.key_id else str(actor)
 
 
