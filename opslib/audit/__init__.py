@@ -1,15 +1,11 @@
 """The reviewer's report, made from the ledger alone, and the proof that nothing in it was changed.
 
 What it says:
-    report            the sections in order: scope, steps, calls to Genesys, problems, what was not checked
-    verdict_section   the verdict with its rule and age, the counts, the register of exceptions
-    headline          the same as data: also for report.json
+    report, contents  one report: its sections, their order and how texts refer to them
+    sections/         what each section says
+    headline          the verdict with its rule and age
     controls          each control with its verdict and the ledger entries it rests on
-    bucket_section    the findings about the bucket
-    calls_section     the calls to Genesys, and how operations and attempts add up
-    plan_section      the changes of a plan, also on a card
-    compare_section   what differs from an earlier run
-    who_section       who did what, and who vouches for each name
+    open_items        what did not pass: whom to ask for what, and when it is closed
     facts             what the ledger says about one run: steps, findings, approvals, problems
     looks             every look at the bucket, and what they say together
     reads             every later read of the objects that the run registered
@@ -24,6 +20,7 @@ What it says:
 How it looks:
     document          sections, tables, prose and verdicts as data, without markup
     as_html, as_pdf   the same sections as a page, with templates/audit.html, and as PDF, with templates/audit.typ
+    words             small forms of sentences
     exports, ocsf     samples.csv, operations.csv, findings.csv, report.json; findings.ocsf.jsonl
     folder            writes all of these files
 

@@ -4,7 +4,8 @@ A process that dies writes nothing down. Its death is read from what it left: a 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from opslib.audit import looks, reads
 from opslib.audit.actors import RESUMED, STARTED, Actor
@@ -40,6 +41,10 @@ class Deed:
     @property
     def is_crash(self) -> bool:
         return self.what.startswith("crash:")
+
+    def as_json(self) -> dict[str, Any]:
+        """With the actor as the ledger names it, and what AWS and Genesys call it."""
+        return asdict(self)
 
 
 def of_run(facts: Facts) -> list[Deed]:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
-from opslib.audit import controls
+from opslib.audit import controls, deeds
 from opslib.audit.call_statistics import INTERVAL_FROM
 from opslib.audit.facts import Facts
 from opslib.audit.headline import headline
 from opslib.audit.ocsf import compliance_finding
+from opslib.audit.open_items import open_items
 from opslib.ledger.samples import COLUMNS
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.validator.finding import SEVERITIES
@@ -82,6 +83,8 @@ def report_json(facts: Facts, before: Facts | None) -> str:
         "ledger": facts.ledger.as_json(),
         "verdicts": {"compliance": _control(compliance), "http": _control(http)},
         "controls": [_control(result) for result in results],
+        "open_items": [item.as_json() for item in open_items(facts)],
+        "who": [deed.as_json() for deed in deeds.of_run(facts)],
         "plans": [
             {
                 "entries": [int(apply.id), apply.last_seq],

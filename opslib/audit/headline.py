@@ -74,15 +74,6 @@ class Headline:
     findings: Mapping[str, Mapping[Verdict, int]]
     exceptions: Sequence[Exempted]
 
-    @property
-    def open_items(self) -> list[str]:
-        """What somebody has to do about exceptions."""
-        return [
-            f"{one.tag} ({one.name}): {f'expired on {one.until}' if one.state == 'expired' else 'no reason was given'}"
-            for one in self.exceptions
-            if one.is_open
-        ]
-
     def as_json(self) -> dict[str, Any]:
         """The keys that report.json has besides those of the contract."""
         rule = self.rule
@@ -102,7 +93,6 @@ class Headline:
                 for severity, found in self.findings.items()
             },
             "exceptions": [one.as_json() for one in self.exceptions],
-            "open_items": self.open_items,
         }
 
 

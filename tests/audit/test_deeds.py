@@ -178,6 +178,7 @@ def test_a_killed_apply_and_who_finished_it_are_on_the_page(
     assert _users(found)[-2:] == [("took up apply 1, to finish it", "third"), ("finished apply 1", "third")]
     assert ("began apply 1", "first") in _users(found)
     assert crash in deeds.of_run(load(home))
+    assert not [deed for deed in found if "“resume” did not complete" in deed.what]
     assert crash.what.removeprefix("c") in AuditReport.open(home=home).show("who").plain
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from opslib.audit.as_html import page
 from opslib.audit.as_pdf import pdf
+from opslib.audit.contents import TITLES
 from opslib.audit.document import Prose, Table
 from opslib.audit.facts import PROBLEMS_SHOWN, load
-from opslib.audit.contents import TITLES
 from opslib.audit.report import AuditReport, notebook_hash
 from opslib.credentials import KeyReference
 from opslib.errors import LedgerError
@@ -180,8 +180,9 @@ def test_operations_attempts_and_charts_add_up_in_words(run: Run, tmp_path: Path
     """Repeated attempts, answers “no such object”, those of a crash, and what is no call to the org's API."""
     for number in range(3):
         call(run, number)
-    assert "3 operations took 3 HTTP attempts. The chart and the table by operation show all 3. samples.csv has 3 rows: these, and 0 for" in (
-        _shown(tmp_path, "appendix")
+    assert (
+        "3 operations took 3 HTTP attempts. The chart and the table by operation show all 3. samples.csv has 3 rows:"
+        " these, and 0 for" in (_shown(tmp_path, "appendix"))
     )
     call(run, 4, "not_found")
     sample = next(load(tmp_path).entries("sample")).data
@@ -192,8 +193,9 @@ def test_operations_attempts_and_charts_add_up_in_words(run: Run, tmp_path: Path
     run.append("operation", ended)
     assert (
         "5 operations took 4 HTTP attempts, since one that fails before anything is sent takes none. Operations whose"
-        " end is not recorded, as after a crash, took 2 more: 6 in all. The chart shows all 6, the table by operation 5:"
-        " 1 got the answer that there is no such object, which is neither a success nor a failure. samples.csv has 8 rows: these, and 2 for tokens and to the data lake, which"
+        " end is not recorded, as after a crash, took 2 more: 6 in all. The chart shows all 6, the table by operation"
+        " 5: 1 got the answer that there is no such object, which is neither a success nor a failure. samples.csv has"
+        " 8 rows: these, and 2 for tokens and to the data lake, which"
         " no figure here counts."
     ) in _shown(tmp_path, "appendix")
     run.append("operation", ended | {"attempts": 2})

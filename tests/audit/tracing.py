@@ -265,7 +265,7 @@ class Ledger:
 
     def _by_operation(self) -> Iterator[tuple[str, ...]]:
         yield from self.ask(
-            "SELECT replace(json_extract(body, '$.operation'), '_', ' '), CAST(count(*) AS TEXT),"
+            "SELECT json_extract(body, '$.operation'), CAST(count(*) AS TEXT),"
             " CAST(sum(json_extract(body, '$.status') < 400) AS TEXT),"
             " CAST(sum(json_extract(body, '$.status') >= 400) AS TEXT) FROM entries WHERE run_id = ?"
             " AND kind = 'sample' AND json_extract(body, '$.endpoint') NOT IN ('/oauth/token', '/events')"

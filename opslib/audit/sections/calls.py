@@ -30,7 +30,7 @@ def blocks(statistics: CallStatistics) -> Sequence[Block]:
 def _by_operation(statistics: CallStatistics) -> list[Block]:
     """A rate of few attempts says little, so these are counts."""
     rows: list[list[Cell]] = [
-        [name.replace("_", " "), attempts, good, attempts - good] for name, good, attempts in statistics.by_operation()
+        [name, attempts, good, attempts - good] for name, good, attempts in statistics.by_operation()
     ]
     head = ("Operation", "HTTP attempts", "Succeeded", "Failed")
     return [Table("HTTP attempts by operation", head, rows, (4, 2, 2, 2))] if rows else []
