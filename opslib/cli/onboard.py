@@ -88,10 +88,13 @@ def onboard(file: Path | None, on_sandbox: bool, as_json: bool, **consent: Any) 
 
 @click.command()
 @click.option("--accept", is_flag=True, help="Keep what was shown to be in the org, where it is not as it was sent.")
+@options.allow
+@options.reason
+@options.until
 @options.as_json
-def resume(accept: bool, as_json: bool) -> None:
-    """Finish an apply that a crash or a stop left unfinished."""
-    _recover("accept" if accept else "resume", as_json)
+def resume(accept: bool, as_json: bool, **consent: Any) -> None:
+    """Finish an apply that a crash or a stop left unfinished. The bucket is looked at again first."""
+    _recover("accept" if accept else "resume", as_json, Consent(**consent))
 
 
 @click.command()
@@ -229,12 +232,12 @@ async def _walk_through(file: Path | None, consent: Consent, *, quiet: bool) -> 
     return results
 
 
-def _recover(how: str, as_json: bool) -> None:
-    said = asyncio.run(half_done_if_cancelled(_run_recovery(how)))
+def _recover(how: str, as_json: bool, consent: Consent | None = None) -> None:
+    said = asyncio.run(half_done_if_cancelled(_run_recovery(how, consent or Consent())))
     say_json({"said": said}) if as_json else say(said)
 
 
-async def _run_recovery(how: str) -> str:
+async def _run_recovery(how: str, consent: Consent) -> str:
     """What was done, in words. Raises HalfDone while something is left to do."""
     try:
         walk = Walk(command=how)
@@ -246,6 +249,7 @@ async def _run_recovery(how: str) -> str:
             raise
         raise _half_done(error) from None
     async with walk:
+        walk.consent = consent
         try:
             with first_interrupt_stops(walk):
                 return (await walk.run(how)).summary

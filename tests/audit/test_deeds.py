@@ -107,7 +107,7 @@ def test_whoever_resumes_and_applies_is_named(env: dict[str, str], file: Path, h
     assert _users(deeds.of_run(facts)) == whole
     assert _users(deeds.of_apply(facts, 1)) == [deed for deed in whole if "run" not in deed[0]]
     (at,) = rows(home, "SELECT at, seq FROM entries WHERE kind = 'apply.started'")
-    vouchers = "the machine, Genesys, a key"
+    vouchers = "the machine, Genesys, AWS, a key"
     expected = ["began apply 1", f"second {ME}", platform.node(), *at, vouchers]
     assert expected in _table(home, "scope", "Who did what").rows
     assert expected in _table(home, "plans", "Who did what in apply 1").rows
