@@ -174,7 +174,9 @@ def _change_org(
     elif applied:
         say("done: applied and read back")
     elif yes and plan.changes:
-        say("nothing was written: since the plan was made, somebody else has brought the org to what it says")
+        say(
+            "nothing was written to the org: since the plan was made, somebody else has brought the org to what it says"
+        )
     else:
         say_text(as_text(plan.as_json()))
         if plan.changes:
@@ -213,7 +215,7 @@ def _reviewed(walk: Walk, checksum: str | None) -> Plan:
         raise StalePlan(
             "The plan is not the one that was reviewed",
             cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
-            fix="review the plan again; nothing was written",
+            fix="review the plan again; nothing was written to the org",
         )
     return plan
 

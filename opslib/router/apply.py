@@ -137,7 +137,7 @@ class Applier:
             if now.checksum != plan.checksum:
                 raise _stale(
                     "the org, or the onboarding, has changed since the plan was made",
-                    fix="plan again and review it; nothing was written",
+                    fix="plan again and review it; nothing was written to the org",
                 )
             if self.stopping:
                 raise asyncio.CancelledError
@@ -244,7 +244,9 @@ class Applier:
         try:
             return started(self.run, plan, credentials, self._server_ids(plan))
         except LedgerError as error:
-            raise LedgerError(error.title, cause=error.cause, fix=f"{error.fix}; nothing was written") from None
+            raise LedgerError(
+                error.title, cause=error.cause, fix=f"{error.fix}; nothing was written to the org"
+            ) from None
 
     @contextmanager
     def _half_done_unless_noted(self, progress: Progress) -> Iterator[None]:
@@ -546,7 +548,7 @@ def refuse_unfinished(progress: Progress | None) -> None:
         raise Busy(
             "An earlier apply was left unfinished",
             cause=f"{progress.user} started it at {progress.at}. {remaining_steps(progress)}",
-            fix="run `opslib resume` to finish it or `opslib rollback` to undo it; nothing was written",
+            fix="run `opslib resume` to finish it or `opslib rollback` to undo it; nothing more was written to the org",
         )
 
 

@@ -162,7 +162,7 @@ async def _see_event(walk: WalkContext) -> Result:
             raise StalePlan(
                 f"Policy {policy.name} is not as it was applied",
                 cause="somebody has changed or deleted it since",
-                fix="plan again to see what differs; nothing was written",
+                fix="plan again to see what differs; this step wrote nothing",
             )
         id = str(current["id"])  # events name the server's
         known = await lake.event_ids(id)

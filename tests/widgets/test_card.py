@@ -186,7 +186,7 @@ async def test_a_cancel_before_the_first_write_leaves_nothing_behind(
     card.cancel_button.click()
     with pytest.raises(StepCancelled):
         await click
-    assert "Nothing was changed: no write was sent." in lines(card)
+    assert "This step changed nothing in the org: it sent no write there." in lines(card)
     assert walk.unfinished is None
     assert (await card.click()).state == "done"
 
@@ -224,7 +224,9 @@ async def test_a_failed_apply_says_that_all_was_undone(cards: WalkCards, sandbox
     sandbox.control("POST", "/faults", {"method": "GET", "status": 403, "times": 9})
     with pytest.raises(errors.PermissionMissing):
         await cards["plan"].click()
-    assert "Nothing was changed: no write was sent." in lines(cards["plan"])  # what Apply did is not said of others
+    assert "This step changed nothing in the org: it sent no write there." in lines(
+        cards["plan"]
+    )  # what Apply did is not said of others
     sandbox.control("DELETE", "/faults")
     await cards["plan"].click()
     await cards["approve"].click()
@@ -333,7 +335,7 @@ async def test_wrong_secret_then_right(cards: WalkCards, walk: Walk, sandbox: Sa
         "Fix:",
         "HTTP status:</strong> 401",
         "Correlation id:",
-        "Nothing was changed",
+        "This step changed nothing in the org",
     ):
         assert part in page
         assert part in card.receipt()
