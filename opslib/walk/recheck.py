@@ -72,8 +72,10 @@ def _given(ledger: Ledger, run_id: str | None) -> JSON:
     if not begun:
         raise LedgerError(
             "There is nothing to read again",
-            cause=f"run {about} began no step" if about else "the ledger holds no walk yet",
-            fix="run notebook 01 or `opslib onboard FILE`, or name a run with --run",
+            cause=f"run {about} is not in the ledger, or began no step" if about else "the ledger holds no walk yet",
+            fix=f"name one of the walks: {', '.join(walks[-3:])}"
+            if walks
+            else "run notebook 01 or `opslib onboard FILE`",
         )
     given: JSON = begun[-1].data["given"]
     return given
