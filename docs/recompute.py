@@ -9,6 +9,7 @@ from math import sqrt
 from pathlib import Path
 from statistics import mean, quantiles
 
+sys.excepthook = lambda kind, error, _: print(f"CANNOT BE RECOMPUTED: {kind.__name__} {str(error)!r}", file=sys.stderr)
 FILES, Z2 = ("report.json", "operations.csv", "samples.csv", "findings.csv"), 1.959964**2
 text, *tables = (Path(sys.argv[1], name).read_text("utf-8") for name in FILES)
 report, (operations, samples, findings) = json.loads(text), [list(csv.DictReader(one.split("\n"))) for one in tables]
@@ -34,6 +35,6 @@ figures = {
 }  # fmt: skip
 stated, differ = report["metrics"] | report["findings"], 0
 for name, value in json.loads(json.dumps(figures), parse_float=lambda digits: round(float(digits), 2)).items():
-    differ += value != stated.get(name)
-    print("agrees " if value == stated.get(name) else "DIFFERS", name, "recomputed", value, "stated", stated.get(name))
+    differ += value != (said := stated.get(name))
+    print("agrees " if value == said else "DIFFERS", name, "recomputed", value, "stated", repr(said))
 sys.exit(differ > 0)

@@ -57,7 +57,7 @@ def of_run(facts: Facts) -> list[Deed]:
 def of_apply(facts: Facts, number: int) -> list[Deed]:
     """The deeds of one apply, counted from 1: who planned, approved, began, took up, undid and finished it."""
     apply = facts.applies[number - 1]
-    agreed = [*_plans(facts, apply), *facts.approvals(apply)]
+    agreed = [*_plans(facts, apply), *facts.approvals(apply), *facts.consents_on_the_way(apply)]
     last = apply.last_seq if apply.ended else facts.last_seq
     crashes = [deed for deed in _crashes(facts) if int(apply.id) <= deed.entry <= last]
     return _in_order([*(deed for entry in agreed for deed in _deeds(facts, entry)), *_moves(facts, number), *crashes])

@@ -59,10 +59,10 @@ def register(facts: Facts) -> list[Exempted]:
     """Every exception to this run's org and target, of this run and of those before and after it, oldest first."""
     applies = [apply for apply in facts.all_applies if apply.plan.where == where(facts) and _same_target(facts, apply)]
     approvals = list(facts.everywhere(APPROVAL))
-    rests_on = {apply.id: _approval_of(apply, approvals) for apply in applies}
+    rests_on = {apply.id: _approvals_of(facts, apply, approvals) for apply in applies}
     found: list[Exempted] = []
     for entry in approvals:
-        used = [apply for apply in applies if rests_on[apply.id] == entry.seq]
+        used = [apply for apply in applies if entry.seq in rests_on[apply.id]]
         last = not any(one.seq > entry.seq and one.data["checksum"] == entry.data["checksum"] for one in approvals)
         if used or (entry.run_id == facts.run_id and last):
             found += [
@@ -111,10 +111,10 @@ def _state(used: list[Progress], until: date, today: date) -> str:
     return "expired" if until < today else "in force"
 
 
-def _approval_of(apply: Progress, approvals: list[Entry]) -> int:
-    """The last approval of just its plan before an apply; 0 for none."""
+def _approvals_of(facts: Facts, apply: Progress, approvals: list[Entry]) -> list[int]:
+    """The last approval of just its plan before an apply, and what was agreed to while it was unfinished."""
     given = [one.seq for one in approvals if one.data["checksum"] == apply.checksum and one.seq < int(apply.id)]
-    return given[-1] if given else 0
+    return [*given[-1:], *(one.seq for one in facts.consents_on_the_way(apply))]
 
 
 def _same_target(facts: Facts, apply: Progress) -> bool:

@@ -16,7 +16,7 @@ from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
-from opslib.router.journal import APPROVAL, KINDS, Progress, applies
+from opslib.router.journal import APPROVAL, INTENT, KINDS, ROLLBACK, STARTED, Progress, applies
 from opslib.settings import DEFAULT_EVIDENCE_DAYS
 
 # The report lists at most this many problems; samples.csv has all attempts.
@@ -24,6 +24,8 @@ PROBLEMS_SHOWN = 100
 
 _COLUMNS = "SELECT seq, run_id, kind, at, body, hash FROM entries"
 _STEP_KINDS = ("step.started", "step.done", "step.failed", "step.unknown", "step.cancelled", "step.crashed")
+# The steps that write what is wanted to an org.
+_WRITING = ("apply", "resume", "accept")
 _FAILED = (
     "run_id = ? AND seq <= ? AND (kind = 'step.failed' OR kind = 'sample'"
     f" AND json_extract(body, '$.outcome') <> 'success' AND NOT {NOT_THERE})"
@@ -147,18 +149,21 @@ class Facts:
         return bucket_looks.looks(self.everywhere(*bucket_looks.KINDS), self.run_id)
 
     def last_apply_begun(self) -> int | None:
-        """The entry with which the step of the last apply to this org began that wrote anything there; None where there
-        was none, or the ledger does not say."""
+        """The entry with which the step began that last wrote to this org: an apply, or one that finished it. None
+        where there was none, or the ledger does not say."""
         own = {apply.plan.where for apply in self.applies}
         writes = [apply for apply in self.all_applies if any(change.after for change in apply.plan.changes)]
         last = [apply for apply in writes if apply.plan.where in own][-1:]
-        begun = [
-            entry.seq
-            for apply in last
-            for entry in self.everywhere("step.started")
-            if entry.run_id == apply.run_id and entry.data["step"] == "apply" and entry.seq < int(apply.id)
-        ]
-        return begun[-1] if begun else None
+        begun: dict[str, int] = {}
+        wrote: int | None = None
+        for entry in self.everywhere("step.started", STARTED, INTENT, ROLLBACK) if last else ():
+            if entry.kind == "step.started":
+                begun |= {entry.run_id: entry.seq} if entry.data["step"] in _WRITING else {}
+            elif str(entry.seq) == last[0].id or entry.data.get("apply") == last[0].id:
+                if entry.kind == ROLLBACK:  # what follows takes it back
+                    break
+                wrote = begun.get(entry.run_id, wrote)
+        return wrote
 
     def clock_skews(self) -> list[tuple[int, float]]:
         """How far the org's clock was ahead of ours (s), by each answer since the run began, with its entry."""
@@ -203,6 +208,16 @@ class Facts:
         given = self.approvals(apply)
         own = [entry for entry in given if entry.run_id == self.run_id]
         return next(reversed(own or given), None)
+
+    def consents_on_the_way(self, apply: Progress) -> list[Entry]:
+        """What was agreed to after an apply had begun, by whoever finished it."""
+        return [
+            entry
+            for entry in self.of_all_runs(APPROVAL)
+            if entry.data["checksum"] == apply.checksum
+            and int(apply.id) < entry.seq
+            and (not apply.ended or entry.seq < apply.last_seq)
+        ]
 
     def problems(self) -> list[Problem]:
         """The first PROBLEMS_SHOWN failed attempts, retried or not, and errors of steps. The answer that there is no

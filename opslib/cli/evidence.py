@@ -32,9 +32,9 @@ _WORDS = {
 
 
 @click.command()
-@click.option("--run", "run_id", help="A run's id; by default the last walk.")
+@click.option("--run", "run_id", metavar="RUN", help="A run's id; by default the last walk.")
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
-@click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again. Writes to neither.")
+@click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again; writes to neither.")
 @click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
 @options.as_json
 def audit(run_id: str | None, compare_with: str | None, read_again: bool, out: Path, as_json: bool) -> None:

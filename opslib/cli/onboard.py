@@ -88,10 +88,13 @@ def onboard(file: Path | None, on_sandbox: bool, as_json: bool, **consent: Any) 
 
 @click.command()
 @click.option("--accept", is_flag=True, help="Keep what was shown to be in the org, where it is not as it was sent.")
+@options.allow
+@options.reason
+@options.until
 @options.as_json
-def resume(accept: bool, as_json: bool) -> None:
-    """Finish an apply that a crash or a stop left unfinished."""
-    _recover("accept" if accept else "resume", as_json)
+def resume(accept: bool, as_json: bool, **consent: Any) -> None:
+    """Finish an apply that a crash or a stop left unfinished. The bucket is looked at again first."""
+    _recover("accept" if accept else "resume", as_json, Consent(**consent))
 
 
 @click.command()
@@ -171,7 +174,9 @@ def _change_org(
     elif applied:
         say("done: applied and read back")
     elif yes and plan.changes:
-        say("nothing was written: since the plan was made, somebody else has brought the org to what it says")
+        say(
+            "nothing was written to the org: since the plan was made, somebody else has brought the org to what it says"
+        )
     else:
         say_text(as_text(plan.as_json()))
         if plan.changes:
@@ -210,7 +215,7 @@ def _reviewed(walk: Walk, checksum: str | None) -> Plan:
         raise StalePlan(
             "The plan is not the one that was reviewed",
             cause=f"its checksum is {plan.checksum}, and {checksum} was asked for",
-            fix="review the plan again; nothing was written",
+            fix="review the plan again; nothing was written to the org",
         )
     return plan
 
@@ -229,12 +234,12 @@ async def _walk_through(file: Path | None, consent: Consent, *, quiet: bool) -> 
     return results
 
 
-def _recover(how: str, as_json: bool) -> None:
-    said = asyncio.run(half_done_if_cancelled(_run_recovery(how)))
+def _recover(how: str, as_json: bool, consent: Consent | None = None) -> None:
+    said = asyncio.run(half_done_if_cancelled(_run_recovery(how, consent or Consent())))
     say_json({"said": said}) if as_json else say(said)
 
 
-async def _run_recovery(how: str) -> str:
+async def _run_recovery(how: str, consent: Consent) -> str:
     """What was done, in words. Raises HalfDone while something is left to do."""
     try:
         walk = Walk(command=how)
@@ -246,6 +251,7 @@ async def _run_recovery(how: str) -> str:
             raise
         raise _half_done(error) from None
     async with walk:
+        walk.consent = consent
         try:
             with first_interrupt_stops(walk):
                 return (await walk.run(how)).summary

@@ -1,10 +1,14 @@
 """Arguments and options that several commands take. Each is a decorator."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+
+from opslib.onboarding.models import EXCEPTION_DAYS
+from opslib.router.unsafe_changes import UNSAFE
 
 
 class PathType(click.Path):
@@ -21,13 +25,28 @@ class PathType(click.Path):
 
 onboarding_file = click.argument("file", type=PathType())
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-allow = click.option("--allow", multiple=True, metavar="NAME", help="Agree to an unsafe change, by its name.")
-reason = click.option("--reason", default="", help="Why; needed with --allow.")
+
+
+def _day_to_come(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:
+    if value and value.date() < datetime.now(UTC).date():
+        raise click.BadParameter(f"{value.date()} is over; an exception ends on a day to come, or today (UTC)")
+    return value.date() if value else None
+
+
+allow = click.option(
+    "--allow",
+    multiple=True,
+    type=click.Choice([*UNSAFE]),
+    metavar="NAME",
+    help=f"Agree to an unsafe change: {', '.join(UNSAFE)}. The audit shows it as an exception.",
+)
+reason = click.option("--reason", default="", metavar="TEXT", help="Why; needed with --allow, and shown in the audit.")
 until = click.option(
     "--until",
     type=click.DateTime(["%Y-%m-%d"]),
-    callback=lambda _, __, value: value.date() if value else None,
-    help="The last day of what --allow agrees to; by default 90 days from now.",
+    metavar="YYYY-MM-DD",
+    callback=_day_to_come,
+    help=f"The last day of what --allow agrees to (UTC); by default {EXCEPTION_DAYS} days from now.",
 )
 anchor_region = click.option(
     "--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the anchors' bucket is."

@@ -274,7 +274,7 @@ def filled(template: Mapping[str, Any], values: Mapping[str, str]) -> JSON:
     raise InvalidInput(
         "target.properties cannot be filled",
         cause="a value has braces around something else than a known name",
-        fix=f"known are: {', '.join(f'{{{name}}}' for name in values)}; nothing was sent",
+        fix=f"known are: {', '.join(f'{{{name}}}' for name in values)}; nothing was written to the org",
     )
 
 

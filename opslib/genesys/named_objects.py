@@ -96,7 +96,7 @@ class NamedObjects:
                 cause=f"their ids are {', '.join(ids)}; an object is known by its name, so which one is meant is not "
                 "clear",
                 fix=f"put the id of the one to use into the onboarding as {kind}.id, and opslib leaves the others "
-                "alone; or rename or remove all but one in Genesys Cloud. Nothing was written",
+                "alone; or rename or remove all but one in Genesys Cloud. None of them was changed",
                 ids=ids,
             )
         renamed = [entity for entity in listed if entity["id"] == self._renamed.get((kind, name))]

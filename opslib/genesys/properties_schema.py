@@ -59,7 +59,8 @@ def checked_properties(properties: JSON, schema: JSON, type_id: str) -> JSON:
         raise InvalidInput(
             f"The properties do not fit integration type {type_id}",
             cause=problem,
-            fix="correct the onboarding, or give target.properties in the schema's own names; nothing was sent",
+            fix="correct the onboarding, or give target.properties in the schema's own names; nothing was written to "
+            "the org",
         )
     return whole
 

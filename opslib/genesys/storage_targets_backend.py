@@ -260,7 +260,7 @@ def _with_secret(body: JSON, credentials: AwsKeys | RoleReference | None) -> JSO
         raise InvalidInput(
             "The secret of the target's AWS key is not known",
             cause=f"the target uses access key {configuration['accessKeyId']}, and we hold another one or none",
-            fix="set the environment variables of that key pair; nothing was sent",
+            fix="set the environment variables of that key pair; the target was not sent",
         )
     secret = {"secretAccessKey": credentials.secret_access_key.get_secret_value()}
     return {**body, "configuration": {**configuration, **secret}}

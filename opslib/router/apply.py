@@ -63,6 +63,7 @@ from opslib.router.journal import (
     DECIDED,
     DIFFERS,
     FINISHED,
+    INTENT,
     MADE,
     ROLLBACK,
     SENT,
@@ -136,7 +137,7 @@ class Applier:
             if now.checksum != plan.checksum:
                 raise _stale(
                     "the org, or the onboarding, has changed since the plan was made",
-                    fix="plan again and review it; nothing was written",
+                    fix="plan again and review it; nothing was written to the org",
                 )
             if self.stopping:
                 raise asyncio.CancelledError
@@ -146,9 +147,9 @@ class Applier:
                 await self._carry_out(progress)
             return len(plan.changes)
 
-    async def resume(self, *, accept: bool = False) -> str:
-        """Finish what a crash or a stop left behind; says what was done. With `accept`, objects that are not as they
-        were sent stay as they were last shown to be.
+    async def resume(self, look: Callable[[Progress], Awaitable[object]] | None = None, *, accept: bool = False) -> str:
+        """Finish what a crash or a stop left behind; says what was done. `look` is awaited before anything is sent, and
+        may refuse it. With `accept`, objects that are not as they were sent stay as they were last shown to be.
 
         Raises ChangedMeanwhile for an object that is otherwise, without another write; else as `apply` does.
         """
@@ -158,6 +159,8 @@ class Applier:
                 return "nothing to resume: the last apply has ended"
             places = progress.to_undo if progress.rolling_back else set(range(len(progress.plan.changes)))
             with self._half_done_unless_noted(progress):
+                if look:
+                    await look(progress)
                 progress.note(self.run, TAKEN_UP, how="resume")
                 await self._decide(
                     progress, progress.at_stake(places), "accepted" if accept else "", undoing=progress.rolling_back
@@ -241,7 +244,9 @@ class Applier:
         try:
             return started(self.run, plan, credentials, self._server_ids(plan))
         except LedgerError as error:
-            raise LedgerError(error.title, cause=error.cause, fix=f"{error.fix}; nothing was written") from None
+            raise LedgerError(
+                error.title, cause=error.cause, fix=f"{error.fix}; nothing was written to the org"
+            ) from None
 
     @contextmanager
     def _half_done_unless_noted(self, progress: Progress) -> Iterator[None]:
@@ -259,7 +264,7 @@ class Applier:
             if self.stopping:
                 raise self._half_done(progress, "it was stopped")
             self._tell(place, len(changes), f"{change.action} {change.kind} {change.name}")
-            progress.note(self.run, "change.intent", place=place)
+            progress.note(self.run, INTENT, place=place)
             try:
                 await self._write(progress, place, change.after)
             except _NotAsSent as other:
@@ -543,7 +548,7 @@ def refuse_unfinished(progress: Progress | None) -> None:
         raise Busy(
             "An earlier apply was left unfinished",
             cause=f"{progress.user} started it at {progress.at}. {remaining_steps(progress)}",
-            fix="run `opslib resume` to finish it or `opslib rollback` to undo it; nothing was written",
+            fix="run `opslib resume` to finish it or `opslib rollback` to undo it; nothing more was written to the org",
         )
 
 

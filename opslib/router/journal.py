@@ -22,10 +22,11 @@ BUCKET_LOOKED = "bucket.looked"
 PLAN_MADE, APPROVAL = "plan.made", "approval"
 # An object is about to be made under an id of the server's; the id that it has.
 SENT, MADE = "object.sent", "object.made"
+INTENT = "change.intent"
 ROLLBACK = "rollback.started"
 _MOVES = (
     TAKEN_UP,
-    "change.intent",
+    INTENT,
     SENT,
     MADE,
     "change.done",
@@ -126,7 +127,7 @@ class Progress:
     def follow(self, entry: Entry) -> None:
         """Take in what an entry of this apply says."""
         kind, data, self.last_seq, self.last_at = entry.kind, entry.data, entry.seq, entry.at
-        if kind == "change.intent":
+        if kind == INTENT:
             self.intended.add(data["place"])
         elif kind in (SENT, MADE):
             self.creations.append(Creation(data["object"], data["name"], data.get("server_id", "")))

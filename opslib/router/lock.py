@@ -34,7 +34,7 @@ def apply_lock(run: Run) -> Iterator[None]:
             raise Busy(
                 "Another apply is at work in this workspace",
                 cause=f"it is held by {who}",
-                fix="wait until it has finished, then plan again; nothing was written",
+                fix="wait until it has finished, then plan again; nothing was written to the org",
             ) from None
         if not os.access(file, os.W_OK):  # SQLite then locks nobody out, and says nothing
             raise _unusable(file, "it is readonly")
@@ -53,5 +53,5 @@ def _unusable(file: Path, why: str) -> LedgerError:
     return LedgerError(
         f"The workspace's lock {file} cannot be taken",
         cause=why,
-        fix="check the folder's permissions and free space; nothing was written",
+        fix="check the folder's permissions and free space; nothing was written to the org",
     )

@@ -5,6 +5,8 @@ context        what the steps work on: what the user has chosen, the plan, the s
 steps          what each step does, what it needs, and which inputs make it stale
 state_machine  how steps are run, joined, cancelled and recorded, whatever they do
 session        the connection to one org, which several walks may share: token, rate gate, client, both backends
+look           the bucket against its profile, and once more right before something is written
+consent        whether the user agrees to something unsafe
 recheck        reads bucket and org again after a walk, for the audit; writes to neither
 identities     what AWS and Genesys call this process, noted in its run
 resume         restores a walk from the ledger after the program has ended

@@ -100,9 +100,10 @@ class WalkContext(StateMachine):
         if name in _CHOICES:
             self.changed()
 
-    async def credentials(self) -> AwsKeys | RoleReference:
-        """What Genesys writes to the bucket with. Raises AwsCredentialsInvalid when a variable is not set."""
-        reference = self.onboarding.target.credentials
+    async def credentials(self, onboarding: Onboarding | None = None) -> AwsKeys | RoleReference:
+        """What Genesys writes to the bucket with, of the walk's own onboarding or another one. Raises
+        AwsCredentialsInvalid when a variable is not set."""
+        reference = (onboarding or self.onboarding).target.credentials
         # In a thread: a profile may ask SSO or STS.
         if isinstance(reference, RoleReference):
             return reference
@@ -229,10 +230,26 @@ class WalkContext(StateMachine):
             yield applier
 
     def _begun_in(self, progress: Progress) -> list[Stated]:
-        """The org that an apply was begun in, as that told its own walk; none where it did not say."""
+        id = self.org_of(progress)
+        return [Stated("the org of the unfinished apply", id, confirm=False)] if id else []
+
+    def org_of(self, progress: Progress) -> str:
+        """The id of the org that an apply was begun in, as that told its own walk; empty where it did not say."""
         ended = self.journal.ledger.proved_entries("step.done", run_id=progress.run_id)
-        ids = [entry.data["data"]["org_id"] for entry in ended if _connected(entry)]
-        return [Stated("the org of the unfinished apply", ids[-1], confirm=False)] if ids and ids[-1] else []
+        ids = [str(entry.data["data"]["org_id"]) for entry in ended if _connected(entry)]
+        return ids[-1] if ids else ""
+
+    def begun_with(self, progress: Progress) -> Onboarding:
+        """What an apply's own walk was for when it began. Raises LedgerError where that is not in the ledger."""
+        begun = self.journal.ledger.proved_entries("step.started", run_id=progress.run_id)
+        given = [entry.data["given"] for entry in begun if entry.seq < int(progress.id) and "given" in entry.data]
+        if not given:
+            raise LedgerError(
+                "The unfinished apply is not carried out",
+                cause=f"the ledger does not say for which onboarding entry {progress.id} began it",
+                fix="undo it: `opslib rollback`; nothing was written",
+            )
+        return Onboarding.model_validate(given[-1]["onboarding"])
 
     def teller(self) -> Callable[[int, int, str], None]:
         """A callback with which the running step, which asks for it, reports its progress."""

@@ -13,9 +13,10 @@ from opslib.onboarding.models import Onboarding
 from opslib.router.org_changes import find_org_changes
 from opslib.settings import Settings
 from opslib.walk.context import WalkContext
+from opslib.walk.look import bucket_of, judged, look_at
 from opslib.walk.resume import org_of
 from opslib.walk.state_machine import JSON, Result, Step
-from opslib.walk.steps import STEPS, judged, look_at_bucket
+from opslib.walk.steps import STEPS
 
 # The checks that write: an upload, though it is taken back at once.
 _WRITING = ("writer",)
@@ -34,7 +35,7 @@ async def recheck(run_id: str | None = None, settings: Settings | None = None) -
 
 
 async def _read_bucket(walk: WalkContext) -> Result:
-    result = judged(walk, await look_at_bucket(walk, without=_WRITING))
+    result = judged(walk, await look_at(walk, bucket_of(walk), without=_WRITING))
     return replace(result, data={**result.data, "left_out": list(_WRITING)})
 
 
@@ -71,8 +72,10 @@ def _given(ledger: Ledger, run_id: str | None) -> JSON:
     if not begun:
         raise LedgerError(
             "There is nothing to read again",
-            cause=f"run {about} began no step" if about else "the ledger holds no walk yet",
-            fix="run notebook 01 or `opslib onboard FILE`, or name a run with --run",
+            cause=f"run {about} is not in the ledger, or began no step" if about else "the ledger holds no walk yet",
+            fix=f"name one of the walks: {', '.join(walks[-3:])}"
+            if walks
+            else "run notebook 01 or `opslib onboard FILE`",
         )
     given: JSON = begun[-1].data["given"]
     return given

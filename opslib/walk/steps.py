@@ -4,25 +4,19 @@ connect → validate the bucket → plan → approve → apply → see an event 
 left unfinished is finished or undone by the steps of `RECOVERY`.
 """
 
-from collections.abc import Collection
-from datetime import UTC, datetime
 from functools import partial
 
-from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import BucketError, BucketUnfit, ConsentMissing, StalePlan
+from opslib.errors import ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
-from opslib.ledger.actor import machine
 from opslib.onboarding.models import BackendName, Consent
-from opslib.router.journal import APPROVAL, BUCKET_LOOKED, PLAN_MADE
+from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan
 from opslib.router.unsafe_changes import UNSAFE
-from opslib.validator.bucket import Report, check_bucket
-from opslib.validator.profile_loader import load_profile
-from opslib.validator.render import counts
-from opslib.validator.wanted import wanted_of
+from opslib.walk.consent import agrees, note_approval, options_for
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
+from opslib.walk.look import Writing, bucket_of, bucket_of_unfinished, judged, look_at, refuse_unfit
 from opslib.walk.resume import org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
@@ -57,54 +51,7 @@ async def _connect(walk: WalkContext) -> Result:
 
 
 async def _validate_bucket(walk: WalkContext) -> Result:
-    return judged(walk, await look_at_bucket(walk))
-
-
-async def look_at_bucket(walk: WalkContext, without: Collection[str] = ()) -> Report:
-    """The bucket against its profile now, without some of the checks."""
-    credentials, profile = await walk.credentials(), load_profile(walk.onboarding.profile)
-    keys = credentials if isinstance(credentials, AwsKeys) else None
-    place = await walk.backend.place(walk.onboarding, _org_id(walk))
-    checks = {name: row for name, row in profile.checks.items() if name not in without}
-    wanted = wanted_of(walk.onboarding, place, credentials, walk.settings.region)
-    await walk.identities.ask_aws(wanted.region, keys)
-    return await check_bucket(
-        wanted,
-        profile.model_copy(update={"checks": checks}),
-        keys,
-        walk.teller(),
-    )
-
-
-def judged(walk: WalkContext, checked: Report) -> Result:
-    """How the step ends that looked at the bucket. Raises BucketError for one that is not there, which has no findings,
-    but a cause and a fix."""
-    if checked.trouble:
-        raise checked.trouble
-    report = checked.as_json()
-    connected = walk.result("connect")
-    if report["clocks"] and connected and connected.data:
-        report["clocks"]["org_days"] = connected.data["doctor"].get("max_retention_days")
-    summary = f"Bucket {report['bucket']}, profile {report['profile']}: {counts(report)}"
-    if report["verdict"] == "FAIL":
-        return Result("validate_bucket", "failed", summary, report, _unfit(report))
-    return Result("validate_bucket", "done" if report["verdict"] == "PASS" else "unknown", summary, report)
-
-
-def _org_id(walk: WalkContext) -> str:
-    """As the org said it, or as the role's external id, which Genesys takes it for."""
-    connected, role = walk.result("connect"), walk.onboarding.target.credentials
-    said = str(connected.data["org_id"]) if connected and connected.data else ""
-    return said or (role.external_id if isinstance(role, RoleReference) else "")
-
-
-def _unfit(report: JSON) -> BucketUnfit:
-    bucket, failed = report["bucket"], [finding for finding in report["findings"] if finding["verdict"] == "FAIL"]
-    return BucketUnfit(
-        f"Bucket {bucket} is not fit for recordings",
-        cause="; ".join(f"{finding['title']}: {finding['cause']}" for finding in failed),
-        fix=" ".join(finding["fix"] for finding in failed) + f" Or, for a table: opslib check-bucket {bucket}",
-    )
+    return judged(walk, await look_at(walk, bucket_of(walk)))
 
 
 async def _plan(walk: WalkContext) -> Result:
@@ -122,31 +69,23 @@ async def _plan(walk: WalkContext) -> Result:
 
 
 async def _approve(walk: WalkContext) -> Result:
-    plan, consent, needed = walk.reviewed_plan(), walk.consent, walk.needs_consent()
-    missing = [name for name in needed if not _agrees(walk, name)]
+    plan, needed = walk.reviewed_plan(), walk.needs_consent()
+    missing = [name for name in needed if not agrees(walk, name)]
     if missing:
         raise ConsentMissing(
             "The plan needs consent",
             cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
             fix=_bucket_first(walk, missing) + _how_to_agree(walk, missing),
         )
-    data = {"checksum": plan.checksum, "unsafe": needed, **consent.model_dump(mode="json")}
-    walk.journal.append(APPROVAL, {**data, **machine()})
+    data = note_approval(walk, plan.checksum, needed)
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     return Result("approve", "done", f"Approved: {words}{consented}", data)
 
 
-def _agrees(walk: WalkContext, name: str) -> bool:
-    """Whether the user agrees to an unsafe change, and still does today."""
-    consent, today = walk.consent, datetime.now(UTC).date()
-    return consent.covers(name, walk.onboarding.target.name) and consent.last_day(today) >= today
-
-
 def _how_to_agree(walk: WalkContext, missing: list[str]) -> str:
-    allow = " ".join(f"--allow {name}" for name in missing)
     name = walk.onboarding.target.name
-    return f'{allow} --reason "…"; in the notebook: type the target\'s name, {name}, and a reason. Nothing was applied'
+    return f"{options_for(missing)}; in the notebook: type the target's name, {name}, and a reason. Nothing was applied"
 
 
 def _bucket_first(walk: WalkContext, missing: list[str]) -> str:
@@ -178,36 +117,9 @@ async def _plan_to_carry_out(walk: WalkContext) -> Plan:
     """The plan as it is now. Where it will be carried out, the bucket is looked at once more, right before that."""
     plan = await walk.make_plan()
     if plan.changes and plan.checksum == walk.reviewed_plan().checksum and not walk.removal:
-        await _refuse_unfit(walk)
+        writing = Writing("apply", plan.checksum, walk.needs_consent(), ". Nothing was applied")
+        await refuse_unfit(walk, bucket_of(walk), writing)
     return plan
-
-
-async def _refuse_unfit(walk: WalkContext) -> None:
-    """Raises ConsentMissing for a bucket that does not pass now, unless the user agrees to that as in `approve`."""
-    looked, name = await _looked_again(walk), "failed-validation"
-    error = looked.error
-    found = {"step": "apply", "bucket": walk.onboarding.target.bucket, "summary": looked.summary, "data": looked.data}
-    walk.journal.append(BUCKET_LOOKED, {**found, "error": error.as_json() if error else None})
-    approved = walk.result("approve")
-    if looked.state == "done" or (approved and name in approved.data["unsafe"]):
-        return
-    if not _agrees(walk, name):
-        raise ConsentMissing(
-            "The bucket does not pass its validation",
-            cause=f"right before the apply: {looked.summary}" + (f": {error.cause}" if error else ""),
-            fix=(f"{error.fix}; then run this again. " if error else "")
-            + f"To continue without that, on the command line: {_how_to_agree(walk, [name])}",
-        )
-    consent = {"unsafe": [*walk.needs_consent(), name], **walk.consent.model_dump(mode="json")}
-    walk.journal.append(APPROVAL, {"checksum": walk.reviewed_plan().checksum, **consent})
-
-
-async def _looked_again(walk: WalkContext) -> Result:
-    checked = await look_at_bucket(walk)
-    try:
-        return judged(walk, checked)
-    except BucketError as trouble:
-        return Result("validate_bucket", "failed", trouble.title, error=trouble)
 
 
 async def _resume(walk: WalkContext, name: str = "resume", *, accept: bool = False) -> Result:
@@ -215,8 +127,16 @@ async def _resume(walk: WalkContext, name: str = "resume", *, accept: bool = Fal
         return Result(name, "done", "Nothing to resume: no apply is unfinished")
     changes = len(walk.unfinished.plan.changes)
     async with walk.recovering(walk.unfinished) as applier:
-        summary = _sentence(await applier.resume(accept=accept))
+        summary = _sentence(await applier.resume(partial(_before_it_goes_on, walk), accept=accept))
     return Result(name, "done", summary, {"changes": changes})
+
+
+async def _before_it_goes_on(walk: WalkContext, apply: Progress) -> None:
+    """The bucket is looked at once more, unless the rest of the apply only takes something away."""
+    if apply.rolling_back or not any(change.after for change in apply.plan.changes):
+        return
+    otherwise = "; or undo the apply: `opslib rollback`. Nothing more was written"
+    await refuse_unfit(walk, bucket_of_unfinished(walk, apply), Writing("resume", apply.checksum, (), otherwise))
 
 
 async def _rollback(walk: WalkContext, name: str = "rollback", *, overwrite: bool = False) -> Result:
@@ -242,7 +162,7 @@ async def _see_event(walk: WalkContext) -> Result:
             raise StalePlan(
                 f"Policy {policy.name} is not as it was applied",
                 cause="somebody has changed or deleted it since",
-                fix="plan again to see what differs; nothing was written",
+                fix="plan again to see what differs; this step wrote nothing",
             )
         id = str(current["id"])  # events name the server's
         known = await lake.event_ids(id)

@@ -11,7 +11,7 @@ _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 # The server may have done what was asked: its answer is missing, or speaks of itself and not of the request.
 _OPEN = frozenset({"timeout", "connection_error", "cancelled", "server_error"})
 
-NOTHING = "Nothing was changed: no write was sent."
+NOTHING = "This step changed nothing in the org: it sent no write there."
 NOT_STARTED = "Nothing was changed: the step did not start."
 
 

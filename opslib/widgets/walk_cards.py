@@ -26,7 +26,8 @@ _HELP = {
     "in flight finish; pressed twice, it stops at once.",
     "see_event": "Writes the policy once more, as it is, and waits until the data lake has the event.",
     "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
-    "resume": "Goes on where a crash or a stop left an apply; one that was being undone is undone to its end.",
+    "resume": "Looks at the bucket again, then goes on where a crash or a stop left an apply; one that was being "
+    "undone is undone to its end.",
     "rollback": "Puts every object back as it was before the apply, and reads it back.",
     "accept": "Keeps what is listed as the org has it, and does the rest. The record says who accepted what. The "
     "next plan shows it as a change until the onboarding says the same.",

@@ -125,3 +125,23 @@ SAMPLE = {
     "step": "connect", "method": "POST", "endpoint": "/x", "attempt": 1, "status": 200, "outcome": "success",
     "latency_s": 9.0, "started_at": "2026-11-24T08:00:00.000Z", "correlation_id": None,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["report.json", "operations.csv", "samples.csv", "findings.csv"])
+@pytest.mark.parametrize("content", [None, b"", b"\xff\x80", b"[]", b"a,b\n1,2\n\x1b[2J"])
+def test_bad_input_ends_with_a_sentence(recorded: Path, tmp_path: Path, name: str, content: bytes | None) -> None:
+    """A file that is missing or another one; nothing of it acts on the terminal, and nothing is called right."""
+    folder = Path(shutil.copytree(recorded, tmp_path / "folder"))
+    (folder / name).write_bytes(content) if content is not None else (folder / name).unlink()
+    run = run_script("recompute", folder)
+    assert run.returncode == 1
+    assert (run.stderr.startswith("CANNOT BE RECOMPUTED: ") and run.stderr.count("\n") == 1) or "DIFFERS" in run.stdout
+    assert "Traceback" not in run.stderr
+    assert "\x1b" not in run.stdout + run.stderr
+
+
+def test_without_a_folder_it_says_so() -> None:
+    """And what is no folder of an audit is none."""
+    for words in ([], ["nowhere"]):
+        run = run_script("recompute", *words)
+        assert (run.returncode, run.stdout, run.stderr[:21]) == (1, "", "CANNOT BE RECOMPUTED:")

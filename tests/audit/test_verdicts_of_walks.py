@@ -227,8 +227,12 @@ async def test_a_recheck_of_another_org_is_refused(sandbox: Sandbox, monkeypatch
     """What another org has says nothing; nothing is sent."""
     with pytest.raises(errors.LedgerError, match="nothing to read again"):
         await recheck()
-    await walked(onboarding(sandbox))
+    run_id = await walked(onboarding(sandbox))
     sandbox.control("DELETE", "/requests")
+    with pytest.raises(errors.LedgerError) as caught:
+        await recheck("nobody's")
+    assert "run nobody's is not in the ledger" in caught.value.cause
+    assert run_id in caught.value.fix
     with pytest.raises(errors.InvalidInput, match="another org"):
         await recheck(settings=Settings.load(api_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9"))
     assert sandbox.requests() == []

@@ -84,7 +84,13 @@ async def test_a_wrong_secret_then_the_right_one_and_neither_is_left(configured:
     await run_by_keyboard(lab)
     assert "failed" in await said(lab, "connect", "failed")
     error = await card(lab, "connect").get_by_role("alert").inner_text()
-    for words in ("Error: ", "Cause: ", "Fix: ", "HTTP status: 401", "Nothing was changed: no write was sent."):
+    for words in (
+        "Error: ",
+        "Cause: ",
+        "Fix: ",
+        "HTTP status: 401",
+        "This step changed nothing in the org: it sent no write there.",
+    ):
         assert words in error
     assert "Traceback" not in await lab.notebook.inner_text()
     assert await lab.errors() == 0

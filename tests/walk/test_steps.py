@@ -33,7 +33,7 @@ async def up_to(walk: Walk, name: str) -> None:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 (the condition is in another process)
             await asyncio.sleep(0.01)
 
