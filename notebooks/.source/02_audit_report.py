@@ -60,6 +60,3 @@ report.show("not_proven")
 
 # %%
 report.show("appendix")
-
-# %%
-report.show("sign_off")
