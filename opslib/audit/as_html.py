@@ -53,7 +53,7 @@ def section_html(section: Section) -> Html:
     body = _body(section)
     if not section.title:
         return body
-    return Html(f"<h2>{_heading(section)}</h2>\n{body.html}\n", f"{section.title}\n{body.plain}")
+    return Html(f"{_heading(section)}\n{body.html}\n", f"{section.title}\n{body.plain}")
 
 
 def block_html(block: Block) -> Html:
@@ -63,13 +63,12 @@ def block_html(block: Block) -> Html:
 
 def _section(section: Section) -> str:
     paper = ' class="paper"' if section.on_paper else ""
-    heading = f'<h2 id="{_text(section.id)}">{_heading(section)}</h2>'
-    return f"<section{paper}>\n{heading}\n{_body(section).html}\n</section>\n"
+    return f"<section{paper}>\n{_heading(section)}\n{_body(section).html}\n</section>\n"
 
 
 def _heading(section: Section) -> str:
     counted = f'<span class="number">{_text(section.number)}</span> ' if section.number else ""
-    return f"{counted}{_text(section.title)}"
+    return f'<h2 id="{_text(section.id)}">{counted}{_text(section.title)}</h2>'
 
 
 def _body(section: Section) -> Html:
@@ -106,12 +105,9 @@ def _(block: Terms) -> Html:
 
 @_html.register
 def _(block: Cover) -> Html:
-    facts = "".join(
-        f"<div><dt>{_text(name)}</dt>{''.join(f'<dd>{_shown(line)}</dd>' for line in lines)}</div>\n"
-        for name, lines in block.facts
-    )
+    facts = "".join(_labelled(name, "<br>".join(map(_shown, lines))) for name, lines in block.facts)
     plain = (f"{name}: {'; '.join(_plain(line) for line in lines)}" for name, lines in block.facts)
-    return Html(f'<dl class="facts">\n{facts}</dl>', "\n".join(plain))
+    return Html(f'<div class="facts">\n{facts}</div>', "\n".join(plain))
 
 
 @_html.register
@@ -122,8 +118,9 @@ def _(block: Panel) -> Html:
     answers = "".join(_answer(answer) for answer in block.answers)
     style = f"panel panel-{block.verdict.replace('_', '-')}"
     html = (
-        f'<div class="{style}"><div class="said"><p class="word">{_text(block.word)}</p><div>{sentences}</div></div>\n'
-        f'<ul class="tally">{tally}</ul>\n<dl class="answers">\n{answers}</dl></div>'
+        f'<div class="{style}"><div class="said">'
+        f'<p class="word"><strong>{_text(block.word)}</strong></p><div>{sentences}</div></div>\n'
+        f'<ul class="tally">{tally}</ul>\n<div class="answers">\n{answers}</div></div>'
     )
     told = ", ".join(f"{in_words(word)} {count}" for word, count in block.counts.items())
     lines = [block.word, *block.sentences, f"{block.caption}: {told}, exceptions {block.exceptions}"]
@@ -132,7 +129,7 @@ def _(block: Panel) -> Html:
 
 def _answer(answer: Answer) -> str:
     link = f'<a href="#{_text(answer.section)}">Section {_text(number(answer.section))}</a>'
-    return f"<div><dt>{_text(answer.question)}</dt><dd>{_text(answer.text)} {link}</dd></div>\n"
+    return _labelled(answer.question, f"{_text(answer.text)} {link}")
 
 
 @_html.register
@@ -169,8 +166,13 @@ def _(block: Chart) -> Html:
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], style: str) -> Html:
-    html = "".join(f"<div><dt>{_text(label)}</dt><dd>{_text(said)}</dd></div>\n" for label, said in pairs)
-    return Html(f'<dl class="{style}">\n{html}</dl>', "\n".join(f"{label}: {said}" for label, said in pairs))
+    html = "".join(_labelled(label, _text(said)) for label, said in pairs)
+    return Html(f'<div class="{style}">\n{html}</div>', "\n".join(f"{label}: {said}" for label, said in pairs))
+
+
+def _labelled(label: str, html: str) -> str:
+    """A label and what it says, below it. A list of terms would float in JupyterLab."""
+    return f'<p class="labelled"><strong>{_text(label)}</strong><br>{html}</p>\n'
 
 
 def _cell(cell: Cell) -> Html | str:

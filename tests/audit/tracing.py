@@ -94,7 +94,7 @@ class Page(HTMLParser):
         self.feed(html[html.index("<main>") :])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("h1", "h2", "h3", "p", "pre", "dt", "dd", "figcaption", "caption", "th", "td", "li"):
+        if tag in ("h1", "h2", "h3", "p", "pre", "figcaption", "caption", "th", "td", "li"):
             self._text = ""
         if tag == "table":
             self._table = _Table()
@@ -103,12 +103,16 @@ class Page(HTMLParser):
         if tag == "img":
             self.places.append(("", (dict(attrs)["alt"] or "",)))
 
+        if tag == "br":
+            self.places.append(("", (" ".join(self._text.split()),)))
+            self._text = ""
+
     def handle_data(self, data: str) -> None:
         self._text += data
 
     def handle_endtag(self, tag: str) -> None:
         text = " ".join(self._text.split())
-        if tag in ("h1", "h2", "h3", "p", "pre", "dt", "dd", "figcaption", "li"):
+        if tag in ("h1", "h2", "h3", "p", "pre", "figcaption", "li"):
             self.places.append(("", (text,)))
         elif tag == "caption" and self._table:
             self._table.caption = text
