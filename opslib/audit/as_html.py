@@ -124,12 +124,12 @@ def _(block: Panel) -> Html:
     )
     told = ", ".join(f"{in_words(word)} {count}" for word, count in block.counts.items())
     lines = [block.word, *block.sentences, f"{block.caption}: {told}, exceptions {block.exceptions}"]
-    return Html(html, "\n".join([*lines, *(f"{answer.question} {answer.text}" for answer in block.answers)]))
+    return Html(html, "\n".join([*lines, *(f"{answer.question} {' '.join(answer.lines)}" for answer in block.answers)]))
 
 
 def _answer(answer: Answer) -> str:
     link = f'<a href="#{_text(answer.section)}">Section {_text(number(answer.section))}</a>'
-    return _labelled(answer.question, f"{_text(answer.text)} {link}")
+    return _labelled(answer.question, f"{'<br>'.join(map(_text, answer.lines))} {link}")
 
 
 @_html.register

@@ -93,7 +93,7 @@ def _panel(block: Panel) -> Mapping[str, Any]:
         "counts": [[_cell(Mark(word)), str(count)] for word, count in block.counts.items()],
         "exceptions": str(block.exceptions),
         "answers": [
-            [_shown(answer.question), f"{_shown(answer.text)} Section\u00a0{number(answer.section)}"]
+            [_shown(answer.question), *map(_shown, answer.lines), f"Section\u00a0{number(answer.section)}"]
             for answer in block.answers
         ],
     }

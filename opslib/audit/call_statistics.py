@@ -102,9 +102,9 @@ class CallStatistics:
         return {percent: ms for percent, ms in self.percentiles_ms().items() if percent in telling and ms is not None}
 
     def latencies_ms(self) -> Mapping[float, int]:
-        """How many attempts took how long, to three digits: enough for a chart, and bounded."""
+        """How many attempts took how long, as the report prints it: enough for a chart, and bounded."""
         rows = self._rows("SELECT json_extract(body, '$.latency_s')")
-        return Counter(float(f"{seconds * 1000:.3g}") for (seconds,) in rows)
+        return Counter(float(f"{seconds * 1000:.1f}") for (seconds,) in rows)
 
     def by_operation(self) -> list[tuple[str, int, int]]:
         """Name, attempts that succeeded, attempts. The answer that there is no such object does not count."""

@@ -291,7 +291,7 @@ def _retention_chart(text: str) -> Chart:
             axes.axvline(wanted, color=_ORANGE, linestyle="--", zorder=0)
         axes.set_yticks(range(len(shown)), shown)
         axes.set(xlim=(0, end), ylim=(len(shown) - 0.4, -0.6), xlabel="days after the recording was made")
-        axes.set_title("dashed: until then recordings must stay; ✖: too early")
+        axes.set_title("dashed line: how long recordings must stay; ✖: removed too early")
 
     return Chart("How long a recording stays", "; ".join(alt), _png(draw, columns=1, rows=len(bars) + len(events) + 1))
 

@@ -351,7 +351,7 @@ def routing(facts: Facts) -> ControlResult:
     return as_far_as_signed(_routing(facts, since_then(facts)), facts.ledger)
 
 
-ROUTING = "Routing: what was written was read back"
+ROUTING = "Routing: the org has what was planned, as last read"
 
 
 def _routing(facts: Facts, since: Since) -> ControlResult:
@@ -408,7 +408,7 @@ def _age(facts: Facts) -> ControlResult:
     if stale:
         return ControlResult(control, "UNKNOWN", "; ".join(stale), entries)
     said = "; ".join(f"{one.what} read {one.at}" for one in found)
-    return ControlResult(control, "PASS", f"{said}; it may be {facts.evidence_days} days old", entries)
+    return ControlResult(control, "PASS", f"{said}; evidence up to {facts.evidence_days} days old counts", entries)
 
 
 def _anchor(facts: Facts) -> ControlResult:

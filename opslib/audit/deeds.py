@@ -69,9 +69,9 @@ def not_two_people(facts: Facts) -> str:
     given = [facts.actor(entry) for apply in last if (entry := facts.approval(apply))]
     applied = [deed.actor for deed in of_apply(facts, len(facts.applies)) if deed.began] if last else []
     if any(str(approver) == str(actor) for approver in given for actor in applied):
-        return "The same user applied it: no second person is shown."
+        return "The approver took part in the apply: no second person is shown."
     if any(approver.key_id == actor.key_id for approver in given for actor in applied):
-        return "Another user name applied it, with the same signing key: no second person is shown."
+        return "Another user name applied it with the same signing key: no second person is shown."
     return ""
 
 

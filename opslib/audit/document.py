@@ -67,10 +67,10 @@ class Cover:
 
 @dataclass(frozen=True)
 class Answer:
-    """A reviewer's question with a short answer, and the section that says more."""
+    """A reviewer's question with a short answer, line by line, and the section that says more."""
 
     question: str
-    text: str
+    lines: Sequence[str]
     section: str
 
 

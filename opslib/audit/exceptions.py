@@ -28,7 +28,7 @@ CONTROLS = {
 @dataclass(frozen=True)
 class Exempted:
     """One exception. `by` is who agreed, as the ledger names them; `changed` has the values, in words. `state`: in
-    force, expired, undone, or not applied."""
+    force, expired, ended (what it is about was removed), undone, or not applied."""
 
     number: int
     name: str
@@ -94,7 +94,7 @@ def _exempted(facts: Facts, number: int, entry: Entry, name: str, used: list[Pro
         entry.at,
         until,
         (until - today).days,
-        _state(used, until, today),
+        _state(used, until, today, gone=bool(used) and _is_gone(facts, name, used[0])),
         entry.seq,
     )
 
@@ -103,12 +103,27 @@ def _day(until: str | None) -> date | None:
     return date.fromisoformat(until) if until else None
 
 
-def _state(used: list[Progress], until: date, today: date) -> str:
+def _state(used: list[Progress], until: date, today: date, *, gone: bool) -> str:
     if not used:
         return "not applied"
     if used[0].ended == "rolled back":
         return "undone"
+    if gone:
+        return "ended"
     return "expired" if until < today else "in force"
+
+
+def _is_gone(facts: Facts, name: str, apply: Progress) -> bool:
+    """Whether a later apply removed every object that the exception is about."""
+    about = {(change.kind, change.id) for change in apply.plan.changes if name in change.unsafe}
+    removed = {
+        (change.kind, change.id)
+        for later in facts.all_applies
+        if int(later.id) > int(apply.id) and later.ended == "done" and later.plan.where == apply.plan.where
+        for change in later.plan.changes
+        if change.action == "delete"
+    }
+    return bool(about) and about <= removed
 
 
 def _approvals_of(facts: Facts, apply: Progress, approvals: list[Entry]) -> list[int]:

@@ -166,7 +166,7 @@ def _sentence(facts: Facts, worst: Verdict, rule: Rule | None, oldest: age.Evide
     when = f"as of {moment_words(oldest.at)}" if oldest else "without evidence"
     bucket = f"bucket {bucket_of(facts)}" if bucket_of(facts) else "no bucket"
     if kind_of(facts) == "offboarding":
-        said = f"After the removal: {said[0].lower()}{said[1:]}"
+        said = f"Routing removed. When the bucket was last read: {said[0].lower()}{said[1:]}"
     return f"{said}, {when}: {bucket}, org {org_of(facts)} ({environment(facts)})."
 
 

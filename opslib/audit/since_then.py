@@ -90,7 +90,7 @@ def since_then(facts: Facts) -> Since:
     return Since("PASS", _as_it_was(values, reads[-1]), entries, values)
 
 
-_NOT_READ = "not rechecked since the change; “opslib audit --recheck” does it"
+_NOT_READ = "nobody has looked since the change; “opslib audit --recheck” does"
 
 
 def _sentence(values: Sequence[Value], then: str) -> str:

@@ -17,7 +17,7 @@ def counted(number: int, what: str) -> str:
     >>> counted(1, "operation"), counted(2, "policy")
     ('1 operation', '2 policies')
     """
-    many = f"{what[:-1]}ies" if what.endswith("cy") else f"{what}s"
+    many = f"{what[:-1]}ies" if what.endswith("cy") else f"{what}es" if what.endswith("x") else f"{what}s"
     return f"{number:,} {what if number == 1 else many}"
 
 

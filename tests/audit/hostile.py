@@ -32,7 +32,7 @@ HOSTILE = (
 def as_document(text: str) -> Sequence[Section]:
     """The text in every place that a section has for text from outside."""
     rows = [Group(text), [text, Code(text)], [Mark("FAIL", [text]), text]]
-    pairs, answer = [(text, text)], Answer(text, text, "who")
+    pairs, answer = [(text, text)], Answer(text, [text], "who")
     blocks = [
         Panel(text, "WARN", [text], text, {"PASS": 1}, 0, [answer, answer]),
         Prose(text),

@@ -369,7 +369,7 @@ class Ledger:
         for step, control in (
             ("connect", "The org answers and accepts the client"),
             ("plan", "The plan was written down before it was applied"),
-            ("apply", "What was written was read back"),
+            ("apply", "The org has what was planned, as last read"),
             ("see_event", "A change event reached the data lake"),
         ):
             yield control, "✔ PASS", _sentence(self._end(step)["summary"]), "", str(self._end_seq(step))
@@ -380,7 +380,7 @@ class Ledger:
         said = "This machine's clock and the org's were less than a minute apart."
         yield "This machine's clock agrees with the org's", "✔ PASS", said, "", str(self._end_seq("connect"))
         seq, at = self._org_read()
-        said = f"Bucket read {self._report()['at']}; org read {at}; it may be 30 days old."
+        said = f"Bucket read {self._report()['at']}; org read {at}; evidence up to 30 days old counts."
         yield "The evidence is recent", "✔ PASS", said, "", f"{self._bucket_seq()}, {seq}"
 
     def _approval(self) -> tuple[int, str]:
@@ -515,7 +515,7 @@ class Ledger:
         """The earlier walk ended after its look at the bucket, so what followed had no answer."""
         for step, control in (
             ("plan", "The plan was written down before it was applied"),
-            ("apply", "What was written was read back"),
+            ("apply", "The org has what was planned, as last read"),
         ):
             yield control, "? UNKNOWN", "✔ PASS", _sentence(self._end(step)["summary"])
 
@@ -565,7 +565,10 @@ class Ledger:
         yield from (self._end("connect")["data"]["org_id"], bucket, "region us-east-1", self.run)
         yield from (f"{_moment(self._started()[0])} to", _moment(last))
         yield from (f"started by {self._actor()}", f"used by {self._actor()}", self._key())
-        yield from (f"{datetime.fromisoformat(last):%d %b %Y} (UTC)", f"by opslib {version('opslib')}")
+        yield from (
+            f"{datetime.fromisoformat(last):%d %b %Y} (UTC)",
+            f"from {self._entries()} ledger entries, by opslib {version('opslib')}",
+        )
         yield (
             "Run “opslib verify FOLDER --key KEY” with the public key that you got from its owner. It must print"
             " “intact”. To verify the ledger, which stays with its owner, pass its path instead of FOLDER: it must"
@@ -594,15 +597,12 @@ class Ledger:
         made = f"In the org: {', '.join(most)} and {last}. Each was read back."
         yield f"{made} It was the last of {len(self._applies())} applies. Section 7"
         yield f"{self._actor()} applied the plan. Section 3"
-        soon = "less than a minute after the plan was made. The same user applied it: no second person is shown."
+        soon = "less than a minute after the plan was made. The approver took part in the apply: no second person is shown."
         yield f"{self._actor()}, on {_moment(self._approval()[1])}, {soon} Section 3"
         first = "“Recordings arrive in the bucket”; “Later changes were approved, and the rule still holds”"
         yield f"{first}; {NOT_PROVEN - 2} more points. Section 9"
-        more = sum(one["verdict"] == "WARN" for one in report["findings"]) - 1
-        yield (
-            "The owner of the signing key: The public key, by another way than this report, and an untouched copy of"
-            f" the ledger. The owner of bucket {bucket}: a fix: there is no Object Lock (and {more} more). Section 2"
-        )
+        fixes = sum(one["verdict"] == "WARN" for one in report["findings"])
+        yield f"The owner of bucket {bucket}: {fixes} fixes, first: there is no Object Lock. Section 2"
 
     def _items(self, bucket: str) -> Iterator[str]:
         """The gravest first; the ledger's own, which is no check, before them."""
@@ -618,7 +618,7 @@ class Ledger:
         notes = ["", *(f" severity {one['severity']}" for one in found)]
         for number, (title, note) in enumerate(zip(titles, notes, strict=True), 1):
             yield f"Open item {number}: {title} ⚠ WARN{note}"
-            yield f"☐ Open item {number} ({title}) was answered. Reference: {'_' * 30}"
+            yield f"☐ Open item {number} ({title}) was answered. Reference: {'_' * 20}"
         yield self._unconfirmed()
         for _ in found:
             yield from (f"ledger entry {self._bucket_seq()}", f"The owner of bucket {bucket}")

@@ -48,7 +48,7 @@ def calls(findings: Sequence[Mapping[str, Any]]) -> Table:
         for (call, at, said, id), checks in rows.items()
     ]
     head = ("Request", "Used by the checks", "When (UTC)", "Answer", "Request id begins")
-    return Table(f"{len(listed)} requests to AWS", head, listed, (27, 23, 24, 11, 15))
+    return Table(f"{len(listed)} requests to AWS", head, listed, (31, 22, 23, 10, 14))
 
 
 _ID_SHOWN = 12

@@ -44,7 +44,7 @@ def _summary(facts: Facts, number: int, apply: Progress) -> Table:
     consent = approval.data if approval else {}
     rows: dict[str, Cell] = {
         "Begun (UTC)": apply.at,
-        "By": apply.user,
+        "Begun by": apply.user,
         "Plan's checksum (SHA-256)": Code(apply.checksum),
         "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "there is no approval",
         "Approved by": _approved_by(facts, approval) if approval else "nobody",

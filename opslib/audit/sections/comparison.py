@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opslib.audit import controls, reads
+from opslib.audit.control_result import ControlResult
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts, another, walks_before
 from opslib.audit.rule import rule_of
@@ -34,11 +35,16 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     if before is None:
         return [Prose("There is no earlier walk in this ledger to compare with.")]
     old: dict[str, Verdict] = {result.control: result.word for result in controls.results(before)}
-    pairs = [(result, old.get(result.control, "not_checked")) for result in controls.results(now)]
+    pairs = [(result, old.pop(result.control, "not_checked")) for result in controls.results(now)]
     verdicts: list[list[Cell]] = [
         [result.claim, Mark(word), Mark(result.word), sentence(result.why)]
         for result, word in pairs
         if result.word != word
+    ]
+    verdicts += [
+        [ControlResult(control, word, "").claim, Mark(word), Mark("not_checked"), "This run does not judge it."]
+        for control, word in old.items()
+        if word != "not_checked"
     ]
     findings = _findings(now, before)
     rows: list[list[Cell]] = [[name, value_of(before), value_of(now)] for name, value_of in _VALUES.items()]

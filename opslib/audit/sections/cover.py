@@ -40,7 +40,13 @@ def _facts(facts: Facts, top: Headline) -> Iterator[tuple[str, Sequence[Cell]]]:
     last = max([facts.extent()[1], *(one.at for one in top.evidence)])
     yield "Period covered", [f"{moment_words(facts.started.at)} to", moment_words(last)]
     yield "Run", [Code(facts.run_id), f"started by {facts.actor(facts.started)}"]
-    yield "Report prepared", [f"{facts.moment():%d %b %Y} (UTC)", f"by opslib {version('opslib')}"]
+    yield (
+        "Report prepared",
+        [
+            f"{facts.moment():%d %b %Y} (UTC)",
+            f"from {facts.ledger.entries} ledger entries, by opslib {version('opslib')}",
+        ],
+    )
     if ledger.key:
         yield "Signed by key", [Code(key_words(key_id(ledger.key))), *_users(facts)]
     else:

@@ -88,4 +88,4 @@ def _notes(facts: Facts, one: Exempted) -> Iterator[str]:
 
 def _same_user(facts: Facts, one: Exempted) -> str:
     applied = {str(deed.actor) for deed in deeds.of_run(facts) if deed.began}
-    return " The same user applied the change." if one.by in applied else ""
+    return " The same user took part in the apply." if one.by in applied else ""

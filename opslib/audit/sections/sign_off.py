@@ -11,7 +11,7 @@ from opslib.audit.sections.cover import key_words
 from opslib.ledger.signing import key_id
 
 _BOX = "☐"
-_LINE = "_" * 30
+_LINE = "_" * 20
 _ROLES = ("Prepared by", "Reviewed by", "Approved by")
 
 

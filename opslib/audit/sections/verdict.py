@@ -35,11 +35,11 @@ def blocks(facts: Facts, before: Facts | None) -> Sequence[Block]:
         top.controls,
         len(top.exceptions),
         [
-            Answer("What was changed?", _what(facts), "changes"),
-            Answer("By whom?", _by_whom(facts), "who"),
-            Answer("Approved by whom?", _approved(facts), "who"),
-            Answer("Is it still so?", _still_so(facts), "still_so"),
-            Answer("What is not proven?", _not_proven(facts), "not_proven"),
+            Answer("What was changed?", [_what(facts)], "changes"),
+            Answer("By whom?", [_by_whom(facts)], "who"),
+            Answer("Approved by whom?", [_approved(facts)], "who"),
+            Answer("Is it still so?", [_still_so(facts)], "still_so"),
+            Answer("What is not proven?", [_not_proven(facts)], "not_proven"),
             Answer("What must I ask for?", _ask(facts), "open_items"),
         ],
     )
@@ -59,7 +59,7 @@ def _sentences(facts: Facts, top: Headline, before: Facts | None) -> Iterator[st
         yield top.rule.sentence
     earlier = rule_of(before) if before else None
     if top.rule and earlier and earlier.words != top.rule.words:
-        yield f"The rule is not that of the previous report, which was {earlier.words}."
+        yield f"The rule has changed: the previous report used {earlier.words}."
     yield _counted(top)
     yield _age(top, facts.evidence_days)
 
@@ -177,17 +177,19 @@ def _not_proven(facts: Facts) -> str:
     )
 
 
-def _ask(facts: Facts) -> str:
-    """Whom to ask for what: each person once, with the first of their requests."""
+def _ask(facts: Facts) -> list[str]:
+    """Whom to ask for what, a line for each."""
     asked: dict[str, list[str]] = {}
+    fixes: dict[str, list[str]] = {}
     for item in open_items(facts):
-        what = f"a fix: {item.title[:1].lower()}{item.title[1:]}" if item.severity else item.question.what.rstrip(".")
-        asked.setdefault(item.question.ask, []).append(what)
+        if item.severity:
+            fixes.setdefault(item.question.ask, []).append(item.title)
+        else:
+            asked.setdefault(item.question.ask, []).append(item.question.what.rstrip("."))
+    for who, titles in fixes.items():
+        first = f"{titles[0][:1].lower()}{titles[0][1:]}"
+        asked.setdefault(who, []).append(f"{counted(len(titles), 'fix')}, first: {first}")
     for one in register(facts):
         if one.state in ("in force", "expired"):
             asked.setdefault(one.by, []).append(f"evidence for the reason of {one.tag}")
-    if not asked:
-        return "Nothing is open."
-    return " ".join(
-        f"{who}: {what[0]}{f' (and {len(what) - 1} more)' if len(what) > 1 else ''}." for who, what in asked.items()
-    )
+    return [f"{who}: {'; '.join(what)}." for who, what in asked.items()] or ["Nothing is open."]
