@@ -26,9 +26,23 @@ class Evidence:
 
 def evidence(facts: Facts) -> Sequence[Evidence]:
     """The newest look at each of what a verdict rests on: the bucket, and the org."""
-    looks, org = [look for look in facts.looks if look.report][-1:], reads.last_read(facts)
-    bucket = [Evidence("bucket", look.report.get("at", look.at), look.seq) for look in looks]
-    return [*bucket, *([Evidence("org", org.at, org.seq)] if org else [])]
+    org = reads.last_read(facts)
+    return [*_of_the_bucket(facts), *([Evidence("org", org.at, org.seq)] if org else [])]
+
+
+def _of_the_bucket(facts: Facts) -> list[Evidence]:
+    """The look that counts, and each other one that an answer still rests on."""
+    report = facts.bucket_report()
+    if report is None:
+        return []
+    rested_on = {report["entry"], *(row["entry"] for row in report["findings"])}
+    return [
+        Evidence(
+            "bucket" if look.seq == report["entry"] else "bucket, in part", look.report.get("at", look.at), look.seq
+        )
+        for look in facts.looks
+        if look.seq in rested_on
+    ]
 
 
 def oldest(facts: Facts) -> Evidence | None:

@@ -22,7 +22,8 @@ from opslib.audit.tampered import as_far_as_signed
 from opslib.ledger.chain import Entry
 from opslib.ledger.statistics import PASS_AT_PERCENT, success_rate_percent
 from opslib.router.apply import remaining_steps
-from opslib.router.journal import Progress
+from opslib.router.journal import PLAN_MADE, Progress
+from opslib.router.plan import checksum_of
 from opslib.validator.check import Check, Control
 from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
@@ -72,7 +73,7 @@ def results(facts: Facts) -> list[ControlResult]:
         _record(facts),
         _connection(facts),
         *_bucket_or_removed(facts),
-        _step(facts, "plan", "Plan: the plan was written down before it was applied"),
+        _plan(facts),
         _refusal(facts) or _approval(facts),
         _exceptions(facts),
         _removal(facts) if kind_of(facts) == "offboarding" else _routing(facts, since),
@@ -180,6 +181,21 @@ def _step(facts: Facts, step: str, control: str) -> ControlResult:
         return ControlResult(control, "UNKNOWN", "this step was not run")
     word = _STATES.get(end.kind.removeprefix("step."), "UNKNOWN")
     return ControlResult(control, word, _summary(end), [end.seq])
+
+
+def _plan(facts: Facts) -> ControlResult:
+    """By the plan that was applied: what became of a later one says nothing about it."""
+    control = "Plan: the plan was written down before it was applied"
+    result, last = _step(facts, "plan", control), facts.applies[-1:]
+    made = [
+        entry
+        for entry in facts.entries(PLAN_MADE)
+        if last and entry.seq < int(last[0].id) and checksum_of(entry.data["plan"]) == last[0].checksum
+    ]
+    if result.word == "PASS" or not made:
+        return result
+    why = f"the plan that entry {last[0].id} begins to apply was written down"
+    return ControlResult(control, "PASS", why, [made[-1].seq])
 
 
 def _summary(end: Entry) -> str:
@@ -311,15 +327,19 @@ def _exceptions(facts: Facts) -> ControlResult:
         return ControlResult(control, "FAIL", f"applied without consent: {'; '.join(missing)}", entries)
     if any(given and not str(given.data.get("reason", "")).strip() for _, given in risky):
         return ControlResult(control, "WARN", "consent was given without a reason", entries)
-    own = [one for one in exceptions.register(facts) if one.state in ("in force", "expired")]
+    own = [one for one in exceptions.register(facts) if one.state not in ("undone", "not applied")]
     if expired := [one for one in own if one.state == "expired"]:
         ended = "; ".join(f"{one.tag} expired on {one.until}" for one in expired)
         why = f"it no longer covers what was found: {ended}"
         return ControlResult(control, "WARN", why, [one.entry for one in expired])
     if not own:
         return ControlResult(control, "not_checked", "nothing unsafe was applied")
-    said = "; ".join(f"{one.tag}: {one.name}, until {one.until}" for one in own)
+    said = "; ".join(f"{one.tag}: {one.name}, {_until(one)}" for one in own)
     return ControlResult(control, "PASS", said, sorted({one.entry for one in own}))
+
+
+def _until(one: exceptions.Exempted) -> str:
+    return one.state if one.state in ("renewed", "ended") else f"until {one.until}"
 
 
 def _approval(facts: Facts) -> ControlResult:
@@ -402,7 +422,7 @@ def _age(facts: Facts) -> ControlResult:
     if not found:
         return ControlResult(control, "not_checked", "neither the bucket nor the org was read")
     protects = kind_of(facts) != "offboarding"
-    early = [age.too_early(facts, one.entry) for one in found if one.what == "bucket" and protects]
+    early = [age.too_early(facts, one.entry) for one in found if one.what != "org" and protects]
     stale = [f"{one.what}: {why}" for one in found if (why := age.too_old(facts, one.at))] + list(filter(None, early))
     entries = sorted({one.entry for one in found})
     if stale:

@@ -3,15 +3,17 @@
 An exception changes no verdict: it stands beside it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from opslib.audit.facts import Facts
 from opslib.audit.reads import where
+from opslib.genesys.backend import leaves
 from opslib.ledger.chain import Entry
 from opslib.onboarding.models import Consent
 from opslib.router.journal import APPROVAL, Progress
+from opslib.router.plan import Change
 from opslib.router.render import show
 from opslib.router.unsafe_changes import UNSAFE
 
@@ -28,7 +30,7 @@ CONTROLS = {
 @dataclass(frozen=True)
 class Exempted:
     """One exception. `by` is who agreed, as the ledger names them; `changed` has the values, in words. `state`: in
-    force, expired, ended (what it is about was removed), undone, or not applied."""
+    force, expired, renewed (the same was agreed to again), ended (it is so no more), undone, or not applied."""
 
     number: int
     name: str
@@ -69,7 +71,12 @@ def register(facts: Facts) -> list[Exempted]:
                 _exempted(facts, len(found) + number, entry, name, used[-1:])
                 for number, name in enumerate(entry.data.get("unsafe", ()), 1)
             ]
-    return found
+    return [_unless_renewed(one, found) for one in found]
+
+
+def _unless_renewed(one: Exempted, every: list[Exempted]) -> Exempted:
+    again = any(two.number > one.number and two.name == one.name and two.state == "in force" for two in every)
+    return replace(one, state="renewed") if one.state == "expired" and again else one
 
 
 def beside(control: str, exceptions: list[Exempted]) -> tuple[str, ...]:
@@ -94,7 +101,7 @@ def _exempted(facts: Facts, number: int, entry: Entry, name: str, used: list[Pro
         entry.at,
         until,
         (until - today).days,
-        _state(used, until, today, gone=bool(used) and _is_gone(facts, name, used[0])),
+        _state(facts, name, entry, used, until),
         entry.seq,
     )
 
@@ -103,27 +110,57 @@ def _day(until: str | None) -> date | None:
     return date.fromisoformat(until) if until else None
 
 
-def _state(used: list[Progress], until: date, today: date, *, gone: bool) -> str:
-    if not used:
+def _state(facts: Facts, name: str, entry: Entry, used: list[Progress], until: date) -> str:
+    if not used and not _had_nothing_to_do(facts, entry):
         return "not applied"
-    if used[0].ended == "rolled back":
+    if used and used[0].ended == "rolled back":
         return "undone"
-    if gone:
+    if _is_over(facts, name, entry, used):
         return "ended"
-    return "expired" if until < today else "in force"
+    return "expired" if until < facts.moment().date() else "in force"
 
 
-def _is_gone(facts: Facts, name: str, apply: Progress) -> bool:
-    """Whether a later apply removed every object that the exception is about."""
-    about = {(change.kind, change.id) for change in apply.plan.changes if name in change.unsafe}
-    removed = {
-        (change.kind, change.id)
-        for later in facts.all_applies
-        if int(later.id) > int(apply.id) and later.ended == "done" and later.plan.where == apply.plan.where
-        for change in later.plan.changes
-        if change.action == "delete"
-    }
-    return bool(about) and about <= removed
+def _had_nothing_to_do(facts: Facts, entry: Entry) -> bool:
+    """Whether it was agreed that the org is to stay as it is: the run's apply ended well without a change."""
+    end = facts.last_end("apply")
+    return entry.run_id == facts.run_id and not facts.applies and bool(end and end.kind == "step.done")
+
+
+def _is_over(facts: Facts, name: str, entry: Entry, used: list[Progress]) -> bool:
+    """Whether what was agreed to is so no more: the bucket passes, or the object is as it was before, or gone."""
+    if name == "failed-validation":
+        report = facts.bucket_report()
+        words = {row["verdict"] for row in report["findings"]} if report else set()
+        return bool(report and report["entry"] > entry.seq and words and not words & {"FAIL", "UNKNOWN"})
+    changes = [
+        (apply, change)
+        for apply in used
+        for change in apply.plan.changes
+        if name in change.unsafe and change.action == "update"
+    ]
+    return bool(changes) and all(_is_put_back(facts, name, change, apply) for apply, change in changes)
+
+
+def _is_put_back(facts: Facts, name: str, change: Change, used: Progress) -> bool:
+    """Whether a later apply of this tool brought every value back that was agreed to; or more days."""
+    later = [
+        one
+        for apply in facts.all_applies
+        if apply.ended == "done" and apply.plan.where == used.plan.where and int(apply.id) > int(used.id)
+        for one in apply.plan.changes
+        if (one.kind, one.id) == (change.kind, change.id)
+    ]
+    if not later or later[-1].after is None:
+        return bool(later)
+    now = dict(leaves(later[-1].after))
+    fields = [field for field in change.fields if _belongs(name, field.path)]
+    return all(_is_as_before(name, field.before, now.get(field.path)) for field in fields)
+
+
+def _is_as_before(name: str, before: object, now: object) -> bool:
+    if name == "shorter-retention" and isinstance(before, int) and isinstance(now, int):
+        return now >= before
+    return now == before
 
 
 def _approvals_of(facts: Facts, apply: Progress, approvals: list[Entry]) -> list[int]:

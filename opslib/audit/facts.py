@@ -138,15 +138,29 @@ class Facts:
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """What the user had chosen when the last step of the run began: org, onboarding, consent; empty in a ledger
-        without."""
-        begun = [entry.data.get("given") for entry in self.entries("step.started")]
-        return next((given for given in reversed(begun) if given), {})
+        """What the user had chosen when the last apply of the run began, else its last step: org, onboarding, consent;
+        empty in a ledger without."""
+        begun = [entry for entry in self.entries("step.started") if entry.data.get("given")]
+        applying = [entry for entry in begun if entry.data["step"] == "apply"]
+        applied = [entry for entry in applying if entry.seq < int(self.applies[-1].id)] if self.applies else applying
+        return next((dict(entry.data["given"]) for entry in reversed(applied or begun)), {})
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The onboarding among these choices."""
+        return self.given.get("onboarding") or {}
+
+    @cached_property
+    def wanted_of_runs(self) -> dict[str, dict[str, Any]]:
+        """The onboarding that each run was for when it last began to apply."""
+        begun = [entry for entry in self.everywhere("step.started") if entry.data["step"] == "apply"]
+        return {entry.run_id: (entry.data.get("given") or {}).get("onboarding") or {} for entry in begun}
 
     @cached_property
     def looks(self) -> list[bucket_looks.Look]:
         """Every look at the bucket, of this run and the later ones, oldest first."""
-        return bucket_looks.looks(self.everywhere(*bucket_looks.KINDS), self.run_id)
+        bucket = str((self.wanted.get("target") or {}).get("bucket", ""))
+        return bucket_looks.looks(self.everywhere(*bucket_looks.KINDS), self.run_id, bucket)
 
     def last_apply_begun(self) -> int | None:
         """The entry with which the step began that last wrote to this org: an apply, or one that finished it. None
@@ -166,9 +180,15 @@ class Facts:
         return wrote
 
     def clock_skews(self) -> list[tuple[int, float]]:
-        """How far the org's clock was ahead of ours (s), by each answer since the run began, with its entry."""
-        ends = [entry for entry in self.everywhere("step.done") if entry.seq > self.started.seq]
-        doctors = [(entry.seq, (entry.data.get("data") or {}).get("doctor") or {}) for entry in ends]
+        """How far the org's clock was ahead of ours (s), by each answer of the run's own org since it began, with its
+        entry."""
+        ends = [
+            (entry, entry.data.get("data") or {})
+            for entry in self.everywhere("step.done")
+            if entry.seq > self.started.seq and entry.data["step"] == "connect"
+        ]
+        own = {data.get("api_url") for entry, data in ends if entry.run_id == self.run_id}
+        doctors = [(entry.seq, data.get("doctor") or {}) for entry, data in ends if data.get("api_url") in own]
         return [(seq, doctor["clock_skew_s"]) for seq, doctor in doctors if doctor.get("clock_skew_s") is not None]
 
     def findings(self) -> list[dict[str, Any]]:
@@ -179,7 +199,7 @@ class Facts:
 
     def bucket_report(self) -> dict[str, Any] | None:
         """What all looks at the bucket found together, as `opslib.validator.bucket.Report.as_json` says it."""
-        return bucket_looks.together(self.looks)
+        return bucket_looks.together(self.looks, self.wanted)
 
     def approvals(self, apply: Progress) -> list[Entry]:
         """The approvals of just its plan that were given before an apply, oldest first, also those of earlier runs.

@@ -56,10 +56,13 @@ def registered(facts: Facts) -> dict[Key, Registered]:
             own |= _left_by(apply)
     if own or any(not apply.ended or apply.ended == "rolled back" for apply in facts.applies):
         return own
-    wanted, until = _keys(facts.given), _end_of(facts)
+    wanted, until, of_runs = _keys(facts.given), _end_of(facts), facts.wanted_of_runs
     for apply in facts.all_applies:
         if apply.ended == "done" and apply.last_seq < until and apply.plan.where == where(facts):
-            own |= {key: left for key, left in _left_by(apply).items() if key in wanted}
+            left = {key: one for key, one in _left_by(apply).items() if key in wanted}
+            # What another onboarding left is not known to be what this one found as wanted.
+            same = of_runs.get(apply.run_id) == facts.wanted
+            own = {key: one for key, one in own.items() if key not in left} | (left if same else {})
     return own
 
 

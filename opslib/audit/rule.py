@@ -1,9 +1,9 @@
 """The rule that a run is judged by: a profile, and how many days recordings must stay."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from opslib.audit.facts import Facts
+from opslib.audit.looks import judging
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Rule:
 
 def rule_of(facts: Facts) -> Rule | None:
     """None where neither a look at the bucket nor an onboarding says by what to judge."""
-    report = next((look.report for look in reversed(facts.looks) if look.report and look.run_id == facts.run_id), None)
-    onboarding: dict[str, Any] = facts.given.get("onboarding") or {}
+    look = judging(facts.looks, facts.wanted)
+    report, onboarding = look.report if look else None, facts.wanted
     if report is None and not onboarding:
         return None
     found = report or {}

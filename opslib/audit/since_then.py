@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 from opslib.audit.age import too_old
 from opslib.audit.facts import Facts
+from opslib.audit.looks import judging
 from opslib.audit.reads import Key, Read, Registered, later, registered, where
 from opslib.audit.rule import Rule, days_words, rule_of
 from opslib.genesys.backend import JSON, leaves
 from opslib.ledger.chain import Entry
+from opslib.router.journal import Progress
 from opslib.router.org_changes import CHANGE
 from opslib.router.render import show
 from opslib.verdict import Verdict
@@ -78,11 +80,17 @@ def since_then(facts: Facts) -> Since:
         return Since("FAIL", _sentence(broken, "it breaks the rule"), entries, values)
     if unread := _unread(facts, reads):
         return Since("UNKNOWN", f"it could not be read again: {unread[1]}", [*entries, unread[0]], values)
-    changed = [value for value in values if not value.ours]
-    if changed or outside:
+    if begun := _left_half_done(facts, objects, reads):
+        why = f"the apply that entry {begun.id} begins was left half-done, and nobody has read the objects since"
+        return Since("UNKNOWN", why, [*entries, begun.last_seq], values)
+    changed, unfit = [value for value in values if not value.ours], _unfit_meanwhile(facts, objects)
+    if changed or outside or unfit:
         said = [_sentence(changed, "the rule still holds")] if changed else []
-        said += [_said(entry) for entry in outside]
-        return Since("WARN", "; ".join([*said, "opslib did not make it"]), entries, values)
+        said += [f"{'; '.join(map(_said, outside))}; opslib did not make it"] if outside else []
+        said += (
+            [f"bucket {facts.looks[-1].bucket} is fit again, and was not: {'; '.join(unfit.values())}"] if unfit else []
+        )
+        return Since("WARN", "; ".join(said), sorted({*entries, *unfit}), values)
     if not reads:
         return Since("not_checked", _NOT_READ, [])
     if stale := too_old(facts, reads[-1].at):
@@ -188,18 +196,53 @@ def _too_few_days(then: Any, now: Any, rule: Rule | None) -> str:
     return ""
 
 
+def _left_half_done(facts: Facts, objects: dict[Key, Registered], reads: Sequence[Read]) -> Progress | None:
+    """A later apply of this tool to the same objects that has no end, if no read came after it."""
+    since = max((one.seq for one in objects.values()), default=facts.last_seq)
+    unfinished = [
+        apply
+        for apply in facts.all_applies
+        if not apply.ended and apply.plan.where == where(facts) and int(apply.id) > since
+        if any((apply.plan.changes[place].kind, apply.plan.changes[place].id) in objects for place in apply.intended)
+    ]
+    return next((apply for apply in unfinished if not any(read.seq > apply.last_seq for read in reads)), None)
+
+
+def _unfit_meanwhile(facts: Facts, objects: dict[Key, Registered]) -> dict[int, str]:
+    """What a later look found wrong with the bucket that is right again now, by entry."""
+    since, judged = (
+        max((one.seq for one in objects.values()), default=facts.last_seq),
+        judging(facts.looks, facts.wanted),
+    )
+    right = {row["check"] for row in facts.findings() if row["verdict"] == "PASS"}
+    wrong: dict[int, str] = {}
+    for look in facts.looks:
+        if judged and look.report and look.seq > since and look.holds_to_the_same(judged):
+            titles = [
+                row["title"] for row in look.report["findings"] if row["verdict"] == "FAIL" and row["check"] in right
+            ]
+            wrong |= {look.seq: f"{', '.join(titles)} (failed in entry {look.seq})"} if titles else {}
+    return wrong
+
+
 def _outside(facts: Facts, objects: dict[Key, Registered]) -> list[Entry]:
     """What the org's own audit says that others did to these objects after they were registered."""
-    client = _client(facts)
+    client, elsewhere = _client(facts), _of_other_orgs(facts)
     return [
         entry
         for entry in facts.everywhere(CHANGE)
-        if entry.data["source"] == "audit" and entry.data.get("client_id") != client
+        if entry.data["source"] == "audit" and entry.data.get("client_id") != client and entry.run_id not in elsewhere
         for key, one in objects.items()
         if entry.data.get("entity_id") in (key[1], one.server_id)
         or (entry.data["name"] == one.name and not one.server_id)
         if entry.seq > one.seq and datetime.fromisoformat(entry.data["at"]) > datetime.fromisoformat(one.at)
     ]
+
+
+def _of_other_orgs(facts: Facts) -> set[str]:
+    """The runs that were connected to another org."""
+    ends = [(entry.run_id, entry.data) for entry in facts.everywhere("step.done") if entry.data["step"] == "connect"]
+    return {run_id for run_id, data in ends if (data.get("data") or {}).get("api_url") != where(facts)}
 
 
 def _client(facts: Facts) -> str:

@@ -57,15 +57,16 @@ class Report:
         return "UNKNOWN" if "UNKNOWN" in verdicts or verdicts <= {"not_checked"} else "PASS"
 
     def as_json(self) -> dict[str, Any]:
-        """{bucket, region, prefix, profile, title, note, as_of, retention_days, rule, at, verdict, counts, clocks,
-        findings, not_checked}; `rule` is the profile's own retention, `retention_days` what is wanted. `findings` are
-        those with an answer, or that should have one; `prefix` is the folder that was checked, None for every prefix,
-        as it is not known where Genesys writes."""
+        """{bucket, region, prefix, encryption, profile, title, note, as_of, retention_days, rule, at, verdict, counts,
+        clocks, findings, not_checked}; `rule` is the profile's own retention, `retention_days` what is wanted.
+        `findings` are those with an answer, or that should have one; `prefix` is the folder that was checked, None for
+        every prefix, as it is not known where Genesys writes."""
         rows = [finding.as_json() for finding in self.findings]
         return {
             "bucket": self.wanted.bucket,
             "region": self.wanted.region,
             "prefix": None if self.wanted.place is None else self.wanted.place.removesuffix("/"),
+            "encryption": self.wanted.encryption,
             "profile": self.profile.name,
             "title": self.profile.title,
             "note": self.profile.note,

@@ -185,7 +185,8 @@ class Story:
     def apply(
         self, plan: Plan, how: str = "done", report: dict[str, Any] | None = None, *, look: bool = True
     ) -> Progress:
-        """`how`: done, rolled back, or empty for an apply that was cut off. `report` of the look right before it."""
+        """`how`: done, rolled back, killed in the last change, or empty for an apply that was cut off at once. `report`
+        of the look right before it."""
         self.begin("apply")
         if look and not self.given["removal"]:
             looked = report or strict_report(at=self.now())
@@ -193,15 +194,30 @@ class Story:
                 "bucket.looked", {"step": "apply", "bucket": "b", "summary": "s", "data": looked, "error": None}
             )
         progress = started(self.run, plan, KeyReference())
+        last = len(plan.changes) - 1
         for place in range(len(plan.changes)) if how != "" else ():
             progress.note(self.run, "change.intent", place=place)
-            progress.note(self.run, "change.done", place=place)
+            if how != "killed" or place < last:
+                progress.note(self.run, "change.done", place=place)
         if how == "rolled back":
             progress.note(self.run, "rollback.started", reason="no webhook")
-        if how:
+        if how not in ("", "killed"):
             progress.note(self.run, "apply.finished", how=how, kept="")
             self.end("apply", "done" if how == "done" else "failed", error="RolledBack")
         return progress
+
+    def finish(self, progress: Progress, *, look: bool = True) -> None:
+        """Another run takes up an apply that was killed in its last change."""
+        self.again("resume").begin("resume")
+        if look:
+            found = {"bucket": "b", "summary": "s", "data": strict_report(at=self.now()), "error": None}
+            self.run.append("bucket.looked", {"step": "resume", **found})
+        last = len(progress.plan.changes) - 1
+        progress.note(self.run, "apply.taken_up", how="resume")
+        progress.note(self.run, "change.intent", place=last)
+        progress.note(self.run, "change.done", place=last)
+        progress.note(self.run, "apply.finished", how="done", kept="")
+        self.end("resume")
 
     def walk(self, plan: Plan | None = None, unsafe: Sequence[str] = (), **consent: Any) -> "Story":
         """Everything, and it all went well."""

@@ -279,6 +279,198 @@ def stopped_before_the_apply(story: Story) -> None:
     story.approve(story.plan())
 
 
+def at_another(**about: Any) -> Callable[[], dict[str, Any]]:
+    """A look that finds something wrong, at another folder, or with another encryption asked for."""
+    return lambda: strict_report(tls_only="FAIL", retention="FAIL", writer="FAIL", encryption="FAIL") | about
+
+
+def passes_at_another_folder(story: Story) -> None:
+    """After the bucket was found unfit where this run's recordings go."""
+    story.walk().again("recheck").look(strict_report(retention="FAIL"))
+    story.again("walk by hand").look(strict_report() | {"prefix": "theirs"})
+
+
+def in_another_bucket(story: Story) -> None:
+    """Somebody else's onboarding, in the same ledger."""
+    story.walk().again("walk by hand")
+    story.given = story.given | {"onboarding": onboarding(bucket="theirs", id="t-9", name="T9")}
+    story.look(strict_report(tls_only="FAIL") | {"bucket": "theirs"})
+
+
+def another_bucket_passes_after_the_apply(story: Story) -> None:
+    """In the same run: the form names another bucket now, and that one is fit. The applied one is not."""
+    story.walk().look(strict_report(tls_only="FAIL", at=story.now()))
+    story.given = story.given | {"onboarding": onboarding(bucket="theirs")}
+    story.look(strict_report(at=story.now()) | {"bucket": "theirs"})
+
+
+def weaker_rule_after_the_apply(story: Story) -> None:
+    """In the same run, the form then asked for 30 days, and that was refused: the org has what was applied."""
+    story.walk()
+    story.given = story.given | {"onboarding": onboarding(30) | {"profile": "baseline"}}
+    story.look(bucket_report() | {"at": story.now(), "retention_days": 30})
+    story.plan(SHORTER)
+    story.step("approve", "failed", error="ConsentMissing")
+
+
+def of_a_sandbox(story: Story) -> None:
+    """A bucket of the same name, on loopback, is another one: it neither fails nor passes this one."""
+    story.walk().again("walk by hand")
+    story.given = story.given | {"org": {"api_url": "http://127.0.0.1:8080", "region": None, "org_id": ""}}
+    story.look(strict_report(tls_only="FAIL"))
+
+
+def recheck_cancelled(story: Story) -> None:
+    story.walk().again("recheck").connect()
+    story.step("validate_bucket", "cancelled")
+
+
+def recheck_killed(story: Story) -> None:
+    story.walk().again("recheck").connect()
+    story.begin("validate_bucket")
+
+
+def org_denied(story: Story) -> None:
+    story.walk().again("recheck").connect()
+    story.step("read_org", "failed", error="PermissionMissing")
+
+
+def read_after_it_was_denied(story: Story) -> None:
+    org_denied(story)
+    story.again("recheck").connect()
+    story.snapshot()
+
+
+def off_and_on_again(story: Story) -> None:
+    story.walk().again("changes").connect()
+    story.snapshot(policy={"enabled": False})
+    story.again("changes").connect()
+    story.snapshot()
+
+
+def lost_its_policy_and_has_it_again(story: Story) -> None:
+    story.walk().again("recheck").look(strict_report(tls_only="FAIL"))
+    story.again("recheck").look(strict_report(at=story.now()))
+
+
+def later_apply(how: str) -> Callable[[Story], object]:
+    """Of this tool, to the same objects."""
+
+    def tell(story: Story) -> None:
+        story.walk().again("apply by hand").connect()
+        story.look()
+        plan = story.plan(SHORTER)
+        story.approve(plan, ["shorter-retention"], **REASON)
+        story.apply(plan, how)
+
+    return tell
+
+
+def left_half_done_and_read_since(story: Story) -> None:
+    later_apply("")(story)
+    story.again("changes").connect()
+    story.snapshot()
+
+
+def offboarded_and_onboarded_again(story: Story) -> None:
+    removed(story.walk().again("offboard"))
+    story.given["removal"] = False
+    story.again("apply by hand").walk()
+    story.again("changes").connect()
+    story.snapshot()
+
+
+def connected_elsewhere(skew_s: float) -> Callable[[Story], object]:
+    """Another org in the same ledger, whose clock is off."""
+
+    def tell(story: Story) -> None:
+        story.walk().again("walk by hand")
+        doctor = {"clock_skew_s": skew_s, "client": {"id": "c-1", "name": "opslib"}}
+        story.step("connect", data={"api_url": "https://api.usw2.pure.cloud", "org_id": "o-2", "doctor": doctor})
+
+    return tell
+
+
+def changed_in_another_org(story: Story) -> None:
+    """Its audit names an object of the same name."""
+    connected_elsewhere(0)(story)
+    story.run.append(
+        "org.change",
+        {
+            "source": "audit", "at": story.now(), "by": "Somebody", "client_id": "c-2", "action": "Delete",
+            "kind": "policy", "entity_id": "x-1", "name": "P", "id": "a-1", "fields": [],
+        },
+    )  # fmt: skip
+    story.snapshot("policy", where="https://api.usw2.pure.cloud")
+
+
+def finished_by_another_run(*, look: bool) -> Callable[[Story], object]:
+    """The first one was killed before it wrote the last object. Older releases did not look at the bucket again."""
+
+    def tell(story: Story) -> None:
+        story.connect()
+        story.look()
+        plan = story.plan()
+        story.approve(plan)
+        story.finish(story.apply(plan, "killed"), look=look)
+
+    return tell
+
+
+def planned_again_in_vain(story: Story) -> None:
+    """In the same run, after the apply: the org was not reached."""
+    story.walk().step("plan", "failed", error="ConnectionFailed")
+
+
+def nothing_to_do_for_another_onboarding(story: Story) -> None:
+    """The first walk registered 1,827 days. Somebody cut that outside, and a walk for 30 days finds it as wanted: what
+    the first one registered is no proof of that."""
+    story.walk().again()
+    story.given = story.given | {"onboarding": onboarding(30) | {"profile": "baseline"}}
+    story.connect()
+    story.look(bucket_report() | {"at": story.now(), "retention_days": 30})
+    story.approve(story.plan(Plan(where=WHERE, changes=())))
+    story.begin("apply")
+    story.end("apply", data={"changes": 0})
+
+
+def cut_and_put_back(story: Story) -> None:
+    """By consent that has ended since, and by a later apply of this tool, which needs none."""
+    story.walk(SHORTER, ["shorter-retention"], until="2026-01-01", **REASON)
+    cut = update("target", retentionPeriodDays=1826)
+    back = cut.model_copy(update={"before": cut.after, "after": cut.before})
+    story.again("apply by hand").walk(plan_of(back))
+
+
+def unfit_by_consent(story: Story, until: str | None = None) -> None:
+    story.connect()
+    bad = strict_report(tls_only="FAIL", at=story.now())
+    story.look(bad)
+    plan = story.plan()
+    story.approve(plan, ["failed-validation"], until=until, **REASON)
+    story.apply(plan, report=bad)
+    story.step("see_event")
+
+
+def unfit_by_consent_and_mended(story: Story) -> None:
+    unfit_by_consent(story, "2026-01-01")
+    story.again("recheck").look(strict_report(at=story.now()))
+
+
+def renewed(story: Story) -> None:
+    """The exception is over; another walk has nothing to do, and agrees to the bucket as it is for longer."""
+    unfit_by_consent(story, "2026-01-01")
+    story.again().connect()
+    story.look(strict_report(tls_only="FAIL", at=story.now()))
+    story.approve(story.plan(Plan(where=WHERE, changes=())), ["failed-validation"], **REASON)
+    story.begin("apply")
+    story.end("apply", data={"changes": 0})
+
+
+# The last run of these is the one that is audited.
+OF_THE_LAST_RUN = (nothing_to_do, nothing_to_do_for_another_onboarding, renewed)
+
+
 STALE = all_of("UNKNOWN", "connection", *BUCKET, "routing", "age")
 CUT = {"target": {"retentionPeriodDays": 1826}}
 
@@ -348,6 +540,35 @@ SITUATIONS = [
         FAILS,
     ),
     Situation("the org was not reached again", org_not_reached, all_of("UNKNOWN", "since_then", "routing"), OPEN),
+    Situation("the org denied it", org_denied, all_of("UNKNOWN", "since_then", "routing"), OPEN),
+    Situation("the org denied it, then answered", read_after_it_was_denied, {"since_then": "PASS"}, FINE),
+    Situation("policy off and on again", off_and_on_again, {"since_then": "WARN"}, REVIEW),
+    Situation("another org changed, not this one", changed_in_another_org, {}, FINE),
+    Situation(
+        "a later apply left half-done",
+        later_apply("killed"),
+        all_of("UNKNOWN", "since_then", "routing", exceptions="PASS"),
+        OPEN,
+    ),
+    Situation(
+        "left half-done later, and read since",
+        left_half_done_and_read_since,
+        all_of("PASS", "since_then", "exceptions"),
+        FINE,
+    ),
+    Situation("a later apply undone", later_apply("rolled back"), {"since_then": "PASS"}, FINE),
+    Situation(
+        "offboarded and onboarded again",
+        offboarded_and_onboarded_again,
+        {"since_then": "PASS", "exceptions": "PASS"},
+        FINE,
+    ),
+    Situation(
+        "nothing to do for another onboarding",
+        nothing_to_do_for_another_onboarding,
+        {"change_feed": "not_checked", "minimum": "not_checked"},
+        FINE,
+    ),
     Situation(
         "changed later by this tool, within the rule",
         another_run_applies(plan_of(update("target", retentionPeriodDays=2000)), []),
@@ -388,6 +609,20 @@ SITUATIONS = [
         {},
         FINE,
     ),
+    Situation("unfit in between", lost_its_policy_and_has_it_again, {"since_then": "WARN"}, REVIEW),
+    Situation(
+        "found wrong at another folder of the bucket",
+        with_look(at_another(prefix="theirs", encryption="aws:kms"), "walk by hand"),
+        all_of("FAIL", "transport", retention="UNKNOWN"),
+        FAILS,
+    ),
+    Situation("another folder of the bucket passes", passes_at_another_folder, {"retention": "FAIL"}, FAILS),
+    Situation("another bucket fails", in_another_bucket, {}, FINE),
+    Situation("another bucket passes later", another_bucket_passes_after_the_apply, {"transport": "FAIL"}, FAILS),
+    Situation("a sandbox has a bucket of that name", of_a_sandbox, {}, FINE),
+    Situation("a recheck was cancelled", recheck_cancelled, {}, FINE),
+    Situation("a recheck was killed", recheck_killed, {}, FINE),
+    Situation("another onboarding was tried and refused", weaker_rule_after_the_apply, {"since_then": "PASS"}, FINE),
     # Age and clock.
     Situation("31 days later", lambda story: story.walk(), STALE, OPEN, timedelta(days=31)),
     Situation("29 days later", lambda story: story.walk(), {}, FINE, timedelta(days=29)),
@@ -405,6 +640,10 @@ SITUATIONS = [
         OPEN,
     ),
     Situation("clock 2 minutes ahead", skewed(-120), all_of("WARN", "clock", "retention", "age"), REVIEW),
+    Situation(
+        "just under 30 days later", lambda story: story.walk(), {}, FINE, timedelta(days=30) - timedelta(minutes=1)
+    ),
+    Situation("another org's clock is off", connected_elsewhere(86_400), {}, FINE),
     Situation("the org tells no time", skewed(None), {"clock": "not_checked"}, FINE),
     # How it ended.
     Situation("left half-done", ends(""), {"routing": "FAIL", "change_feed": "not_checked"}, "LEFT HALF-DONE"),
@@ -432,6 +671,14 @@ SITUATIONS = [
         {"routing": "UNKNOWN", "change_feed": "not_checked"},
         "NOTHING APPLIED",
     ),
+    Situation("finished by another run", finished_by_another_run(look=True), {"change_feed": "not_checked"}, FINE),
+    Situation(
+        "finished by another run that did not look",
+        finished_by_another_run(look=False),
+        all_of("UNKNOWN", *BUCKET, "age", change_feed="not_checked"),
+        OPEN,
+    ),
+    Situation("planned again, in vain", planned_again_in_vain, {}, FINE),
     # Consent.
     Situation(
         "a risky change with its own approval",
@@ -451,6 +698,15 @@ SITUATIONS = [
         lambda story: story.walk(SHORTER, ["shorter-retention"], until="2026-01-01", **REASON),
         {"exceptions": "WARN"},
         REVIEW,
+    ),
+    Situation("cut by consent, and put back", cut_and_put_back, all_of("PASS", "since_then", "exceptions"), FINE),
+    Situation("an unfit bucket by consent", unfit_by_consent, {"transport": "FAIL", "exceptions": "PASS"}, FAILS),
+    Situation("an unfit bucket by consent, mended since", unfit_by_consent_and_mended, {"exceptions": "PASS"}, FINE),
+    Situation(
+        "an expired exception, renewed",
+        renewed,
+        {"transport": "FAIL", "exceptions": "PASS", "change_feed": "not_checked", "since_then": "PASS"},
+        FAILS,
     ),
     # Offboarding.
     Situation(
@@ -492,7 +748,7 @@ def test_each_situation_has_its_verdicts(tmp_path: Path, situation: Situation) -
     story = Story(tmp_path)
     first = story.run.id
     situation.tell(story)
-    audited = story.run.id if situation.tell is nothing_to_do else first
+    audited = story.run.id if situation.tell in OF_THE_LAST_RUN else first
     facts = judged(tmp_path, audited, situation.later)
     found = words(facts)
     removal = {"removal": found["removal"]} if "removal" in found else {}
@@ -515,6 +771,28 @@ def test_the_rule_its_days_and_the_moment_stand_beside_the_verdict(tmp_path: Pat
     moment = datetime.fromisoformat(top.oldest.at)
     assert top.sentence == f"Meets mifid-ii, 1,827 days, as of {moment:%d %b %Y, %H:%M} UTC: bucket b, org o-1 (live)."
     assert (top.age_days, top.as_json()["retention_days"]) == (0, 1827)
+
+
+def test_a_verdict_is_as_old_as_the_oldest_answer_it_rests_on(tmp_path: Path) -> None:
+    """A recheck leaves the upload out: that answer is still the apply's, and so is the age."""
+    story = Story(tmp_path)
+    rechecked_without_the_upload(story)
+    facts = load(tmp_path)
+    (whole, part) = [one for one in headline(facts).evidence if one.what != "org"][::-1]
+    assert (whole.what, part.what) == ("bucket", "bucket, in part")
+    assert part.entry < whole.entry
+    assert headline(facts).oldest == part
+
+
+def test_what_became_of_an_exception_is_said(tmp_path: Path) -> None:
+    """One that somebody renewed, or that is so no more, is no open item."""
+    for tell, states in ((renewed, ["renewed", "in force"]), (unfit_by_consent_and_mended, ["ended"])):
+        story = Story(tmp_path / tell.__name__)
+        first = story.run.id
+        tell(story)
+        top = headline(judged(story.home, story.run.id if tell in OF_THE_LAST_RUN else first))
+        assert [one.state for one in top.exceptions] == states
+        assert not any(one.is_open for one in top.exceptions)
 
 
 def test_fail_hides_neither_unknown_nor_warn(tmp_path: Path) -> None:

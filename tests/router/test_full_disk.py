@@ -18,7 +18,7 @@ from .org import PATHS, clear, inject, state
 
 # To try every write takes minutes; with 1 here all are tried. At the end are those where nothing is left to do.
 _EVERY = 4
-_APPLY = ("apply", "--yes", "--allow", "retarget", "--allow", "delete", "--reason", "a test", "--json")
+_APPLY = ("apply", "--yes", "--allow", "delete", "--reason", "a test", "--json")
 
 
 def _start_anew(sandbox: Sandbox, api: Api, home: Path) -> bytes:
