@@ -38,7 +38,7 @@ def _of_the_bucket(facts: Facts) -> list[Evidence]:
     rested_on = {report["entry"], *(row["entry"] for row in report["findings"])}
     return [
         Evidence(
-            "bucket" if look.seq == report["entry"] else "bucket, in part", look.report.get("at", look.at), look.seq
+            "bucket" if look.seq == report["entry"] else "part of the bucket", look.report.get("at", look.at), look.seq
         )
         for look in facts.looks
         if look.seq in rested_on

@@ -779,7 +779,7 @@ def test_a_verdict_is_as_old_as_the_oldest_answer_it_rests_on(tmp_path: Path) ->
     rechecked_without_the_upload(story)
     facts = load(tmp_path)
     (whole, part) = [one for one in headline(facts).evidence if one.what != "org"][::-1]
-    assert (whole.what, part.what) == ("bucket", "bucket, in part")
+    assert (whole.what, part.what) == ("bucket", "part of the bucket")
     assert part.entry < whole.entry
     assert headline(facts).oldest == part
 

@@ -47,4 +47,4 @@ def test_the_audit_after_the_first_notebook_shows_the_recorded_example(tmp_path:
     for name in ("00_start_here", "02_audit_report"):
         notebook = build.read(build.SOURCES / f"{name}.py")
         execute(notebook, folder=AUDIT.parent, environment=build.kernel_environment(tmp_path))
-    assert "recorded example that comes with the kit" in json.dumps(notebook.cells)
+    assert "recorded example that comes with opslib" in json.dumps(notebook.cells)
