@@ -128,7 +128,8 @@ def _(block: Panel) -> Html:
 
 
 def _answer(answer: Answer) -> str:
-    link = f'<a href="#{_text(answer.section)}">Section {_text(number(answer.section))}</a>'
+    underlined = 'style="text-decoration:underline"'  # which JupyterLab leaves out
+    link = f'<a href="#{_text(answer.section)}" {underlined}>Section {_text(number(answer.section))}</a>'
     return _labelled(answer.question, f"{'<br>'.join(map(_text, answer.lines))} {link}")
 
 
@@ -156,7 +157,8 @@ def _(block: Table) -> Html:
 
 @_html.register
 def _(block: Command) -> Html:
-    return Html(f"<p>{_text(block.text)}</p><pre>{_text(block.command)}</pre>", f"{block.text}\n{block.command}")
+    command = f'<pre style="white-space:pre-wrap">{_text(block.command)}</pre>'
+    return Html(f"<p>{_text(block.text)}</p>{command}", f"{block.text}\n{block.command}")
 
 
 @_html.register

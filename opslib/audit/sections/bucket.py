@@ -44,7 +44,7 @@ def calls(findings: Sequence[Mapping[str, Any]]) -> Table:
             key = call["call"], call["at"], answer(call), call["request_id"] or "unknown"
             rows.setdefault(key, []).append(finding["check"])
     listed: list[list[Cell]] = [
-        [call, ", ".join(checks), at, said, Code(id if len(id) <= _ID_SHOWN else f"{id[:_ID_SHOWN]}…")]
+        [Code(call), ", ".join(checks), at, said, Code(id if len(id) <= _ID_SHOWN else f"{id[:_ID_SHOWN]}…")]
         for (call, at, said, id), checks in rows.items()
     ]
     head = ("Request", "Used by the checks", "When (UTC)", "Answer", "Request id begins")
