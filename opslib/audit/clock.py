@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.genesys.server_time import SKEW_FAILS_S, SKEW_WARNS_S
 from opslib.verdict import Verdict
 
@@ -18,6 +18,7 @@ class Doubt(NamedTuple):
     entries: list[int]
 
 
+@once
 def clock(facts: Facts) -> Doubt:
     """The worst that the ledger holds about the clock since the run began."""
     if back := _went_back(facts):

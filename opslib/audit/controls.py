@@ -13,7 +13,7 @@ from opslib.audit import age, exceptions, reads
 from opslib.audit.clock import Doubt, clock
 from opslib.audit.control_result import ALL as ALL
 from opslib.audit.control_result import ControlResult as ControlResult
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.audit.kind import kind_of, removes, was_refused
 from opslib.audit.looks import Look
 from opslib.audit.rule import days_words, rule_of
@@ -66,6 +66,7 @@ def _answered(control: Control, answers: Container[str]) -> bool:
     )
 
 
+@once
 def results(facts: Facts) -> list[ControlResult]:
     """Each control, then what this release does not check."""
     doubt, since = clock(facts), since_then(facts)

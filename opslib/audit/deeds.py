@@ -9,7 +9,7 @@ from typing import Any
 
 from opslib.audit import looks, reads
 from opslib.audit.actors import RESUMED, STARTED, Actor
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.ledger.chain import Entry
 from opslib.router import journal
 from opslib.router.journal import APPROVAL, PLAN_MADE, Progress
@@ -47,6 +47,7 @@ class Deed:
         return asdict(self)
 
 
+@once
 def of_run(facts: Facts) -> list[Deed]:
     """The deeds of the run, and of the processes that finished or undid its applies, in order."""
     own = [deed for entry in facts.entries(STARTED, RESUMED, PLAN_MADE, APPROVAL) for deed in _deeds(facts, entry)]

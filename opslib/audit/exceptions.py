@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.audit.reads import where
 from opslib.genesys.backend import leaves
 from opslib.ledger.chain import Entry
@@ -57,6 +57,7 @@ class Exempted:
         return {**vars(self), "tag": self.tag, "open": self.is_open, "until": self.until.isoformat()}
 
 
+@once
 def register(facts: Facts) -> list[Exempted]:
     """Every exception to this run's org and target, of this run and of those before and after it, oldest first."""
     applies = [apply for apply in facts.all_applies if apply.plan.where == where(facts) and _same_target(facts, apply)]

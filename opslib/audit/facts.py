@@ -1,12 +1,12 @@
 """What the ledger says about one run. Nothing here asks Genesys, AWS or the clock, and nothing holds all entries."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from opslib.audit import actors
 from opslib.audit import looks as bucket_looks
@@ -18,6 +18,8 @@ from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
 from opslib.router.journal import APPROVAL, INTENT, KINDS, ROLLBACK, STARTED, Progress, applies
 from opslib.settings import DEFAULT_EVIDENCE_DAYS
+
+T = TypeVar("T")
 
 # The report lists at most this many problems; samples.csv has all attempts.
 PROBLEMS_SHOWN = 100
@@ -251,6 +253,19 @@ class Facts:
         query = f"SELECT count(*) FROM entries WHERE {_FAILED}"  # noqa: S608 (a constant of this file)
         ((count,),) = select(self.path, query, (self.run_id, self.last_seq))
         return int(count)
+
+
+def once(ask: Callable[[Facts], T]) -> Callable[[Facts], T]:
+    """What several sections ask of the same facts is worked out once: a large ledger is read from end to end for it."""
+
+    @wraps(ask)
+    def asked(facts: Facts) -> T:
+        known: dict[Any, T] = facts.__dict__.setdefault("_known", {})
+        if ask not in known:
+            known[ask] = ask(facts)
+        return known[ask]
+
+    return asked
 
 
 def load(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from opslib.audit import age, controls
 from opslib.audit.exceptions import Exempted, register
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.audit.kind import Kind, kind_of
 from opslib.audit.reads import where
 from opslib.audit.rule import Rule, rule_of
@@ -96,6 +96,7 @@ class Headline:
         }
 
 
+@once
 def headline(facts: Facts) -> Headline:
     """The verdict of a run, by everything that the ledger knows."""
     results, kind = controls.results(facts), kind_of(facts)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from opslib.audit import controls
 from opslib.audit.control_result import ALL, ControlResult
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.audit.headline import bucket_of
 from opslib.audit.words import sentence
 from opslib.validator.checks import CHECKS
@@ -131,6 +131,7 @@ _BUCKET = Question(
 )
 
 
+@once
 def open_items(facts: Facts) -> list[OpenItem]:
     """What is left to do, worst first."""
     results = controls.results(facts)

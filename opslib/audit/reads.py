@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.genesys.backend import JSON
 from opslib.genesys.comparable import comparable
 from opslib.onboarding.models import BackendName
@@ -48,6 +48,7 @@ class Read:
     ours: bool = False
 
 
+@once
 def registered(facts: Facts) -> dict[Key, Registered]:
     """What the run's applies left in the org; where it had nothing to do, what earlier ones did."""
     own: dict[Key, Registered] = {}

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from opslib.audit.age import too_old
-from opslib.audit.facts import Facts
+from opslib.audit.facts import Facts, once
 from opslib.audit.looks import judging
 from opslib.audit.reads import Key, Read, Registered, later, registered, where
 from opslib.audit.rule import Rule, days_words, rule_of
@@ -68,6 +68,7 @@ class Value:
         return f"{what}: {became}" + (f" ({self.breaks})" if self.path and self.breaks else "")
 
 
+@once
 def since_then(facts: Facts) -> Since:
     """What later reads, changes and applies say of the objects that the run registered."""
     objects = registered(facts)
