@@ -32,7 +32,6 @@ LINES: dict[str, tuple[str, ...]] = {
         "walk.context WalkContext.needs_consent",
         "walk.steps _approve",
         "walk.consent agrees agrees_by_name agreed_to _last_day",
-        "walk.look refuse_unfit",
         "router.unsafe_changes unsafe_changes shrinks",
         "router.plan checksum_of",
     ),

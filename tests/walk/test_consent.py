@@ -1,7 +1,7 @@
 """What a walk asks consent for, and what it takes for consent."""
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from opslib.ledger.actor import machine
 from opslib.onboarding.models import Consent
 from opslib.router.plan import Change, Plan
 from opslib.settings import Settings
+from opslib.walk.consent import agreed_to, agrees, agrees_by_name, note_approval
 from opslib.walk.state_machine import Result
 from opslib.walk.steps import STEPS
 from opslib.walk.walk import Walk
@@ -132,3 +133,53 @@ async def test_a_refusal_says_how_to_agree(walk: Walk) -> None:
         'on the command line: --allow disable --reason "…"; in the notebook: type the target\'s name, Voice, and a '
         "reason. Nothing was applied"
     )
+
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+@pytest.mark.parametrize(("until", "holds"), [(TODAY, True), (YESTERDAY, False), (None, True)])
+def test_consent_holds_on_its_last_day_and_not_after(walk: Walk, until: date | None, holds: bool) -> None:
+    """By the day in UTC; without an end, for some months."""
+    walk.consent = Consent(allow=("disable",), reason="tonight", until=until)
+    assert agrees(walk, "disable") == holds
+    assert agrees_by_name(walk, "disable") == holds
+
+
+def test_a_typed_name_agrees_to_what_was_shown_only(walk: Walk) -> None:
+    """What is found later needs its own name, and a reason."""
+    walk.consent = Consent(confirm="Voice", reason="tonight")
+    assert agrees(walk, "disable")
+    assert not agrees_by_name(walk, "disable")
+    walk.consent = Consent(allow=("disable",))
+    assert not agrees_by_name(walk, "disable")
+    walk.consent = Consent(allow=("many",), confirm="Voice", reason="tonight")
+    assert not agrees_by_name(walk, "disable")
+    assert agrees_by_name(walk, "many")
+
+
+def test_what_was_approved_counts_for_its_plan_by_the_last_approval(walk: Walk) -> None:
+    """Another plan's does not; a later one that leaves it out takes it back."""
+    walk.consent = Consent(allow=("disable",), reason="tonight")
+    assert not agreed_to(walk, "c-1", "disable")
+    note_approval(walk, "c-1", ["disable", "many"])
+    assert agreed_to(walk, "c-1", "disable")
+    assert agreed_to(walk, "c-1", "many")
+    assert not agreed_to(walk, "c-1", "delete")
+    assert not agreed_to(walk, "c-2", "disable")
+    note_approval(walk, "c-1", ["many"])
+    assert not agreed_to(walk, "c-1", "disable")
+
+
+@pytest.mark.parametrize(("until", "holds"), [(TODAY, True), (YESTERDAY, False)])
+def test_what_was_approved_counts_until_its_last_day(walk: Walk, until: date, holds: bool) -> None:
+    walk.consent = Consent(allow=("disable",), reason="tonight", until=until)
+    note_approval(walk, "c-1", ["disable"])
+    assert agreed_to(walk, "c-1", "disable") == holds
+
+
+def test_an_approval_of_an_older_release_has_no_end_in_it(walk: Walk) -> None:
+    """It holds as long as one without an end, from the day on which it was given."""
+    walk.journal.append("approval", {"checksum": "c-1", "unsafe": ["disable"]})
+    assert agreed_to(walk, "c-1", "disable")
