@@ -1,7 +1,7 @@
 """What a walk asks consent for, and what it takes for consent."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,17 @@ async def test_a_refusal_says_how_to_agree(walk: Walk) -> None:
     )
 
 
-TODAY = datetime.now(UTC).date()
-YESTERDAY = TODAY - timedelta(days=1)
+TODAY = date(2026, 11, 24)
+YESTERDAY = date(2026, 11, 23)
 
 
+@pytest.fixture
+def on_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No midnight comes in between."""
+    monkeypatch.setattr("opslib.walk.consent._today", lambda: TODAY)
+
+
+@pytest.mark.usefixtures("on_a_day")
 @pytest.mark.parametrize(("until", "holds"), [(TODAY, True), (YESTERDAY, False), (None, True)])
 def test_consent_holds_on_its_last_day_and_not_after(walk: Walk, until: date | None, holds: bool) -> None:
     """By the day in UTC; without an end, for some months."""
@@ -172,6 +179,7 @@ def test_what_was_approved_counts_for_its_plan_by_the_last_approval(walk: Walk) 
     assert not agreed_to(walk, "c-1", "disable")
 
 
+@pytest.mark.usefixtures("on_a_day")
 @pytest.mark.parametrize(("until", "holds"), [(TODAY, True), (YESTERDAY, False)])
 def test_what_was_approved_counts_until_its_last_day(walk: Walk, until: date, holds: bool) -> None:
     walk.consent = Consent(allow=("disable",), reason="tonight", until=until)
