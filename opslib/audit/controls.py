@@ -57,6 +57,13 @@ def checks_of(control: Control) -> list[Check]:
     return [*(check for check in checks if check.required), *others]
 
 
+def title_of(finding: Mapping[str, Any]) -> str:
+    """The control that a finding about the bucket belongs to; the last one for a check that this release does not
+    know."""
+    known = CHECKS.get(finding["check"])
+    return TITLES[known.control if known else "operation"]
+
+
 def _answered(control: Control, answers: Container[str]) -> bool:
     """Whether each required check has an answer. Recordings come with a key or with a role, never with both."""
     required = [check for check in checks_of(control) if check.required]

@@ -71,6 +71,8 @@ def not_two_people(facts: Facts) -> str:
     applied = [deed.actor for deed in of_apply(facts, len(facts.applies)) if deed.began] if last else []
     if any(str(approver) == str(actor) for approver in given for actor in applied):
         return "The approver took part in the apply: no second person is shown."
+    if any(not (approver.key_id and actor.key_id) for approver in given for actor in applied):
+        return "Another user name applied it, and the ledger does not name both keys: no second person is shown."
     if any(approver.key_id == actor.key_id for approver in given for actor in applied):
         return "Another user name applied it with the same signing key: no second person is shown."
     return ""

@@ -114,6 +114,11 @@ class Facts:
         own = [entry for entry in self.steps() if entry.data["step"] == step]
         return own[-1] if own else None
 
+    def connected(self) -> dict[str, Any]:
+        """What the org said when the run last connected to it; empty when it never did."""
+        end = self.last_end("connect")
+        return (end.data.get("data") or {}) if end else {}
+
     def steps(self, run_id: str = "") -> Iterator[Entry]:
         """Beginnings and ends of steps, of this run or another one, in order."""
         return self.entries(*_STEP_KINDS, run_id=run_id)

@@ -61,7 +61,6 @@ class Headline:
     word: str
     verdict: Verdict
     sentence: str
-    why: str
     environment: Environment
     org: str
     org_id: str
@@ -106,11 +105,10 @@ def headline(facts: Facts) -> Headline:
         kind=kind,
         word=_word(kind, worst.word, results),
         verdict=worst.word,
-        sentence=_sentence(facts, worst.word, rule, oldest),
-        why=worst.why,
+        sentence=_sentence(facts, worst.word, rule, oldest, removed=kind == "offboarding" and _is_removed(results)),
         environment=environment(facts),
         org=org_of(facts),
-        org_id=str(_connected(facts).get("org_id") or ""),
+        org_id=str(facts.connected().get("org_id") or ""),
         bucket=bucket_of(facts),
         rule=rule,
         evidence=age.evidence(facts),
@@ -130,14 +128,9 @@ def environment(facts: Facts) -> Environment:
 
 def org_of(facts: Facts) -> str:
     """The org's name as it says itself, else its id, else where its API is."""
-    data = _connected(facts)
+    data = facts.connected()
     name = ((data.get("doctor") or {}).get("organization") or {}).get("name")
     return str(name or data.get("org_id") or urlsplit(where(facts)).netloc or "an org that is not named")
-
-
-def _connected(facts: Facts) -> dict[str, Any]:
-    end = facts.last_end("connect")
-    return (end.data.get("data") or {}) if end else {}
 
 
 def bucket_of(facts: Facts) -> str:
@@ -156,17 +149,20 @@ def moment_words(at: str) -> str:
 
 def _word(kind: Kind, worst: Verdict, results: Sequence[controls.ControlResult]) -> str:
     if kind == "offboarding":
-        removal = next(result.word for result in results if result.id == "removal")
-        return _REMOVED[worst] if removal in ("PASS", "WARN") else "NOT REMOVED"
+        return _REMOVED[worst] if _is_removed(results) else "NOT REMOVED"
     return _ENDED.get(kind) or _WORDS[worst]
 
 
-def _sentence(facts: Facts, worst: Verdict, rule: Rule | None, oldest: age.Evidence | None) -> str:
+def _is_removed(results: Sequence[controls.ControlResult]) -> bool:
+    return any(result.id == "removal" and result.word in ("PASS", "WARN") for result in results)
+
+
+def _sentence(facts: Facts, worst: Verdict, rule: Rule | None, oldest: age.Evidence | None, *, removed: bool) -> str:
     """The rule and the moment always stand beside the verdict."""
     said = _SENTENCES[worst].format(rule=rule.words if rule else "the rule, which is not known")
     when = f"as of {moment_words(oldest.at)}" if oldest else "without evidence"
     bucket = f"bucket {bucket_of(facts)}" if bucket_of(facts) else "no bucket"
-    if kind_of(facts) == "offboarding":
+    if removed:
         said = f"Routing removed. When the bucket was last read: {said[0].lower()}{said[1:]}"
     return f"{said}, {when}: {bucket}, org {org_of(facts)} ({environment(facts)})."
 

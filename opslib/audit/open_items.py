@@ -13,7 +13,6 @@ from opslib.audit.control_result import ALL, ControlResult
 from opslib.audit.facts import Facts, once
 from opslib.audit.headline import bucket_of
 from opslib.audit.words import sentence
-from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
 from opslib.verdict import TO_MEND, WORST_FIRST, Verdict, in_words
 
@@ -152,12 +151,10 @@ def _gravity(item: OpenItem) -> int:
 
 def _of_findings(facts: Facts, result: ControlResult) -> list[OpenItem]:
     """Each check that a control of the bucket rests on and that did not pass."""
-    own = _control_of_bucket(result)
-    known = {check.id: check.control for check in CHECKS.values()}
     return [
         _of_finding(facts, result, finding)
         for finding in facts.findings()
-        if own and known.get(finding["check"], "operation") == own and finding["verdict"] in TO_MEND
+        if controls.title_of(finding) == result.control and finding["verdict"] in TO_MEND
     ]
 
 
@@ -169,10 +166,6 @@ def _of_control(facts: Facts, result: ControlResult, to_mend: Mapping[str, Contr
     entries = [] if result.entries == ALL else list(result.entries)
     also = [other.claim for other in to_mend.values() if other.follows == result.id]
     yield OpenItem(result.claim, result.id, result.word, "", sentence(result.why), question, entries, also)
-
-
-def _control_of_bucket(result: ControlResult) -> str | None:
-    return {title: control for control, title in controls.TITLES.items()}.get(result.control)
 
 
 def _of_finding(facts: Facts, result: ControlResult, finding: dict[str, Any]) -> OpenItem:

@@ -87,8 +87,7 @@ def where(facts: Facts) -> str:
     """The address of the org's API."""
     if facts.applies:
         return facts.applies[-1].plan.where
-    end = facts.last_end("connect")
-    return str(((end.data.get("data") or {}) if end else {}).get("api_url", ""))
+    return str(facts.connected().get("api_url", ""))
 
 
 def backend(facts: Facts) -> BackendName:

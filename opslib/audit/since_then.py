@@ -247,8 +247,7 @@ def _of_other_orgs(facts: Facts) -> set[str]:
 
 
 def _client(facts: Facts) -> str:
-    end = facts.last_end("connect")
-    doctor = ((end.data.get("data") or {}) if end else {}).get("doctor") or {}
+    doctor = facts.connected().get("doctor") or {}
     return str((doctor.get("client") or {}).get("id", ""))
 
 

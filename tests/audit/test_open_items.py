@@ -11,6 +11,7 @@ from opslib.audit.facts import Facts, load
 from opslib.audit.open_items import open_items
 from opslib.audit.report import AuditReport
 from opslib.audit.sections import cover, sign_off
+from opslib.ledger.ledger import Ledger
 from opslib.verdict import TO_MEND
 
 from .ledgers import Story, finding, plan_of, strict_report, update
@@ -111,6 +112,36 @@ def test_another_user_name_with_the_same_key_is_no_second_person_either(
     other.connect()
     other.apply(plan)
     assert "with the same signing key" in _answers(tmp_path)["Approved by whom?"]
+
+
+def test_keys_that_the_ledger_does_not_name_are_not_called_the_same(tmp_path: Path) -> None:
+    """A ledger of an older release has no keys in it."""
+    ledger = Ledger(tmp_path)
+    about = {"user": "first", "host": "h1", "opslib": "0.1.0", "python": "3.11", "command": "walk"}
+    plan = plan_of()
+    ledger.append("r-1", "run.started", about)
+    ledger.append("r-1", "approval", {"checksum": plan.checksum, "unsafe": [], "reason": "", "confirm": "T"})
+    ledger.append("r-1", "run.resumed", {"user": "second", "host": "h2"})
+    body = {"plan": plan.model_dump(mode="json"), "checksum": plan.checksum, "credentials": {}, "user": "second"}
+    ledger.append("r-1", "apply.started", body)
+    said = _answers(tmp_path)["Approved by whom?"]
+    assert "the ledger does not name both keys: no second person is shown." in said
+    assert "same signing key" not in said
+
+
+def test_a_removal_that_was_not_carried_out_is_not_called_one(tmp_path: Path) -> None:
+    """Neither in the word nor in the sentence beside it."""
+    story = Story(tmp_path)
+    story.given["removal"] = True
+    story.connect()
+    story.step("plan", "failed", error="OrgUnreachable")
+    story.begin("apply")
+    story.end("apply", "failed", error="StepBlocked")
+    (panel,) = [
+        block for block in AuditReport.open(home=tmp_path).section("verdict").blocks if isinstance(block, Panel)
+    ]
+    assert panel.word == "NOT REMOVED"
+    assert not any("Routing removed" in said for said in panel.sentences)
 
 
 def test_who_read_it_again_is_a_deed(tmp_path: Path) -> None:

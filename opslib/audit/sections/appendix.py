@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
 
 from opslib.audit import controls, deeds
 from opslib.audit.contents import reference
@@ -138,13 +137,11 @@ def _record(facts: Facts, notebook_sha256: str) -> Table:
     """Which record this report was made from, with which versions."""
     ledger, about = facts.ledger, facts.started.data
     count, last_at = facts.extent()
-    end = facts.last_end("connect")
-    org: dict[str, Any] = (end.data.get("data") or {}) if end else {}
     rows: dict[str, Cell] = {
         "Run": facts.run_id,
         "Started (UTC)": facts.started.at,
         "Last entry (UTC)": last_at,
-        "Org's API": org.get("api_url", "no data"),
+        "Org's API": facts.connected().get("api_url", "no data"),
         "Backend": about.get("backend", "no data"),
         "Made with": f"opslib {about['opslib']}, Python {about['python']}",
         "Report by": f"opslib {version('opslib')}",

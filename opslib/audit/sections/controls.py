@@ -8,7 +8,6 @@ from opslib.audit.control_result import ALL, ControlResult
 from opslib.audit.document import Block, Cell, Group, Mark, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.words import sentence
-from opslib.validator.checks import CHECKS
 from opslib.validator.finding import SEVERITIES
 from opslib.verdict import WORST_FIRST, in_words
 
@@ -52,11 +51,9 @@ def _entries(result: ControlResult) -> str:
 
 def _checks(facts: Facts) -> dict[str, str]:
     """For each control of the bucket, how many findings of each verdict and severity it rests on."""
-    known = {check.id: check.control for check in CHECKS.values()}
     counts: dict[str, Counter[tuple[str, str]]] = {}
     for finding in facts.findings():
-        title = controls.TITLES[known.get(finding["check"], "operation")]
-        counts.setdefault(title, Counter())[finding["verdict"], finding["severity"]] += 1
+        counts.setdefault(controls.title_of(finding), Counter())[finding["verdict"], finding["severity"]] += 1
     return {title: "; ".join(_words(count)) for title, count in counts.items()}
 
 

@@ -65,8 +65,7 @@ def in_the_org(facts: Facts) -> Iterator[Block]:
     if gaps := _not_audited(facts.started.at, looks):
         yield Prose("The org's own audit was not read for all of this time:", loud=True)
         yield Table("Not read in the org's audit", ("From (UTC)", "Until (UTC)", "Why"), gaps, (2, 2, 5))
-    end = facts.last_end("connect")
-    client = (((end.data.get("data") or {}) if end else {}).get("doctor") or {}).get("client") or {}
+    client = (facts.connected().get("doctor") or {}).get("client") or {}
     rows: list[list[Cell]] = [
         [
             entry.data["at"],
