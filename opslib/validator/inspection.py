@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from opslib.validator.aws import GLOBAL, Answer, Aws, Evidence, Unanswered
@@ -43,6 +44,11 @@ class Inspection:
     def retention_days(self) -> int | None:
         """How long recordings must be kept: as stated, or else the profile's own minimum."""
         return self.profile.retention_days(self.wanted)
+
+    @property
+    def today(self) -> date:
+        """The day in UTC, from which retention is counted."""
+        return datetime.now(UTC).date()
 
     async def ask_bucket(self, name: str) -> Mapping[str, Any] | None:
         """A call about the bucket; None where nothing is configured. Raises Unanswered."""

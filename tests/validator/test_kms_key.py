@@ -11,7 +11,7 @@ from .buckets import ACCOUNT, finding, kms_says, planted
 ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{ID}"
 OTHERS = f"arn:aws:kms:us-east-1:210987654321:key/{ID}"
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def described(arn: str = KEY, **changes: Any) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def day(days: int) -> str:
 @pytest.fixture(autouse=True)
 def _s3(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", sandbox["s3_url"])
+    monkeypatch.setattr("opslib.validator.inspection.Inspection.today", NOW.date())
 
 
 RSA = described(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")

@@ -181,6 +181,7 @@ async def test_an_agreement_that_has_ended_counts_no_more(
     """The approval named a day, and the apply is begun on the next one."""
     lose_policy()
     today = datetime.now(UTC).date()
+    monkeypatch.setattr("opslib.walk.consent._today", lambda: today)
     async with Walk(onboarding(sandbox)) as walk:
         for name in ("connect", "validate_bucket", "plan"):
             await walk._run_or_leave_to_approve(name)

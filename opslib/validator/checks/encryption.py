@@ -121,7 +121,7 @@ async def kms_key(inspection: Inspection) -> Outcome:
     if not key.get("KeyState") or not _spec(key):
         return unknown("KMS does not say which state and kind the key has")
     if "ValidTo" in key:
-        return _expiring(key, inspection.retention_days)
+        return _expiring(key, inspection.retention_days, inspection.today)
     return await _usable(inspection, key)
 
 
@@ -158,9 +158,9 @@ def _elsewhere(key: str, wanted: Wanted) -> str:
     return f"the key is in {region}, and the bucket in {wanted.region}" if region != wanted.region else ""
 
 
-def _expiring(key: Mapping[str, Any], retention_days: int | None) -> Outcome:
+def _expiring(key: Mapping[str, Any], retention_days: int | None, today: date) -> Outcome:
     """Imported key material ends on a day; from then on nobody can read, until somebody imports it again."""
-    last, today = _day(key["ValidTo"]), datetime.now(UTC).date()
+    last = _day(key["ValidTo"])
     ends = f"the key's imported material expires on {last}, and KMS deletes it: from then on nobody can read recordings"
     if last <= today or (retention_days and last < today + timedelta(days=retention_days)):
         stay = (

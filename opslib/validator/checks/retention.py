@@ -1,7 +1,6 @@
 """Whether recordings stay for as long as they must, and no longer than they may: lifecycle, versions, Object Lock."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from opslib.validator.check import Check, asked_by
@@ -422,7 +421,7 @@ async def default_lock(inspection: Inspection) -> Lock | None:
 async def lifecycle_losses(inspection: Inspection) -> list[Loss]:
     """What the rules do to a recording that is made today."""
     lifecycle_rules, versioning = await rules(inspection), await versioning_state(inspection)
-    return losses_by(lifecycle_rules, inspection.wanted.folder, versioning, datetime.now(UTC).date())
+    return losses_by(lifecycle_rules, inspection.wanted.folder, versioning, inspection.today)
 
 
 async def _archive_tiers(inspection: Inspection) -> list[Archived]:
@@ -437,4 +436,4 @@ async def _archive_tiers(inspection: Inspection) -> list[Archived]:
         configurations += page.get("IntelligentTieringConfigurationList", [])
         token = page.get("NextContinuationToken")
         more = {"ContinuationToken": token} if token else None
-    return archived_by(configurations, lifecycle_rules, inspection.wanted.place, datetime.now(UTC).date())
+    return archived_by(configurations, lifecycle_rules, inspection.wanted.place, inspection.today)
