@@ -17,6 +17,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _BLANK = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# A spreadsheet takes a cell that begins with one of these for a formula, also of the wide ones of East Asia.
+_FORMULA = tuple("=+-@＝＋－＠")
 _BREAKS = re.compile(r"[ \t\r\n]+")
 
 
@@ -33,6 +35,14 @@ def visible_line(value: object) -> str:
 def visible_text(value: object) -> str:
     """A text of ours, with its lines and tabs as they are."""
     return _shown(redact(str(value)).replace("\r\n", "\n"), keep="\n\t")
+
+
+def visible_cell(value: object) -> object:
+    """A value of a CSV: text is made visible, and cannot be a formula."""
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def visible_json(value: object, *, ascii_only: bool = False, **layout: object) -> str:

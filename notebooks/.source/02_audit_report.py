@@ -50,6 +50,9 @@ report.show("frameworks")
 report.show("bucket")
 
 # %%
+report.show("recordings")
+
+# %%
 report.show("changes")
 
 # %%

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 _LINE_STYLES = {50: "-", 95: "--", 99: ":"}
 _MOST_EVENTS = 8
 
@@ -72,16 +72,16 @@ def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float]) ->
     alt = f"{total} attempts: " + ", ".join(labels.values())
 
     def draw(histogram: "Axes", shares: "Axes") -> None:
-        histogram.hist(values, bins=min(30, max(5, math.isqrt(total) * 2)), weights=weights, color=_BLUE)
+        histogram.hist(values, bins=min(30, max(5, math.isqrt(total) * 2)), weights=weights, color=BLUE)
         histogram.set(xlabel="latency (ms)", ylabel="attempts", title="how many")
-        shares.ecdf(values, weights, color=_BLUE)
+        shares.ecdf(values, weights, color=BLUE)
         shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
         for percent, value in marks.items():
             for axes in (histogram, shares):
-                axes.axvline(value, color=_ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
+                axes.axvline(value, color=ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
         shares.legend(loc="lower right")
 
-    return Chart(title, alt, _png(draw, columns=2))
+    return Chart(title, alt, png(draw, columns=2))
 
 
 def _few_latencies(title: str, attempts: Mapping[float, int]) -> Chart:
@@ -89,11 +89,11 @@ def _few_latencies(title: str, attempts: Mapping[float, int]) -> Chart:
     alt = f"{len(dots)} attempts, {_span(list(attempts))}"
 
     def draw(axes: "Axes") -> None:
-        _dots(axes, dots, s=70, color=_BLUE)
+        _dots(axes, dots, s=70, color=BLUE)
         axes.set(xlabel="latency (ms); each dot is an attempt", yticks=[], ylim=(0, max(attempts.values()) + 1))
         axes.set_xlim(left=0)
 
-    return Chart(title, alt, _png(draw, columns=1))
+    return Chart(title, alt, png(draw, columns=1))
 
 
 def _dots(axes: "Axes", points: Sequence[tuple[float, int]], **style: Any) -> None:
@@ -127,13 +127,13 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
         for row, (_, good, total) in enumerate(rows):
             if total >= INTERVAL_FROM:
                 low, high = wilson_interval(good, total)
-                axes.plot([100 * low, 100 * high], [row, row], color=_GREY, linewidth=2)
+                axes.plot([100 * low, 100 * high], [row, row], color=GREY, linewidth=2)
             axes.plot(
                 100 * good / total,
                 row,
                 marker="o" if good == total else "X",
                 markersize=9,
-                color=_BLUE if good == total else _ORANGE,
+                color=BLUE if good == total else ORANGE,
             )
             axes.annotate(
                 f"{good} of {total}", (100 * good / total, row), (0, 9), textcoords="offset points", ha="center"
@@ -146,7 +146,7 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
             title=f"● all, ✖ not all; line: 95 % interval, from {INTERVAL_FROM} attempts on",
         )
 
-    return Chart(title, alt, _png(draw, columns=1, rows=len(rows)))
+    return Chart(title, alt, png(draw, columns=1, rows=len(rows)))
 
 
 def _not_there(samples: "pd.DataFrame") -> "pd.Series[bool]":
@@ -166,9 +166,9 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
     answered = (in_order["outcome"] == "success") | _not_there(in_order)
     retried = in_order["attempt"] > 1
     kinds = [
-        (answered, "answered", "o", _BLUE),
-        (limited, "rate limited (429)", "D", _ORANGE),
-        (~answered & ~limited, "failed otherwise", "X", _GREY),
+        (answered, "answered", "o", BLUE),
+        (limited, "rate limited (429)", "D", ORANGE),
+        (~answered & ~limited, "failed otherwise", "X", GREY),
     ]
     labels = [f"{chosen.sum()} {words}" for chosen, words, _, _ in kinds]
     alt = (
@@ -188,7 +188,7 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
         axes.set(xlabel="seconds after the first attempt", ylabel="latency (ms)", ylim=(0, latencies_ms.max() * 1.15))
         axes.figure.legend(loc="outside upper center", ncols=4, frameon=False, columnspacing=1.2, handletextpad=0.2)
 
-    return Chart(title, alt, _png(draw, columns=1))
+    return Chart(title, alt, png(draw, columns=1))
 
 
 def steps_chart(samples: "pd.DataFrame") -> Chart:
@@ -208,12 +208,12 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
 
     def draw(axes: "Axes") -> None:
         for row, (_, values) in enumerate(steps):
-            axes.plot([min(values), max(values)], [row, row], color=_GREY, linewidth=2)
+            axes.plot([min(values), max(values)], [row, row], color=GREY, linewidth=2)
         few = [(value, row) for row, (_, values) in enumerate(steps) for value in values if not _enough(values)]
         if few:
-            _dots(axes, few, s=200, marker="|", color=_BLUE, zorder=3, label="an attempt")
+            _dots(axes, few, s=200, marker="|", color=BLUE, zorder=3, label="an attempt")
         many = [(row, values) for row, (_, values) in enumerate(steps) if _enough(values)]
-        for percent, colour, marker in ((50, _BLUE, "o"), (95, _ORANGE, "D")) if many else ():
+        for percent, colour, marker in ((50, BLUE, "o"), (95, ORANGE, "D")) if many else ():
             marks = [(percentile(values, percent) or 0.0, row) for row, values in many]
             _dots(axes, marks, s=70, color=colour, marker=marker, zorder=4, label=f"p{percent}")
         axes.set_yticks(range(len(steps)), [f"{name.replace('_', ' ')} ({len(values)})" for name, values in steps])
@@ -221,7 +221,7 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
         axes.set_xlim(left=0)
         axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
 
-    return Chart(title, alt, _png(draw, columns=1, rows=len(steps)))
+    return Chart(title, alt, png(draw, columns=1, rows=len(steps)))
 
 
 def _enough(values: Sequence[float]) -> bool:
@@ -278,22 +278,22 @@ def _retention_chart(text: str) -> Chart:
     def draw(axes: "Axes") -> None:
         shown = [*bars, *(event.words for event in events), "the bytes are there"]
         for row, (name, (days, more)) in enumerate(bars.items()):
-            axes.barh(row, days or 0, color=_GREY if name == "Object Lock holds" else _BLUE, height=0.5)
+            axes.barh(row, days or 0, color=GREY if name == "Object Lock holds" else BLUE, height=0.5)
             _label(axes, days or 0, row, f"{more}{days} days" if days else "nothing", longest, on_bar=True)
         for row, event in enumerate(events, len(bars)):
-            mark, colour = ("X", _ORANGE) if event.early else ("o", _GREY)
+            mark, colour = ("X", ORANGE) if event.early else ("o", GREY)
             axes.plot(event.day, row, marker=mark, markersize=9, color=colour, clip_on=False, zorder=3)
             _label(axes, event.day, row, f"day {event.day}{', too early' * event.early}", longest)
         last = len(shown) - 1
-        axes.barh(last, end if removed is None else removed, color=_BLUE, alpha=0.35, height=0.5)
+        axes.barh(last, end if removed is None else removed, color=BLUE, alpha=0.35, height=0.5)
         _label(axes, removed or 0, last, "never removed" if removed is None else f"gone on day {removed}", longest)
         if wanted:
-            axes.axvline(wanted, color=_ORANGE, linestyle="--", zorder=0)
+            axes.axvline(wanted, color=ORANGE, linestyle="--", zorder=0)
         axes.set_yticks(range(len(shown)), shown)
         axes.set(xlim=(0, end), ylim=(len(shown) - 0.4, -0.6), xlabel="days after the recording was made")
         axes.set_title("dashed line: how long recordings must stay; ✖: removed too early")
 
-    return Chart("How long a recording stays", "; ".join(alt), _png(draw, columns=1, rows=len(bars) + len(events) + 1))
+    return Chart("How long a recording stays", "; ".join(alt), png(draw, columns=1, rows=len(bars) + len(events) + 1))
 
 
 def _events(clocks: Mapping[str, Any]) -> list[_Event]:
@@ -324,10 +324,11 @@ def _empty(title: str) -> Chart:
         axes.text(0.5, 0.5, "no data", ha="center", va="center")
         axes.set_axis_off()
 
-    return Chart(title, "No attempts are recorded, so there is no data to show", _png(draw, columns=1))
+    return Chart(title, "No attempts are recorded, so there is no data to show", png(draw, columns=1))
 
 
-def _png(draw: Any, *, columns: int, rows: int = 5) -> bytes:
+def png(draw: Any, *, columns: int, rows: int = 5) -> bytes:
+    """What `draw` draws on so many axes beside each other, as high as so many rows of text need."""
     # Without pyplot: it keeps figures alive and chooses a display.
     import matplotlib
     from matplotlib.figure import Figure

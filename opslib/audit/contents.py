@@ -10,6 +10,7 @@ TITLES = {
     "controls": "Controls",
     "frameworks": "Rules and frameworks",
     "bucket": "Bucket findings",
+    "recordings": "Did the recordings arrive?",
     "changes": "What was changed",
     "still_so": "Is it still so?",
     "not_proven": "What is not proven",

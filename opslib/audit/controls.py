@@ -9,7 +9,7 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
-from opslib.audit import age, exceptions, reads
+from opslib.audit import age, exceptions, reads, recordings
 from opslib.audit.clock import Doubt, clock
 from opslib.audit.control_result import ALL as ALL
 from opslib.audit.control_result import ControlResult as ControlResult
@@ -32,8 +32,6 @@ from opslib.verdict import WORST_FIRST, Verdict
 
 _RECORD: dict[str, Verdict] = {"intact": "PASS", "unsigned": "UNKNOWN", "broken": "FAIL"}
 _STATES: dict[str, Verdict] = {"done": "PASS", "failed": "FAIL"}
-
-NOT_CHECKED = {"Recordings: recordings arrive in the bucket": "no archived recording was looked at"}
 
 # Which checks a control rests on, they say themselves. The last control also takes checks that this release does not
 # know, so that none is lost.
@@ -89,7 +87,7 @@ def results(facts: Facts) -> list[ControlResult]:
         ControlResult(SINCE_THEN, since.word, since.why, since.entries, follows="age" if since.stale else ""),
         ControlResult("Clock: this machine's clock agrees with the org's", doubt.word, doubt.why, doubt.entries),
         _age(facts),
-        *(ControlResult(control, "not_checked", why) for control, why in NOT_CHECKED.items()),
+        _recordings(facts),
         _anchor(facts),
     ]
     register = exceptions.register(facts)
@@ -437,6 +435,20 @@ def _age(facts: Facts) -> ControlResult:
         return ControlResult(control, "UNKNOWN", "; ".join(stale), entries)
     said = "; ".join(f"{one.what} read {one.at}" for one in found)
     return ControlResult(control, "PASS", f"{said}; evidence up to {facts.evidence_days} days old counts", entries)
+
+
+RECORDINGS = "Recordings: recordings arrive in the bucket"
+
+
+def _recordings(facts: Facts) -> ControlResult:
+    """By the newest verification of the archive."""
+    found = recordings.last_verified(facts)
+    if found is None:
+        return ControlResult(RECORDINGS, "not_checked", "nobody has verified the archive; “opslib archive verify” does")
+    why = f"{found.summary}, as of {found.answer['now']}"
+    if stale := age.too_old(facts, found.at):
+        return ControlResult(RECORDINGS, "UNKNOWN", f"{why}; stale: {stale}", [found.entry], follows="age")
+    return ControlResult(RECORDINGS, found.verdict, why, [found.entry])
 
 
 def _anchor(facts: Facts) -> ControlResult:

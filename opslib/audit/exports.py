@@ -17,14 +17,12 @@ from opslib.ledger.samples import COLUMNS
 from opslib.ledger.statistics import success_rate_percent, wilson_interval
 from opslib.validator.finding import SEVERITIES
 from opslib.verdict import in_words
-from opslib.visible import visible, visible_json
+from opslib.visible import visible_cell, visible_json
 
 _OPERATION_COLUMNS = (
     "run_id", "operation", "step", "attempts", "outcome", "error", "started_at", "ended_at", "duration_s", "entries",
 )  # fmt: skip
 _FINDING_COLUMNS = ("check", "title", "verdict", "severity", "cause", "risk", "fix", "source", "calls")
-# A spreadsheet takes a cell that begins with one of these for a formula, also of the wide ones of East Asia.
-_FORMULA = tuple("=+-@＝＋－＠")
 
 
 def samples_csv(facts: Facts) -> Iterator[str]:
@@ -155,12 +153,5 @@ def _rounded(value: float | None) -> float | None:
 
 def _line(values: Sequence[object]) -> str:
     out = StringIO()
-    csv.writer(out, lineterminator="\n").writerow([_inert(value) for value in values])
+    csv.writer(out, lineterminator="\n").writerow([visible_cell(value) for value in values])
     return out.getvalue()
-
-
-def _inert(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    shown = visible(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown

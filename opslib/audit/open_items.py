@@ -109,6 +109,12 @@ _QUESTIONS = {
         "The org's audit log of these objects: who changed what, when, and under which ticket.",
         "A recheck finds the approved values, or a new approval covers the new ones.",
     ),
+    "recordings": Question(
+        "A recording that is missing in the archive is lost once Genesys deletes it.",
+        _ENGINEER,
+        "The list of missing and empty recordings, why they are missing, and how they are to be brought back.",
+        "A new verification of the archive passes.",
+    ),
     "clock": Question(
         "Dates in the ledger, and rules that count days, depend on this clock.",
         _ENGINEER,

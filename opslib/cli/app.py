@@ -23,6 +23,7 @@ _COMMANDS = {
     "org": ["doctor", "changes"],
     "bucket": ["check-bucket"],
     "event_feed": ["check-feed"],
+    "archive": ["archive"],
     "evidence": ["audit", "verify", "anchor", "export-ledger"],
     "lab": ["lab"],
     "sandbox": ["sandbox"],

@@ -19,6 +19,7 @@ from opslib.errors import InvalidInput
 from opslib.sandbox.launch import use_sandbox_unless_configured
 from opslib.settings import Settings
 
+_RECORDINGS = 400  # as in notebook 03, which verifies that they arrive
 # What boto3 itself reads; of the rest, opslib reads in the file what it needs.
 _FOR_BOTO3 = re.compile(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|PROFILE|REGION|DEFAULT_REGION)")
 _FOR_OPSLIB = re.compile(r"OPSLIB_\w+|\w*ACCESS_KEY\w*")
@@ -35,7 +36,8 @@ def lab(notebook: Path, no_browser: bool) -> int:
         )
     _take_over_env_file()
     os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
-    with use_sandbox_unless_configured() or nullcontext(), tempfile.TemporaryDirectory() as config:
+    sandbox = use_sandbox_unless_configured(recordings=_RECORDINGS, planted=True)
+    with sandbox or nullcontext(), tempfile.TemporaryDirectory() as config:
         environment = os.environ | {"JUPYTER_CONFIG_PATH": _config_path(Path(config))}
         process = subprocess.Popen(_command(notebook, no_browser), env=environment)  # noqa: S603 (our own command)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())

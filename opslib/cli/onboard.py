@@ -71,13 +71,20 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
 @click.command()
 @click.argument("file", type=options.PathType(), required=False)
 @click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
+@options.recordings
+@options.planted
 @options.allow
 @options.reason
 @options.until
 @options.as_json
-def onboard(file: Path | None, on_sandbox: bool, as_json: bool, **consent: Any) -> None:
+def onboard(
+    file: Path | None, on_sandbox: bool, recordings: int | None, planted: bool, as_json: bool, **consent: Any
+) -> None:
     """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names)."""
-    with start_sandbox() if on_sandbox else nullcontext() as own:
+    options.check_recordings(recordings, planted)
+    if recordings and not on_sandbox:
+        raise click.UsageError("--recordings needs --sandbox: a live org has its own")
+    with start_sandbox(recordings=recordings or 0, planted=planted) if on_sandbox else nullcontext() as own:
         if own:
             os.environ.update(own.environment())
         work = _walk_through(file, Consent(**consent), quiet=as_json)

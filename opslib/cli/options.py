@@ -26,6 +26,21 @@ class PathType(click.Path):
 onboarding_file = click.argument("file", type=PathType())
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+recordings = click.option(
+    "--recordings",
+    type=click.IntRange(1, 100_000),
+    help="So many recordings are in the bucket once routing there is on.",
+)
+planted = click.option(
+    "--planted", is_flag=True, help="With --recordings: some are lost, late, empty, without sidecar, misnamed."
+)
+
+
+def check_recordings(recordings: int | None, planted: bool) -> None:
+    """Raises UsageError for defects of no recordings."""
+    if planted and not recordings:
+        raise click.UsageError("--planted needs --recordings N: defects are planted among recordings")
+
 
 def _day_to_come(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:
     if value and value.date() < datetime.now(UTC).date():

@@ -1,11 +1,12 @@
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from opslib.cli import options
-from opslib.sandbox.launch import VARIABLES
+from opslib.sandbox.launch import variables
 from opslib.sandbox.server.platform.shapes import SHAPES
 
 _HUMAN = """\
@@ -45,14 +46,18 @@ _SHAPES = "\b\nIntegration shapes:\n" + "\n".join(f"  {name}\n    {shape.words}"
     metavar="NAME",
     help="What the org's S3 integration looks like; see below.",
 )
+@options.recordings
+@options.planted
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop at the end of standard input.")
-def sandbox(as_json: bool, **settings: Any) -> None:
+def sandbox(as_json: bool, recordings: int | None, planted: bool, **settings: Any) -> None:
     """Run Genesys, S3 and a data lake on this machine, until Ctrl-C."""
+    options.check_recordings(recordings, planted)
     from opslib.sandbox.server.serve import serve  # brings moto, which `--help` has no use for
 
-    serve(announce=json.dumps if as_json else _in_words, **settings)
+    announce = json.dumps if as_json else _in_words
+    serve(announce=announce, recordings=recordings or 0, planted=planted, **settings)
 
 
 def _in_words(facts: Mapping[str, str]) -> str:
-    exports = "\n".join(f"export {name}={facts[fact]}" for name, fact in VARIABLES.items())
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(facts).items())
     return _HUMAN.format(**facts) + exports

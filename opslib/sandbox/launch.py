@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -23,12 +24,15 @@ VARIABLES = {
     "OPSLIB_SANDBOX_BUCKET": "bucket",
     "OPSLIB_SANDBOX_ROLE_ARN": "role_arn",
     "OPSLIB_SANDBOX_EXTERNAL_ID": "external_id",
+    "OPSLIB_SANDBOX_EXPECTED_FILE": "expected_file",
+    "OPSLIB_SANDBOX_TRUTH_FILE": "truth_file",
     "AWS_ENDPOINT_URL_S3": "s3_url",
     "AWS_ACCESS_KEY_ID": "aws_access_key_id",
     "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
     "AWS_DEFAULT_REGION": "region",
 }
-"""The variables that point opslib and boto3 at a sandbox, each with its name in what the sandbox prints."""
+"""The variables that point opslib and boto3 at a sandbox, each with its name in what the sandbox prints; it has the two
+files only with recordings."""
 
 _STOPS_WITHIN_S = 30.0
 
@@ -48,7 +52,7 @@ class Sandbox(AbstractContextManager["Sandbox"]):
 
     def environment(self) -> dict[str, str]:
         """The variables that point opslib and boto3 at this sandbox."""
-        return {name: self.info[fact] for name, fact in VARIABLES.items()}
+        return variables(self.info)
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request to its control endpoint, such as to set a fault. Raises SandboxError."""
@@ -71,11 +75,34 @@ class Sandbox(AbstractContextManager["Sandbox"]):
             self.process.communicate()
 
 
-def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> Sandbox:
-    """Start one, with options of `opslib sandbox`, and wait until it is ready. Raises SandboxError."""
+def variables(info: Mapping[str, str]) -> dict[str, str]:
+    """The variables that point opslib and boto3 at the sandbox that printed `info`."""
+    return {name: info[fact] for name, fact in VARIABLES.items() if fact in info}
+
+
+def start_sandbox(
+    *, seed: int | None = None, recordings: int = 0, planted: bool = False, options: tuple[str, ...] = ()
+) -> Sandbox:
+    """Start one, with options of `opslib sandbox`, and wait until it is ready. Raises SandboxError.
+
+    `recordings` arrive in its bucket once they are routed there, with `planted` not all as they should.
+    """
     seeded = () if seed is None else ("--seed", str(seed))
+    recorded = ("--recordings", str(recordings)) if recordings else ()
+    defects = ("--planted",) if planted else ()
     process = subprocess.Popen(  # noqa: S603 (our own command)
-        [sys.executable, "-m", "opslib.cli", "sandbox", "--json", "--until-stdin-closes", *seeded, *options],
+        [
+            sys.executable,
+            "-m",
+            "opslib.cli",
+            "sandbox",
+            "--json",
+            "--until-stdin-closes",
+            *seeded,
+            *recorded,
+            *defects,
+            *options,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -95,18 +122,28 @@ def start_sandbox(*, seed: int | None = None, options: tuple[str, ...] = ()) -> 
     return Sandbox(info, process)
 
 
-def use_sandbox_unless_configured() -> Sandbox | None:
+def use_sandbox_unless_configured(*, recordings: int = 0, planted: bool = False) -> Sandbox | None:
     """For notebooks: when no org is configured, start a sandbox and set this process's environment to it."""
     configured = {**env_file_values(), **os.environ}
     if configured.get("OPSLIB_API_URL") or configured.get("OPSLIB_REGION"):
         return None
-    sandbox = start_sandbox(seed=7)
+    sandbox = start_sandbox(seed=7, recordings=recordings, planted=planted)
     os.environ.update(sandbox.environment())
     return sandbox
 
 
+def on_sandbox() -> bool:
+    """Whether this process works on a sandbox."""
+    return bool(os.environ.get("OPSLIB_SANDBOX_BUCKET"))
+
+
+def expected_file() -> str:
+    """The list of the sandbox's recordings; empty without a sandbox, or when it has none."""
+    return os.environ.get("OPSLIB_SANDBOX_EXPECTED_FILE", "")
+
+
 def where_we_work() -> str:
     """Sandbox or live org, in words."""
-    if os.environ.get("OPSLIB_SANDBOX_BUCKET"):
+    if on_sandbox():
         return "Sandbox: Genesys, S3 and a data lake on this machine. Nothing leaves it."
     return "Live: what you do here changes a real Genesys Cloud org."

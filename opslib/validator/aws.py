@@ -25,7 +25,7 @@ from opslib.validator.denial import Denial, denial_in, quoted
 T = TypeVar("T")
 
 # Threads and connections in equal number: a smaller pool opens and closes connections all the time.
-_THREADS = 32
+THREADS = 32
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 5, 10
 # How long a whole answer may take from its first byte on: the read timeout begins again with each part.
 _ANSWERED_WITHIN_S = 60
@@ -121,7 +121,7 @@ class Aws:
         self._keys = keys
         self._clients: dict[tuple[Service, str], Any] = {}
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
 
     def close(self) -> None:
         """End the threads once their calls are over."""
@@ -133,24 +133,10 @@ class Aws:
 
     def call(self, region: str, name: str, params: Mapping[str, Any]) -> Answer:
         """One call, in the calling thread. Raises Unanswered."""
-        from botocore import xform_name
-        from botocore.exceptions import ClientError
-
         call, at = CALLS[name], utc_now()
-        try:
-            answer = getattr(self._client(call.service, region), call.method)(**params)
-        except ClientError as error:
-            if xform_name(error.operation_name) != call.method:  # such as AssumeRole, on the way to credentials
-                raise _unsigned(name, at, error) from error
-            return _refused(name, call, at, error, params.get("ExpectedBucketOwner"))
-        except Foreign as error:
-            raise Unanswered(str(error), Evidence(name, at, None, None, None), error) from error
-        # An endpoint that is not a URL, and whatever an odd answer makes botocore's parsers raise.
-        except Exception as error:
-            if isinstance(error, _credential_errors()):
-                raise _unsigned(name, at, error) from error
-            why = f"no answer ({type(error).__name__}: {error})"
-            raise Unanswered(why, Evidence(name, at, None, None, None), error) from error
+        answer = ask(lambda: self._client(call.service, region), name, call, params)
+        if isinstance(answer, Answer):
+            return answer
         meta = answer.pop("ResponseMetadata", {})
         if name == "HeadBucket":
             answer.setdefault("BucketRegion", meta.get("HTTPHeaders", {}).get("x-amz-bucket-region"))
@@ -170,7 +156,38 @@ class Aws:
             return self._clients[service, region]
 
 
-def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
+def ask(client: Callable[[], Any], name: str, call: Call, params: Mapping[str, Any]) -> Any:
+    """botocore's own answer to one call of a client, or an Answer where nothing is configured. Raises Unanswered."""
+    from botocore import xform_name
+    from botocore.exceptions import ClientError
+
+    at = utc_now()
+    try:
+        return getattr(client(), call.method)(**params)
+    except ClientError as error:
+        if xform_name(error.operation_name) != call.method:  # such as AssumeRole, on the way to credentials
+            raise _unsigned(name, at, error) from error
+        return _refused(name, call, at, error, params.get("ExpectedBucketOwner"))
+    except Foreign as error:
+        raise Unanswered(str(error), Evidence(name, at, None, None, None), error) from error
+    # An endpoint that is not a URL, and whatever an odd answer makes botocore's parsers raise.
+    except Exception as error:
+        if isinstance(error, _credential_errors()):
+            raise _unsigned(name, at, error) from error
+        why = f"no answer ({type(error).__name__}: {error})"
+        raise Unanswered(why, Evidence(name, at, None, None, None), error) from error
+
+
+Sender = Callable[..., Any]
+
+
+def s3_client(region: str, keys: AwsKeys | None, sender: Sender | None = None) -> Any:
+    """A client of boto3 for S3, which several threads may use; what it reads is limited as for the checks. `sender` is
+    called in the place of `send`, with the same arguments."""
+    return _make_client("s3", region, keys, sender)
+
+
+def _make_client(service: Service, region: str, keys: AwsKeys | None, sender: Sender | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -190,13 +207,13 @@ def _make_client(service: Service, region: str, keys: AwsKeys | None) -> Any:
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=_READ_TIMEOUT_S,
-        max_pool_connections=_THREADS,
+        max_pool_connections=THREADS,
         retries={"mode": "standard"},
     )
     client = make(config)
     if is_loopback(urlsplit(client.meta.endpoint_url).hostname):  # also where a profile's configuration says so
         client = make(config.merge(Config(proxies={})))  # HTTP_PROXY would be asked for this machine
-    client.meta.events.register("before-send", partial(_send, client))
+    client.meta.events.register("before-send", partial(sender or send, client))
     for name in ROOTS:
         client.meta.events.register(f"before-parse.{service}.{name}", _keep_root)
     if service == "s3control" and endpoint and _is_ip(urlsplit(endpoint).hostname):
@@ -221,7 +238,7 @@ def _descriptions() -> Any:
     return create_loader()
 
 
-def _send(client: Any, request: Any, event_name: str, **_: Any) -> Any:
+def send(client: Any, request: Any, event_name: str, **_: Any) -> Any:
     """botocore alone would read an answer, and unpack it, without a limit; only GetObject's is left to its reader."""
     if event_name.endswith(".GetObject"):
         return None

@@ -8,7 +8,9 @@ Nothing here prints, and no exception ends in a traceback: feedback goes through
 
 Cards:
     walk_cards   a card for each step, their help texts, and the overview of all steps
-    card         one step: its buttons, its task, and what is redrawn when the walk changes
+    base_card    what every card is made of: its buttons, its task, and how it is drawn
+    card         one step, redrawn when the walk changes
+    archive_card the verification of the archive; imported by its own name, since it brings pyarrow
     status       the icon and colour of each status
     receipt      a card as static HTML: heading, status line, error box
     file_card    the onboarding as YAML, to load, paste and save
@@ -17,6 +19,7 @@ What a step found, on its card:
     results      chooses how to show a step's result; labels of simple values
     findings     the bucket's findings, with a filter by verdict
     plan         the changes of a plan
+    archive_results what a verification of the archive found
     documents    IAM policies, Terraform and AWS commands, to copy or download
 
 Forms:
@@ -26,7 +29,8 @@ Forms:
     secret       the input for a secret, which leaves nothing behind
 """
 
-from opslib.widgets.card import StepCancelled, StepCard
+from opslib.widgets.base_card import StepCancelled
+from opslib.widgets.card import StepCard
 from opslib.widgets.form import Form
 from opslib.widgets.secret import SecretField
 from opslib.widgets.walk_cards import WalkCards, auto_run

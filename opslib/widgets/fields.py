@@ -1,8 +1,8 @@
 """One input per field of a pydantic model, chosen by its annotation, with label, help and its error beside it.
 
-str → text · int → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · tuple of str → text with
-commas · SecretStr → secret field · model → its fields · union of models → a list, and the fields of what is chosen. A
-field that can have one value only is not shown.
+str → text · int and float → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · tuple of str →
+text with commas · SecretStr → secret field · model → its fields · union of models → a list, and the fields of what is
+chosen. A field that can have one value only is not shown.
 """
 
 import types
@@ -87,6 +87,8 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
     if kind is int:
         # Not a bounded one: that would change what was typed instead of saying what is wrong with it.
         return Simple(label, about, edited, w.IntText)
+    if info.annotation is float:  # one that may be None has no input: a number's cannot be empty
+        return Simple(label, about, edited, w.FloatText)
     if kind is str:
         return Simple(label, about, edited, w.Text, continuous_update=False)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -314,6 +316,8 @@ class Choice(_Labelled):
 def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     return str(value) if value != "" else "not set"

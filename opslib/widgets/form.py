@@ -20,6 +20,7 @@ _PLAIN = {
     "int_type": "a whole number is needed",
     "int_parsing": "a whole number is needed",
     "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
     "less_than_equal": "must be {le} or less",
     "string_too_short": "needs {min_length} characters or more",
     "string_too_long": "must have {max_length} characters or fewer",

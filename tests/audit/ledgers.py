@@ -240,6 +240,36 @@ class Story:
         data = {"at": self.now(), "where": where, "backend": "storage-targets", "objects": objects}
         self.run.append("org.snapshot", data)
 
+    def archive(self, verdict: str = "PASS", bucket: str = "b", **counts: int) -> None:
+        """What `opslib archive verify` notes of 100 recordings."""
+        names = ("missing", "late", "not_due", "extra", "duplicate", "empty", "without_sidecar", "malformed_keys")
+        every = {"expected": 100, "arrived": 100, **dict.fromkeys(names, 0), "at_risk": 0, **counts}
+        lost = [
+            {
+                "conversation_id": f"c-{number}",
+                "recording_id": f"r-{number}",
+                "ended_at": "2026-11-20T08:00:00.000Z",
+                "delete_at": None,
+                "reason": "no object is in the bucket",
+            }
+            for number in range(every["missing"])
+        ]
+        answer = {
+            "verdict": verdict,
+            "since": "2026-11-20T00:00:00.000Z",
+            "judged_until": "2026-11-21T00:00:00.000Z",
+            "now": self.now(),
+            "within_hours": 24.0,
+            "counts": every,
+            "latency_s": {"p50": 60.0, "p95": 120.5, "p99": 600.0, "max": 7200.0},
+            "success_rate": every["arrived"] / (every["arrived"] + every["missing"]),
+            "days": [{"day": "2026-11-20", **every}],
+            "missing": lost,
+        }
+        expected = {"name": "expected.csv", "sha256": "0" * 64, "rows": 100}
+        data = {"bucket": bucket, "prefix": "", "source": "listing", "expected": expected, "answer": answer}
+        self.run.append("archive.verified", data)
+
     def now(self) -> str:
         """The time of the last entry."""
         ((at,),) = rows(self.home, "SELECT at FROM entries ORDER BY seq DESC LIMIT 1")

@@ -209,7 +209,7 @@ def test_what_was_not_checked_is_listed_with_its_reason(run: Run, tmp_path: Path
     step(run, "validate_bucket", "done", bucket_report(owner="not_checked", tls_only="not_checked"))
     shown = _shown(tmp_path, "not_proven")
     for words in (
-        "Recordings arrive in the bucket | No archived recording was looked at. | A sample of recordings",
+        "Recordings arrive in the bucket | Nobody has verified the archive; “opslib archive verify” does.",
         "What 2 checks of the bucket would show |",
         "Unencrypted connections are refused |",
     ):

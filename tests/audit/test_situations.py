@@ -86,6 +86,11 @@ def found(**verdicts: str) -> Callable[[], dict[str, Any]]:
     return lambda: strict_report(**verdicts)
 
 
+def verified(verdict: str = "PASS", bucket: str = "b", **counts: int) -> Callable[[Story], object]:
+    """A good walk, and a later verification of the archive."""
+    return lambda story: story.walk().again("archive").archive(verdict, bucket, **counts)
+
+
 def without_validation_before_the_apply(story: Story) -> None:
     """As older releases applied: the bucket was looked at once, minutes before."""
     story.connect()
@@ -589,6 +594,11 @@ SITUATIONS = [
     ),
     # The bucket.
     Situation("bucket read again, still fit", with_look(strict_report), {}, FINE),
+    Situation("every recording arrived", verified(), {"recordings": "PASS"}, FINE),
+    Situation("recordings are missing", verified("FAIL", arrived=97, missing=3), {"recordings": "FAIL"}, FAILS),
+    Situation("recordings came late", verified("WARN", late=4), {"recordings": "WARN"}, REVIEW),
+    Situation("the archive could not be read whole", verified("UNKNOWN"), {"recordings": "UNKNOWN"}, OPEN),
+    Situation("another bucket's archive is complete", verified(bucket="other"), {}, FINE),
     Situation("bucket lost its policy", with_look(found(tls_only="FAIL")), {"transport": "FAIL"}, FAILS),
     Situation("bucket got a rule that deletes", with_look(found(retention="FAIL")), {"retention": "FAIL"}, FAILS),
     Situation("a check is not answered any more", with_look(found(owner="UNKNOWN")), {"storage": "UNKNOWN"}, OPEN),

@@ -32,14 +32,15 @@ CONSTANTS = {
     "4 Controls",
     "5 Rules and frameworks",
     "6 Bucket findings",
-    "7 What was changed",
-    "8 Is it still so?",
-    "9 What is not proven",
+    "7 Did the recordings arrive?",
+    "8 What was changed",
+    "9 Is it still so?",
+    "10 What is not proven",
     "Each verdict rests on numbered entries of the ledger. “Checks” counts the checks of the bucket behind it, by"
     " severity; where it is empty, the control rests on the ledger alone. A tag such as E-1 names an exception: it"
     " changes no verdict.",
-    "The days are those that the onboarding states. What the org has is in sections 7 and 8.",
-    "Not checked: the org has not been read since. Section 8",
+    "The days are those that the onboarding states. What the org has is in sections 8 and 9.",
+    "Not checked: the org has not been read since. Section 9",
     "Latency, p95",
     "How long an answer took. 95 of 100 attempts were at least as fast as p95.",
     "95 % interval",
@@ -47,8 +48,8 @@ CONSTANTS = {
     "The S3 bucket that recordings are written to, as Genesys Cloud knows it.",
     "How S3 does this. Nobody can lift a lock in COMPLIANCE mode; in GOVERNANCE mode, some users can.",
     "Check the bucket with your own read-only credentials, and compare with section 6.",
-    "Read the org and the bucket again, and compare with section 8.",
-    "Then take one setting of section 7, and look at it in the Genesys Cloud admin page yourself.",
+    "Read the org and the bucket again, and compare with section 9.",
+    "Then take one setting of section 8, and look at it in the Genesys Cloud admin page yourself.",
 }
 
 
@@ -595,13 +596,13 @@ class Ledger:
         changes = json.loads(self._applies()[-1][2])["plan"]["changes"]
         *most, last = [f"{one['kind']} “{one['name']}” created" for one in changes]
         made = f"In the org: {', '.join(most)} and {last}. Each was read back."
-        yield f"{made} It was the last of {len(self._applies())} applies. Section 7"
+        yield f"{made} It was the last of {len(self._applies())} applies. Section 8"
         yield f"{self._actor()} applied the plan. Section 3"
         soon = "less than a minute after the plan was made. The approver took part in the apply: no second person is"
         soon += " shown."
         yield f"{self._actor()}, on {_moment(self._approval()[1])}, {soon} Section 3"
         first = "“Recordings arrive in the bucket”; “Later changes were approved, and the rule still holds”"
-        yield f"{first}; {NOT_PROVEN - 2} more points. Section 9"
+        yield f"{first}; {NOT_PROVEN - 2} more points. Section 10"
         fixes = sum(one["verdict"] == "WARN" for one in report["findings"])
         yield f"The owner of bucket {bucket}: {fixes} fixes, first: there is no Object Lock. Section 2"
 

@@ -343,7 +343,7 @@ class Lab:
 
         To an image in HTML that lacks alternative text JupyterLab adds the word "Image", which axe accepts; we do not.
         """
-        async with self._all_in_view():
+        async with self.all_in_view():
             found = await pages.axe(self.page, include, ignore=PANDAS)
         nameless = self.page.locator(include).locator('img[alt="Image"]')
         if images := await nameless.evaluate_all("all => all.map(one => one.outerHTML)"):
@@ -351,7 +351,7 @@ class Lab:
         return found
 
     @asynccontextmanager
-    async def _all_in_view(self) -> AsyncIterator[None]:
+    async def all_in_view(self) -> AsyncIterator[None]:
         """The window so high that the notebook need not scroll, and a <body> that clips nothing.
 
         Else axe would call each text hidden, for JupyterLab's <body> is 0 high, and would not check its contrast.

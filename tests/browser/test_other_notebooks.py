@@ -8,8 +8,8 @@ from playwright.async_api import Page, expect
 from opslib.walk.steps import STEPS
 
 from .lab import DARK, Lab
-from .page import DEADLINE_S
-from .walk import NOTEBOOK, OFFERED, OUTPUT
+from .page import DEADLINE_S, artefact
+from .walk import NOTEBOOK, OFFERED, OUTPUT, STATE
 
 # For each notebook as it is committed: how many outputs are HTML, how many pictures are in them, and texts with how
 # often they stand there.
@@ -26,6 +26,15 @@ COMMITTED = {
         },
     ),
     "02_audit_report.ipynb": (11, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
+    "03_verify_archive.ipynb": (
+        2,
+        2,
+        {
+            "failed — FAIL: 390 of 400 recordings that were due arrived": 1,
+            "Recordings missing: 10.": 1,
+            "only a sidecar is in the bucket": 5,
+        },
+    ),
     "05_troubleshooting.ipynb": (11, 3, {"Error: ": 10, "Changes: ": 10}),
 }
 
@@ -87,3 +96,29 @@ async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> Non
     assert await lab.axe() == []
     await lab.notebook.get_by_role("alert").nth(1).scroll_into_view_if_needed()
     await lab.screenshot("lessons-dark")
+
+
+async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> None:
+    """The recordings are routed by the notebook itself; Run shows the verdict, both pictures and what is missing."""
+    await lab.open("03_verify_archive.ipynb")
+    await lab.run_all(within_s=180)
+    assert await lab.errors() == 0
+    heading = lab.page.get_by_role("heading", name="Verify the archive", level=3, exact=True)
+    card = lab.notebook.locator(OUTPUT).filter(has=heading)
+    await expect(card.locator(STATE)).to_contain_text("ready")
+    await lab.tab_to("Run")
+    await lab.press("Enter")
+    await expect(card.locator(STATE)).to_contain_text(
+        "FAIL: 390 of 400 recordings that were due arrived", timeout=DEADLINE_S * 1000
+    )
+    await lab.page.wait_for_function("[...document.images].every(image => image.complete)")
+    await expect(card.locator("img")).to_have_count(2)
+    await card.get_by_text("Missing: 10", exact=True).click()
+    await expect(card.get_by_role("cell", name="only a sidecar is in the bucket")).to_have_count(5)
+    assert await lab.axe() == []
+    async with lab.all_in_view():
+        await card.screenshot(path=artefact("archive-light.png"))
+    await lab.set_theme(DARK)
+    assert await lab.axe() == []
+    async with lab.all_in_view():
+        await card.screenshot(path=artefact("archive-dark.png"))

@@ -430,7 +430,7 @@ async def test_a_card_that_cannot_be_drawn_does_not_stop_the_step(
     cards: WalkCards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of the display is not a fault of the walk."""
-    monkeypatch.setattr("opslib.widgets.card.status_line", lambda view: 1 / 0)
+    monkeypatch.setattr("opslib.widgets.base_card.status_line", lambda view: 1 / 0)
     assert (await cards["connect"].click()).state == "done"
     assert "cannot be drawn (ZeroDivisionError)" in lines(cards["connect"])
 

@@ -243,14 +243,15 @@ class _Sample(BaseModel):
     on: bool = False
     wait_s: int = Field(default=3, description="Help with <b>.")
     keep_days: int = 2
+    rate: float = 0.5
     bare: float | None = None
 
 
 def test_a_form_of_any_model() -> None:
     """Labels with units, help that is escaped, constants left out; an annotation without a control is refused."""
     kept: list[_Sample] = []
-    made = Form(_Sample, _Sample, kept.append, include=("kind", "only", "on", "wait_s", "keep_days"))
-    assert made.rows() == [("Kind", "b"), ("On", "no"), ("Wait (seconds)", "3"), ("Keep (days)", "2")]
+    made = Form(_Sample, _Sample, kept.append, include=("kind", "only", "on", "wait_s", "keep_days", "rate"))
+    assert made.rows() == [("Kind", "b"), ("On", "no"), ("Wait (seconds)", "3"), ("Keep (days)", "2"), ("Rate", "0.5")]
     assert made.controls["keep_days"]._input.description == "Keep (days)"
     assert "Help with &lt;b&gt;." in beside(made.controls["wait_s"])
     fill(made.controls["on"], True)

@@ -167,11 +167,14 @@ def _again(facts: Facts) -> Iterator[Block]:
     )
     if name and rule:
         yield Command(
-            "Check the bucket with your own read-only credentials, and compare with section 6.",
+            f"Check the bucket with your own read-only credentials, and compare with {reference('bucket')}.",
             f"opslib check-bucket {name} --profile {rule.profile}"
             + (f" --retention-days {rule.stated}" if rule.stated else ""),
         )
     yield Command(
-        "Read the org and the bucket again, and compare with section 8.", "opslib audit --recheck --out FOLDER"
+        f"Read the org and the bucket again, and compare with {reference('still_so')}.",
+        "opslib audit --recheck --out FOLDER",
     )
-    yield Prose("Then take one setting of section 7, and look at it in the Genesys Cloud admin page yourself.")
+    yield Prose(
+        f"Then take one setting of {reference('changes')}, and look at it in the Genesys Cloud admin page yourself."
+    )

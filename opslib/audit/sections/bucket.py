@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.audit.charts import retention_chart
+from opslib.audit.contents import number
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
 from opslib.validator.finding import SEVERITIES
 from opslib.validator.render import counts, place
@@ -15,7 +16,10 @@ def blocks(report: dict[str, Any] | None, findings: Sequence[dict[str, Any]]) ->
     if report is None:
         return [Prose("The bucket was not checked.")]
     to_mend = sorted(_with(findings, *TO_MEND), key=lambda finding: WORST_FIRST.index(finding["verdict"]))
-    stated = "The days are those that the onboarding states. What the org has is in sections 7 and 8."
+    stated = (
+        "The days are those that the onboarding states. What the org has is in sections"
+        f" {number('changes')} and {number('still_so')}."
+    )
     section: list[Block] = [by_severity(report, findings), Prose(stated)]
     if to_mend:
         rows = [

@@ -21,5 +21,6 @@ Which file answers which endpoint:
     aws                    the account behind it, and where moto differs from AWS
     control                what a test or a lesson changes from outside: faults, clients, settings
 
+`recordings` makes up what a contact centre recorded, and `arrivals` puts it into the bucket once routing is on.
 `errors` has the words of Genesys's refusals; `connection` lets a fault cut a connection.
 """

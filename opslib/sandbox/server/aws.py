@@ -6,6 +6,7 @@ State is moto's own, written directly: no client to configure, nothing read from
 import json
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from moto import settings
@@ -96,6 +97,11 @@ class AwsAccount:
             Condition={"Bool": {"aws:SecureTransport": "false"}},
         )
         self._s3.put_bucket_policy(name, tls_only.encode())
+
+    def put_object(self, bucket: str, key: str, body: bytes, last_modified: datetime) -> None:
+        """As the bucket encrypts and versions it, but at a time that no client of S3 could set."""
+        item = self._s3.put_object(bucket, key, body, disable_notification=True)
+        item.last_modified = last_modified.astimezone(UTC).replace(tzinfo=None)  # moto's own form
 
     def recording_obstacle(self, *, bucket: str, region: str, role_arn: str, external_id: str) -> str | None:
         """Why Genesys could not write recordings there with this role, in words; None when it could."""

@@ -2,7 +2,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -26,8 +26,8 @@ BACK_DOORS = ("/moto-api", "/latest/")
 class S3Server:
     """Serves S3, IAM, STS and KMS on 127.0.0.1, at a port that was free. moto tells them by the signature."""
 
-    def __init__(self, request_log: RequestLog, faults: Faults) -> None:
-        app = S3Middleware(DomainDispatcherApplication(create_backend_app), request_log, faults)
+    def __init__(self, request_log: RequestLog, faults: Faults, before_each: Callable[[], None] = lambda: None) -> None:
+        app = S3Middleware(DomainDispatcherApplication(create_backend_app), request_log, faults, before_each)
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="s3", daemon=True
@@ -45,9 +45,15 @@ class S3Server:
 
 
 class S3Middleware:
-    """WSGI middleware: notes the request, then carries out the fault it meets, if any."""
+    """WSGI middleware: notes the request, then carries out the fault it meets, if any.
 
-    def __init__(self, app: "WSGIApplication", request_log: RequestLog, faults: Faults) -> None:
+    `before_each` is called before a request reaches moto.
+    """
+
+    def __init__(
+        self, app: "WSGIApplication", request_log: RequestLog, faults: Faults, before_each: Callable[[], None]
+    ) -> None:
+        self.before_each = before_each
         self.app = app
         self.request_log = request_log
         self.faults = faults
@@ -80,6 +86,7 @@ class S3Middleware:
         foreign = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", DEFAULT_ACCOUNT_ID) != DEFAULT_ACCOUNT_ID
         if environ["PATH_INFO"].startswith(BACK_DOORS) or unsigned or foreign:
             return _error_response(403)(environ, start_response)
+        self.before_each()
         return self.app(environ, start_response)
 
 

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opslib.sandbox.server import storage_target_routes
+from opslib.sandbox.server.arrivals import Arrivals
 from opslib.sandbox.server.aws import REGION, AwsAccount
 from opslib.sandbox.server.connection import Connection
 from opslib.sandbox.server.control import control_app
@@ -41,6 +42,7 @@ from opslib.sandbox.server.platform.another_integration import add_another_integ
 from opslib.sandbox.server.platform.event_feed import EventFeed
 from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.shapes import SHAPES
+from opslib.sandbox.server.recordings import Recordings, make_recordings
 from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
 from opslib.sandbox.server.world import Settings, World
@@ -51,13 +53,20 @@ AWS_ACTIONS = ["s3:*", "iam:*", "sts:*", "kms:*", "organizations:DescribeOrganiz
 
 
 def serve(
-    *, seed: int | None, until_stdin_closes: bool, announce: Callable[[Mapping[str, str]], str], **settings: Any
+    *,
+    seed: int | None,
+    until_stdin_closes: bool,
+    announce: Callable[[Mapping[str, str]], str],
+    recordings: int = 0,
+    planted: bool = False,
+    **settings: Any,
 ) -> None:
     """A local Genesys Cloud, S3 and data lake on free loopback ports, until SIGINT or SIGTERM.
 
     When all of them are ready, stdout gets what `announce` makes of their URLs and ids, and nothing else, ever.
     The same seed gives the same ids; secrets are random. `until_stdin_closes`: also stop at the end of stdin, so that a
-    dead parent leaves nothing running. `settings`: see `Settings`.
+    dead parent leaves nothing running. `recordings`: how many arrive in the bucket once they are routed there; with
+    `planted`, not all as they should. `settings`: see `Settings`.
     """
     stdout = sys.stdout
 
@@ -66,16 +75,21 @@ def serve(
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(prefix="opslib-") as folder:
-        asyncio.run(_serve(World(seed, Settings(**settings)), Path(folder), until_stdin_closes, ready))
+        world = World(seed, Settings(**settings))
+        made = make_recordings(world.identity, recordings, planted=planted) if recordings else None
+        asyncio.run(_serve(world, made, Path(folder), until_stdin_closes, ready))
 
 
 async def _serve(
-    world: World, folder: Path, until_stdin_closes: bool, ready: Callable[[Mapping[str, str]], None]
+    world: World,
+    recordings: Recordings | None,
+    folder: Path,
+    until_stdin_closes: bool,
+    ready: Callable[[Mapping[str, str]], None],
 ) -> None:
     seed = world.identity.seed
     request_log, faults, clients, aws = RequestLog(seed), Faults(), Clients(), AwsAccount(seed)
     lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
-    s3 = S3Server(request_log, faults)
     sockets = {name: _listen() for name in ("api", "login", "datalake", "control")}
     urls = {f"{name}_url": f"http://{HOST}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
     org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
@@ -88,12 +102,19 @@ async def _serve(
             control_app(world, clients, faults, request_log, deliveries, aws), sockets["control"].getsockname()[1]
         ),
     }
-    facts = {**urls, "s3_url": s3.url, **_seed_org(world, clients, aws)}
+    seeded = _seed_org(world, clients, aws)
+    loop = asyncio.get_running_loop()
+    if recordings:
+        arrivals = Arrivals(org, seeded["bucket"], recordings, folder)
+        s3 = S3Server(request_log, faults, arrivals.from_thread(loop))
+        seeded |= arrivals.facts()
+    else:
+        s3 = S3Server(request_log, faults)
+    facts = {**urls, "s3_url": s3.url, **seeded}
     if SHAPES[world.settings.integration_shape].another_active:
         add_another_integration(org)
     by_port = {listener.getsockname()[1]: apps[name] for name, listener in sockets.items()}
     server = _Server(_by_port(by_port), lambda: ready(facts))
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
     if until_stdin_closes:

@@ -1,0 +1,17 @@
+"""Compares the recordings that should exist with the objects in the bucket.
+
+ids            an id as two 64-bit integers, which every engine joins quickly
+keys           what an object's key says: organization, conversation, recording, start hour
+expected       reads the file of expected recordings, checks each row and keeps it as Parquet
+expected_rows  the rows of that file as they come, from CSV or Parquet
+times          a column of times as milliseconds
+arrived        the objects that were found, as Parquet parts, and which parts are complete
+listing        the objects of a bucket, read in parallel over the tree of their keys
+pages          one page of a listing, read quickly
+inventory      the objects of an S3 Inventory report; inventory_files finds its files
+database       DuckDB with limits, and what the query asks of an engine
+histogram      percentiles from counts that can be added up
+verification   the query: who arrived, late, empty, missing, extra
+report         the verdict, the document and the lists
+words          its figures in words
+"""

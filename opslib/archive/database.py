@@ -1,0 +1,47 @@
+"""DuckDB as this room uses it: in memory, within limits, and with nothing that it would download."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+
+MEMORY_LIMIT_MB = 1_400
+"""What DuckDB may use; the rest goes to the disk. With Python and Arrow, the process stays below 2 GB."""
+
+Frame = nw.LazyFrame[Any]
+
+
+@contextmanager
+def opened(folder: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that keeps what does not fit into memory in `folder`. DuckDB counts the processor's cores itself."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "memory_limit": f"{MEMORY_LIMIT_MB}MB",
+        "preserve_insertion_order": "false",
+        "temp_directory": str(folder / "duckdb-temporary"),
+        **({"threads": str(threads)} if threads else {}),
+    }
+    with duckdb.connect(":memory:", config=config) as connection:
+        yield connection
+
+
+class DuckDB:
+    """What the query asks of an engine: read Parquet, keep what is used twice, write a list."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def read(self, paths: Sequence[str]) -> Frame:
+        return nw.from_native(self._connection.read_parquet(list(paths)))
+
+    def keep(self, frame: Frame, name: str) -> Frame:
+        """The frame as it is worked out once."""
+        frame.to_native().create(name)
+        return nw.from_native(self._connection.table(name))
+
+    def write(self, frame: Frame, path: Path) -> None:
+        frame.to_native().write_parquet(str(path), compression="zstd")

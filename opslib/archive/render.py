@@ -1,0 +1,46 @@
+"""A verification as text for a terminal."""
+
+from collections.abc import Iterator
+
+from opslib.archive.report import Verification
+
+_DAYS_SHOWN = 14
+_MISSING_SHOWN = 10
+_NAMES = ("expected", "arrived", "missing", "late", "empty", "without_sidecar", "duplicate", "not_due")
+
+
+def as_text(found: Verification) -> str:
+    """The verdict with its reasons, the counts, the latency, the last days and the first missing recordings."""
+    return "\n".join([*_head(found), "", *_days(found), *_missing(found)])
+
+
+def _head(found: Verification) -> Iterator[str]:
+    answer, counts = found.as_json(), found.counts
+    yield f"{found.verdict}: conversations that ended from {answer['since']} to before {answer['judged_until']}"
+    yield from (f"  {reason}" for reason in found.reasons)
+    rate = "no data" if found.success_rate is None else f"{100 * found.success_rate:.3f} %"
+    due = counts["arrived"] + counts["missing"]
+    yield f"{counts['arrived']:,} of {due:,} recordings that were due arrived ({rate})"
+    others = ("not_due", "late", "empty", "without_sidecar", "duplicate", "extra", "malformed_keys", "at_risk")
+    yield ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in others)
+    latency = answer["latency_s"]
+    shown = [f"{name} {latency[name]:,.1f} s" for name in ("p50", "p95", "p99", "max") if latency[name] is not None]
+    yield f"from the end of the conversation to S3's time: {', '.join(shown) or 'no data'}"
+
+
+def _days(found: Verification) -> Iterator[str]:
+    days = found.as_json()["days"][-_DAYS_SHOWN:]
+    if days:
+        yield "  ".join(["day       ", *(f"{name.replace('_', ' '):>15}" for name in _NAMES)])
+        yield from ("  ".join([day["day"], *(f"{day[name]:>15,}" for name in _NAMES)]) for day in days)
+
+
+def _missing(found: Verification) -> Iterator[str]:
+    missing = found.as_json()["missing"]
+    if missing:
+        yield ""
+        yield f"missing, the first {min(len(missing), _MISSING_SHOWN)} of {found.counts['missing']:,}:"
+        for one in missing[:_MISSING_SHOWN]:
+            what = one["recording_id"] or f"conversation {one['conversation_id']}"
+            deleted = f", deleted in Genesys {one['delete_at']}" if one["delete_at"] else ""
+            yield f"  {what}  ended {one['ended_at']}{deleted}: {one['reason']}"

@@ -1,0 +1,68 @@
+"""Whether recordings arrive: the newest verification of the archive in the run's bucket that the ledger holds."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from opslib.audit.facts import Facts
+from opslib.ledger.archive import VERIFIED
+from opslib.ledger.chain import Entry
+from opslib.verdict import Verdict
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One verification. `answer` is what `opslib archive verify --json` prints, `expected` says by which file it was
+    judged, and `source` how the bucket was read."""
+
+    entry: int
+    at: str
+    run_id: str
+    place: str
+    source: str
+    expected: JSON
+    answer: JSON
+
+    @property
+    def verdict(self) -> Verdict:
+        return cast(Verdict, self.answer["verdict"])
+
+    @property
+    def summary(self) -> str:
+        """How many of the expected recordings arrived, and what is wrong with them."""
+        counts = self.answer["counts"]
+        due = counts["arrived"] + counts["missing"]
+        said = [f"{counts['arrived']:,} of {due:,} recordings that were due arrived"]
+        said += [f"{counts[name]:,} {words}" for name, words in _WRONG.items() if counts[name]]
+        return ", ".join(said)
+
+
+_WRONG = {
+    "missing": "missing",
+    "at_risk": "of these at risk",
+    "empty": "empty",
+    "late": "late",
+    "duplicate": "with several objects",
+    "without_sidecar": "without a sidecar",
+    "malformed_keys": "foreign keys",
+}
+
+
+def last_verified(facts: Facts) -> Verified | None:
+    """Of all runs since this one began; None where nobody has verified the archive of its bucket since."""
+    bucket = (facts.bucket_report() or {}).get("bucket") or _target(facts).get("bucket")
+    found = [entry for entry in facts.everywhere(VERIFIED) if entry.seq > facts.started.seq]
+    own = [_verified(entry) for entry in found if entry.data["bucket"] == bucket]
+    return own[-1] if own else None
+
+
+def _verified(entry: Entry) -> Verified:
+    data = entry.data
+    place = f"s3://{data['bucket']}/{data['prefix']}"
+    return Verified(entry.seq, entry.at, entry.run_id, place, data["source"], data["expected"], data["answer"])
+
+
+def _target(facts: Facts) -> JSON:
+    target: JSON = (facts.given.get("onboarding") or {}).get("target") or {}
+    return target

@@ -1,0 +1,98 @@
+"""`opslib archive verify`: did every recording arrive, and how late."""
+
+import asyncio
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opslib.archive.listing import Progress
+from opslib.archive.render import as_text
+from opslib.cli import options
+from opslib.cli.exit_codes import ExitCode
+from opslib.cli.output import say, say_json, say_text
+from opslib.credentials import usual_keys
+from opslib.ledger.moment import parse_moment
+from opslib.walk.archive import ArchiveQuestion, verify_archive
+
+
+class _Moment(click.ParamType[datetime]):
+    """ISO 8601 with an offset, or milliseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def archive() -> None:
+    """The recordings in the bucket: did they all arrive?"""
+
+
+@archive.command()
+@click.option(
+    "--expected",
+    type=options.PathType(dir_okay=False),
+    required=True,
+    help="CSV or Parquet: the recordings that should exist.",
+)
+@click.option("--bucket", required=True, help="The bucket that they should be in.")
+@click.option("--prefix", default="", help="Only below this folder.")
+@click.option(
+    "--inventory",
+    metavar="MANIFEST",
+    default="",
+    help="Read this S3 Inventory (manifest.json: path or s3://) instead of listing.",
+)
+@click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the bucket is.")
+@click.option("--since", type=_Moment(), help="Judge conversations that ended from this time on; by default all.")
+@click.option("--until", type=_Moment(), help="Judge conversations that ended before this time.")
+@click.option(
+    "--within-hours",
+    type=click.FloatRange(0, min_open=True),
+    default=24.0,
+    show_default=True,
+    help="Later than this is late.",
+)
+@click.option("--now", type=_Moment(), help="Judge as of this time; by default the present.")
+@click.option(
+    "--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
+)
+@click.option("--out", type=options.PathType(file_okay=False), help="Write every list there, as Parquet and CSV.")
+@options.as_json
+def verify(
+    expected: Path, bucket: str, out: Path | None, engine: str, *, as_json: bool, now: datetime | None, **asked: Any
+) -> ExitCode:
+    """Compare the recordings in BUCKET with those expected. Exit code 0: PASS.
+
+    FAIL: recordings are missing or empty. WARN: late, several times, without a sidecar, or foreign keys. UNKNOWN: the
+    bucket could not be read whole, or nothing was due.
+    """
+    question = ArchiveQuestion(expected, bucket, now=now, **asked)
+    found = asyncio.run(verify_archive(question, usual_keys(), out=out, progress=_quiet if as_json else _tell))
+    if as_json:
+        say_json(found.as_json())
+    else:
+        say_text(as_text(found))
+    if out and not as_json:
+        say("", f"lists written: {out}")
+    return ExitCode.DONE if found.verdict == "PASS" else ExitCode.FAILED
+
+
+def _tell(progress: Progress) -> None:
+    """One line on a terminal that is written over; nothing elsewhere."""
+    if sys.stderr.isatty():
+        words = f"{progress.objects:,} objects; {progress.done:,} of {progress.known:,} folders known so far"
+        click.echo(f"\r{words:<70}", err=True, nl=progress.done == progress.known)
+
+
+def _quiet(_: Progress) -> None:
+    """A program reads the answer only."""

@@ -1,0 +1,101 @@
+"""What a verification of the archive found, as static HTML and as a table to work on."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from opslib.archive.report import Verification
+from opslib.archive.verification import FIRST_MISSING
+from opslib.archive.words import CLOCKS, COUNTS
+from opslib.audit.arrival_charts import archival_latency_chart, arrivals_chart
+from opslib.html import code, table, text, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BY_DAY = {"expected": "Expected", "arrived": "Arrived", "missing": "Missing", "late": "Late", "empty": "Empty"}
+_MISSING = {
+    "conversation_id": "Conversation",
+    "recording_id": "Recording",
+    "ended_at": "Ended (UTC)",
+    "delete_at": "Deleted in Genesys (UTC)",
+    "reason": "Why it is missing",
+}
+
+
+def verification_html(found: Verification) -> str:
+    """The verdict with its reasons, the counts, when and how late recordings arrived, and the first missing ones."""
+    return "".join([*_verdict(found), _counts(found), *_charts(found), *_days(found), *_missing(found)])
+
+
+def missing_frame(found: Verification | None) -> "pd.DataFrame":
+    """The first missing recordings, by the end of their conversations; without rows while there is no answer."""
+    import pandas as pd
+
+    rows = found.as_json()["missing"] if found else []
+    frame = pd.DataFrame(rows, columns=list(_MISSING))
+    return frame.assign(**{name: pd.to_datetime(frame[name], utc=True) for name in ("ended_at", "delete_at")})
+
+
+def _verdict(found: Verification) -> Iterator[str]:
+    reasons = "".join(f"<li>{text(reason)}</li>" for reason in found.reasons)
+    asked = found.as_json()
+    yield f'<p style="margin:6px 0">{verdict(found.verdict).html}</p>'
+    yield f'<ul style="margin:4px 0">{reasons}</ul>' if reasons else ""
+    yield (
+        f'<p style="margin:4px 0">Judged: conversations that ended from {text(asked["since"])} to before '
+        f"{text(asked['judged_until'])}.</p>"
+    )
+    if found.gaps:
+        rows = [(gap.where, gap.cause, gap.fix) for gap in found.gaps]
+        yield table("What could not be read", ("Where", "Cause", "Fix"), rows).html
+
+
+def _counts(found: Verification) -> str:
+    rows = [(words, f"{found.counts[name]:,}") for name, words in COUNTS.items()]
+    rate, interval = found.success_rate, found.as_json()["success_rate_interval_95"]
+    words = "no data"
+    if rate is not None:
+        low, high = (100 * end for end in interval)
+        words = f"{100 * rate:.3f} % (95 % interval: {low:.3f} to {high:.3f} %)"
+    return table("Recordings", ("Recordings", "How many"), [*rows, ("Success rate: arrived of those due", words)]).html
+
+
+def _charts(found: Verification) -> Iterator[str]:
+    answer = found.answer
+    longest_s = None if answer.latency_max_ms is None else answer.latency_max_ms / 1000
+    charts = (
+        arrivals_chart(answer.arrivals),
+        archival_latency_chart(answer.latency_buckets, longest_s, answer.question.within_ms / 1000),
+    )
+    yield from (f'<div style="margin:8px 0">{chart.html()}</div>' for chart in charts)
+    yield f'<p style="margin:4px 0"><small>{text(CLOCKS)}</small></p>'
+
+
+def _days(found: Verification) -> Iterator[str]:
+    if days := found.as_json()["days"]:
+        rows = [(day["day"], *(f"{day[name]:,}" for name in _BY_DAY)) for day in days]
+        shown = table("By the day on which the conversation ended", ("Day (UTC)", *_BY_DAY.values()), rows)
+        yield _folded(f"By day: {len(days):,}", shown.html)
+
+
+def _missing(found: Verification) -> Iterator[str]:
+    if missing := found.as_json()["missing"]:
+        rows = [
+            (
+                code(one["recording_id"] or one["conversation_id"]),
+                one["ended_at"],
+                one["delete_at"] or "not known",
+                one["reason"],
+            )
+            for one in missing
+        ]
+        head = ("Recording or conversation", *[*_MISSING.values()][2:])
+        count = found.counts["missing"]
+        title = (
+            f"Missing recordings, the first {FIRST_MISSING} of {count:,}" if count > len(rows) else f"Missing: {count}"
+        )
+        yield _folded(title, table("Missing recordings", head, rows).html)
+
+
+def _folded(title: str, html: str) -> str:
+    return f"<details><summary>{text(title)}</summary>{html}</details>"

@@ -1,0 +1,167 @@
+"""What every card is made of: what to fill in, Run and Cancel, and the lines that say what came of it.
+
+1. The button's handler starts one supervised task, or does nothing while that task runs; `click` presses the same
+   button and awaits the same task.
+2. However the task ends, it ends in the card's own lines: no exception leaves it, nothing is printed.
+3. A card has one `View` at each moment, from which its widget and its static receipt are drawn.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import ipywidgets as w
+
+from opslib.errors import Defect, OpslibError
+from opslib.html import Html, text
+from opslib.widgets.fields import show
+from opslib.widgets.receipt import View, compact, error_box, heading, mimebundle, progress_bar, receipt, status_line
+from opslib.widgets.status import CardState
+
+R = TypeVar("R")
+
+_VERBS: dict[CardState, str] = {
+    "done": "Run again",
+    "stale": "Run again",
+    "failed": "Try again",
+    "unknown": "Try again",
+    "cancelled": "Try again",
+}
+_BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
+
+
+class StepCancelled(OpslibError):
+    """A step was stopped before it finished."""
+
+
+class Card(ABC, Generic[R]):
+    """A title, the button, and what its work ended with. A subclass says what the work is, and what there is to see."""
+
+    _CANCELLED = "it was stopped before it finished"
+
+    def __init__(self, title: str, help: str, form: w.Widget, result: w.Widget | None = None) -> None:
+        """`form` stands above the buttons; `result` shows the result, where HTML is not enough."""
+        self._title = title
+        self.on_change: list[Callable[[], None]] = []  # called after a redraw that shows another state
+        self._drawn: CardState | None = None
+        self._task: asyncio.Task[R | OpslibError] | None = None
+        self.run_button = w.Button(description="Run", button_style="primary", tooltip=f"Run “{title}”")
+        self.cancel_button = w.Button(description="Cancel", tooltip=f"Cancel “{title}”", disabled=True)
+        self.run_button.on_click(lambda _: self._start())
+        self.cancel_button.on_click(lambda _: self.cancel())
+        self._progress, self._status, self._result, self._error = (w.HTML() for _ in range(4))
+        self.widget = w.VBox(
+            [
+                w.HTML(compact(heading(title, help))),
+                form,
+                w.HBox([self.run_button, self.cancel_button]),
+                self._progress,
+                self._status,
+                result or self._result,
+                self._error,
+            ],
+            layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
+        )
+
+    async def click(self) -> R:
+        """Press Run and wait for the end. What runs already is joined.
+
+        Raises the work's error, StepBlocked, InvalidInput for a form that is not valid, or StepCancelled: so a
+        notebook that runs on its own stops there. A result that is "unknown" is returned.
+        """
+        self.run_button.click()
+        assert self._task  # noqa: S101 (the handler made it)
+        # Shielded: interrupting the cell leaves the work to its Cancel button.
+        outcome = await asyncio.shield(self._task)
+        if isinstance(outcome, OpslibError):
+            raise outcome.with_traceback(None) from None
+        return outcome
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Stop the work if it is running."""
+
+    @property
+    def state(self) -> CardState:
+        """Where it stands, as the card says it."""
+        return self._view().state
+
+    def receipt(self) -> str:
+        """The card as it is now, as static HTML."""
+        return receipt(self._view())
+
+    def snapshot(self) -> Html:
+        """The card as it is now, for a notebook that shows it at several moments."""
+        return Html(self.receipt(), repr(self))
+
+    def __repr__(self) -> str:
+        return f"{self._title}: {self.state}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return mimebundle(self.widget, self.receipt(), repr(self))
+
+    @abstractmethod
+    async def _work(self) -> R:
+        """What Run does. Raises OpslibError."""
+
+    @abstractmethod
+    def _ended(self, outcome: R | OpslibError) -> None:
+        """Keep how the work ended. Another exception than its own comes as Defect or StepCancelled."""
+
+    @abstractmethod
+    def _view(self, *, measured: bool = False) -> View:
+        """All that the card says; `measured`: also what differs in every run."""
+
+    def _sync(self) -> None:
+        """Follow what was changed elsewhere, before the card is drawn."""
+
+    def _start(self) -> None:
+        if not self._task or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> R | OpslibError:
+        """The supervised task: every way to end is a value."""
+        outcome: R | OpslibError
+        try:
+            outcome = await self._work()
+        except OpslibError as error:
+            outcome = error
+        except asyncio.CancelledError:
+            if (own := asyncio.current_task()) and own.cancelling():
+                raise  # the program is ending, not the work
+            outcome = StepCancelled(f"“{self._title}” was cancelled", cause=self._CANCELLED, fix="run it again")
+        except Exception as error:  # noqa: BLE001 (supervision: a defect becomes a card, not a lost exception)
+            outcome = Defect(f"“{self._title}”", error)
+        self._ended(outcome)
+        return outcome
+
+    def _changed(self) -> None:
+        before = self._drawn
+        self._redraw()
+        if self._drawn != before:
+            for callback in self.on_change:
+                callback()
+
+    def _redraw(self) -> None:
+        """Called in the middle of the work, so it never raises."""
+        try:
+            self._sync()
+            self._draw(self._view(measured=True))
+        except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the work)
+            show(self._status, f'<div role="status">This card cannot be drawn ({text(type(error).__name__)})</div>')
+
+    def _draw(self, view: View) -> None:
+        self._drawn = view.state
+        running = view.state == "running"
+        self.run_button.description = _VERBS.get(view.state, "Run")
+        self.run_button.disabled = running or bool(view.reasons)
+        self.cancel_button.disabled = not running
+        show(self._progress, progress_bar(view) if running else "")
+        self._draw_result(view)
+        show(self._error, compact(error_box(view)))
+        # Last: a screen reader that announces the state finds the rest in place.
+        show(self._status, compact(status_line(view)))
+
+    def _draw_result(self, view: View) -> None:
+        show(self._result, compact(view.result))

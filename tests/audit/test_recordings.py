@@ -1,0 +1,54 @@
+"""Whether recordings arrive, as the report says it by what the ledger holds."""
+
+from pathlib import Path
+
+from opslib.audit.report import AuditReport
+
+from .ledgers import Story
+
+
+def _shown(home: Path, name: str = "recordings") -> str:
+    return AuditReport.open(home=home).show(name).plain
+
+
+def test_without_a_verification_the_section_says_so(tmp_path: Path) -> None:
+    Story(tmp_path).walk()
+    assert "The archive has not been verified." in _shown(tmp_path)
+
+
+def test_the_newest_verification_counts(tmp_path: Path) -> None:
+    """Counts, success rate, both clocks, each day, and what is missing and why; of this bucket only."""
+    story = Story(tmp_path).walk()
+    run = story.run.id
+    story.again("archive").archive("PASS")
+    story.again("archive").archive("FAIL", arrived=97, missing=3, at_risk=1)
+    story.again("archive").archive("PASS", bucket="other")
+    shown = AuditReport.open(run, tmp_path).show("recordings").plain
+    for words in (
+        "FAIL: 97 of 100 recordings that were due arrived, 3 missing, 1 of these at risk.",
+        "Expected list | expected.csv, 100 rows",
+        "Bucket | s3://b/, by listing",
+        "Conversations that ended | from 2026-11-20T00:00:00.000Z to before 2026-11-21T00:00:00.000Z",
+        "Missing | 3",
+        "Success rate: arrived of those that were due | 97.000 %",
+        "p95 | 120.5 s",
+        "max | 2.0 h",
+        "2026-11-20 | 100 | 97 | 3 | 0 | 0",
+        "r-2 | 2026-11-20T08:00:00.000Z | not known | no object is in the bucket",
+    ):
+        assert words in shown
+
+
+def test_many_missing_recordings_are_counted_not_all_listed(tmp_path: Path) -> None:
+    Story(tmp_path).walk().archive("FAIL", arrived=50, missing=50)
+    shown = _shown(tmp_path)
+    assert "Missing recordings, the first 20 of 50" in shown
+    assert shown.count("no object is in the bucket") == 20
+
+
+def test_that_the_expected_list_is_complete_is_not_proven(tmp_path: Path) -> None:
+    """The arrival is not among what was not shown any more."""
+    Story(tmp_path).walk().archive()
+    shown = _shown(tmp_path, "not_proven")
+    assert "The list of expected recordings is complete | It comes from expected.csv" in shown
+    assert "Recordings arrive in the bucket |" not in shown
