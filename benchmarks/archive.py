@@ -135,7 +135,7 @@ _SQL_EXTRA = f"""
 
 
 def by_sql(folder: Path) -> dict[str, int]:
-    """Joined once, kept in memory, aggregated from there: the fastest of six plans that we tried."""
+    """Joined once, kept in memory, aggregated from there."""
     with opened(folder) as database:
         database.execute(f"CREATE VIEW expected AS FROM '{folder / 'expected.parquet'}'")
         database.execute(f"CREATE VIEW arrived AS FROM '{folder / 'arrived' / '*.parquet'}'")

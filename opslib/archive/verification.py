@@ -162,8 +162,8 @@ class _Query:
             .agg(nw.col("first_ms", "hour_ms").min(), nw.col("largest", "several", "bare", "sidecar").max())
         )
         joined = conversations.join(found, on=_CONVERSATION, how="left")
-        none = [nw.lit(None).cast(nw.Int64).alias(name) for name in _RECORDING]
-        return joined.select(*_KEPT, *none, "hour_ms").select(like.columns)
+        none = (nw.lit(None).cast(nw.Int64).alias(name) for name in _RECORDING)
+        return joined.with_columns(*none).select(like.columns)
 
     def _judged(self, joined: Frame) -> Frame:
         """The expected recordings of the interval, with a flag for each thing that is counted."""
@@ -174,7 +174,7 @@ class _Query:
         return rows.with_columns(
             expected=nw.lit(True),
             arrived=here,
-            late=here & (nw.col("latency_ms") > asked.within_ms),
+            late=here & (_latency_ms() > asked.within_ms),
             not_due=~here & ~old,
             missing=~here & old,
             duplicate=here & (nw.col("several") == 1),
@@ -194,9 +194,9 @@ class _Query:
 
     def _latencies(self, judged: Frame) -> tuple[dict[int, int], int | None]:
         """The histogram, and the longest latency exactly."""
-        seconds = nw.when(nw.col("latency_ms") > 1).then(nw.col("latency_ms")).otherwise(1) / 1000.0
+        arrived = judged.filter(nw.col("arrived")).select(_latency_ms().alias("latency_ms"))
+        seconds = nw.max_horizontal("latency_ms", nw.lit(1)) / 1000.0
         bucket = (seconds.log(2) * PER_OCTAVE).floor().cast(nw.Int64).alias("bucket")
-        arrived = judged.filter(nw.col("arrived"))
         rows = _rows(arrived.group_by(bucket).agg(nw.len().alias("rows"), nw.col("latency_ms").max().alias("longest")))
         return {row["bucket"]: row["rows"] for row in rows}, max((row["longest"] for row in rows), default=None)
 
@@ -254,7 +254,8 @@ class _Query:
         """Rows with the ids as the file spells them."""
         names = self._expected.select("row", "conversation_id", "recording_id")
         columns = ["ended_at_ms", "delete_at_ms", "media", "queue", "first_ms", "latency_ms", "sidecar", "at_risk"]
-        return judged.join(names, on="row", how="inner").select("conversation_id", "recording_id", *columns, "row")
+        named = judged.with_columns(latency_ms=_latency_ms()).join(names, on="row", how="inner")
+        return named.select("conversation_id", "recording_id", *columns, "row")
 
     def _write(self, judged: Frame, extra_objects: Frame, folder: Path) -> None:
         frames = {name: self._named(judged.filter(nw.col(name))) for name in LISTS if name in COUNTED}
@@ -297,8 +298,11 @@ def _objects_once(objects: Frame) -> Frame:
 
 _KEPT: Final = (
     "row", "ended_at_ms", "delete_at_ms", "media", "queue", "first_ms", "largest", "several", "sidecar", "bare",
-    (nw.col("first_ms") - nw.col("ended_at_ms")).alias("latency_ms"),
 )  # fmt: skip
+
+
+def _latency_ms() -> nw.Expr:
+    return nw.col("first_ms") - nw.col("ended_at_ms")
 
 
 def _kind(kind: int) -> nw.Expr:
