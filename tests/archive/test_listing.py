@@ -22,6 +22,7 @@ from opslib.archive.pages import read_page
 from opslib.errors import AwsCredentialsInvalid, BucketNotFound
 from opslib.validator.aws import Foreign
 
+from ..children import started
 from ..world import POLICIES, TARGETS, policy, running, target
 from .s3_stub import CUT, DENIED, MODIFIED_MS, Answer, Query, Stub, archive_keys, serving
 
@@ -203,7 +204,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path, serve) -> None:
     )
     finished: set[Path] = set()
     for most in (5, 20, 40):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        with started([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             while (line := process.stdout.readline()) and int(line) < most:
                 pass
