@@ -52,9 +52,13 @@ def part_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path`, of a link too, once it is written and on disk. Raises OSError."""
-    with part_folder(path.parent) as folder:
+def replaced_file(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path`, of a link too, once it is written and on disk. Raises OSError.
+
+    It is written in `within`, on the same disk, by default beside `path`. A folder of many files is slow to search for
+    what was abandoned.
+    """
+    with part_folder(within or path.parent) as folder:
         with (folder / path.name).open("xb") as file:
             yield file
             file.flush()
