@@ -61,7 +61,7 @@ def archive() -> None:
     show_default=True,
     help="Later than this is late.",
 )
-@click.option("--now", type=_Moment(), help="Judge as of this time; by default the present.")
+@click.option("--now", type=_Moment(), help="Judge as of this time; by default, when the reading began.")
 @click.option(
     "--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
 )
