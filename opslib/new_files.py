@@ -4,6 +4,7 @@ What is being written has a random name that begins with `.part-` and is locked 
 that folder knows what a killed one left, and removes it. On Windows nothing is locked, and nothing removed.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX = ".part-"
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _OURS = re.compile(r"\.part-[a-z0-9_]{8}")
 
 
@@ -47,6 +49,10 @@ def part_folder(folder: Path) -> Iterator[Path]:
     with closing(lock):
         try:
             yield part
+        except OSError as error:
+            if error.filename is None and error.errno in _OF_THE_DISK:  # a write knows no name
+                error.filename = str(folder)
+            raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
