@@ -15,6 +15,7 @@ from opslib.archive.render import as_text
 from opslib.archive.report import Verification, remove_lists, verify
 from opslib.archive.verification import LISTS
 from opslib.archive.words import storage_sentences
+from opslib.widgets.archive_results import verification_html
 
 from .world import HOUR_MS, NOW, START_MS, Object, Row, expected_file, parts
 
@@ -187,7 +188,7 @@ def test_what_is_stored_wrong_is_counted_and_changes_no_verdict(
     assert found.verdict == "PASS"
     sentences = storage_sentences(found.as_json()["storage"])
     assert all(said in sentence for said, sentence in zip(words, sentences, strict=True))
-    assert all(sentence in as_text(found) for sentence in sentences)
+    assert all(sentence in as_text(found) and sentence in verification_html(found) for sentence in sentences)
 
 
 def test_the_lists_of_an_earlier_run_are_gone_before_the_next_one_ends(tmp_path: Path) -> None:
