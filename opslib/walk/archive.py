@@ -118,12 +118,13 @@ async def _verify(
 ) -> Verification:
     # The list first: nothing is asked of AWS for one that cannot be read.
     expected = await _in_a_thread(partial(read_expected, asked.expected, folder / "expected"))
+    sha256 = await _in_a_thread(partial(_sha256, asked.expected))  # now: to read the bucket may take hours
     run = Ledger(settings.home, settings.signing_key).start_run("archive", bucket=asked.bucket)
     await Identities(run).ask_aws(asked.region, keys)
     arrived, now = await _read(asked, keys, folder, progress)
     compare = partial(verify, expected, arrived, folder, now=now, out=out, within_hours=asked.within_hours)
     found = await _in_a_thread(partial(compare, since=asked.since, until=asked.until))
-    run.append(VERIFIED, _entry(asked, expected, found))
+    run.append(VERIFIED, _entry(asked, expected, sha256, found))
     return found
 
 
@@ -179,9 +180,12 @@ def _read_bucket(
     return arrived, asked.now or read.created_at
 
 
-def _entry(asked: ArchiveQuestion, expected: ExpectedFile, found: Verification) -> dict[str, Any]:
-    with asked.expected.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _entry(asked: ArchiveQuestion, expected: ExpectedFile, sha256: str, found: Verification) -> dict[str, Any]:
     return {
         "bucket": asked.bucket,
         "prefix": asked.prefix,

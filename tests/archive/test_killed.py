@@ -15,7 +15,7 @@ from ..world import without_settings
 from .inventories import Item, write_inventory
 from .s3_stub import MODIFIED_MS, Query, Stub, archive_keys, serving
 
-DAYS, OF_A_DAY, ITEMS_OF_A_FILE = 40, 4, 300
+DAYS, OF_A_DAY, ITEMS_OF_A_FILE = 30, 4, 300
 KEYS = archive_keys(DAYS, OF_A_DAY)
 MODIFIED = datetime.fromtimestamp(MODIFIED_MS / 1000, UTC)
 
@@ -68,7 +68,7 @@ def kill_when(ready: Callable[[], bool], env: dict[str, str], home: Path, words:
 
 @pytest.mark.slow
 def test_a_listing_that_is_killed_goes_on(tmp_path: Path, stub: Stub, env: dict[str, str], words: list[str]) -> None:
-    """At the first call and at others, with a slow S3."""
+    """At the first call and in the middle, with a slow S3."""
     undisturbed = answer(env, tmp_path / "undisturbed", words)
     home, stub.delay_s = tmp_path / "killed", 0.02
     flat: list[str] = []
@@ -78,7 +78,7 @@ def test_a_listing_that_is_killed_goes_on(tmp_path: Path, stub: Stub, env: dict[
             flat.append(query["prefix"])
 
     stub.fault = asked
-    for most in (0, *sorted(Random(17).sample(range(1, DAYS), 2))):
+    for most in (0, Random(17).randrange(1, DAYS)):
         flat.clear()
         left = max(0, most - len(parts(home)))
         kill_when(lambda left=left: len(flat) > left, env, home, words)  # type: ignore[misc]
@@ -91,14 +91,14 @@ def test_a_listing_that_is_killed_goes_on(tmp_path: Path, stub: Stub, env: dict[
 
 @pytest.mark.slow
 def test_an_inventory_that_is_killed_goes_on(tmp_path: Path, env: dict[str, str], words: list[str]) -> None:
-    """Between two files and within one; files that were read whole are not read again."""
+    """Wherever it is; files that were read whole are not read again."""
     others = [Item(f"reports/{number}.csv", modified=MODIFIED) for number in range(20 * ITEMS_OF_A_FILE)]
     items = [*(Item(key, modified=MODIFIED) for key in KEYS), *others]
     words += ["--inventory", str(write_inventory(tmp_path, items, "CSV", files=20))]
     undisturbed = answer(env, tmp_path / "undisturbed", words)
     home = tmp_path / "killed"
-    for most in (0, *sorted(Random(17).sample(range(1, 40), 2))):
+    for most in (0, Random(17).randrange(1, 40)):
         kill_when(lambda most=most: len(parts(home)) > most, env, home, words)  # type: ignore[misc]
     kept = parts(home)
     assert answer(env, home, words) == undisturbed
-    assert kept.items() <= parts(home).items()
+    assert len(kept.items() - parts(home).items()) <= 1  # of the file that was being read

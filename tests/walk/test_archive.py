@@ -1,6 +1,7 @@
 """A verification of the archive in a workspace: one at a time, in private folders, and what it leaves for the next."""
 
 import asyncio
+import hashlib
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 from opslib.archive.listing import Progress
 from opslib.archive.report import Verification
 from opslib.errors import Busy, InvalidInput
+from opslib.ledger.archive import VERIFIED
+from opslib.ledger.ledger import Ledger
 from opslib.settings import Settings
 from opslib.walk import archive
 from opslib.walk.archive import ArchiveQuestion, verify_archive
@@ -37,10 +40,12 @@ def asked(tmp_path: Path) -> ArchiveQuestion:
     return ArchiveQuestion(tmp_path / "expected.csv", "recordings", "voice", now=datetime(2026, 12, 1, tzinfo=UTC))
 
 
+def settings_in(home: Path) -> Settings:
+    return Settings(home=home, signing_key=home.parent / "keys" / "key.pem")
+
+
 def verified(asked: ArchiveQuestion, home: Path, out: Path | None = None) -> Verification:
-    return asyncio.run(
-        verify_archive(asked, None, Settings(home=home, signing_key=home.parent / "keys" / "key.pem"), out=out)
-    )
+    return asyncio.run(verify_archive(asked, None, settings_in(home), out=out))
 
 
 def listed(stub: Stub) -> int:
@@ -57,7 +62,7 @@ def test_what_it_keeps_is_private(tmp_path: Path, stub: Stub, asked: ArchiveQues
 
 def test_a_second_one_at_the_same_time_is_refused(tmp_path: Path, stub: Stub, asked: ArchiveQuestion) -> None:
     """It reads nothing, and the first one is not disturbed; in another workspace it may work."""
-    settings = Settings(home=tmp_path / "home", signing_key=tmp_path / "keys" / "key.pem")
+    settings = settings_in(tmp_path / "home")
     at_work, go_on = threading.Event(), threading.Event()
 
     def hold(_: Progress) -> None:
@@ -92,6 +97,15 @@ def test_lists_of_an_earlier_run_do_not_outlive_one_that_fails(
     with pytest.raises(InvalidInput):
         verified(replace(asked, expected=tmp_path / "other.csv"), tmp_path / "home", out)
     assert list(out.iterdir()) == []
+
+
+def test_the_list_is_noted_as_it_was_read(tmp_path: Path, stub: Stub, asked: ArchiveQuestion) -> None:
+    """Though it is another one, or gone, when the bucket has been read."""
+    sha256, settings = hashlib.sha256(asked.expected.read_bytes()).hexdigest(), settings_in(tmp_path / "home")
+    gone = asyncio.run(verify_archive(asked, None, settings, progress=lambda _: asked.expected.unlink(missing_ok=True)))
+    assert gone.verdict == "PASS"
+    (entry,) = Ledger(settings.home).entries(VERIFIED)
+    assert entry.data["expected"]["sha256"] == sha256
 
 
 @pytest.mark.parametrize("prefix", ["voice/", "", "voice"])
