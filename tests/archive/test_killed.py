@@ -71,11 +71,11 @@ def test_a_listing_that_is_killed_goes_on(tmp_path: Path, stub: Stub, env: dict[
     """At the first call and in the middle, with a slow S3."""
     undisturbed = answer(env, tmp_path / "undisturbed", words)
     home, stub.delay_s = tmp_path / "killed", 0.02
-    flat: list[str] = []
+    flat: set[str] = set()  # a call of the killed one may come late; its folder is asked for again
 
     def asked(query: Query) -> None:
         if "delimiter" not in query and query.get("list-type"):
-            flat.append(query["prefix"])
+            flat.add(query["prefix"])
 
     stub.fault = asked
     for most in (0, Random(17).randrange(1, DAYS)):
@@ -85,7 +85,7 @@ def test_a_listing_that_is_killed_goes_on(tmp_path: Path, stub: Stub, env: dict[
     kept = parts(home)
     flat.clear()
     assert answer(env, home, words) == undisturbed
-    assert len(flat) == len(set(flat)) == len(parts(home)) - len(kept)
+    assert len(flat) == len(parts(home)) - len(kept)
     assert kept.items() <= parts(home).items()
 
 
