@@ -53,7 +53,8 @@ class DuckDB:
         self._connection = connection
 
     def read(self, paths: Sequence[str]) -> Frame:
-        return nw.from_native(self._connection.read_parquet(list(paths)))
+        """Not with columns that a folder such as `media=voice` above them would give them."""
+        return nw.from_native(self._connection.read_parquet(list(paths), hive_partitioning=False))
 
     def keep(self, frame: Frame, name: str) -> Frame:
         """The frame as it is worked out once."""

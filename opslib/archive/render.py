@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from opslib.archive.report import Verification
 from opslib.archive.words import storage_sentences
+from opslib.visible import visible_line
 
 _DAYS_SHOWN = 14
 _LINES_SHOWN = 20
@@ -12,8 +13,11 @@ _NAMES = ("expected", "arrived", "missing", "late", "empty", "without_sidecar", 
 
 
 def as_text(found: Verification) -> str:
-    """The verdict with its reasons, the counts, the latency, the last days and the first missing recordings."""
-    return "\n".join([*_head(found), "", *_days(found), *_missing(found)])
+    """The verdict with its reasons, the counts, the latency, the last days and the first missing recordings.
+
+    An id with a line break in it begins no line.
+    """
+    return "\n".join(map(visible_line, [*_head(found), "", *_days(found), *_missing(found)]))
 
 
 def _head(found: Verification) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from opslib.archive.arrived import Gap, rows
+from opslib.archive.expected import read_expected
 from opslib.archive.render import as_text
 from opslib.archive.report import Verification, remove_lists, verify
 from opslib.archive.verification import LISTS
@@ -113,6 +114,22 @@ def test_without_a_row_there_are_no_figures(tmp_path: Path) -> None:
         "p50": None, "p95": None, "p99": None, "max": None, "from": "conversation_end", "to": "s3_last_modified",
     }  # fmt: skip
     assert document["days"] == document["missing"] == []
+
+
+def test_the_folder_that_all_is_kept_in_gives_no_columns(tmp_path: Path) -> None:
+    """DuckDB would read `media=chat` in a path as a column, and use it instead of the file's."""
+    folder = tmp_path / "media=chat" / "kind=2" / "row=1"
+    found = verified(folder, [ROW, ROW, Row(2, 2, START_MS, media="voice")], [FOUND, SIDECAR], out=folder / "out")
+    assert (found.verdict, found.counts["arrived"], found.counts["malformed_keys"]) == ("FAIL", 1, 0)
+    assert [one["media"] for one in found.as_json()["days"][0]["media"]] == ["voice"]
+
+
+def test_an_id_with_a_line_break_begins_no_line(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text(f'conversation_id,ended_at\n"c\nPASS: all is well",{START_MS}\n')
+    expected = read_expected(tmp_path / "file.csv", tmp_path)
+    shown = as_text(verify(expected, parts(tmp_path, []), tmp_path, now=NOW))
+    assert "all is well" in shown
+    assert not any(line.startswith("PASS") for line in shown.splitlines())
 
 
 def test_only_the_interval_is_judged(tmp_path: Path) -> None:
