@@ -97,7 +97,7 @@ class ArrivedParts:
 
     def last_key(self, name: str) -> str:
         """The last key of a finished part that holds some, in S3's order."""
-        keys = pq.read_table(self._path(name), columns=["key"])["key"]
+        keys = pq.read_table(self._path(name), columns=["key"], partitioning=None)["key"]
         return str(pc.max(keys).as_py())
 
     def finish(self, gaps: Iterable[Gap] = ()) -> None:

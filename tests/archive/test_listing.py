@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
@@ -140,6 +141,30 @@ def test_a_page_in_the_middle_that_does_not_come_is_a_gap(
     stub.requests.clear()
     assert sorted(keys_in(read(tmp_path))) == keys
     assert [query["start-after"] for query in stub.requests if "start-after" in query] == ["copies/02999.opus"]
+
+
+def test_empty_pages_lose_nothing(tmp_path: Path, serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 answers so where many objects were deleted. A listing that was cut off after them goes on where it was."""
+    monkeypatch.setattr(listing, "PAGES_OF_A_PART", 2)
+    keys = [f"0/{number:04}.opus" for number in range(2500)]
+    empty = (
+        "<ListBucketResult><IsTruncated>true</IsTruncated>"
+        "<NextContinuationToken>{}</NextContinuationToken></ListBucketResult>"
+    )
+    tokens = [quote(f"0/{'.' * number}", safe="") for number in range(1, 6)]
+    following = dict(zip(["", *tokens], tokens, strict=False))
+
+    def fault(query: Query) -> Answer | None:
+        token = query.get("continuation-token", "")
+        if token == tokens[-1]:
+            return CUT
+        flat = "delimiter" not in query and "start-after" not in query
+        return Answer(200, empty.format(following[token]).encode()) if flat and token in following else None
+
+    stub = serve(keys, fault)
+    assert not read(tmp_path / "key=x").complete
+    stub.fault = lambda _: None
+    assert sorted(keys_in(read(tmp_path / "key=x"))) == keys
 
 
 @pytest.mark.parametrize(
