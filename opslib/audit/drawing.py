@@ -1,0 +1,153 @@
+"""Charts as SVG that matplotlib draws and that takes the colours of the page it stands on.
+
+1. Text and axes have the page's own text colour. Marks are Okabe and Ito's blue and vermilion, which colour-blind readers
+   can tell apart, and a grey: each has a contrast of 3 or more with white and with dark pages alike.
+2. The same values give the same bytes: no date, no random id, two decimals.
+3. JupyterLab takes `<svg>` out of a notebook that is not trusted. There, an image of the same drawing shows, on white:
+   of the page an image sees neither colours nor theme.
+"""
+
+import base64
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from opslib.visible import visible_text
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#757575"
+INK = "#010101"  # becomes the text colour of the page
+# From blue to ink, each seen on either page: fills of more and more.
+SCALE = {
+    BLUE: BLUE,
+    "#004d78": f"color-mix(in srgb, currentColor 33%, {BLUE})",
+    "#00263b": f"color-mix(in srgb, currentColor 67%, {BLUE})",
+    INK: "currentColor",
+}
+_WIDTH = 560  # in points, as all lengths of the drawing
+_ROW = 34
+_SVG = "{http://www.w3.org/2000/svg}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_STYLE = {
+    "font.size": 11,
+    "text.parse_math": False,  # names from outside are not markup
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+}
+# The first `display` is all that is left of these once JupyterLab has taken out what is not safe, with the <svg>.
+_DRAWN, _INSTEAD = "display:none;display:var(--opslib,block)", "display:block;display:var(--opslib,none)"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A title, what there is to see in words, and a drawing as SVG, which may stand alone; none where there is no data.
+    Notebooks and pages show it as `<figure>`."""
+
+    title: str
+    alt: str
+    svg: str = ""
+
+    def html(self) -> str:
+        """As `<figure>`, with the drawing in it."""
+        alt, title = escape(self.alt), escape(self.title)
+        caption = f"<figcaption>{title}. {alt}</figcaption></figure>"
+        if not self.svg:
+            return f'<figure style="margin:0">{caption}'
+        source = base64.b64encode(self.svg.encode()).decode()
+        return (
+            f'<figure style="margin:0"><div style="{_DRAWN};max-width:42rem">{_on_page(self.svg, title)}</div>'
+            f'<img src="data:image/svg+xml;base64,{source}" alt="{alt}" width="640"'
+            f' style="{_INSTEAD};max-width:100%;height:auto;background:#ffffff"/>{caption}'
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": f"{self.title}. {self.alt}"}
+
+
+def svg(draw: Callable[..., None], *, heights: Sequence[float] = (5,), salt: str = "") -> str:
+    """What `draw` draws on axes below each other, each as high as so many rows of text; they share the x axis.
+
+    `salt` makes ids that no other drawing on the page has.
+    """
+    # Without pyplot: it keeps figures alive and chooses a display.
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"opslib {salt}"}), warnings.catch_warnings():
+        size = _WIDTH / 72, (60 + _ROW * sum(heights)) / 72
+        figure = Figure(figsize=size, layout="constrained", facecolor="none")
+        axes = figure.subplots(
+            len(heights), 1, squeeze=False, sharex=True, height_ratios=heights, subplot_kw={"facecolor": "none"}
+        )
+        draw(*axes[:, 0])
+        out = io.StringIO()
+        # The browser has other fonts than matplotlib, which only measures the text.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _plain(visible_text(out.getvalue()))
+
+
+def legend(artists: "Sequence[Artist]", labels: Sequence[str], columns: int = 4) -> None:
+    """Below the axes, in words, where it covers nothing."""
+    figure = artists[0].get_figure(root=True)
+    assert figure  # noqa: S101 (what was drawn is on a figure)
+    figure.legend(artists, labels, loc="outside lower left", ncols=columns, columnspacing=1.6, handletextpad=0.5)
+
+
+def _plain(drawn: str) -> str:
+    """Without what a page does not need, or what would reach beyond the drawing: ids of groups, styles for all."""
+    root = ET.fromstring(drawn)  # noqa: S314 (matplotlib wrote it)
+    root.remove(root[0])  # a style for everything on the page
+    view, height = root.attrib["viewBox"], root.attrib["height"].removesuffix("pt")
+    root.attrib.clear()
+    root.attrib |= {
+        "viewBox": view,
+        "width": str(_WIDTH),
+        "height": height,
+        "font-family": "'DejaVu Sans', sans-serif",
+        "stroke-linejoin": "round",
+    }
+    for element in root.iter():
+        if element.tag == f"{_SVG}g":
+            element.attrib.pop("id", None)
+        if href := element.attrib.pop(_HREF, ""):
+            element.set("href", href)
+        for name, value in element.items():
+            if name in ("d", "style", "transform", "x", "y", "width", "height"):
+                element.set(name, _short(value))
+        if element.tag != f"{_SVG}text":
+            element.text = None
+        element.tail = None
+    ET.register_namespace("", _SVG.strip("{}"))
+    return ET.tostring(root, encoding="unicode")
+
+
+def _short(value: str) -> str:
+    value = re.sub(r"; font-family: [^;]*", "", value)
+    return re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r"\s+", " ", value)).strip()
+
+
+def _on_page(drawn: str, title: str) -> str:
+    """In the page's colours and font, as wide as there is room."""
+    for fixed, themed in SCALE.items():
+        drawn = drawn.replace(fixed, themed)
+    head, body = drawn.split(">", 1)
+    (view,) = re.findall(r'viewBox="[^"]*"', head)
+    style = "display:block;width:100%;height:auto;overflow:visible"
+    return f'<svg {view} role="img" aria-label="{title}" stroke-linejoin="round" style="{style}">{body}'
