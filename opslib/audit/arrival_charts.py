@@ -49,10 +49,12 @@ def arrivals_chart(arrivals: Mapping[int, int]) -> Chart:
             [place + 0.5 for place in places], [f"{first + timedelta(days=place * days_wide)}" for place in places]
         )
         axes.set_yticks(range(0, _HOURS + 1, 6), [f"{hour}:00" for hour in range(0, _HOURS + 1, 6)])
-        axes.set(xlim=(0, max(columns, _LEAST_COLUMNS)), ylim=(_HOURS, 0), title="hour of the day (UTC); blank: no recording")
+        axes.set(
+            xlim=(0, max(columns, _LEAST_COLUMNS)), ylim=(_HOURS, 0), title="hour of the day (UTC); blank: no recording"
+        )
         axes.set_xlabel("day" if days_wide == 1 else f"{days_wide} days to a column, from this one on", loc="left")
         axes.spines["bottom"].set_bounds(0, columns)
-        legend(list(shown.values()), list(shown))
+        legend(shown)
 
     alt = _arrivals_in_words(moments, first, last)
     return Chart(title, alt, svg(draw, heights=(6.5,), salt=alt))

@@ -82,7 +82,7 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
         axes.spines["left"].set_visible(False)
         axes.set(xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6), xlabel="attempts that succeeded (%)")
         axes.xaxis.set_ticks(range(0, 101, 25))
-        legend(list(shown.values()), list(shown))
+        legend(shown)
 
     return Chart(title, alt, svg(draw, heights=(max(len(rows), 2),), salt=alt))
 
@@ -125,7 +125,7 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
         axes.set(xlabel="seconds after the first attempt", title="latency")
         axes.margins(x=0.04)
         time_axis(axes, latencies_s.min() / 1.5, latencies_s.max() * 1.5, vertical=True)
-        legend(list(shown.values()), list(shown))
+        legend(shown)
 
     return Chart(title, alt, svg(draw, salt=alt))
 
@@ -164,7 +164,7 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
         axes.set(xlabel="latency", ylim=(len(steps) - 0.4, -0.6))
         every = [value / 1000 for _, values in steps for value in values]
         time_axis(axes, min(every), max(every))
-        legend(list(shown.values()), list(shown))
+        legend(shown)
 
     return Chart(title, alt, svg(draw, heights=(max(len(steps), 2),), salt=alt))
 
@@ -235,7 +235,9 @@ def _retention_chart(text: str) -> Chart:
         shown: dict[str, Artist] = {}
         lengths = [*(days or 0 for days, _ in bars.values()), longest * 1.05 if removed is None else removed]
         places = [*range(len(bars)), len(names) - 1]
-        axes.barh(places, lengths, color=[GREY if names[row].startswith("Object") else BLUE for row in places], height=0.5)
+        axes.barh(
+            places, lengths, color=[GREY if names[row].startswith("Object") else BLUE for row in places], height=0.5
+        )
         for row, event in enumerate(events, len(bars)):
             what, mark, colour = ("a rule acts too early", "X", ORANGE) if event.early else ("a rule acts", "o", GREY)
             (shown[what],) = axes.plot(event.day, row, mark, markersize=8, color=colour, clip_on=False, zorder=3)
@@ -245,7 +247,7 @@ def _retention_chart(text: str) -> Chart:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         _rows(axes, names, words)
         if shown:
-            legend(list(shown.values()), list(shown))
+            legend(shown)
 
     return Chart("How long a recording stays", "; ".join(alt), svg(draw, heights=(len(names),), salt="; ".join(alt)))
 
@@ -254,7 +256,7 @@ def _rows(axes: "Axes", names: Sequence[str], words: Sequence[str]) -> None:
     """What each row is, on its left, and what it says, on its right: so that no word covers a mark."""
     beside = axes.secondary_yaxis("right")
     for each, texts in ((axes, names), (beside, words)):
-        each.set_yticks(range(len(names)), [_short(visible(text), 40) for text in texts])
+        each.set_yticks(range(len(names)), [_short(visible(text), 32) for text in texts])
         each.tick_params(axis="y", length=0, pad=12)
     beside.spines["right"].set_visible(False)
 

@@ -45,7 +45,7 @@ def distribution(
             if late:
                 shown[late[0]] = axes.axvline(late[1], color=GREY, linewidth=3)
         if shown:
-            legend(list(shown.values()), list(shown))
+            legend(shown)
 
     return svg(draw, heights=heights, salt=salt)
 

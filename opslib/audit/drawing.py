@@ -11,7 +11,7 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -31,14 +31,15 @@ SCALE = {
     "#00263b": f"color-mix(in srgb, currentColor 67%, {BLUE})",
     INK: "currentColor",
 }
-_WIDTH = 560  # in points, as all lengths of the drawing
-_ROW = 34
+_WIDTH = 440  # in points, as all lengths of the drawing
+_ROW = 30
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _STYLE = {
-    "font.size": 11,
+    "font.size": 10.5,
     "text.parse_math": False,  # names from outside are not markup
     "text.color": INK,
+    "axes.facecolor": "none",
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "xtick.color": INK,
@@ -50,8 +51,6 @@ _STYLE = {
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
-# The first `display` is all that is left of these once JupyterLab has taken out what is not safe, with the <svg>.
-_DRAWN, _INSTEAD = "display:none;display:var(--opslib,block)", "display:block;display:var(--opslib,none)"
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,19 @@ class Chart:
     def html(self) -> str:
         """As `<figure>`, with the drawing in it."""
         alt, title = escape(self.alt), escape(self.title)
-        caption = f"<figcaption>{title}. {alt}</figcaption></figure>"
+        caption = f'<figure style="margin:0"><figcaption><strong>{title}</strong><br>{alt}</figcaption>'
         if not self.svg:
-            return f'<figure style="margin:0">{caption}'
+            return f"{caption}</figure>"
         source = base64.b64encode(self.svg.encode()).decode()
+        image = (
+            f'<img src="data:image/svg+xml;base64,{source}" alt="{alt}" width="600"'
+            ' style="max-width:100%;height:auto;background:#ffffff"/>'
+        )
+        # JupyterLab, where it does not trust, keeps neither `all` nor <svg>: the drawing, of which only texts are left,
+        # stays hidden then, and the image is no longer inside of what is not shown.
         return (
-            f'<figure style="margin:0"><div style="{_DRAWN};max-width:42rem">{_on_page(self.svg, title)}</div>'
-            f'<img src="data:image/svg+xml;base64,{source}" alt="{alt}" width="640"'
-            f' style="{_INSTEAD};max-width:100%;height:auto;background:#ffffff"/>{caption}'
+            f'{caption}<div style="display:none;all:revert;max-width:38rem">{_on_page(self.svg, title)}</div>'
+            f'<svg style="display:none"><desc>{image}</desc></svg></figure>'
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -92,9 +96,7 @@ def svg(draw: Callable[..., None], *, heights: Sequence[float] = (5,), salt: str
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"opslib {salt}"}), warnings.catch_warnings():
         size = _WIDTH / 72, (60 + _ROW * sum(heights)) / 72
         figure = Figure(figsize=size, layout="constrained", facecolor="none")
-        axes = figure.subplots(
-            len(heights), 1, squeeze=False, sharex=True, height_ratios=heights, subplot_kw={"facecolor": "none"}
-        )
+        axes = figure.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)
         draw(*axes[:, 0])
         out = io.StringIO()
         # The browser has other fonts than matplotlib, which only measures the text.
@@ -103,11 +105,13 @@ def svg(draw: Callable[..., None], *, heights: Sequence[float] = (5,), salt: str
     return _plain(visible_text(out.getvalue()))
 
 
-def legend(artists: "Sequence[Artist]", labels: Sequence[str], columns: int = 4) -> None:
+def legend(shown: "Mapping[str, Artist]") -> None:
     """Below the axes, in words, where it covers nothing."""
-    figure = artists[0].get_figure(root=True)
+    figure = next(iter(shown.values())).get_figure(root=True)
     assert figure  # noqa: S101 (what was drawn is on a figure)
-    figure.legend(artists, labels, loc="outside lower left", ncols=columns, columnspacing=1.6, handletextpad=0.5)
+    room = max(1, int(_WIDTH / (30 + 6 * max(map(len, shown)))))
+    columns = min(room, len(shown))
+    figure.legend(shown.values(), shown, loc="outside lower left", ncols=columns, columnspacing=1.5, handletextpad=0.5)
 
 
 def _plain(drawn: str) -> str:

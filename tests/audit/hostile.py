@@ -50,4 +50,3 @@ def as_document(text: str) -> Sequence[Section]:
     ]
     cover = [Band(text, text), Cover([(text, [text, Code(text)]), (text, [text])])]
     return [Section("cover", "", "", cover), Section("x", text, text, blocks)]
-
