@@ -100,11 +100,11 @@ def _arrivals_in_words(moments: Mapping[datetime, int], first: date, last: date)
     hours = Counter[int]()
     for moment, count in moments.items():
         hours[moment.hour] += count
-    days = len({moment.date() for moment in moments})
+    days, of_days = len({moment.date() for moment in moments}), counted((last - first).days + 1, "day")
     ((busiest, most),) = hours.most_common(1)
     return (
-        f"{counted(sum(moments.values()), 'recording')} arrived on {days:,} of {counted((last - first).days + 1, 'day')}"
-        f" from {first} to {last}; the busiest hour of the day, with {most:,}, is {busiest}:00 to {busiest + 1}:00 UTC"
+        f"{counted(sum(moments.values()), 'recording')} arrived on {days:,} of {of_days} from {first} to {last}; the"
+        f" busiest hour of the day, with {most:,}, is {busiest}:00 to {busiest + 1}:00 UTC"
     )
 
 

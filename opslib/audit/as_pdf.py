@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from opslib.audit.drawing import Chart
 from opslib.audit.contents import number
 from opslib.audit.document import (
     Band,
@@ -32,6 +31,7 @@ from opslib.audit.document import (
     Table,
     Terms,
 )
+from opslib.audit.drawing import Chart
 from opslib.verdict import ICONS, in_words
 from opslib.visible import visible
 

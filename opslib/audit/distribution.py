@@ -34,9 +34,9 @@ def distribution(
         for axes in all_axes:
             time_axis(axes, *ends)
         if percentiles:
-            _many(*all_axes, times, what)
+            _many(*all_axes, times=times, what=what)
         else:
-            _few(*all_axes, times, what)
+            _few(*all_axes, times=times, what=what)
         all_axes[-1].set_xlabel(axis)
         shown: dict[str, Artist] = {}
         for axes in all_axes:
@@ -50,7 +50,7 @@ def distribution(
     return svg(draw, heights=heights, salt=salt)
 
 
-def _many(shares: "Axes", histogram: "Axes", times: Mapping[float, int], what: str) -> None:
+def _many(shares: "Axes", histogram: "Axes", *, times: Mapping[float, int], what: str) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
     shares.ecdf(list(times), list(times.values()), color=BLUE, linewidth=2)
@@ -64,7 +64,7 @@ def _many(shares: "Axes", histogram: "Axes", times: Mapping[float, int], what: s
     histogram.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def _few(axes: "Axes", times: Mapping[float, int], what: str) -> None:
+def _few(axes: "Axes", *, times: Mapping[float, int], what: str) -> None:
     dots = [(time, height + 1) for time, count in times.items() for height in range(count)]
     axes.scatter([time for time, _ in dots], [height for _, height in dots], s=50, color=BLUE)
     axes.set(title=f"each dot is one {what}", yticks=[], ylim=(0, max(times.values()) + 1))

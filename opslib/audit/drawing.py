@@ -1,7 +1,7 @@
 """Charts as SVG that matplotlib draws and that takes the colours of the page it stands on.
 
-1. Text and axes have the page's own text colour. Marks are Okabe and Ito's blue and vermilion, which colour-blind readers
-   can tell apart, and a grey: each has a contrast of 3 or more with white and with dark pages alike.
+1. Text and axes have the page's own text colour. Marks are Okabe and Ito's blue and vermilion, which colour-blind
+   readers can tell apart, and a grey: each has a contrast of 3 or more with white and with dark pages alike.
 2. The same values give the same bytes: no date, no random id, two decimals.
 3. JupyterLab takes `<svg>` out of a notebook that is not trusted. There, an image of the same drawing shows, on white:
    of the page an image sees neither colours nor theme.
@@ -35,7 +35,7 @@ _WIDTH = 440  # in points, as all lengths of the drawing
 _ROW = 30
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10.5,
     "text.parse_math": False,  # names from outside are not markup
     "text.color": INK,
@@ -133,7 +133,9 @@ def _plain(drawn: str) -> str:
         if href := element.attrib.pop(_HREF, ""):
             element.set("href", href)
         for name, value in element.items():
-            if name in ("d", "style", "transform", "x", "y", "width", "height"):
+            if value.startswith("rotate(-0 "):
+                del element.attrib[name]
+            elif name in ("d", "style", "transform", "x", "y", "width", "height"):
                 element.set(name, _short(value))
         if element.tag != f"{_SVG}text":
             element.text = None
@@ -144,7 +146,8 @@ def _plain(drawn: str) -> str:
 
 def _short(value: str) -> str:
     value = re.sub(r"; font-family: [^;]*", "", value)
-    return re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r"\s+", " ", value)).strip()
+    value = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", value)
+    return " ".join(value.split())
 
 
 def _on_page(drawn: str, title: str) -> str:

@@ -35,8 +35,9 @@ _HELP = (
 )
 _NOTHING_CHANGED = "Nothing was changed: a verification only reads the bucket."
 _STORED = (
-    '<p style="margin:8px 0;padding:8px 12px;border:2px dashed"><strong style="font-size:20px">RECORDED EXAMPLE</strong>'
-    "<br>Stored with this notebook, and not your archive as it is now. Choose Run &gt; Run All Cells for that.</p>"
+    '<p style="margin:8px 0;padding:8px 12px;border:2px dashed">'
+    '<strong style="font-size:20px">RECORDED EXAMPLE</strong><br>'
+    "Stored with this notebook, and not your archive as it is now. Choose Run &gt; Run All Cells for that.</p>"
 )
 _STATES: dict[Verdict, CardState] = {"PASS": "done", "WARN": "done", "FAIL": "failed", "UNKNOWN": "unknown"}
 _DRAW_EVERY_S = 0.2

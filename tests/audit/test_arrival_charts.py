@@ -42,8 +42,8 @@ def test_the_heat_map_has_each_hour_on_its_day(figures: list[Figure]) -> None:
     """Hours without a recording have no colour; the busiest hour is told."""
     chart = arrivals_chart(arrivals(0, 5, 5, 24 + 5, 72 + 23))
     assert chart.alt == (
-        "5 recordings arrived on 3 of 4 days from 2026-01-30 to 2026-02-02; the busiest hour of the day, with 3, is 5:00"
-        " to 6:00 UTC"
+        "5 recordings arrived on 3 of 4 days from 2026-01-30 to 2026-02-02; the busiest hour of the day, with 3, is "
+        "5:00 to 6:00 UTC"
     )
     assert cells(figures[0]) == {(0, 0): 0, (0, 5): 1, (1, 5): 0, (3, 23): 0}
     assert legend(figures[0]) == ["1", "2 recordings"]
