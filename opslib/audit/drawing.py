@@ -90,10 +90,11 @@ def svg(draw: Callable[..., None], *, heights: Sequence[float] = (5,), salt: str
     `salt` makes ids that no other drawing on the page has.
     """
     # Without pyplot: it keeps figures alive and chooses a display.
-    import matplotlib
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"opslib {salt}"}), warnings.catch_warnings():
+    # Not in the user's own style, which is another one on each machine.
+    with style.context(["default", {**_STYLE, "svg.hashsalt": f"opslib {salt}"}]), warnings.catch_warnings():
         size = _WIDTH / 72, (60 + _ROW * sum(heights)) / 72
         figure = Figure(figsize=size, layout="constrained", facecolor="none")
         axes = figure.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)

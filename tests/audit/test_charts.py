@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
@@ -179,12 +180,14 @@ def test_no_samples_are_no_data(draw: Callable[..., Chart]) -> None:
 
 @pytest.mark.parametrize("draw", CHARTS)
 def test_pictures_are_reproducible(draw: Callable[..., Chart]) -> None:
-    """The same samples give the same bytes, also after other pictures were drawn."""
+    """The same samples give the same bytes, also after other pictures were drawn, and whatever style a
+    user has set."""
     samples = frame(_rows(*["success"] * 9, "rate_limited"))
     first = draw(samples)
-    for other in CHARTS:
-        other(samples)
-    assert draw(samples) == first
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "axes.grid": True}):
+        for other in CHARTS:
+            other(samples)
+        assert draw(samples) == first
     assert draw(samples.head(3)) != first
 
 

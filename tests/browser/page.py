@@ -134,7 +134,7 @@ async def axe(page: Page, include: str | None = None, *, ignore: Mapping[str, st
     return [Violation(one["id"], one["impact"] or "", one["help"], tuple(one["nodes"])) for one in violations]
 
 
-# Each fill and stroke of the charts that are shown, beside what is behind them. A canvas knows all notations of colours.
+# Each fill and stroke of the charts that are shown, beside what is behind them. A canvas knows any notation of colours.
 CONTRASTS = """() => {
     const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
     const rgba = colour => {
