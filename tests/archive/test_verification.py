@@ -99,7 +99,7 @@ def once(expected: list[Row]) -> list[Row]:
 
 
 def answered(expected: list[Row], objects: list[list[Object]], folder: Path) -> Verification:
-    return verify(expected_file(folder, expected), parts(folder, *objects), folder, now=NOW, out=folder / "out")
+    return verify(expected_file(folder, expected), parts(folder, *objects), folder, now=NOW)
 
 
 @settings(max_examples=30)
