@@ -21,13 +21,15 @@ from opslib.archive.keys import below
 from opslib.archive.pages import Lister, Page
 from opslib.credentials import AwsKeys
 from opslib.errors import AwsCredentialsInvalid, BucketNotFound
-from opslib.validator.aws import THREADS, Unanswered
+from opslib.validator.aws import Unanswered
 from opslib.validator.bucket_errors import bucket_error
 
 # A page has up to 1000 objects. A day is split by hour once it has more pages than this: 24 calls cost more than few.
 PAGES_OF_A_DAY = 4
 # What is kept at once of a folder that has many pages: what is lost when a listing is stopped, and held in memory.
 PAGES_OF_A_PART = 20
+# With more, the threads wait for each other and no longer for S3: benchmarks/archive_listing.py.
+_CALLS_AT_ONCE = 12
 # How often the progress is told while no folder ends.
 _TELL_EVERY_S = 0.5
 
@@ -78,7 +80,7 @@ class _Listing:
         self._ended = threading.Event()
 
     def run(self, progress: Callable[[Progress], None]) -> None:
-        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="listing")
+        pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="listing")
         try:
             self._work(pool, progress)
         finally:

@@ -12,6 +12,7 @@ and counts, no ranks. An object that was found twice has one hash, so it is not 
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ class Answer:
     elsewhere: str | None = None
     """Where no object is of the layout: a folder below which one is."""
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         totals = {name: sum(group.counts[name] for group in self.groups) for name in COUNTED}
         return totals | {"extra": self.extra, "malformed_keys": self.malformed_keys}
@@ -129,6 +130,7 @@ class _Query:
         extra = self._engine.keep(self._extra(joined), "extra")
         extra_objects = self._arrived.filter(_kind(MEDIA)).join(extra, on=_RECORDING, how="semi")
         buckets, longest_ms = self._latencies(judged)
+        storage = self._storage()
         if lists is not None:
             self._write(judged, extra_objects, lists)
         return Answer(
@@ -139,9 +141,9 @@ class _Query:
             latency_buckets=buckets,
             latency_max_ms=longest_ms,
             arrivals=self._arrivals(judged),
-            storage=self._storage(),
+            storage=storage,
             missing=self._first_missing(judged),
-            elsewhere=self._elsewhere(),
+            elsewhere=None if storage else self._elsewhere(),
         )
 
     def _joined(self) -> Frame:
@@ -169,19 +171,20 @@ class _Query:
     def _judged(self, joined: Frame) -> Frame:
         """The expected recordings of the interval, with a flag for each thing that is counted."""
         asked, ended = self._asked, nw.col("ended_at_ms")
-        here, old = ~nw.col("first_ms").is_null(), (asked.now_ms - ended) > asked.within_ms
+        absent, old = nw.col("first_ms").is_null(), ended < asked.now_ms - asked.within_ms
+        here = ~absent
         rows = joined.filter(~nw.col("row").is_null(), ended < asked.judged_until_ms)
         rows = rows if asked.since_ms is None else rows.filter(ended >= asked.since_ms)
         return rows.with_columns(
             expected=nw.lit(True),
             arrived=here,
             late=here & (_latency_ms() > asked.within_ms),
-            not_due=~here & ~old,
-            missing=~here & old,
+            not_due=absent & ~old,
+            missing=absent & old,
             duplicate=here & (nw.col("several") == 1),
             empty=here & (nw.col("largest") == 0),
             without_sidecar=here & (nw.col("bare") == 1),
-            at_risk=~here & old & (nw.col("delete_at_ms") <= asked.now_ms + AT_RISK_MS),
+            at_risk=absent & old & (nw.col("delete_at_ms") <= asked.now_ms + AT_RISK_MS),
         )
 
     def _groups(self, judged: Frame) -> list[Group]:
