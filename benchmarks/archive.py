@@ -90,7 +90,6 @@ def by_opslib(folder: Path) -> dict[str, int]:
     columns = frozenset({"recording_id", "media", "queue", "delete_at"})
     expected = ExpectedFile(folder / "expected.parquet", rows, 0, 0, columns, first, last)
     found = verify(expected, ArrivedParts(folder / "arrived", "benchmark"), folder, now=NOW)
-    found.as_json()
     return found.counts
 
 
