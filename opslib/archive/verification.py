@@ -127,7 +127,9 @@ class _Query:
     def answer(self, lists: Path | None) -> Answer:
         joined = self._engine.keep(self._joined(), "joined")
         judged = self._judged(joined)
-        extra = self._engine.keep(self._extra(joined), "extra")
+        extra = self._extra(joined)
+        if lists is not None:  # then it is used twice
+            extra = self._engine.keep(extra, "extra")
         extra_objects = self._arrived.filter(_kind(MEDIA)).join(extra, on=_RECORDING, how="semi")
         buckets, longest_ms = self._latencies(judged)
         storage = self._storage()
@@ -252,13 +254,16 @@ class _Query:
 
     def _first_missing(self, judged: Frame) -> list[dict[str, Any]]:
         order = ["ended_at_ms", "conversation_id", "recording_id"]
-        return _rows(self._named(judged.filter(nw.col("missing"))).sort(order, nulls_last=False).head(FIRST_MISSING))
+        missing = judged.filter(nw.col("missing")).select("row", "ended_at_ms", "delete_at_ms", "sidecar")
+        return _rows(missing.join(self._names(), on="row").sort(order, nulls_last=False).head(FIRST_MISSING))
+
+    def _names(self) -> Frame:
+        """The ids of each row as the file spells them."""
+        return self._expected.select("row", "conversation_id", "recording_id")
 
     def _named(self, judged: Frame) -> Frame:
-        """Rows with the ids as the file spells them."""
-        names = self._expected.select("row", "conversation_id", "recording_id")
         columns = ["ended_at_ms", "delete_at_ms", "media", "queue", "first_ms", "latency_ms", "sidecar", "at_risk"]
-        named = judged.with_columns(latency_ms=_latency_ms()).join(names, on="row", how="inner")
+        named = judged.with_columns(latency_ms=_latency_ms()).join(self._names(), on="row")
         return named.select("conversation_id", "recording_id", *columns, "row")
 
     def _write(self, judged: Frame, extra_objects: Frame, folder: Path) -> None:
