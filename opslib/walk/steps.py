@@ -219,10 +219,13 @@ def _by_name(*steps: Step) -> dict[str, Step]:
     return {step.name: step for step in steps}
 
 
+# The bucket's check depends on the policy's days, and the plan on the bucket.
+_ONBOARDING = ("validate_bucket", "plan")
+
 STEPS = _by_name(
     Step("connect", "Connect", (), _connection, _connect),
-    Step("validate_bucket", "Validate the bucket", ("connect",), _bucket, _validate_bucket),
-    Step("plan", "Plan", ("connect",), lambda walk: walk.wanted(), _plan),
+    Step("validate_bucket", "Validate the bucket", ("connect",), _bucket, _validate_bucket, typed_at=_ONBOARDING),
+    Step("plan", "Plan", ("connect",), lambda walk: walk.wanted(), _plan, typed_at=_ONBOARDING),
     Step("approve", "Approve", ("plan",), _approval, _approve, after=("validate_bucket",)),
     Step("apply", "Apply", ("approve",), _nothing, _apply),
     Step("see_event", "See the event arrive", ("apply",), _nothing, _see_event),

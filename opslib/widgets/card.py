@@ -10,6 +10,7 @@ import ipywidgets as w
 
 from opslib.errors import Defect, InvalidInput, OpslibError, StepBlocked
 from opslib.walk.state_machine import Result
+from opslib.walk.steps import STEPS
 from opslib.walk.walk import Walk
 from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
@@ -47,6 +48,8 @@ class StepCard(Card[Result]):
         self._noticed_in: object = None
         walk.on_change.append(self._changed)
         walk.on_progress.append(self._progressed)
+        if step_name in STEPS:
+            walk.problems[step_name] = lambda: self.problems
         self._changed()
 
     def cancel(self) -> None:
@@ -83,7 +86,7 @@ class StepCard(Card[Result]):
 
     def _reasons(self) -> Sequence[str]:
         unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.unfinished else []
-        return [*self.problems, *self._walk.blockers(self._step.name), *unfinished]
+        return list(dict.fromkeys([*self.problems, *self._walk.blockers(self._step.name), *unfinished]))
 
     def _view(self, *, measured: bool = False) -> View:
         state: CardState = self._walk.state(self._step.name)
@@ -140,7 +143,7 @@ class StepCard(Card[Result]):
         self._form_for, self.form = self._walk.onboarding.backend, self._make_form()
         self._form_place.children = [self.form.widget] if self.form else []
         if self.form:
-            self.form.on_change.append(self._changed)
+            self.form.on_change.append(self._walk.changed)  # what is not valid concerns the cards after it, too
 
     def _progressed(self, step: str) -> None:
         if step == self._step.name:

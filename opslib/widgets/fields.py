@@ -84,13 +84,10 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
         return Secret(label, about, edited)
     if kind is bool:
         return Simple(label, about, edited, w.Checkbox, indent=False)
-    if kind is int:
-        # Not a bounded one: that would change what was typed instead of saying what is wrong with it.
-        return Simple(label, about, edited, w.IntText)
-    if info.annotation is float:  # one that may be None has no input: a number's cannot be empty
-        return Simple(label, about, edited, w.FloatText)
     if kind is str:
-        return Simple(label, about, edited, w.Text, continuous_update=False)
+        return Typed(label, about, edited)
+    if kind is int or info.annotation is float:  # one that may be None has no input: a number's cannot be empty
+        return Number(label, about, edited, int if kind is int else float)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         group = Group(kind, edited)
         return group if group.controls else None
@@ -177,11 +174,33 @@ class Several(_Labelled):
             box.value = option in value
 
 
-class Listed(Simple):
-    """Any number of texts, with commas between them."""
+class Typed(Simple):
+    """A text, sent as it is typed: what depends on it follows at once."""
 
     def __init__(self, label: str, about: str, edited: Edited) -> None:
-        super().__init__(label, about, edited, w.Text, continuous_update=False)
+        super().__init__(label, about, edited, w.Text)
+
+
+class Number(Typed):
+    """A number as text. The browser's own input hides what it cannot read, and the kernel keeps the number before; here
+    the model says what is wrong with the text."""
+
+    def __init__(self, label: str, about: str, edited: Edited, kind: type[int | float]) -> None:
+        super().__init__(label, about, edited)
+        self._kind = kind
+
+    def raw(self) -> Any:
+        try:
+            return self._kind(self._input.value)
+        except ValueError:
+            return self._input.value
+
+    def load(self, value: Any) -> None:
+        super().load(f"{value:g}" if self._kind is float else str(value))
+
+
+class Listed(Typed):
+    """Any number of texts, with commas between them."""
 
     def raw(self) -> Any:
         return tuple(part.strip() for part in self._input.value.split(",") if part.strip())

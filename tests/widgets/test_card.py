@@ -452,6 +452,42 @@ async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "part", "field", "typed"),
+    [
+        ("plan", "Retention policy", "retention_days", "900"),  # the target keeps them 365 days
+        ("plan", "Retention policy", "retention_days", "1o0"),
+        ("plan", "Retention policy", "retention_days", ""),
+        ("plan", "Data-lake webhook", "url", "ftp://lake"),
+        ("validate_bucket", "", "retention_days", "10"),
+        ("validate_bucket", "", "bucket", "Not A Bucket"),
+        ("connect", "", "api_url", "http://elsewhere.example"),
+    ],
+)
+async def test_what_is_typed_and_not_valid_is_not_planned_approved_or_applied(
+    cards: WalkCards, sandbox: Sandbox, step: str, part: str, field: str, typed: str
+) -> None:
+    """At once, on every card after it, and whatever the way to run it: the plan holds another value than the form.
+    As it was, it counts again."""
+    await (await done_up_to(cards, "approve")).click()
+    form = cards[step].form
+    control = (form.panels[part] if part else form).controls[field]
+    before = control._input.value
+    fill(control, typed)
+    assert [cards[name].state for name in ("plan", "approve")] == ["stale", "stale"]
+    for name in ("plan", "approve", "apply"):
+        assert cards[name].run_button.disabled, name
+    assert "stale" in lines(cards["plan"])
+    with pytest.raises(errors.StepBlocked):
+        await cards._walk.run("apply")
+    with pytest.raises(errors.OpslibError):
+        await cards["apply"].click()
+    assert puts(sandbox) == 0
+    fill(control, before)
+    assert [cards[name].state for name in ("plan", "approve", "apply")] == ["done", "done", "ready"]
+
+
+@pytest.mark.slow
 async def test_unknown_is_returned_and_shown_as_unknown(cards: WalkCards, walk: Walk) -> None:
     """Never as done."""
     walk.settings = walk.settings.model_copy(update={"catalogue_url": None})
