@@ -17,7 +17,7 @@ from opslib.walk.consent import agrees, note_approval, options_for
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.look import Writing, bucket_of, bucket_of_unfinished, judged, look_at, refuse_unfit
-from opslib.walk.resume import org_of
+from opslib.walk.resume import applied_words, org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
 
@@ -108,9 +108,7 @@ async def _apply(walk: WalkContext) -> Result:
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, replan)
     if not written:
         return Result("apply", "done", "Nothing to do: the org is as wanted, so nothing was applied", {"changes": 0})
-    words = "change" if written == 1 else "changes"
-    done = "removed, and read back as gone" if walk.removal else f"{words} applied and read back"
-    return Result("apply", "done", f"{written} {done}", {"changes": written})
+    return Result("apply", "done", applied_words(written, removal=walk.removal), {"changes": written})
 
 
 async def _plan_to_carry_out(walk: WalkContext) -> Plan:

@@ -75,6 +75,32 @@ async def test_an_approved_plan_is_applied_after_the_restart(sandbox: Sandbox, w
     assert len(list(walk.journal.entries("run.resumed"))) == 1
 
 
+class Killed(BaseException):
+    """The program ends here."""
+
+
+async def test_an_apply_whose_end_was_not_noted_any_more_is_done(
+    sandbox: Sandbox, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The org has all changes, so it is not ready to apply them; the missing end is noted, and nothing is sent."""
+    async with Walk(onboarding(sandbox)) as walk:
+        await up_to(walk, "apply")
+        with monkeypatch.context() as patch:
+            patch.setattr(walk, "_note", lambda result: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                await walk.run("apply")
+        assert not list(walk.journal.entries("step.crashed"))
+    sandbox.control("DELETE", "/requests")
+    for session in (1, 2):
+        async with Walk(onboarding(sandbox), resume=True) as walk:
+            assert states(walk) == ["done"] * 5 + ["ready"] * 2, session
+            assert walk.result("apply").summary == "3 changes applied and read back"  # type: ignore[union-attr]
+            ends = [entry for entry in walk.journal.entries("step.done") if entry.data["step"] == "apply"]
+            assert len(ends) == 1
+    assert sandbox.requests() == []
+    assert load(workspace).last_end("apply").kind == "step.done"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("how", ["resume", "rollback"])
 async def test_an_unfinished_apply_is_finished_or_undone(sandbox: Sandbox, how: str) -> None:
     """It is neither done nor run again by itself."""
