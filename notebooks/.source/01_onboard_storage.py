@@ -16,8 +16,8 @@
 # This notebook routes Genesys Cloud call recordings into an S3 bucket, one card at a time. Each card says what it
 # needs, what it did and what it found; everything is kept in a ledger.
 #
-# **How to**: choose *Run > Run All Cells* once, and come back up. Then go from card to card, check the form, and press
-# **Run**. With the keyboard: Tab to the button, then Enter.
+# **How to**: choose *Run > Run All Cells* once. Then fill in the card that is open, and press its blue button; the next
+# card opens by itself. With the keyboard: Tab to the button, then Enter.
 #
 # Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
 
@@ -35,84 +35,70 @@ sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())
 
 # %%
-walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() begins anew
-cards = WalkCards(walk)
+walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() starts over
+cards = WalkCards(walk, auto_run=AUTO_RUN)
 cards
 
 # %% [markdown]
 # ## What is wanted
 # Fill in the forms on the cards below, or use a YAML file.
 
-# %%
+# %% jupyter={"source_hidden": true}
 cards.file
 
 # %% [markdown]
 # ## Connect
 
-# %%
-if AUTO_RUN:
-    await cards["connect"].click()
-cards["connect"]
+# %% jupyter={"source_hidden": true}
+await cards.step("connect")
 
 # %% [markdown]
 # ## Validate the bucket
 
-# %%
-if AUTO_RUN:
-    await cards["validate_bucket"].click()
-cards["validate_bucket"]
+# %% jupyter={"source_hidden": true}
+await cards.step("validate_bucket")
 
 # %% [markdown]
 # ## Plan
 # What would change in the org, field by field. Nothing is written yet.
 
-# %%
-if AUTO_RUN:
-    await cards["plan"].click()
-cards["plan"]
+# %% jupyter={"source_hidden": true}
+await cards.step("plan")
 
 # %% [markdown]
 # ## Approve
 # Read the plan above first. What you approve is just that plan: when anything changes, it needs to be approved again.
 
-# %%
-if AUTO_RUN:
-    await cards["approve"].click()
-cards["approve"]
+# %% jupyter={"source_hidden": true}
+await cards.step("approve")
 
 # %% [markdown]
 # ## Apply
 # From here on Genesys knows the bucket. All changes are made, or none.
 
-# %%
-if AUTO_RUN:
-    await cards["apply"].click()
-cards["apply"]
+# %% jupyter={"source_hidden": true}
+await cards.step("apply")
 
 # %% [markdown]
 # **Only if an apply was left unfinished**, by a crash or a stop: finish it or undo it here. Otherwise go on below.
 
-# %%
+# %% jupyter={"source_hidden": true}
 cards.recovery["resume"]
 
-# %%
+# %% jupyter={"source_hidden": true}
 cards.recovery["rollback"]
 
 # %% [markdown]
 # ## See an event arrive
 
-# %%
-if AUTO_RUN:
-    await cards["see_event"].click()
-cards["see_event"]
+# %% jupyter={"source_hidden": true}
+await cards.step("see_event")
 
 # %% [markdown]
 # ## Report
 
-# %%
-if AUTO_RUN:
-    await cards["report"].click()
-cards["report"]
+# %% jupyter={"source_hidden": true}
+await cards.step("report")
 
 # %% [markdown]
 # ## What was recorded

@@ -122,7 +122,7 @@ class ArchiveCard(Card[Verification]):
         self._notice: OpslibError | None = None
         self._noticed_in: object = None
         self.form = Form(ArchiveValues, lambda: self._values, self._take)
-        super().__init__(_TITLE, _HELP, self.form.widget)
+        super().__init__(_TITLE, _HELP, lambda: "Verify archive", self.form.widget)
         self.form.on_change.append(self._changed)
         self._changed()
 

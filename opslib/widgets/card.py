@@ -28,18 +28,27 @@ class StepCard(Card[Result]):
     """One step as a widget with a static receipt.
 
     `make_form` makes what stands above the buttons, and is called again when the onboarding is for another backend.
-    `help` is one line: what the step does and what it needs.
+    `help` is one line: what the step does and what it needs; `verb` is what its button says.
     """
 
     _CANCELLED = "it was stopped before it finished; what had been sent stays sent"
 
     def __init__(
-        self, walk: Walk, step_name: str, make_form: Callable[[], Panel | None] = lambda: None, *, help: str = ""
+        self,
+        walk: Walk,
+        step_name: str,
+        make_form: Callable[[], Panel | None] = lambda: None,
+        *,
+        help: str = "",
+        verb: Callable[[], str] = lambda: "Run",
     ) -> None:
         self._walk, self._step, self._help = walk, walk.steps[step_name], help
         self._make_form, self._form_place = make_form, w.VBox()
         self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
-        super().__init__(self._step.title, help, self._form_place, self._findings.widget if self._findings else None)
+        result = self._findings.widget if self._findings else None
+        super().__init__(self._step.title, help, verb, self._form_place, result)
+        self.widget.add_class(f"ops-step-{step_name}")
+        self._current: bool | None = None
         self._renew_form()
         # By whether it is measured: the result that was last written as HTML, and that.
         self._written: dict[bool, tuple[Result, str]] = {}
@@ -51,6 +60,14 @@ class StepCard(Card[Result]):
         if step_name in STEPS:
             walk.problems[step_name] = lambda: self.problems
         self._changed()
+
+    def follow(self, *, current: bool) -> None:
+        """Be open while this is the current step, unless somebody has folded or opened it since it became or ceased to
+        be that."""
+        if current != self._current:
+            self._current = current
+            self.frame.fold(not current)
+            (self.widget.add_class if current else self.widget.remove_class)("ops-current")
 
     def cancel(self) -> None:
         """Stop the step if it is running. What it had sent stays sent."""

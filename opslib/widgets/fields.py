@@ -14,16 +14,15 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from opslib.html import text
+from opslib.widgets.frame import styled
 from opslib.widgets.receipt import note, problem
-from opslib.widgets.secret import LABEL_STYLE, WIDE, SecretField
+from opslib.widgets.secret import SecretField
 
 Loc = tuple[int | str, ...]
 Edited = Callable[[], None]
 
 _UNITS = {"days": "days", "s": "seconds"}
 _CAPITALS = {"id": "id", "url": "URL", "arn": "ARN", "api": "API", "aws": "AWS", "env": "variable"}
-_INDENT = "0 0 0 18.6em"  # below the inputs, not below their labels
-_LABEL = {"width": LABEL_STYLE["description_width"], "margin": "2px 4px 2px 2px"}  # where an input has its own
 
 
 class Control(Protocol):
@@ -104,12 +103,16 @@ class _Labelled(Control):
     def __init__(self, label: str, about: str) -> None:
         self._label = label
         self._help, self._note, self._problem = note(about), "", ""
-        self.below = w.HTML(layout={"margin": _INDENT})
+        self.below = styled(w.HTML(), "ops-below")
         self._say()
 
     def explain(self, message: str) -> None:
         self._problem = problem(message)
         self._say()
+        if message:
+            self.widget.add_class("ops-invalid")
+        else:
+            self.widget.remove_class("ops-invalid")
 
     def note(self, message: str) -> None:
         """A line about the value, such as where it came from."""
@@ -126,7 +129,8 @@ class _Labelled(Control):
         return [(self._label, _words(self.raw()))]
 
     def _say(self) -> None:
-        show(self.below, self._help + self._note + self._problem)
+        """What is wrong comes first; there is room for two lines, so that nothing moves when it goes."""
+        self.below.value = self._problem + self._note + self._help
 
 
 def show(line: w.HTML, html: str) -> None:
@@ -140,11 +144,9 @@ class Simple(_Labelled):
 
     def __init__(self, label: str, about: str, edited: Edited, kind: type[w.Widget], **options: Any) -> None:
         super().__init__(label, about)
-        # A checkbox has its label to the right of the box.
-        layout = {"width": "auto", "margin": _INDENT} if kind is w.Checkbox else WIDE
-        self._input = kind(description=label, style=LABEL_STYLE, layout=layout, **options)
+        self._input = kind(description=label, **options)
         self._input.observe(lambda _: edited(), "value")
-        self.widget = w.VBox([self._input, self.below])
+        self.widget = styled(w.VBox([self._input, self.below]), "ops-field")
 
     def raw(self) -> Any:
         return self._input.value
@@ -158,13 +160,11 @@ class Several(_Labelled):
 
     def __init__(self, label: str, about: str, options: Sequence[str], edited: Edited) -> None:
         super().__init__(label, about)
-        self._boxes = {
-            option: w.Checkbox(description=option, indent=False, layout={"width": "auto"}) for option in options
-        }
+        self._boxes = {option: w.Checkbox(description=option, indent=False) for option in options}
         for box in self._boxes.values():
             box.observe(lambda _: edited(), "value")
-        name = w.HTML(f'<div style="text-align:right">{text(label)}</div>', layout=_LABEL)
-        self.widget = w.VBox([w.HBox([name, w.VBox(list(self._boxes.values()))]), self.below])
+        name = w.HTML(f"<strong>{text(label)}</strong>")
+        self.widget = styled(w.VBox([name, *self._boxes.values(), self.below]), "ops-field")
 
     def raw(self) -> Any:
         return tuple(option for option, box in self._boxes.items() if box.value)
@@ -215,7 +215,7 @@ class Secret(_Labelled):
     def __init__(self, label: str, about: str, edited: Edited) -> None:
         super().__init__(label, about)
         self.field = SecretField(label, edited)
-        self.widget = w.VBox([self.field.widget, self.below])
+        self.widget = styled(w.VBox([self.field.widget, self.below]), "ops-field")
 
     def raw(self) -> Any:
         return self.field.value
@@ -249,7 +249,7 @@ class Group:
             for name in include or model.model_fields
         }
         self.controls: dict[str, Control] = {name: control for name, control in made.items() if control}
-        self.widget = w.VBox([control.widget for control in self.controls.values()])
+        self.widget = styled(w.VBox([control.widget for control in self.controls.values()]), "ops-form", "ops-wide")
 
     def raw(self) -> Any:
         return {name: control.raw() for name, control in self.controls.items()}
@@ -285,10 +285,10 @@ class Choice(_Labelled):
         self._edited = edited
         self._groups = {model: Group(model, edited) for model in models}
         titles = [(str(model.model_config.get("title") or model.__name__), model) for model in models]
-        self._list = w.Dropdown(options=titles, description=label, style=LABEL_STYLE, layout=WIDE)
+        self._list = w.Dropdown(options=titles, description=label)
         self._list.observe(lambda _: self._chosen(), "value")
         self._place = w.VBox()
-        self.widget = w.VBox([self._list, self.below, self._place])
+        self.widget = styled(w.VBox([styled(w.VBox([self._list, self.below]), "ops-field"), self._place]), "ops-wide")
         self._show()
 
     @property

@@ -56,7 +56,8 @@ class View:
 
 def receipt(view: View) -> str:
     parts = (
-        heading(view.title, view.about),
+        heading(view.title),
+        lead(view.about),
         status_line(view),
         table(f"{view.title}: inputs", view.inputs),
         view.result,
@@ -77,9 +78,13 @@ def mimebundle(widget: w.Widget, html: str, plain: str) -> dict[str, Any]:
     return {"text/plain": plain, "text/html": html, WIDGET_VIEW: view}
 
 
-def heading(title: str, about: str) -> str:
-    """The card's name, and what the step does."""
-    return f'<h3 style="margin:0 0 4px">{text(title)}</h3>\n<p style="margin:0 0 6px">{text(about)}</p>\n'
+def heading(title: str) -> str:
+    return f'<h3 style="margin:0 0 4px">{text(title)}</h3>\n'
+
+
+def lead(about: str) -> str:
+    """What the step does."""
+    return f'<p style="margin:0 0 6px">{text(about)}</p>\n'
 
 
 def status_line(view: View) -> str:
@@ -155,8 +160,8 @@ def problem(message: str) -> str:
     if not message:
         return ""
     icon = f'<span aria-hidden="true">{ICONS["failed"]}</span>'
-    return compact(f'<span role="alert">{icon} <strong>Error:</strong> {text(message)}</span>')
+    return f'<p class="ops-problem" role="alert">{icon} <strong>Error:</strong> {text(message)}</p>'
 
 
 def note(message: str) -> str:
-    return compact(f"<small>{text(message)}</small>") if message else ""
+    return f"<p>{text(message)}</p>" if message else ""

@@ -13,12 +13,9 @@ from traitlets import Unicode
 
 from opslib.html import text
 from opslib.redact import remember
+from opslib.widgets.frame import styled
 
 TYPED = "typed here"
-
-# Labels in one column, as wide as the longest.
-LABEL_STYLE = {"description_width": "18em"}
-WIDE = {"width": "100%", "max_width": "54em"}
 
 
 class _Input(w.Password):  # type: ignore[misc]
@@ -39,17 +36,15 @@ class SecretField:
             description=label,
             continuous_update=False,
             placeholder="type it, then press Enter",
-            style=LABEL_STYLE,
-            layout=WIDE,
         )
-        self._clear = w.Button(description="Clear", tooltip=f"Forget the {label.lower()}", layout={"width": "auto"})
+        self._clear = w.Button(description="Clear", tooltip=f"Forget the {label.lower()}")
         self._status = w.HTML()
         self._input.observe(self._typed, "value")
         self._clear.on_click(lambda _: self.clear())
         self.widget = w.VBox(
             [
                 self._input,
-                w.HBox([self._status, self._clear], layout={"align_items": "center", "margin": "0 0 0 18.6em"}),
+                styled(w.HBox([self._status, self._clear]), "ops-actions"),
             ]
         )
         self.load(SecretStr(""))

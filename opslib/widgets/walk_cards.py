@@ -1,17 +1,19 @@
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import ipywidgets as w
+import httpx
 
-from opslib.html import text
+from opslib.settings import is_loopback
+from opslib.visible import visible
 from opslib.walk.steps import RECOVERY, STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
+from opslib.widgets.header import Header
 from opslib.widgets.receipt import mimebundle, overview
-from opslib.widgets.status import CardState
+from opslib.widgets.status import ICONS, CardState
 from opslib.widgets.walk_forms import form
 
 AUTO_RUN = "OPSLIB_AUTO_RUN"
@@ -33,6 +35,20 @@ _HELP = {
     "next plan shows it as a change until the onboarding says the same.",
     "overwrite": "Puts every object back as it was before the apply, also where it was changed since, as listed.",
 }
+# What the buttons do. Where it is known, with how much that is.
+_VERBS: dict[str, Callable[[Walk], str]] = {
+    "connect": lambda walk: "Connect",
+    "validate_bucket": lambda walk: "Check bucket",
+    "plan": lambda walk: "Plan changes",
+    "approve": lambda walk: f"Approve {_changes(walk)}",
+    "apply": lambda walk: f"Apply {_changes(walk)}",
+    "see_event": lambda walk: "Watch for the event",
+    "report": lambda walk: "Make report",
+    "resume": lambda walk: "Finish the apply",
+    "rollback": lambda walk: "Undo the apply",
+    "accept": lambda walk: "Accept what is there",
+    "overwrite": lambda walk: "Undo over later changes",
+}
 # The cards for an object that is not as it was sent, by the card that they stand on.
 _DECISIONS = {"resume": "accept", "rollback": "overwrite"}
 
@@ -49,15 +65,15 @@ class WalkCards(Mapping[str, StepCard]):
     must stay below the 1,000 after which ZeroMQ drops them.
     """
 
-    def __init__(self, walk: Walk) -> None:
-        self._walk = walk
+    def __init__(self, walk: Walk, *, auto_run: bool = False) -> None:
+        self._walk, self._auto_run = walk, auto_run
         self._cards: dict[str, StepCard] = {}
         # For an apply that a crash or a stop left unfinished; not counted as steps of the walk.
-        self.recovery = {name: StepCard(walk, name, partial(form, walk, name), help=_HELP[name]) for name in RECOVERY}
+        self.recovery = {name: self._make(name, _HELP[name]) for name in RECOVERY}
         for name, decision in _DECISIONS.items():
             self.recovery[name].widget.children += (self.recovery[decision].widget,)
         self.file = FileCard(walk, self._problems, self._forget)
-        self.widget = w.HTML()
+        self.widget, self._line = Header(), Header(slim=True)
         walk.on_change.append(self._changed)
         self._changed()
 
@@ -65,9 +81,22 @@ class WalkCards(Mapping[str, StepCard]):
         if name not in STEPS:
             raise KeyError(f"no step {name!r}; there are: {', '.join(STEPS)}")
         if name not in self._cards:
-            self._cards[name] = StepCard(self._walk, name, partial(form, self._walk, name), help=_help(name))
-            self._cards[name].on_change.append(self._changed)
+            card = self._cards[name] = self._make(name, _help(name))
+            card.frame.above(self._line)
+            card.on_change.append(self._changed)
+            card.follow(current=name == self._current())
         return self._cards[name]
+
+    def _make(self, name: str, help: str) -> StepCard:
+        make_form, verb = partial(form, self._walk, name), partial(_VERBS[name], self._walk)
+        return StepCard(self._walk, name, make_form, help=help, verb=verb)
+
+    async def step(self, name: str) -> StepCard:
+        """The card of a step; with `auto_run`, once the step has ended. Raises as `click`."""
+        card = self[name]
+        if self._auto_run:
+            await card.click()
+        return card
 
     def __iter__(self) -> Iterator[str]:
         return iter(STEPS)
@@ -100,6 +129,10 @@ class WalkCards(Mapping[str, StepCard]):
     def _state(self, name: str) -> CardState:
         return self._cards[name].state if name in self._cards else self._walk.state(name)
 
+    def _current(self) -> str:
+        """The first step that is not done, or else the last one."""
+        return next((name for name in STEPS if self._state(name) != "done"), list(STEPS)[-1])
+
     def _done(self) -> int:
         return sum(self._state(name) == "done" for name in STEPS)
 
@@ -111,12 +144,40 @@ class WalkCards(Mapping[str, StepCard]):
         for name in _DECISIONS.values():
             unused = self._walk.state(name) == "ready" and bool(self.recovery[name].problems)
             self.recovery[name].widget.layout.display = "none" if unused else None
-        try:
-            label = text(repr(self))
-            bar = f'<progress aria-label="{label}" value="{self._done()}" max="{len(self)}"></progress>'
-            self.widget.value = self.receipt() + bar
-        except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the step)
-            self.widget.value = f"The overview cannot be drawn ({text(type(error).__name__)})"
+        current = self._current()
+        for name, card in self._cards.items():
+            card.follow(current=name == current)
+        self._draw(current)
+
+    def _draw(self, current: str) -> None:
+        live, steps = not is_loopback(httpx.URL(self._walk.settings.api_url or "").host), []
+        for name, step in STEPS.items():
+            state = self._state(name)
+            named = {"name": name, "title": step.title, "state": state, "icon": ICONS[state]}
+            steps.append({**named, "current": name == current})
+        done = self._state(current) == "done"
+        for header in (self.widget, self._line):
+            with header.hold_sync():
+                header.live, header.says, header.facts = live, _says(live), self._facts()
+                header.steps, header.next = steps, ["", ""] if done else [current, _VERBS[current](self._walk)]
+
+    def _facts(self) -> list[list[str]]:
+        settings, connected = self._walk.settings, self._walk.result("connect")
+        org = str(connected.data.get("org_id") or "") if connected else ""
+        facts = {"Org": org, "Region": settings.region or "", "Workspace": str(settings.home)}
+        return [[label, visible(value)] for label, value in facts.items() if value]
+
+
+def _says(live: bool) -> str:
+    return "Changes reach a real Genesys Cloud org." if live else "Nothing leaves this machine."
+
+
+def _changes(walk: Walk) -> str:
+    """How many changes the plan holds, in words."""
+    if not walk.plan or walk.state("plan") != "done":
+        return "changes"
+    count = len(walk.plan.changes)
+    return "1 change" if count == 1 else f"{count} changes"
 
 
 def _help(name: str) -> str:

@@ -57,7 +57,7 @@ async def test_the_whole_walk_by_clicks(cards: WalkCards, sandbox: Sandbox) -> N
         assert not card.run_button.disabled
         result = await card.click()
         assert (result.state, card.state, repr(card)) == ("done", "done", f"{STEPS[name].title}: done")
-        assert card.run_button.description == "Run again"
+        assert card.run_button.description.endswith(" again")
         assert card.cancel_button.disabled
         assert "✔</span> <strong>done</strong>" in lines(card)
     assert puts(sandbox) == 4  # three changes, and one to see an event
@@ -571,9 +571,10 @@ async def test_the_error_that_ends_a_cell_is_short(cards: WalkCards) -> None:
 
 async def test_the_keyboard_reaches_everything_in_order(cards: WalkCards) -> None:
     """Inputs with their labels, then Run, Cancel and the result's own; Run says which step it is for."""
+    await cards["connect"].click()
     reached = [one for one in everything(cards["validate_bucket"].widget) if hasattr(one, "disabled")]
-    *_, run, cancel, filter = reached
-    assert [one.description for one in (run, cancel, filter)] == ["Run", "Cancel", "Show"]
+    fold, *_, run, cancel, filter = reached
+    assert [one.description for one in (fold, run, cancel, filter)] == ["Hide", "Check bucket", "Cancel", "Show"]
     assert run.tooltip == "Run “Validate the bucket”"
     assert all(one.description for one in reached)
 

@@ -72,7 +72,9 @@ async def test_a_wrong_value_is_explained_beside_its_field(
         await cards[name].click()
     fill(control, value)
     assert message in beside(control)
-    assert '<span role="alert"><span aria-hidden="true">✖</span> <strong>Error:</strong>' in beside(control)
+    assert '<p class="ops-problem" role="alert"><span aria-hidden="true">✖</span> <strong>Error:</strong>' in beside(
+        control
+    )
     others = [one for name, one in form(cards, step).controls.items() if name != field]
     assert not any("alert" in beside(one) for one in others)
     assert (walk.onboarding, walk.settings) == before

@@ -1,0 +1,34 @@
+"""The banner and the stepper: what the cards change, where the walk stands, and what comes next."""
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+from traitlets import Bool, List, Unicode
+
+HERE = Path(__file__).parent
+
+
+class Header(anywidget.AnyWidget):
+    """SANDBOX or LIVE, facts about the place, the steps, and a button that goes to the next one.
+
+    Attributes:
+        live: whether what is done here reaches an org; else it is a sandbox.
+        says: what that means, in a sentence.
+        facts: label and value, pair by pair.
+        steps: for each step its name, title, state and icon, and whether it is the current one.
+        next: name of the step to go to, and what its button says; empty when there is none.
+        slim: without the steps, for the card that is open.
+
+    It also brings the style sheet of all cards.
+    """
+
+    _esm = HERE / "header.js"
+    _css = HERE / "style.css"
+
+    live = Bool(False).tag(sync=True)
+    says = Unicode("").tag(sync=True)
+    facts: Any = List().tag(sync=True)
+    steps: Any = List().tag(sync=True)
+    next: Any = List(["", ""]).tag(sync=True)
+    slim = Bool(False).tag(sync=True)
