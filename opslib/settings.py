@@ -295,6 +295,11 @@ class Settings(BaseSettings):
         return self._base("api", self.api_url)
 
     @property
+    def is_local(self) -> bool:
+        """Whether the API is on this machine, as a sandbox's is; else what is done reaches an org."""
+        return is_loopback(urlsplit(self.api_url or "").hostname)
+
+    @property
     def login_base(self) -> str:
         """Where tokens are issued; the API URL also serves them on a gateway that has no login host."""
         return self._base("login", self.login_url or self.api_url)

@@ -133,6 +133,9 @@ class ArchiveCard(Card[Verification]):
             self._task.cancel()
             self._changed()
 
+    def _is_local(self) -> bool:
+        return (self._settings or Settings.load()).is_local
+
     @property
     def missing(self) -> "pd.DataFrame":
         """The first missing recordings; without rows while there is no answer."""

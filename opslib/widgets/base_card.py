@@ -99,7 +99,11 @@ class Card(ABC, Generic[R]):
         return f"{self._title}: {self.state}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self))
+        return mimebundle(self.widget, self.receipt(), repr(self), local=self._is_local())
+
+    @abstractmethod
+    def _is_local(self) -> bool:
+        """Whether this works on a sandbox."""
 
     @abstractmethod
     async def _work(self) -> R:

@@ -73,6 +73,9 @@ class StepCard(Card[Result]):
         """Stop the step if it is running. What it had sent stays sent."""
         self._walk.cancel(self._step.name)
 
+    def _is_local(self) -> bool:
+        return self._walk.settings.is_local
+
     @property
     def problems(self) -> Sequence[str]:
         return self.form.problems if self.form else ()

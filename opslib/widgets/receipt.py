@@ -72,10 +72,18 @@ def framed(body: str, edge: str = QUIET) -> str:
     return f'<div style="border-left:4px solid {edge};padding:0 0 0 12px;margin:8px 0">{body}</div>'
 
 
-def mimebundle(widget: w.Widget, html: str, plain: str) -> dict[str, Any]:
-    """The widget for a live notebook, and what a reader sees without a kernel."""
+def mimebundle(widget: w.Widget, html: str, plain: str, *, local: bool) -> dict[str, Any]:
+    """The widget for a live notebook, and what a reader sees without a kernel: that says that it is a record. `local`:
+    of a sandbox."""
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    return {"text/plain": plain, "text/html": html, WIDGET_VIEW: view}
+    return {"text/plain": plain, "text/html": _ribbon(local) + html, WIDGET_VIEW: view}
+
+
+def _ribbon(local: bool) -> str:
+    """In inline styles: an untrusted notebook has no others. Without a hue, so that it is not taken for a result."""
+    what = "RECORDED EXAMPLE, from a sandbox: this is not your org" if local else "RECORD of an earlier session"
+    style = "border:2px dashed #777;padding:4px 12px;margin:8px 0 4px;font-size:1.2em;font-weight:700"
+    return f'<p style="{style}">{what}. Run the cells to begin.</p>\n'
 
 
 def heading(title: str) -> str:

@@ -3,9 +3,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import httpx
-
-from opslib.settings import is_loopback
 from opslib.visible import visible
 from opslib.walk.steps import RECOVERY, STEPS
 from opslib.walk.walk import Walk
@@ -116,7 +113,7 @@ class WalkCards(Mapping[str, StepCard]):
         return f"{self._done()} of {len(self)} steps done"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self))
+        return mimebundle(self.widget, self.receipt(), repr(self), local=self._walk.settings.is_local)
 
     def _problems(self) -> list[str]:
         return [problem for card in self._cards.values() for problem in card.problems]
@@ -150,7 +147,7 @@ class WalkCards(Mapping[str, StepCard]):
         self._draw(current)
 
     def _draw(self, current: str) -> None:
-        live, steps = not is_loopback(httpx.URL(self._walk.settings.api_url or "").host), []
+        live, steps = not self._walk.settings.is_local, []
         for name, step in STEPS.items():
             state = self._state(name)
             named = {"name": name, "title": step.title, "state": state, "icon": ICONS[state]}

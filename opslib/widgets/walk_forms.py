@@ -1,9 +1,9 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from opslib.credentials import KeyReference
+from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import AwsCredentialsInvalid
 from opslib.onboarding.models import (
     ONLY,
@@ -18,15 +18,31 @@ from opslib.router.apply import remaining_steps
 from opslib.router.differences import Difference
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import ARGUMENT, DEFAULT, REGIONS, Settings
+from opslib.walk.state_machine import Result
 from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.fields import Choice, Control, Secret, Simple
 from opslib.widgets.form import Form, Panel, Sections, Summary
+from opslib.widgets.plan import plan_html
+from opslib.widgets.receipt import compact
 
 P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
 
-_CONNECTION = ("region", "api_url", "login_url", "org_id", "client_id", "client_secret")
+_CONNECTION = ("region", "client_id", "client_secret", "org_id", "api_url", "login_url")
+# What is seldom changed is folded away.
+_ADVANCED = {
+    "settings": ("org_id", "api_url", "login_url"),
+    "target": ("id", "name", "path_prefix", "encryption", "enabled"),
+    "policy": ("id", "name", "enabled"),
+    "webhook": ("id", "name", "events", "suffix", "topics", "enabled"),
+}
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
+
+
+class _PlatformTarget(StorageTarget):
+    """On platform, Genesys takes a role and no AWS keys."""
+
+    credentials: Annotated[RoleReference, Field(title="How Genesys gets access")]
 
 
 def form(walk: Walk, step: str) -> Panel | None:
@@ -40,8 +56,24 @@ def _planning(walk: Walk) -> Sections:
     return Sections({"Retention policy": policy, feed: webhook})
 
 
+class PlanSummary(Summary):
+    """The plan once more, on the cards that carry it out."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._shown: Result | None = None
+        super().__init__("", list)
+
+    def sync(self) -> None:
+        plan = self._walk.result("plan") if self._walk.state("plan") == "done" else None
+        if plan is not self._shown:
+            self._shown = plan
+            self.widget.value = compact(plan_html(plan.data).html if plan else "")
+
+
 def _approval(walk: Walk) -> Sections:
-    return Sections({"What needs your consent": Summary("", lambda: _unsafe(walk)), "Consent": _consent(walk)})
+    unsafe = Summary("", lambda: _unsafe(walk))
+    return Sections({"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": _consent(walk)})
 
 
 def _recovery(walk: Walk) -> Summary:
@@ -102,22 +134,27 @@ def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
     def read() -> P:
         return cast(P, getattr(walk.onboarding, name))
 
+    shown = cast(type[P], _PlatformTarget) if walk.onboarding.backend == "platform" and name == "target" else model
+
     def build(raw: dict[str, Any]) -> P:
         kept = read().model_dump(exclude_unset=True, exclude=set(raw))  # what the form does not show
-        return model.model_validate({**kept, **raw})
+        return model.model_validate(shown.model_validate({**kept, **raw}).model_dump(exclude_unset=True))
 
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
     fields = _fields(walk.onboarding.backend, name, model)
-    return Form(model, read, commit, include=fields, build=build, annotate=_say_if_keys_are_set)
+    advanced = _ADVANCED[name]
+    annotate = _say_if_keys_are_set
+    return Form(shown, read, commit, include=fields, advanced=advanced, build=build, annotate=annotate)
 
 
 def _fields(backend: BackendName, part: str, model: type[P]) -> list[str]:
-    """Those that the backend knows; on platform without the id, which is the server's."""
+    """Those that the backend knows; on platform without the id, which is the server's, and the path, which goes only as
+    far as the integration has a property for it."""
     hidden = {name for other, parts in ONLY.items() if other != backend for name in parts.get(part, ())}
     if backend == "platform":
-        hidden |= {"id", "integration_type", "properties"}
+        hidden |= {"id", "path_prefix", "integration_type", "properties"}
     return [name for name in model.model_fields if name not in hidden]
 
 
@@ -164,6 +201,7 @@ def connection_form(walk: Walk) -> Form[Settings]:
         lambda: walk.settings,
         commit,
         include=_CONNECTION,
+        advanced=_ADVANCED["settings"],
         options={"region": {"none: use the API URL": "", **{f"{k} ({v})": v for k, v in REGIONS.items()}}},
         build=build,
         annotate=annotate,
@@ -189,6 +227,7 @@ _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "validate_bucket": lambda walk: _part(walk, "target", StorageTarget),
     "plan": _planning,
     "approve": _approval,
+    "apply": PlanSummary,
     "see_event": _arrival,
     "resume": _recovery,
     "rollback": _recovery,
