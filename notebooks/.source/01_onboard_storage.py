@@ -27,7 +27,6 @@ from opslib.widgets import WalkCards, auto_run
 AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
 
 # %%
-import opslib
 from opslib import Walk, launch
 from opslib.audit.verify import verify
 
@@ -101,34 +100,14 @@ await cards.step("see_event")
 await cards.step("report")
 
 # %% [markdown]
-# ## What was recorded
-#
-# One row for each HTTP attempt of this walk to Genesys, from the ledger. **Run these cells again** after the cards.
+# ## What was measured
 
-# %% tags=["volatile"]
-walk.run_id  # this walk, in the ledger and in its audit
+# %% jupyter={"source_hidden": true} tags=["volatile"]
+cards.measurements
 
 # %%
-samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'")
-# By step; within one by operation, for a plan's reads are sent all at once.
-order = {name: place for place, name in enumerate(walk.steps)}
-samples = samples.sort_values(["operation", "started_at"])
-samples = samples.sort_values("step", key=lambda step: step.map(order), kind="stable")
-samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
-
-# %% tags=["volatile"]
-from opslib.audit import charts
-
-charts.latency_chart(samples)
-
-# %%
-charts.success_chart(samples)
-
-# %% tags=["volatile"]
-charts.timeline_chart(samples)
-
-# %% tags=["volatile"]
-charts.steps_chart(samples)
+samples = walk.samples()  # a pandas DataFrame, to work on
+samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]]
 
 # %% [markdown]
 # ## Is the record intact?

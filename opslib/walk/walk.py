@@ -1,10 +1,14 @@
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from opslib.errors import HalfDone, LedgerError, OpslibError
 from opslib.onboarding.models import Consent
 from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
 from opslib.walk.steps import CHANGING, RECOVERY, STEPS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Walk(WalkContext):
@@ -37,6 +41,17 @@ class Walk(WalkContext):
             if name != "validate_bucket" or failed is None:
                 raise
             return failed
+
+    def samples(self) -> "pd.DataFrame":
+        """One row for each HTTP attempt of this walk to Genesys, by step and operation.
+
+        Columns: see `opslib.samples_frame`. Reads of the data lake are left out: they go to the sandbox or to AWS.
+        """
+        frame = self.journal.ledger.samples_frame(self.run_id).query("operation != 'read_catalogue'")
+        place = {name: at for at, name in enumerate(self.steps)}
+        # By operation within a step: a plan's reads are sent all at once.
+        by_operation = frame.sort_values(["operation", "started_at"])
+        return by_operation.sort_values("step", key=lambda step: step.map(place), kind="stable", ignore_index=True)
 
     def cancel(self, name: str) -> None:
         """Stop a running step. What it had sent stays sent; the ledger says that it was cancelled.

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from opslib.visible import visible
@@ -9,6 +9,7 @@ from opslib.walk.walk import Walk
 from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
 from opslib.widgets.header import Header
+from opslib.widgets.measurements import Measurements
 from opslib.widgets.receipt import mimebundle, overview
 from opslib.widgets.status import ICONS, CardState
 from opslib.widgets.walk_forms import form
@@ -87,6 +88,11 @@ class WalkCards(Mapping[str, StepCard]):
     def _make(self, name: str, help: str) -> StepCard:
         make_form, verb = partial(form, self._walk, name), partial(_VERBS[name], self._walk)
         return StepCard(self._walk, name, make_form, help=help, verb=verb)
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """The card with the charts of the walk's attempts. To be asked for in a cell: it draws beside others' work."""
+        return Measurements(self._walk)
 
     async def step(self, name: str) -> StepCard:
         """The card of a step; with `auto_run`, once the step has ended. Raises as `click`."""
