@@ -18,7 +18,7 @@
 #
 # 1. [01 · Onboard a storage target](01_onboard_storage.ipynb): click through it, card by card.
 # 2. [02 · Audit report](02_audit_report.ipynb): what happened, for a reader who runs nothing.
-# 3. [03 · Verify the archive](03_verify_archive.ipynb): did every recording arrive, and how late?
+# 3. [03 · Verify the archive](03_verify_archive.ipynb): did the recordings arrive, and how late?
 # 4. [05 · Troubleshooting](05_troubleshooting.ipynb): each error, provoked on a sandbox, explained and mended.
 #
 # Run a cell with **Shift+Enter**, or all of them with *Run > Run All Cells*.

@@ -118,4 +118,5 @@ await walk.aclose()
 verify(walk.settings.home).intact
 
 # %% [markdown]
-# Next: [02 · Audit report](02_audit_report.ipynb), for the reviewer.
+# Next: [02 · Audit report](02_audit_report.ipynb), for the reviewer. And once some calls have ended, did the recordings
+# arrive? [03 · Verify the archive](03_verify_archive.ipynb) tells.

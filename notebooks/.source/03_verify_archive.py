@@ -16,9 +16,14 @@
 # Did every recording arrive in the bucket, and how late? This notebook compares a list of the recordings that should
 # exist with the objects that are there.
 #
-# **You need** a CSV or Parquet file with the columns `conversation_id` and `ended_at`, from any system that knows your
-# conversations. With `recording_id`, each recording is judged; without it, each conversation. `media`, `queue` and
+# **You need** a list of the recordings that should exist: a CSV or Parquet file with the columns `conversation_id` and
+# `ended_at`. With `recording_id`, each recording is judged; without it, each conversation. `media`, `queue` and
 # `delete_at` are used where they are there.
+#
+# **Where it comes from**: any system that knows your conversations, such as a data warehouse. From Genesys itself, an
+# analytics job for conversation details (`POST /api/v2/analytics/conversations/details/jobs`): take the conversations
+# with a session whose `recording` is true. End the list at the date that `…/details/jobs/availability` names, since
+# later conversations are not complete yet. The sandbox has its file ready.
 #
 # **How to**: choose *Run > Run All Cells* once, then fill in the card, and press **Run**.
 
@@ -64,6 +69,18 @@ card
 
 # %%
 card.missing
+
+# %% [markdown]
+# **What to do**, beginning with what Genesys deletes first (`delete_at`). Genesys exports each recording once: another
+# export job skips what was exported already. So ask for the recording's metadata
+# (`GET /api/v2/conversations/{id}/recordingmetadata`):
+#
+# - **With `exportedDate`**, it was exported and lost later. Download it (`POST /api/v2/recording/batchrequests`, up to
+#   100 in a request) and put it into the bucket yourself.
+# - **Without**, it was not exported: no policy covered it, or it ended before the policy was there, since policies do
+#   not look back. Export it with a recording job (`POST /api/v2/recording/jobs`).
+#
+# Then press **Run** again.
 
 # %% [markdown]
 # ## Is the record intact?

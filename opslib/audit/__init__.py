@@ -15,11 +15,13 @@ What it says:
     kind, tampered    what sort of run it was; what a verdict is worth in a ledger that was changed
     deeds, actors     who did what, and crashes; who wrote an entry
     call_statistics   counts, success rates and latencies of a run's calls, as queries over the ledger
-    charts            the images: latency, success, timeline, steps, retention
+    charts            latency, success, timeline, steps, retention
+    arrival_charts    when recordings arrived, and how late
 
 How it looks:
     document          sections, tables, prose and verdicts as data, without markup
     as_html, as_pdf   the same sections as a page, with templates/audit.html, and as PDF, with templates/audit.typ
+    drawing           charts as SVG in the colours of the page; distribution, time_axis: what several of them share
     words             small forms of sentences
     exports, ocsf     samples.csv, operations.csv, findings.csv, report.json; findings.ocsf.jsonl
     folder            writes all of these files

@@ -1,80 +1,110 @@
 """Charts of the recordings in the bucket: when they arrived, and how long after their conversations."""
 
 import math
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from opslib.archive.histogram import PER_OCTAVE, percentile
 from opslib.archive.words import duration
 from opslib.audit.call_statistics import telling_percents
-from opslib.audit.charts import BLUE, GREY, ORANGE, Chart, png
+from opslib.audit.distribution import distribution
+from opslib.audit.drawing import SCALE, Chart, legend, svg
+from opslib.audit.words import counted
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 _HOURS = 24
-_MOST_COLUMNS = 200  # more would be thinner than a pixel or two
-_MOST_DATES = 7
-_BUCKETS_OF_A_BAR = 4
-_LINE_STYLES = {50: "-", 95: "--", 99: ":"}
-_MARKS_S = {
-    0.001: "1 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 6 * 3600: "6 h",
-    86400: "1 day", 7 * 86400: "7 days", 30 * 86400: "30 days", 365 * 86400: "1 year",
-}  # fmt: skip
+_MOST_COLUMNS = 60  # more would be narrower than they are high
+_LEAST_COLUMNS = 14  # fewer days do not fill the width
+_MOST_DATES = 5
+_NOTHING = "No recording arrived, so there is no data to show"
 
 
 def arrivals_chart(arrivals: Mapping[int, int]) -> Chart:
     """A heat map by day and hour, in UTC; `arrivals` has for the start of an hour (ms) how many recordings arrived."""
     title = "When recordings arrived"
     if not arrivals:
-        return _nothing(title)
+        return Chart(title, _NOTHING)
     moments = {datetime.fromtimestamp(start / 1000, UTC): count for start, count in arrivals.items()}
     first, last = min(moments).date(), max(moments).date()
     days_wide = math.ceil(((last - first).days + 1) / _MOST_COLUMNS)
     columns = (last - first).days // days_wide + 1
     cells = Counter[tuple[int, int]]()
     for moment, count in moments.items():
-        cells[moment.hour, (moment.date() - first).days // days_wide] += count
-    grid = [[cells[hour, column] or math.nan for column in range(columns)] for hour in range(_HOURS)]
+        cells[(moment.date() - first).days // days_wide, moment.hour] += count
+    starts, most = _classes(cells.values()), max(cells.values())
 
     def draw(axes: "Axes") -> None:
-        # An hour without a recording has no colour; with one, the palest is still seen on white.
-        most = max(cells.values())
-        image = axes.imshow(
-            grid,
-            cmap="Blues",
-            vmin=-most / 4,
-            vmax=most,
-            extent=(-0.5, columns - 0.5, _HOURS, 0),
-            aspect="auto",
-            interpolation="nearest",
+        shown: dict[str, Artist] = {}
+        for place, (colour, words) in enumerate(zip(SCALE, _in_words(starts, most), strict=False)):
+            inside = [cell for cell, count in cells.items() if bisect_right(starts, count) == place + 1]
+            shown[words] = _filled(axes, sorted(inside), colour)
+        places = range(0, columns, math.ceil(max(columns, _LEAST_COLUMNS) / _MOST_DATES))
+        axes.set_xticks(
+            [place + 0.5 for place in places], [f"{first + timedelta(days=place * days_wide)}" for place in places]
         )
-        bar = axes.figure.colorbar(image, ax=axes, label="recordings")
-        fewest = min(1, most - 1)
-        bar.ax.set(ylim=(fewest, most), yticks=sorted({fewest, (fewest + most) // 2, most}))
-        step = math.ceil(columns / _MOST_DATES)
-        places = range(0, columns, step)
-        axes.set_xticks(places, [f"{first + timedelta(days=place * days_wide)}" for place in places])
-        axes.set_yticks(range(0, _HOURS + 1, 6))
+        axes.set_yticks(range(0, _HOURS + 1, 6), [f"{hour}:00" for hour in range(0, _HOURS + 1, 6)])
         axes.set(
-            ylabel="hour of the day (UTC)", xlabel="day" if days_wide == 1 else f"{days_wide} days, from this one on"
+            xlim=(0, max(columns, _LEAST_COLUMNS)), ylim=(_HOURS, 0), title="hour of the day (UTC); blank: no recording"
         )
+        axes.set_xlabel("day" if days_wide == 1 else f"{days_wide} days to a column, from this one on", loc="left")
+        axes.spines["bottom"].set_bounds(0, columns)
+        legend(shown)
 
-    return Chart(title, _arrivals_in_words(moments, first, last), png(draw, columns=1, rows=8))
+    alt = _arrivals_in_words(moments, first, last)
+    return Chart(title, alt, svg(draw, heights=(6.5,), salt=alt))
+
+
+def _filled(axes: "Axes", cells: Sequence[tuple[int, int]], colour: str) -> "Artist":
+    """All cells of a colour as one shape, of a box for each run of hours: an SVG of single cells would be long."""
+    from matplotlib.patches import PathPatch, Rectangle
+    from matplotlib.path import Path
+
+    boxes: list[list[int]] = []  # column, first hour, hours
+    for column, hour in cells:
+        if boxes and boxes[-1][0] == column and sum(boxes[-1][1:]) == hour:
+            boxes[-1][2] += 1
+        else:
+            boxes.append([column, hour, 1])
+    patches = [Rectangle((column, hour), 1, hours) for column, hour, hours in boxes]
+    shape = Path.make_compound_path(*(one.get_transform().transform_path(one.get_path()) for one in patches))
+    return axes.add_patch(PathPatch(shape, facecolor=colour, linewidth=0))
+
+
+def _classes(counts: Iterable[int]) -> list[int]:
+    """From how many on a cell has the next colour: round numbers, so that about as many cells have each."""
+    ordered = sorted(counts)
+    if ordered[-1] <= len(SCALE):
+        return list(range(1, ordered[-1] + 1))
+    quartiles = (ordered[len(ordered) * part // len(SCALE)] for part in range(1, len(SCALE)))
+    return sorted({1, *(int(float(f"{count:.1g}")) for count in quartiles)})
+
+
+def _in_words(starts: Sequence[int], most: int) -> Sequence[str]:
+    """
+    >>> _in_words([1, 2, 5, 20], 31)
+    ['1', '2–4', '5–19', '20 or more recordings']
+    """
+    ends = [start - 1 for start in starts[1:]]
+    words = [f"{low:,}" if low == high else f"{low:,}–{high:,}" for low, high in zip(starts, ends, strict=False)]
+    last = f"{starts[-1]:,} or more recordings" if most > starts[-1] else counted(most, "recording")
+    return [*words, last]
 
 
 def _arrivals_in_words(moments: Mapping[datetime, int], first: date, last: date) -> str:
     hours = Counter[int]()
     for moment, count in moments.items():
         hours[moment.hour] += count
-    days = len({moment.date() for moment in moments})
+    days, of_days = len({moment.date() for moment in moments}), counted((last - first).days + 1, "day")
     ((busiest, most),) = hours.most_common(1)
     return (
-        f"{sum(moments.values()):,} recordings arrived on {days:,} of {(last - first).days + 1:,} days from {first} to "
-        f"{last}; most of them, {most:,}, between {busiest}:00 and {busiest + 1}:00 UTC"
+        f"{counted(sum(moments.values()), 'recording')} arrived on {days:,} of {of_days} from {first} to {last}; the"
+        f" busiest hour of the day, with {most:,}, is {busiest}:00 to {busiest + 1}:00 UTC"
     )
 
 
@@ -85,63 +115,15 @@ def archival_latency_chart(buckets: Mapping[int, int], longest_s: float | None, 
     With few recordings there are no percentiles, and each is a dot.
     """
     title = "From the end of the conversation to S3"
-    counts = {bucket: buckets[bucket] for bucket in sorted(buckets) if buckets[bucket]}
+    counts = {bucket: count for bucket, count in buckets.items() if count}
     if not counts or longest_s is None:
-        return _nothing(title)
+        return Chart(title, _NOTHING)
     total = sum(counts.values())
     marks = {percent: min(percentile(counts, percent) or 0.0, longest_s) for percent in telling_percents(total)}
-    labels = {percent: f"p{percent} {duration(value)}" for percent, value in marks.items()}
-    told = [*labels.values(), f"the longest {duration(longest_s)}", f"late is more than {within_s / 3600:g} h"]
-
-    def draw(histogram: "Axes", shares: "Axes") -> None:
-        bars = Counter[int]()
-        for bucket, count in counts.items():
-            bars[bucket // _BUCKETS_OF_A_BAR] += count
-        lefts = [_start_s(bar * _BUCKETS_OF_A_BAR) for bar in bars]
-        widths = [_start_s((bar + 1) * _BUCKETS_OF_A_BAR) - left for bar, left in zip(bars, lefts, strict=True)]
-        histogram.bar(lefts, list(bars.values()), widths, align="edge", color=BLUE)
-        histogram.set(ylabel="recordings", title="how many")
-        ends = [_start_s(bucket + 1) for bucket in counts]
-        shares.step(
-            [_start_s(min(counts)), *ends],
-            [0, *(sum_ / total for sum_ in accumulate(counts.values()))],
-            color=BLUE,
-            where="post",
-        )
-        shares.set(ylabel="share of recordings", title="share at least as fast", ylim=(0, 1.02))
-        for axes in (histogram, shares):
-            for percent, value in marks.items():
-                axes.axvline(value, color=ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
-            _time_axis(axes, counts, within_s)
-        shares.legend(loc="lower right", fontsize=9)
-
-    def draw_few(axes: "Axes") -> None:
-        dots = [(_start_s(bucket), height + 1) for bucket, count in counts.items() for height in range(count)]
-        axes.scatter([x for x, _ in dots], [y for _, y in dots], s=70, color=BLUE)
-        axes.set(title="each dot is a recording", yticks=[], ylim=(0, max(counts.values()) + 1))
-        _time_axis(axes, counts, within_s)
-
-    drawn = png(draw, columns=2) if marks else png(draw_few, columns=1)
-    return Chart(title, f"{total:,} recordings: {', '.join(told)}", drawn)
-
-
-def _start_s(bucket: int) -> float:
-    return float(2 ** (bucket / PER_OCTAVE))
-
-
-def _time_axis(axes: "Axes", counts: Mapping[int, int], within_s: float) -> None:
-    """A logarithmic axis of times that people know, and the limit."""
-    low, high = _start_s(min(counts)) / 1.5, max(_start_s(max(counts) + 1), within_s) * 1.5
-    axes.axvline(within_s, color=GREY, linewidth=1, label=f"late after {within_s / 3600:g} h")
-    axes.set(xscale="log", xlim=(low, high), xlabel="time from the end of the conversation to S3")
-    shown = {second: words for second, words in _MARKS_S.items() if low <= second <= high}
-    axes.set_xticks(list(shown), list(shown.values()))
-    axes.minorticks_off()
-
-
-def _nothing(title: str) -> Chart:
-    def draw(axes: "Axes") -> None:
-        axes.text(0.5, 0.5, "no data", ha="center", va="center")
-        axes.set_axis_off()
-
-    return Chart(title, "No recording arrived, so there is no data to show", png(draw, columns=1))
+    lines = {f"p{percent} {duration(value)}": value for percent, value in marks.items()}
+    told = [*lines, f"the longest {duration(longest_s)}", f"late is more than {within_s / 3600:g} h"]
+    alt = f"{total:,} recordings: {', '.join(told)}"
+    times = {float(2 ** ((bucket + 1) / PER_OCTAVE)): count for bucket, count in counts.items()}
+    axis = "from the end of the conversation to S3"
+    late = f"late after {within_s / 3600:g} h", within_s
+    return Chart(title, alt, distribution(times, lines, what="recording", axis=axis, late=late, salt=alt))

@@ -5,7 +5,6 @@ from functools import singledispatch
 from importlib.resources import files
 from string import Template
 
-from opslib.audit.charts import Chart
 from opslib.audit.contents import number
 from opslib.audit.document import (
     Answer,
@@ -25,6 +24,7 @@ from opslib.audit.document import (
     Table,
     Terms,
 )
+from opslib.audit.drawing import Chart
 from opslib.html import Html, code, table, text, verdict
 from opslib.verdict import in_words
 from opslib.visible import visible
@@ -164,7 +164,7 @@ def _(block: Command) -> Html:
 @_html.register
 def _(block: Chart) -> Html:
     title, alt = visible(block.title), visible(block.alt)
-    return Html(Chart(title, alt, block.png).html(), f"{title}. {alt}")
+    return Html(Chart(title, alt, block.svg).html(), f"{title}. {alt}")
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], style: str) -> Html:

@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from opslib.audit.charts import Chart
 from opslib.audit.contents import number
 from opslib.audit.document import (
     Band,
@@ -32,6 +31,7 @@ from opslib.audit.document import (
     Table,
     Terms,
 )
+from opslib.audit.drawing import Chart
 from opslib.verdict import ICONS, in_words
 from opslib.visible import visible
 
@@ -62,7 +62,7 @@ def pdf(title: str, run_id: str, at: str, sections: Sequence[Section]) -> bytes:
 
 
 def _section(section: Section, root: Path, at: int) -> Mapping[str, Any]:
-    blocks = [_block(block, root, f"{at}-{place}.png") for place, block in enumerate(section.blocks)]
+    blocks = [_block(block, root, f"{at}-{place}.svg") for place, block in enumerate(section.blocks)]
     heading = f"{section.number} {section.title}".strip()
     return {"title": _shown(heading), "blocks": blocks, "paper": section.on_paper}
 
@@ -123,8 +123,10 @@ _BLOCKS: Mapping[type, Callable[[Any], Mapping[str, Any]]] = {
 
 
 def _chart(chart: Chart, root: Path, file: str) -> Mapping[str, Any]:
-    (root / file).write_bytes(chart.png)
-    return {"kind": "chart", "title": _shown(chart.title), "alt": _shown(chart.alt), "file": file}
+    if chart.svg:
+        (root / file).write_text(_shown(chart.svg), encoding="utf-8")
+    shown = {"kind": "chart", "title": _shown(chart.title), "alt": _shown(chart.alt)}
+    return {**shown, "file": file if chart.svg else None}
 
 
 def _cell(cell: Cell) -> Mapping[str, Any]:

@@ -1,55 +1,30 @@
-"""Charts of the recorded samples and of the bucket's retention, as PNG images that say in words what they show.
+"""Charts of the recorded samples and of the bucket's retention, which say in words what they show."""
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; no chart relies on colour alone.
-"""
-
-import base64
-import io
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from opslib.audit.call_statistics import INTERVAL_FROM, PERCENTILE_FROM, telling_percents
+from opslib.audit.distribution import distribution
+from opslib.audit.drawing import BLUE, GREY, INK, ORANGE, Chart, legend, svg
+from opslib.audit.time_axis import drawn_s, time_axis
 from opslib.ledger.samples import MAY_BE_GONE
 from opslib.ledger.statistics import percentile, wilson_interval
+from opslib.visible import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
-_LINE_STYLES = {50: "-", 95: "--", 99: ":"}
 _MOST_EVENTS = 8
 
 
-@dataclass(frozen=True)
-class Chart:
-    """An image with a title and its content in words. Notebooks and pages show it as `<figure>`."""
-
-    title: str
-    alt: str
-    png: bytes
-
-    def html(self) -> str:
-        """As `<figure>`, with the image in it."""
-        source = base64.b64encode(self.png).decode()
-        alt, title = escape(self.alt), escape(self.title)
-        return (
-            f'<figure style="margin:0"><img src="data:image/png;base64,{source}" alt="{alt}"'
-            f' style="max-width:100%;height:auto"/><figcaption>{title}. {alt}</figcaption></figure>'
-        )
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.html(), "text/plain": f"{self.title}. {self.alt}"}
-
-
 def latency_chart(samples: "pd.DataFrame") -> Chart:
-    """The distribution of attempts' wire times (ms): a histogram, and the share that was at least as fast.
+    """The distribution of attempts' wire times: the share that was at least as fast, and a histogram.
 
     `samples` is what `opslib.samples_frame()` returns. Percentiles are type 7, see opslib.ledger.statistics.
     """
@@ -65,39 +40,11 @@ def draw_latencies(attempts: Mapping[float, int], marks: Mapping[int, float]) ->
     if not attempts:
         return _empty(title)
     total = sum(attempts.values())
-    if not marks:
-        return _few_latencies(title, attempts)
-    values, weights = list(attempts), list(attempts.values())
     labels = {percent: f"p{percent} {value:.1f} ms" for percent, value in marks.items()}
-    alt = f"{total} attempts: " + ", ".join(labels.values())
-
-    def draw(histogram: "Axes", shares: "Axes") -> None:
-        histogram.hist(values, bins=min(30, max(5, math.isqrt(total) * 2)), weights=weights, color=BLUE)
-        histogram.set(xlabel="latency (ms)", ylabel="attempts", title="how many")
-        shares.ecdf(values, weights, color=BLUE)
-        shares.set(xlabel="latency (ms)", ylabel="share of attempts", title="share at least as fast")
-        for percent, value in marks.items():
-            for axes in (histogram, shares):
-                axes.axvline(value, color=ORANGE, linestyle=_LINE_STYLES[percent], label=labels[percent])
-        shares.legend(loc="lower right")
-
-    return Chart(title, alt, png(draw, columns=2))
-
-
-def _few_latencies(title: str, attempts: Mapping[float, int]) -> Chart:
-    dots = [(value, height + 1) for value, count in attempts.items() for height in range(count)]
-    alt = f"{len(dots)} attempts, {_span(list(attempts))}"
-
-    def draw(axes: "Axes") -> None:
-        _dots(axes, dots, s=70, color=BLUE)
-        axes.set(xlabel="latency (ms); each dot is an attempt", yticks=[], ylim=(0, max(attempts.values()) + 1))
-        axes.set_xlim(left=0)
-
-    return Chart(title, alt, png(draw, columns=1))
-
-
-def _dots(axes: "Axes", points: Sequence[tuple[float, int]], **style: Any) -> None:
-    axes.scatter([x for x, _ in points], [y for _, y in points], **style)
+    alt = f"{total:,} attempts: {', '.join(labels.values())}" if labels else f"{total} attempts, {_span([*attempts])}"
+    counts = {value / 1000: count for value, count in attempts.items()}
+    lines = {label: marks[percent] / 1000 for percent, label in labels.items()}
+    return Chart(title, alt, distribution(counts, lines, what="attempt", axis="latency", salt=alt))
 
 
 def _span(values: Sequence[float]) -> str:
@@ -124,29 +71,20 @@ def draw_success(rows: Sequence[tuple[str, int, int]]) -> Chart:
     alt = "; ".join(f"{name}: {good} of {total} succeeded" for name, good, total in rows)
 
     def draw(axes: "Axes") -> None:
+        shown: dict[str, Artist] = {}
         for row, (_, good, total) in enumerate(rows):
             if total >= INTERVAL_FROM:
-                low, high = wilson_interval(good, total)
-                axes.plot([100 * low, 100 * high], [row, row], color=GREY, linewidth=2)
-            axes.plot(
-                100 * good / total,
-                row,
-                marker="o" if good == total else "X",
-                markersize=9,
-                color=BLUE if good == total else ORANGE,
-            )
-            axes.annotate(
-                f"{good} of {total}", (100 * good / total, row), (0, 9), textcoords="offset points", ha="center"
-            )
-        axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-        axes.set(
-            xlim=(-5, 108),
-            ylim=(-0.7, len(rows) - 0.3),
-            xlabel="attempts that succeeded (%)",
-            title=f"● all, ✖ not all; line: 95 % interval, from {INTERVAL_FROM} attempts on",
-        )
+                low, high = (100 * end for end in wilson_interval(good, total))
+                (shown["95 % interval"],) = axes.plot([low, high], [row, row], color=GREY, linewidth=2)
+            words, marker, colour = ("all succeeded", "o", BLUE) if good == total else ("not all", "X", ORANGE)
+            (shown[words],) = axes.plot(100 * good / total, row, marker, markersize=8, color=colour, clip_on=False)
+        _rows(axes, [name for name, _, _ in rows], [f"{good} of {total}" for _, good, total in rows])
+        axes.spines["left"].set_visible(False)
+        axes.set(xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6), xlabel="attempts that succeeded (%)")
+        axes.xaxis.set_ticks(range(0, 101, 25))
+        legend(shown)
 
-    return Chart(title, alt, png(draw, columns=1, rows=len(rows)))
+    return Chart(title, alt, svg(draw, heights=(max(len(rows), 2),), salt=alt))
 
 
 def _not_there(samples: "pd.DataFrame") -> "pd.Series[bool]":
@@ -154,14 +92,14 @@ def _not_there(samples: "pd.DataFrame") -> "pd.Series[bool]":
 
 
 def timeline_chart(samples: "pd.DataFrame") -> Chart:
-    """When each attempt was made (s after the first) and how long it took (ms); rate limits, failures and retries are
-    marked by shape and ring, and said in words."""
+    """When each attempt was made (s after the first) and how long it took; rate limits, failures and retries are marked
+    by shape and ring, and said in words."""
     title = "Attempts over time"
     if samples.empty:
         return _empty(title)
     in_order = samples.sort_values("started_at")
     seconds = (in_order["started_at"] - in_order["started_at"].iloc[0]).dt.total_seconds()
-    latencies_ms = in_order["latency_s"] * 1000
+    latencies_s = in_order["latency_s"].map(drawn_s)
     limited = in_order["outcome"] == "rate_limited"
     answered = (in_order["outcome"] == "success") | _not_there(in_order)
     retried = in_order["attempt"] > 1
@@ -170,30 +108,31 @@ def timeline_chart(samples: "pd.DataFrame") -> Chart:
         (limited, "rate limited (429)", "D", ORANGE),
         (~answered & ~limited, "failed otherwise", "X", GREY),
     ]
-    labels = [f"{chosen.sum()} {words}" for chosen, words, _, _ in kinds]
     alt = (
         f"{len(in_order)} attempts within {seconds.max():.1f} s: "
-        + ", ".join(labels)
-        + f"; {int(retried.sum())} of them second or later tries. The slowest took {latencies_ms.max():.1f} ms"
+        + ", ".join(f"{chosen.sum()} {words}" for chosen, words, _, _ in kinds)
+        + f"; {int(retried.sum())} of them second or later tries. The slowest took {1000 * latencies_s.max():.1f} ms"
     )
 
     def draw(axes: "Axes") -> None:
-        for (chosen, _, marker, colour), label in zip(kinds, labels, strict=True):
+        shown: dict[str, Artist] = {}
+        for chosen, words, marker, colour in kinds:
             if chosen.any():
-                axes.scatter(seconds[chosen], latencies_ms[chosen], s=36, marker=marker, color=colour, label=label)
+                shown[words] = axes.scatter(seconds[chosen], latencies_s[chosen], s=30, marker=marker, color=colour)
         if retried.any():
-            label = f"{int(retried.sum())} second or later try"
-            ringed = seconds[retried], latencies_ms[retried]
-            axes.scatter(*ringed, s=150, facecolors="none", edgecolors="black", label=label)
-        axes.set(xlabel="seconds after the first attempt", ylabel="latency (ms)", ylim=(0, latencies_ms.max() * 1.15))
-        axes.figure.legend(loc="outside upper center", ncols=4, frameon=False, columnspacing=1.2, handletextpad=0.2)
+            ringed = seconds[retried], latencies_s[retried]
+            shown["second or later try"] = axes.scatter(*ringed, s=130, facecolors="none", edgecolors=INK)
+        axes.set(xlabel="seconds after the first attempt", title="latency")
+        axes.margins(x=0.04)
+        time_axis(axes, latencies_s.min() / 1.5, latencies_s.max() * 1.5, vertical=True)
+        legend(shown)
 
-    return Chart(title, alt, png(draw, columns=1))
+    return Chart(title, alt, svg(draw, salt=alt))
 
 
 def steps_chart(samples: "pd.DataFrame") -> Chart:
-    """The steps beside each other, in the order in which they ran: from the fastest to the slowest attempt (ms), with
-    p50 and p95; where there are too few attempts for these, each is a dot."""
+    """The steps below each other, in the order in which they ran: from the fastest to the slowest attempt, with p50 and
+    p95; where there are too few attempts for these, each is a line."""
     title = "Latency of HTTP attempts, by step"
     if samples.empty:
         return _empty(title)
@@ -207,21 +146,31 @@ def steps_chart(samples: "pd.DataFrame") -> Chart:
     )
 
     def draw(axes: "Axes") -> None:
+        shown: dict[str, Artist] = {}
         for row, (_, values) in enumerate(steps):
-            axes.plot([min(values), max(values)], [row, row], color=GREY, linewidth=2)
+            ends = [drawn_s(end / 1000) for end in (min(values), max(values))]
+            (shown["fastest to slowest"],) = axes.plot(ends, [row, row], color=GREY, linewidth=2)
         few = [(value, row) for row, (_, values) in enumerate(steps) for value in values if not _enough(values)]
         if few:
-            _dots(axes, few, s=200, marker="|", color=BLUE, zorder=3, label="an attempt")
+            shown["an attempt"] = _marks(axes, few, s=160, marker="|", color=BLUE, zorder=3)
         many = [(row, values) for row, (_, values) in enumerate(steps) if _enough(values)]
         for percent, colour, marker in ((50, BLUE, "o"), (95, ORANGE, "D")) if many else ():
             marks = [(percentile(values, percent) or 0.0, row) for row, values in many]
-            _dots(axes, marks, s=70, color=colour, marker=marker, zorder=4, label=f"p{percent}")
-        axes.set_yticks(range(len(steps)), [f"{name.replace('_', ' ')} ({len(values)})" for name, values in steps])
-        axes.set(xlabel="latency (ms); line: fastest to slowest", ylim=(len(steps) - 0.5, -0.5))
-        axes.set_xlim(left=0)
-        axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
+            shown[f"p{percent}"] = _marks(axes, marks, s=50, color=colour, marker=marker, zorder=4)
+        named = [f"{_short(visible(name)).replace('_', ' ')} ({len(values)})" for name, values in steps]
+        axes.set_yticks(range(len(steps)), named)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set(xlabel="latency", ylim=(len(steps) - 0.4, -0.6))
+        every = [value / 1000 for _, values in steps for value in values]
+        time_axis(axes, min(every), max(every))
+        legend(shown)
 
-    return Chart(title, alt, png(draw, columns=1, rows=len(steps)))
+    return Chart(title, alt, svg(draw, heights=(max(len(steps), 2),), salt=alt))
+
+
+def _marks(axes: "Axes", points: Sequence[tuple[float, int]], **style: Any) -> "Artist":
+    return axes.scatter([drawn_s(ms / 1000) for ms, _ in points], [row for _, row in points], **style)
 
 
 def _enough(values: Sequence[float]) -> bool:
@@ -273,27 +222,43 @@ def _retention_chart(text: str) -> Chart:
     if hold_days := lock.get("hold_days"):
         alt.append(f"an event hold protects each recording until it is released, and {hold_days} days after that")
     longest = max([*(days or 0 for days, _ in bars.values()), *(event.day for event in events), removed or 0, 1])
-    end = longest * 1.12
+    names = [*bars, *(event.words for event in events), "the bytes are there"]
+    words = [
+        *(f"{more}{days} days" if days else "nothing" for days, more in bars.values()),
+        *(f"day {event.day}{', too early' * event.early}" for event in events),
+        "never removed" if removed is None else f"gone on day {removed}",
+    ]
 
     def draw(axes: "Axes") -> None:
-        shown = [*bars, *(event.words for event in events), "the bytes are there"]
-        for row, (name, (days, more)) in enumerate(bars.items()):
-            axes.barh(row, days or 0, color=GREY if name == "Object Lock holds" else BLUE, height=0.5)
-            _label(axes, days or 0, row, f"{more}{days} days" if days else "nothing", longest, on_bar=True)
-        for row, event in enumerate(events, len(bars)):
-            mark, colour = ("X", ORANGE) if event.early else ("o", GREY)
-            axes.plot(event.day, row, marker=mark, markersize=9, color=colour, clip_on=False, zorder=3)
-            _label(axes, event.day, row, f"day {event.day}{', too early' * event.early}", longest)
-        last = len(shown) - 1
-        axes.barh(last, end if removed is None else removed, color=BLUE, alpha=0.35, height=0.5)
-        _label(axes, removed or 0, last, "never removed" if removed is None else f"gone on day {removed}", longest)
-        if wanted:
-            axes.axvline(wanted, color=ORANGE, linestyle="--", zorder=0)
-        axes.set_yticks(range(len(shown)), shown)
-        axes.set(xlim=(0, end), ylim=(len(shown) - 0.4, -0.6), xlabel="days after the recording was made")
-        axes.set_title("dashed line: how long recordings must stay; ✖: removed too early")
+        from matplotlib.ticker import MaxNLocator
 
-    return Chart("How long a recording stays", "; ".join(alt), png(draw, columns=1, rows=len(bars) + len(events) + 1))
+        shown: dict[str, Artist] = {}
+        lengths = [*(days or 0 for days, _ in bars.values()), longest * 1.05 if removed is None else removed]
+        places = [*range(len(bars)), len(names) - 1]
+        axes.barh(
+            places, lengths, color=[GREY if names[row].startswith("Object") else BLUE for row in places], height=0.5
+        )
+        for row, event in enumerate(events, len(bars)):
+            what, mark, colour = ("a rule acts too early", "X", ORANGE) if event.early else ("a rule acts", "o", GREY)
+            (shown[what],) = axes.plot(event.day, row, mark, markersize=8, color=colour, clip_on=False, zorder=3)
+        if wanted:
+            shown["recordings must stay until here"] = axes.axvline(wanted, color=ORANGE, linestyle="--")
+        axes.set(xlim=(0, longest * 1.05), ylim=(len(names) - 0.4, -0.6), xlabel="days after the recording was made")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _rows(axes, names, words)
+        if shown:
+            legend(shown)
+
+    return Chart("How long a recording stays", "; ".join(alt), svg(draw, heights=(len(names),), salt="; ".join(alt)))
+
+
+def _rows(axes: "Axes", names: Sequence[str], words: Sequence[str]) -> None:
+    """What each row is, on its left, and what it says, on its right: so that no word covers a mark."""
+    beside = axes.secondary_yaxis("right")
+    for each, texts in ((axes, names), (beside, words)):
+        each.set_yticks(range(len(names)), [_short(visible(text), 32) for text in texts])
+        each.tick_params(axis="y", length=0, pad=12)
+    beside.spines["right"].set_visible(False)
 
 
 def _events(clocks: Mapping[str, Any]) -> list[_Event]:
@@ -305,38 +270,9 @@ def _events(clocks: Mapping[str, Any]) -> list[_Event]:
     return sorted(events, key=lambda event: (not event.early, event.day))[:_MOST_EVENTS]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"
-
-
-def _label(axes: "Axes", day: float, row: int, words: str, longest: float, *, on_bar: bool = False) -> None:
-    """Beside the end of a bar or a mark: to its right, or to its left where there is no room."""
-    left = day > 0.7 * longest
-    style: dict[str, Any] = {"color": "white" if left and on_bar else "black", "va": "center", "zorder": 4}
-    if not (left and on_bar):
-        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
-    style["ha"] = "right" if left else "left"
-    axes.annotate(words, (day, row), (-9 if left else 9, 0), textcoords="offset points", **style)
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _empty(title: str) -> Chart:
-    def draw(axes: "Axes") -> None:
-        axes.text(0.5, 0.5, "no data", ha="center", va="center")
-        axes.set_axis_off()
-
-    return Chart(title, "No attempts are recorded, so there is no data to show", png(draw, columns=1))
-
-
-def png(draw: Any, *, columns: int, rows: int = 5) -> bytes:
-    """What `draw` draws on so many axes beside each other, as high as so many rows of text need."""
-    # Without pyplot: it keeps figures alive and chooses a display.
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(8, 1.2 + 0.45 * max(rows, 4)), dpi=110, layout="constrained", facecolor="white")
-        axes = figure.subplots(1, columns, squeeze=False)[0]
-        draw(*axes)
-        out = io.BytesIO()
-        figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
+    return Chart(title, "No attempts are recorded, so there is no data to show")

@@ -6,7 +6,7 @@ All text is plain text: no renderer reads markup in it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from opslib.audit.charts import Chart
+from opslib.audit.drawing import Chart
 from opslib.verdict import Verdict
 
 

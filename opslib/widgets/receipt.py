@@ -81,9 +81,12 @@ def mimebundle(widget: w.Widget, html: str, plain: str, *, local: bool) -> dict[
 
 def _ribbon(local: bool) -> str:
     """In inline styles: an untrusted notebook has no others. Without a hue, so that it is not taken for a result."""
-    what = "RECORDED EXAMPLE, from a sandbox: this is not your org" if local else "RECORD of an earlier session"
-    style = "border:2px dashed #777;padding:4px 12px;margin:8px 0 4px;font-size:1.2em;font-weight:700"
-    return f'<p style="{style}">{what}. Run the cells to begin.</p>\n'
+    title = "RECORDED EXAMPLE" if local else "RECORD OF AN EARLIER SESSION"
+    what = "Stored with this notebook, from a sandbox: it is not your org." if local else "It may be out of date."
+    return (
+        '<p style="margin:8px 0;padding:8px 12px;border:2px dashed">'
+        f'<strong style="font-size:20px">{title}</strong><br>{what} Choose Run &gt; Run All Cells to work on it.</p>\n'
+    )
 
 
 def heading(title: str) -> str:

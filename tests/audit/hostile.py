@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from opslib.audit.charts import Chart, _empty
+from opslib.audit.charts import draw_success
 from opslib.audit.document import (
     Answer,
     Band,
@@ -19,6 +19,7 @@ from opslib.audit.document import (
     Table,
     Terms,
 )
+from opslib.audit.drawing import Chart
 
 HOSTILE = (
     "<script>alert(1)</script> \"'><img src=x onerror=alert(1)> {{7*7}} {sections} {links} &amp; <!-- "
@@ -44,10 +45,8 @@ def as_document(text: str) -> Sequence[Section]:
         Table(text, ("A", "B"), rows, (1, 1)),
         Table(text, ("A", "B"), rows, (1, 1), folded=True),
         Command(text, text),
-        Chart(text, text, PNG),
+        Chart(text, text),
+        draw_success([(text, 1, 2)]),
     ]
     cover = [Band(text, text), Cover([(text, [text, Code(text)]), (text, [text])])]
     return [Section("cover", "", "", cover), Section("x", text, text, blocks)]
-
-
-PNG = _empty("x").png

@@ -1,19 +1,16 @@
-import io
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree as ET
 
+import matplotlib
 import pytest
-from matplotlib.artist import Artist
-from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
-from PIL import Image
 
-from opslib.audit.charts import Chart, latency_chart, retention_chart, steps_chart, success_chart, timeline_chart
+from opslib.audit.charts import latency_chart, retention_chart, steps_chart, success_chart, timeline_chart
+from opslib.audit.drawing import BLUE, GREY, INK, ORANGE, Chart
 from opslib.ledger.samples import frame
 from opslib.ledger.statistics import wilson_interval
-
-# Okabe and Ito 2008; greys have no hue to be mistaken.
-OKABE_ITO = {"#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"}
 
 
 @pytest.fixture
@@ -39,12 +36,6 @@ def _shapes(*marks: Any) -> set[str]:
     return {str(one.get_paths()[0].vertices.tolist()) for one in marks}
 
 
-def _colours(artist: Artist) -> Iterator[str]:
-    for name in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
-        if get := getattr(artist, f"get_{name}", None):
-            yield from (to_hex(one) for one in to_rgba_array(get()) if one[3])
-
-
 def _rows(*outcomes: str, method: str = "PUT") -> list[dict[str, object]]:
     return [
         {
@@ -57,8 +48,10 @@ def _rows(*outcomes: str, method: str = "PUT") -> list[dict[str, object]]:
 
 
 def _is_a_picture(chart: Chart) -> bool:
-    image = Image.open(io.BytesIO(chart.png)).convert("RGB")
-    return len(image.getcolors(maxcolors=image.width * image.height) or []) > 10
+    """An image of an SVG, which stands alone, with text as text."""
+    root = ET.fromstring(chart.svg)
+    shown = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    return len(shown) > 3 and all(shown) and chart.html().count("<svg viewBox") == chart.html().count("<img ") == 1
 
 
 def test_latency_chart_says_its_figures(figures: list[Figure]) -> None:
@@ -70,14 +63,14 @@ def test_latency_chart_says_its_figures(figures: list[Figure]) -> None:
         assert f"p{percent} {value:.1f} ms" in chart.alt
     assert chart.alt.startswith("100 attempts")
     assert _is_a_picture(chart)
-    histogram, shares = figures[-1].axes
+    shares, histogram = figures[-1].axes
     assert sum(bar.get_height() for bar in histogram.patches) == 100
     (curve,) = (line for line in shares.lines if line.get_drawstyle() == "steps-post")
-    assert list(curve.get_xdata())[1:] == pytest.approx(list(samples["latency_s"] * 1000))
+    assert list(curve.get_xdata())[1:] == pytest.approx(list(samples["latency_s"]))
     assert list(curve.get_ydata()) == pytest.approx([number / 100 for number in range(101)])
     for axes in (histogram, shares):
         marks = [line for line in axes.lines if line is not curve]
-        assert [line.get_xdata() for line in marks] == [pytest.approx([value, value]) for value in quantiles]
+        assert [line.get_xdata() for line in marks] == [pytest.approx([ms / 1000, ms / 1000]) for ms in quantiles]
         assert len({line.get_linestyle() for line in marks}) == 3
 
 
@@ -87,7 +80,7 @@ def test_few_latencies_are_dots(figures: list[Figure]) -> None:
     rows[1]["latency_s"] = 0.01
     assert latency_chart(frame(rows)).alt == "19 attempts, 10.0 ms to 190.0 ms"
     (dots,) = figures[-1].axes[0].collections
-    assert _points(dots) == [[10, 1], [10, 2], *([10 * number, 1] for number in range(3, 20))]
+    assert _points(dots) == [[0.01, 1], [0.01, 2], *([number / 100, 1] for number in range(3, 20))]
     assert latency_chart(frame(rows[:2])).alt == "2 attempts, 10.0 ms"
     assert "p95" in (alt := latency_chart(frame(_rows(*["success"] * 99))).alt)
     assert "p99" not in alt
@@ -135,7 +128,11 @@ def test_timeline_says_rate_limits_failures_and_retries(figures: list[Figure]) -
     )
     assert _is_a_picture(chart)
     answered, limited, failed, rings = figures[-1].axes[0].collections
-    assert (_points(answered), _points(limited), _points(failed)) == ([[0, 10], [3, 40]], [[1, 20]], [[2, 30], [4, 50]])
+    assert (_points(answered), _points(limited), _points(failed)) == (
+        [[0, 0.01], [3, 0.04]],
+        [[1, 0.02]],
+        [[2, 0.03], [4, 0.05]],
+    )
     assert len(_shapes(answered, limited, failed)) == 3
     assert _points(rings) == _points(failed)
     assert not len(rings.get_facecolor())
@@ -155,7 +152,7 @@ def test_steps_stand_in_the_order_in_which_they_ran(figures: list[Figure]) -> No
     )
     assert _is_a_picture(chart)
     (dots,) = figures[-1].axes[0].collections
-    assert _points(dots) == [[20, 0], [10, 1], [30, 1], [40, 2]]
+    assert _points(dots) == [[0.02, 0], [0.01, 1], [0.03, 1], [0.04, 2]]
 
 
 def test_a_step_of_20_attempts_has_percentiles(figures: list[Figure]) -> None:
@@ -164,7 +161,7 @@ def test_a_step_of_20_attempts_has_percentiles(figures: list[Figure]) -> None:
     rows[-1] |= {"step": "report", "started_at": "2026-11-23T09:00:00.000Z"}
     assert steps_chart(frame(rows)).alt == "s: 20 attempts, p50 105.0 ms, p95 190.5 ms; report: 1 attempt, 210.0 ms"
     dots, p50, p95 = figures[-1].axes[0].collections
-    assert (_points(dots), _points(p50), _points(p95)) == ([[210, 1]], [[105, 0]], [[190.5, 0]])
+    assert (_points(dots), _points(p50), _points(p95)) == ([[0.21, 1]], [[0.105, 0]], [[0.1905, 0]])
     assert len(_shapes(p50, p95)) == 2
 
 
@@ -173,18 +170,24 @@ CHARTS = [latency_chart, success_chart, timeline_chart, steps_chart]
 
 @pytest.mark.parametrize("draw", CHARTS)
 def test_no_samples_are_no_data(draw: Callable[..., Chart]) -> None:
-    """An empty DataFrame is said to be empty, not drawn as zero."""
-    assert "no data" in draw(frame([])).alt
+    """An empty DataFrame is said to be empty, not drawn as zero: a sentence, and no empty axes."""
+    chart = draw(frame([]))
+    assert "no data" in chart.alt
+    assert chart.svg == ""
+    assert "<svg" not in chart.html()
+    assert "<img" not in chart.html()
 
 
 @pytest.mark.parametrize("draw", CHARTS)
 def test_pictures_are_reproducible(draw: Callable[..., Chart]) -> None:
-    """The same samples give the same bytes, also after other pictures were drawn."""
+    """The same samples give the same bytes, also after other pictures were drawn, and whatever style a
+    user has set."""
     samples = frame(_rows(*["success"] * 9, "rate_limited"))
     first = draw(samples)
-    for other in CHARTS:
-        other(samples)
-    assert draw(samples) == first
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "axes.grid": True}):
+        for other in CHARTS:
+            other(samples)
+        assert draw(samples) == first
     assert draw(samples.head(3)) != first
 
 
@@ -196,20 +199,65 @@ def _retention(_: Any) -> Chart:
     return retention_chart(clocks | {"losses": [late, early], "early": [early]})
 
 
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+# JupyterLab's, the cards on them, and the audit page's.
+PAGES = ["#ffffff", "#111111", "#212121", "#12171c"]
+
+
 @pytest.mark.parametrize("draw", [*CHARTS, _retention])
-def test_pictures_are_white_and_their_colours_can_be_told_apart(
-    draw: Callable[..., Chart], figures: list[Figure]
-) -> None:
-    """Also on a dark page, where a transparent one could not be read."""
-    chart = draw(frame(_rows("success", "rate_limited", "server_error")))
-    image = Image.open(io.BytesIO(chart.png)).convert("RGBA")
-    assert image.getpixel((0, 0)) == (255, 255, 255, 255)
-    assert image.getextrema()[3] == (255, 255)
-    (figure,) = figures
-    used = {colour for artist in figure.findobj() for colour in _colours(artist)}
-    hues = {colour for colour in used if len({colour[1:3], colour[3:5], colour[5:]}) > 1}
-    assert hues
-    assert hues <= OKABE_ITO
+def test_pictures_are_seen_on_light_and_dark_pages(draw: Callable[..., Chart]) -> None:
+    """Marks have colours that are seen on both, and all else has the colour of the page's text."""
+    chart = draw(frame([*_rows("success", "rate_limited", "server_error"), *_rows(*["success"] * 20)]))
+    page = chart.html().split("<img ")[0]
+    used = set(re.findall("#[0-9a-f]{6}", page))
+    assert used <= {BLUE, ORANGE, GREY}
+    assert used
+    assert min(_contrast(mark, back) for mark in (BLUE, ORANGE, GREY) for back in PAGES) >= 3
+    texts = re.findall("<text [^>]*>", page)
+    assert texts
+    assert all("fill: currentColor" in text for text in texts)
+    assert _contrast(INK, "#ffffff") > 7  # as an image, on white
+
+
+def test_a_drawing_reaches_nothing_beyond_itself() -> None:
+    """On a page with others it has no style for all, and no id that another one has."""
+    first, second = (success_chart(frame(_rows(*["success"] * count))).html().split("<img ")[0] for count in (21, 22))
+    ids = [set(re.findall(r'\bid="([^"]*)"', page)) for page in (first, second)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert "<style" not in first
+    assert not re.search("xmlns|https?:|DejaVu", first)
+
+
+def test_names_from_outside_stay_text() -> None:
+    """Neither markup nor a formula; what cannot be seen is written out, and what is long is cut."""
+    rows = _rows("success")
+    rows[0]["operation"] = "<script> $x^2$ \x07\u202e" + "W" * 300
+    svg = success_chart(frame(rows)).svg
+    assert "&lt;script&gt; $x^2$ U+0007U+202E" in svg
+    assert "W" * 40 not in svg
+
+
+def test_one_slow_value_squeezes_no_other(figures: list[Figure]) -> None:
+    """The axis is logarithmic, so the others fill more than one bar; its marks are few and in words."""
+    samples = frame(_rows(*["success"] * 99, "success"))
+    samples.loc[99, "latency_s"] = 60.0
+    latency_chart(samples)
+    histogram = figures[-1].axes[1]
+    assert sum(bar.get_height() > 0 for bar in histogram.patches) > 5
+    marks = [label.get_text() for label in histogram.get_xticklabels()]
+    assert marks == ["10 ms", "100 ms", "1 s", "10 s", "1 min"]
 
 
 @pytest.mark.parametrize(
@@ -241,4 +289,4 @@ def test_retention_chart_says_what_is_lost_and_when() -> None:
     nothing = retention_chart(dict.fromkeys(clocks) | {"losses": [], "early": []})
     assert "no lifecycle rule touches recordings; the bytes are never removed" in nothing.alt
     many = retention_chart(clocks | {"losses": [late | {"day": day} for day in range(1000)], "early": []})
-    assert Image.open(io.BytesIO(many.png)).height < 1000
+    assert float(ET.fromstring(many.svg).attrib["height"]) < 700

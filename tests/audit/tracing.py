@@ -553,11 +553,11 @@ class Ledger:
         yield self.how_they_add_up()
         marks = ", ".join(f"p{percent} {self.percentile(self.run, percent)}" for percent in (50, 95))
         latency = f"{len(self.latencies_ms(self.run))} attempts: {marks}"
-        yield from (latency, f"Latency of HTTP attempts. {latency}")
+        yield from (latency, latency)  # below the title, and of the image
         clocks = self._report()["clocks"]
         stays = f"policy keeps {clocks['policy_days']} days; target keeps {clocks['target_days']} days; "
         stays += "Object Lock holds: nothing; no lifecycle rule touches recordings; the bytes are never removed"
-        yield from (stays, f"How long a recording stays. {stays}")
+        yield from (stays, stays)
         days = f"--retention-days {self._report()['retention_days']}"
         yield f"opslib check-bucket {bucket} --profile baseline {days}"
 

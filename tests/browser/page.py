@@ -134,6 +134,47 @@ async def axe(page: Page, include: str | None = None, *, ignore: Mapping[str, st
     return [Violation(one["id"], one["impact"] or "", one["help"], tuple(one["nodes"])) for one in violations]
 
 
+# Each fill and stroke of the charts that are shown, beside what is behind them. A canvas knows any notation of colours.
+CONTRASTS = """() => {
+    const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const rgba = colour => {
+        paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+        return [...paint.getImageData(0, 0, 1, 1).data];
+    };
+    const behind = one => {
+        for (; one; one = one.parentElement) {
+            const back = rgba(getComputedStyle(one).backgroundColor);
+            if (back[3] === 255) return back;
+        }
+        return [255, 255, 255, 255];
+    };
+    const luminance = colour => [0.2126, 0.7152, 0.0722].reduce((sum, share, at) => {
+        const part = colour[at] / 255;
+        return sum + share * (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    }, 0);
+    const found = {text: [], marks: []};
+    for (const chart of document.querySelectorAll('figure svg[role=img]')) {
+        const back = luminance(behind(chart));
+        for (const one of chart.querySelectorAll('text, path, use, rect')) {
+            if (!one.getClientRects().length || one.closest('defs')) continue;
+            const style = getComputedStyle(one);
+            for (const colour of [style.fill, style.stroke].filter(colour => colour !== 'none').map(rgba)) {
+                const ends = [luminance(colour), back].sort((one, other) => other - one);
+                found[one.tagName === 'text' ? 'text' : 'marks'].push((ends[0] + 0.05) / (ends[1] + 0.05));
+            }
+        }
+    }
+    return [Math.min(...found.text), Math.min(...found.marks), found.text.length, found.marks.length];
+}"""
+
+
+async def chart_contrasts(page: Page) -> tuple[float, float]:
+    """The least contrast of texts, and of marks, in the charts that the page shows."""
+    text, marks, *counts = await page.evaluate(CONTRASTS)
+    assert min(counts) > 10
+    return text, marks
+
+
 async def screenshot(page: Page, name: str, *, of: str | None = None) -> Path:
     """A PNG of the viewport, or of the element that the selector `of` matches; its path is printed."""
     path = artefact(f"{name}.png")

@@ -6,6 +6,8 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 import ipywidgets as w
@@ -20,6 +22,7 @@ from opslib.widgets.archive_card import ArchiveCard, ArchiveValues
 from opslib.widgets.base_card import StepCancelled
 from opslib.widgets.receipt import WIDGET_VIEW
 
+from ..archive.inventories import Item, write_inventory
 from ..archive.s3_stub import DENIED, Stub, archive_keys, serving
 from ..sandbox.test_recordings import route_on_storage_targets
 from ..world import Sandbox, environment, running
@@ -87,6 +90,7 @@ async def test_what_is_planted_is_shown(planted: ArchiveCard, recorded: tuple[Sa
     sandbox, _ = recorded
     truth = json.loads(Path(sandbox["truth_file"]).read_text())
     assert (planted.state, len(planted.missing)) == ("ready", 0)
+    assert "RECORDED EXAMPLE" not in planted._repr_mimebundle_()["text/html"]  # there is no answer yet
     found = await planted.click()
     assert (found.verdict, planted.state, repr(planted)) == ("FAIL", "failed", "Verify the archive: failed")
     assert {name: found.counts[name] for name in truth if name in found.counts} == {
@@ -94,13 +98,15 @@ async def test_what_is_planted_is_shown(planted: ArchiveCard, recorded: tuple[Sa
     }
     assert set(planted.missing["recording_id"]) == set(truth["missing"])
     bundle = planted._repr_mimebundle_()
-    assert bundle["text/html"] == planted.receipt()
+    assert bundle["text/html"].endswith(planted.receipt())
+    assert "RECORDED EXAMPLE" in bundle["text/html"]
+    assert "RECORDED EXAMPLE" not in lines(planted)
     assert bundle[WIDGET_VIEW]["model_id"] == planted.widget.model_id
     arrived = len(truth["missing"])
     for shown in (planted.receipt(), lines(planted)):
         assert f"FAIL: {80 - arrived} of 80 recordings that were due arrived" in shown
         assert f"<li>Recordings missing: {arrived}.</li>" in shown
-        assert shown.count("<img ") == 2
+        assert shown.count('role="img"') == shown.count("<img ") == 2
         assert all(name in shown for name in truth["missing"])
     home = Settings.load().home
     answers = [entry.data["answer"] for entry in Ledger(home).entries() if entry.kind == VERIFIED]
@@ -189,6 +195,71 @@ async def test_a_list_that_cannot_be_read_is_an_error_with_its_fix(card: Archive
         assert "row 2" in shown
         assert "Nothing was changed: a verification only reads the bucket." in shown
     assert stub.requests == []
+
+
+def inventory(folder: Path, stub: Stub, file_format: str = "CSV", **changes: str) -> Path:
+    """The manifest of an S3 Inventory of that bucket."""
+    items = [Item(key, modified=datetime(2025, 12, 1, 1, tzinfo=UTC)) for key in stub.keys]
+    return write_inventory(folder, items, file_format, **{"sourceBucket": BUCKET, **changes})
+
+
+@pytest.mark.parametrize("file_format", ["CSV", "Parquet"])
+async def test_an_inventory_is_read_instead_of_the_bucket(
+    card: ArchiveCard, stub: Stub, tmp_path: Path, file_format: str
+) -> None:
+    fill(card.form.controls["inventory"], str(inventory(tmp_path, stub, file_format)))
+    found = await card.click()
+    assert (found.verdict, card.state, found.counts["arrived"]) == ("PASS", "done", 15)
+    assert not [query for query in stub.requests if "prefix" in query]  # nothing is listed
+    assert ">manifest.json<" in card.receipt()
+    assert str(tmp_path) not in card.receipt()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sourceBucket": "another-bucket"}, "of bucket another-bucket"),
+        ({"fileFormat": "ORC"}, "ORC"),
+        (None, "No such file"),
+    ],
+)
+async def test_an_inventory_that_cannot_serve_is_an_error_with_its_fix(
+    card: ArchiveCard, stub: Stub, tmp_path: Path, changes: dict[str, str] | None, words: str
+) -> None:
+    """Of another bucket, of a format that is not read, or not there. With a better one, the card answers."""
+    field = card.form.controls["inventory"]
+    fill(field, str(inventory(tmp_path / "bad", stub, **changes) if changes else tmp_path / "manifest.json"))
+    with pytest.raises(errors.InvalidInput) as caught:
+        await card.click()
+    assert words in caught.value.cause
+    assert card.state == "failed"
+    for shown in (card.receipt(), lines(card)):
+        assert f"<strong>Cause:</strong> {escape(caught.value.cause)}" in shown
+        assert f"<strong>Fix:</strong> {escape(caught.value.fix)}" in shown
+    fill(field, str(inventory(tmp_path / "good", stub)))
+    assert "Cause:" not in lines(card)
+    assert (await card.click()).verdict == "PASS"
+
+
+async def test_a_damaged_part_of_an_inventory_is_unknown(card: ArchiveCard, stub: Stub, tmp_path: Path) -> None:
+    manifest = inventory(tmp_path, stub)
+    next(tmp_path.rglob("1.csv.gz")).unlink()
+    fill(card.form.controls["inventory"], str(manifest))
+    found = await card.click()
+    assert (found.verdict, card.state) == ("UNKNOWN", "unknown")
+    assert "1.csv.gz" in lines(card)
+
+
+async def test_a_wrong_prefix_is_told_with_the_right_one(card: ArchiveCard) -> None:
+    """Else everything would be missing, and nobody would know why. After the correction the old answer is stale."""
+    fill(card.form.controls["prefix"], PREFIX.split("/")[0])
+    found = await card.click()
+    assert found.verdict != "PASS"
+    for shown in (card.receipt(), lines(card)):
+        assert f"but one below {PREFIX}/ is: name that as the prefix." in shown
+    fill(card.form.controls["prefix"], PREFIX)
+    assert card.state == "stale"
+    assert (await card.click()).verdict == "PASS"
 
 
 async def test_a_part_that_was_denied_is_unknown_and_says_what_helps(card: ArchiveCard, stub: Stub) -> None:
