@@ -39,41 +39,23 @@ cards = WalkCards(walk, auto_run=AUTO_RUN)
 cards
 
 # %% [markdown]
-# ## What is wanted
-# Fill in the forms on the cards below, or use a YAML file.
+# ## The steps
+# Fill in the forms on the cards, or use a YAML file.
 
 # %% jupyter={"source_hidden": true}
 cards.file
 
-# %% [markdown]
-# ## Connect
-
 # %% jupyter={"source_hidden": true}
 await cards.step("connect")
-
-# %% [markdown]
-# ## Validate the bucket
 
 # %% jupyter={"source_hidden": true}
 await cards.step("validate_bucket")
 
-# %% [markdown]
-# ## Plan
-# What would change in the org, field by field. Nothing is written yet.
-
 # %% jupyter={"source_hidden": true}
 await cards.step("plan")
 
-# %% [markdown]
-# ## Approve
-# Read the plan above first. What you approve is just that plan: when anything changes, it needs to be approved again.
-
 # %% jupyter={"source_hidden": true}
 await cards.step("approve")
-
-# %% [markdown]
-# ## Apply
-# From here on Genesys knows the bucket. All changes are made, or none.
 
 # %% jupyter={"source_hidden": true}
 await cards.step("apply")
@@ -87,14 +69,8 @@ cards.recovery["resume"]
 # %% jupyter={"source_hidden": true}
 cards.recovery["rollback"]
 
-# %% [markdown]
-# ## See an event arrive
-
 # %% jupyter={"source_hidden": true}
 await cards.step("see_event")
-
-# %% [markdown]
-# ## Report
 
 # %% jupyter={"source_hidden": true}
 await cards.step("report")
@@ -120,3 +96,6 @@ verify(walk.settings.home).intact
 # %% [markdown]
 # Next: [02 · Audit report](02_audit_report.ipynb), for the reviewer. And once some calls have ended, did the recordings
 # arrive? [03 · Verify the archive](03_verify_archive.ipynb) tells.
+
+# %% jupyter={"source_hidden": true}
+cards  # where it stands, once more: “Run All Cells” ends here

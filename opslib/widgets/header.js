@@ -34,7 +34,7 @@ function stepper(model, el) {
     link.addEventListener("click", (event) => { event.preventDefault(); go(el, name); });
     return node("li", { class: `is-${state}`, ...(current ? { "aria-current": "step" } : {}) }, link);
   });
-  return node("nav", { "aria-label": "Steps" }, node("ol", {}, ...items));
+  return node("ol", { "aria-label": "Steps" }, ...items);
 }
 
 function render({ model, el }) {

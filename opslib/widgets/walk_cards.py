@@ -150,6 +150,8 @@ class WalkCards(Mapping[str, StepCard]):
         current = self._current()
         for name, card in self._cards.items():
             card.follow(current=name == current)
+        for card in self.recovery.values():
+            card.follow(current=self._walk.unfinished is not None)
         self._draw(current)
 
     def _draw(self, current: str) -> None:

@@ -69,7 +69,7 @@ async def test_after_a_restart_and_a_reload_finished_cards_come_back_and_nothing
     await lab.save()
     await lab.reload()
     await said(lab, "apply", "done")
-    await lab.tab_to("Run")
+    await lab.tab_to(RUN)
     await lab.press("Enter")
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 1
@@ -91,11 +91,11 @@ async def test_a_kernel_that_dies_in_an_apply_leaves_it_to_be_undone(configured:
         assert await card(lab, name).get_by_role("button", name=RUN).is_disabled()
     undo = lab.page.get_by_role("heading", name=RECOVERY["rollback"].title, level=3, exact=True)
     recovery = lab.notebook.locator(OUTPUT).filter(has=undo)
-    await recovery.get_by_role("button", name="Run", exact=True).focus()
+    await recovery.get_by_role("button", name=RUN).focus()
     await lab.press("Enter")
     await recovery.locator(STATE).get_by_text("Rolled back: the org is as it was before the apply").wait_for()
     await said(lab, "apply", "ready")
-    assert await card(lab, "apply").get_by_role("button", name="Run", exact=True).is_enabled()
+    assert await card(lab, "apply").get_by_role("button", name=RUN).is_enabled()
     assert await lab.errors() == 0
 
 
@@ -126,7 +126,7 @@ async def test_a_fault_during_apply_then_rollback_seen_then_applied_once_by_a_do
     await card(lab, "apply").get_by_role("button", name="Try again", exact=True).dblclick()
     assert "3 changes applied and read back" in await said(lab, "apply", "done")
     assert len(puts(sandbox)) == 3
-    await lab.tab_to("Run")
+    await lab.tab_to(RUN)
     await lab.press("Enter", "Enter")
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 4
@@ -145,7 +145,7 @@ async def test_a_stopped_apply_is_finished_from_its_card(configured: Lab, sandbo
     await said(lab, "apply", "failed")
     assert "Left to do: create policy ComplianceVoicePolicy" in await card(lab, "apply").inner_text()
     resume = RECOVERY["resume"].title
-    await lab.tab_to("Run")
+    await lab.tab_to(RUN)
     await lab.press("Enter")
     heading = lab.page.get_by_role("heading", name=resume, level=3, exact=True)
     done = lab.notebook.locator(OUTPUT).filter(has=heading).locator(STATE).get_by_text("The apply is finished")

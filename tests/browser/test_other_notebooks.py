@@ -115,7 +115,7 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
     heading = lab.page.get_by_role("heading", name="Verify the archive", level=3, exact=True)
     card = lab.notebook.locator(OUTPUT).filter(has=heading)
     await expect(card.locator(STATE)).to_contain_text("ready")
-    await lab.tab_to("Run")
+    await lab.tab_to("Verify archive")
     await lab.press("Enter")
     await expect(card.locator(STATE)).to_contain_text(
         "FAIL: 390 of 400 recordings that were due arrived", timeout=DEADLINE_S * 1000

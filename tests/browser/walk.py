@@ -16,7 +16,11 @@ NOTEBOOK = "01_onboard_storage.ipynb"
 
 WRITES = "see_event"  # a step that sends one PUT
 
-RUN = re.compile("^(Run|Run again|Try again)$")
+# What the buttons of the steps say.
+RUN = re.compile(
+    r"^(Try again|(Connect|Check bucket|Plan changes|(Approve|Apply) (\d+ )?changes?|Watch for the event|Make report"
+    r"|Finish the apply|Undo the apply|Accept what is there|Undo over later changes)( again)?)$"
+)
 
 STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
 
@@ -40,7 +44,7 @@ async def said(lab: Lab, name: str, state: str) -> str:
 
 async def run_by_keyboard(lab: Lab) -> None:
     """Enter on the next Run: those of blocked cards are closed, and Tab passes them by."""
-    await lab.tab_to("Run")
+    await lab.tab_to(RUN)
     await lab.press("Enter")
 
 
