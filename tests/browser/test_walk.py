@@ -8,7 +8,7 @@ from opslib.walk.steps import RECOVERY, STEPS
 
 from ..world import Sandbox
 from .lab import DARK, LIGHT, Lab
-from .walk import NOTEBOOK, OFFERED, OUTPUT, RUN, STATE, card, cells, run_by_keyboard, said
+from .walk import NOTEBOOK, OFFERED, OUTPUT, RUN, STATE, card, cells, opened, run_by_keyboard, said
 
 # In each theme, the steps after which the walk is pictured.
 PICTURED = {LIGHT: {"connect": "walk-light", "plan": "walk-plan"}, DARK: {"apply": "walk-dark"}}
@@ -27,8 +27,8 @@ WATCH = """([root, status]) => {
 
 
 async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_wait_for(lab: Lab) -> None:
-    """No org is configured, so the notebook starts its own sandbox. Only the first card is open; the others say what they
-    wait for, and opened, their button is closed."""
+    """No org is configured, so the notebook starts its own sandbox. Only the first card is open. The others say what
+    they wait for; opened, their button is closed."""
     await lab.open(NOTEBOOK)
     await lab.run_all()
     assert await lab.errors() == 0
@@ -60,8 +60,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
         assert " — " in await said(lab, name, "done")
         if picture := PICTURED[theme].get(name):
             await lab.screenshot(picture, of=".jp-NotebookPanel")
-    await card(lab, "plan").get_by_role("button", name="Show").press("Enter")
-    await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").wait_for()
+    await (await opened(lab, "plan")).get_by_text("+ create target ProdVoiceArchive").wait_for()
     seen = await lab.page.evaluate("opslibSeen")
     assert seen.pop("Connect") == ["ready", "running", "done"]
     assert {seen.pop(RECOVERY[name].title)[0] for name in OFFERED} == {"waiting"}
@@ -70,7 +69,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
     await lab.notebook.locator("figure").filter(has_text="attempts: p50").wait_for()
     await lab.wait_idle()
     assert await lab.errors() == 0
-    await card(lab, "validate_bucket").get_by_role("button", name="Show").press("Enter")
+    await opened(lab, "validate_bucket")
     pictures = await lab.notebook.locator("figure").all_inner_texts()
     for words in (
         "attempts: p50",
@@ -91,8 +90,7 @@ async def test_a_click_out_of_order_is_refused_by_the_step(configured: Lab, sand
     lab = configured
     await lab.open(NOTEBOOK)
     await lab.run_all()
-    await card(lab, "apply").get_by_role("button", name="Show").click()
-    run = card(lab, "apply").get_by_role("button", name=RUN)
+    run = (await opened(lab, "apply")).get_by_role("button", name=RUN)
     assert await run.is_disabled()
     await run.evaluate("button => { button.disabled = false; button.click(); }")
     alert = card(lab, "apply").get_by_role("alert")

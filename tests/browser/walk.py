@@ -35,6 +35,12 @@ def card(lab: Lab, name: str) -> Locator:
     return lab.notebook.locator(OUTPUT).filter(has=heading)
 
 
+async def opened(lab: Lab, name: str) -> Locator:
+    """A card that was folded."""
+    await card(lab, name).get_by_role("button", name="Show", exact=True).press("Enter")
+    return card(lab, name)
+
+
 async def said(lab: Lab, name: str, state: str) -> str:
     """A card's status line, once it has this state."""
     line = card(lab, name).locator(STATE).filter(has=lab.page.locator("strong").get_by_text(state, exact=True))
