@@ -7,7 +7,7 @@ OpslibError
 │   ├── WrongOrg                         the org is not the one that is stated, or does not say which one it is
 │   ├── StalePlan                        the org is not as it was when the plan was made
 │   ├── ConsentMissing                   an unsafe change without consent
-│   └── Busy                             somebody else applies a plan, or one was left unfinished
+│   └── Busy                             somebody else works in this workspace, or a plan was left unfinished
 ├── RolledBack                           a change failed; the state before was restored
 ├── HalfDone                             a change failed or was stopped, and something is left to do
 │   ├── ServerKeptOther                  the server keeps something else than was sent; the user decides
@@ -123,7 +123,7 @@ class ConsentMissing(ChangeRefused):
 
 
 class Busy(ChangeRefused):
-    """Somebody else applies a plan in this workspace, or one was left unfinished."""
+    """Somebody else applies a plan or verifies the archive in this workspace, or a plan was left unfinished."""
 
 
 class RolledBack(OpslibError):

@@ -4,6 +4,7 @@ What is being written has a random name that begins with `.part-` and is locked 
 that folder knows what a killed one left, and removes it. On Windows nothing is locked, and nothing removed.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX = ".part-"
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _OURS = re.compile(r"\.part-[a-z0-9_]{8}")
 
 
@@ -47,14 +49,22 @@ def part_folder(folder: Path) -> Iterator[Path]:
     with closing(lock):
         try:
             yield part
+        except OSError as error:
+            if error.filename is None and error.errno in _OF_THE_DISK:  # a write knows no name
+                error.filename = str(folder)
+            raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
-def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path`, of a link too, once it is written and on disk. Raises OSError."""
-    with part_folder(path.parent) as folder:
+def replaced_file(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path`, of a link too, once it is written and on disk. Raises OSError.
+
+    It is written in `within`, on the same disk, by default beside `path`. A folder of many files is slow to search for
+    what was abandoned.
+    """
+    with part_folder(within or path.parent) as folder:
         with (folder / path.name).open("xb") as file:
             yield file
             file.flush()

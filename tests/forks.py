@@ -8,7 +8,9 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,19 @@ def opslib(
             raise subprocess.TimeoutExpired(command, _WITHIN_S)
         said, complained = (path.read_text(encoding="utf-8") for path in (out, err))
         return subprocess.CompletedProcess(command, process.exitcode, said, complained)
+
+
+@contextmanager
+def started(env: Mapping[str, str], *words: str | Path) -> Iterator[BaseProcess]:
+    """A command at work, killed at the end if it still is. What it says is not kept."""
+    nowhere = Path(os.devnull)
+    process = FORKS.Process(target=_command, args=(["opslib", *map(str, words)], dict(env), nowhere, nowhere, None))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
 def _command(command: list[str], env: dict[str, str], out: Path, err: Path, full_after: int | None) -> None:

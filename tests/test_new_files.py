@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -41,6 +42,14 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         fail()
     assert (out.read_text(), names(tmp_path)) == ("old", ["out"])
+
+
+@pytest.mark.parametrize(("number", "named"), [(errno.ENOSPC, True), (errno.ECONNRESET, False)])
+def test_a_full_disk_names_the_folder(tmp_path: Path, number: int, named: bool) -> None:
+    """A write that fails knows no name; what fails elsewhere meanwhile is not of this folder."""
+    with pytest.raises(OSError, match="reason") as failed, part_folder(tmp_path):
+        raise OSError(number, "reason")
+    assert failed.value.filename == (str(tmp_path) if named else None)
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:

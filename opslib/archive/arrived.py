@@ -6,8 +6,10 @@ objects apart.
 """
 
 import json
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +36,7 @@ SCHEMA: Final = pa.schema(
 does not tell; times are milliseconds since 1970 in UTC."""
 
 _STATE: Final = "parts.json"
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True)
@@ -73,19 +75,20 @@ class ArrivedParts:
     """The parts of one bucket and prefix in a folder, which is made if it is not there.
 
     `source` says what was read (`s3://bucket/prefix`, or a manifest and its time). Parts of another source in the same
-    folder are not used: the folder is emptied first.
+    folder are not used: the folder is emptied first. What is being written is in the folder `unfinished`.
     """
 
     def __init__(self, folder: Path, source: str) -> None:
         self.folder, self.source = folder, source
-        folder.mkdir(parents=True, exist_ok=True)
+        self.unfinished = folder / "unfinished"
+        self.unfinished.mkdir(parents=True, exist_ok=True)
         self._state = _read_state(folder / _STATE)
         if self._state.source != source:
             self.start_again()
 
     def add(self, name: str, table: pa.Table) -> None:
         """Keeps a part, in the place of one of the same name. It counts as finished when this returns."""
-        with replaced_file(self._path(name)) as file:
+        with replaced_file(self._path(name), self.unfinished) as file:
             pq.write_table(table.cast(SCHEMA), file, compression="zstd", compression_level=1)
 
     def __contains__(self, name: object) -> bool:
@@ -94,18 +97,23 @@ class ArrivedParts:
 
     def last_key(self, name: str) -> str:
         """The last key of a finished part that holds some, in S3's order."""
-        keys = pq.read_table(self._path(name), columns=["key"])["key"]
+        keys = pq.read_table(self._path(name), columns=["key"], partitioning=None)["key"]
         return str(pc.max(keys).as_py())
 
     def finish(self, gaps: Iterable[Gap] = ()) -> None:
         """Says that everything was asked for, and what could not be read. Until then, the source is incomplete."""
-        self._write(_State(self.source, finished=True, gaps=tuple(gaps)))
+        self._write(replace(self._state, finished=True, gaps=tuple(gaps)))
 
     def start_again(self) -> None:
         """Forgets all parts. A complete listing does not learn what arrives later, so a later run begins with this."""
         for path in self.paths:
             path.unlink()
-        self._write(_State(self.source))
+        self._write(_State(self.source, begun_s=time.time()))
+
+    @property
+    def begun_at(self) -> datetime:
+        """When the reading began (UTC), also one that was stopped since: some parts know of nothing that came later."""
+        return datetime.fromtimestamp(self._state.begun_s, UTC)
 
     @property
     def complete(self) -> bool:
@@ -124,9 +132,10 @@ class ArrivedParts:
 
     def tables(self) -> list[str]:
         """The files for an engine to read; without a part, one that holds no rows."""
-        if not self.paths:
+        if not (paths := self.paths):
             self.add("", SCHEMA.empty_table())
-        return [str(path) for path in self.paths]
+            paths = self.paths
+        return [str(path) for path in paths]
 
     def _path(self, name: str) -> Path:
         """A prefix may be longer than a file's name may be, and `a` and `A` may be one file."""
@@ -141,6 +150,7 @@ class ArrivedParts:
 @dataclass(frozen=True)
 class _State:
     source: str | None
+    begun_s: float = 0
     finished: bool = False
     gaps: tuple[Gap, ...] = ()
 
@@ -152,7 +162,7 @@ def _read_state(path: Path) -> _State:
     state = json.loads(path.read_bytes())
     if state["version"] != _VERSION:
         return _State(None)
-    return _State(state["source"], state["finished"], tuple(Gap(**gap) for gap in state["gaps"]))
+    return _State(state["source"], state["begun_s"], state["finished"], tuple(Gap(**gap) for gap in state["gaps"]))
 
 
 def _object(key: str) -> int:

@@ -55,14 +55,15 @@ _REPEATED: Final = """
            min(ended_at_ms) <> max(ended_at_ms)
                OR count(started_at_ms) NOT IN (0, count(*)) OR min(started_at_ms) <> max(started_at_ms)
                OR count(delete_at_ms) NOT IN (0, count(*)) OR min(delete_at_ms) <> max(delete_at_ms) AS clash
-    FROM read_parquet(?) GROUP BY ALL HAVING count(*) > 1
+    FROM read_parquet(?, hive_partitioning = false) GROUP BY ALL HAVING count(*) > 1
 """
 _SAME: Final = """
     rows.conv_hi = repeated.conv_hi AND rows.conv_lo = repeated.conv_lo
     AND rows.rec_hi IS NOT DISTINCT FROM repeated.rec_hi AND rows.rec_lo IS NOT DISTINCT FROM repeated.rec_lo
 """
 _CLASH: Final = f"""
-    SELECT list(rows.row ORDER BY rows.row) FROM read_parquet(?) AS rows JOIN repeated ON {_SAME}
+    SELECT list(rows.row ORDER BY rows.row)
+    FROM read_parquet(?, hive_partitioning = false) AS rows JOIN repeated ON {_SAME}
     WHERE repeated.clash GROUP BY repeated.first_row ORDER BY repeated.first_row LIMIT 1
 """  # noqa: S608 (constants of this file)
 _ONCE: Final = f"""
@@ -70,7 +71,7 @@ _ONCE: Final = f"""
         SELECT rows.* REPLACE (
             coalesce(repeated.media, rows.media) AS media, coalesce(repeated.queue, rows.queue) AS queue
         )
-        FROM read_parquet($1) AS rows LEFT JOIN repeated ON {_SAME}
+        FROM read_parquet($1, hive_partitioning = false) AS rows LEFT JOIN repeated ON {_SAME}
         WHERE repeated.first_row IS NULL OR repeated.first_row = rows.row
     ) TO $2 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)
 """  # noqa: S608 (constants of this file)
@@ -154,7 +155,8 @@ def _once(source: Path, read: Path, path: Path) -> int:
 def _described(path: Path, repeated: int, columns: frozenset[str]) -> ExpectedFile:
     with opened(path.parent) as database:
         facts = database.execute(
-            "SELECT count(*), count(*) - count(rec_lo), min(ended_at_ms), max(ended_at_ms) FROM read_parquet(?)",
+            "SELECT count(*), count(*) - count(rec_lo), min(ended_at_ms), max(ended_at_ms)"
+            " FROM read_parquet(?, hive_partitioning = false)",
             [str(path)],
         ).fetchall()[0]
     rows, conversations, first, last = facts

@@ -1,11 +1,13 @@
 """The rows of the expected file as they come, a batch at a time: text of a CSV, typed columns of a Parquet file."""
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,9 @@ REQUIRED: Final = ("conversation_id", "ended_at")
 COLUMNS: Final = (*REQUIRED, "recording_id", "started_at", "media", "queue", "delete_at")
 _DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _ROWS: Final = 1 << 17
+_BLOCK_BYTES: Final = 1 << 23
+_CHECKED_BYTES: Final = 1 << 22
+_LONGEST_HEADER: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def _of_csv(source: Path) -> Iterator[Batch]:
     """pyarrow reads the rows; the header is read here, because it decides the delimiter."""
     header, delimiter, alone = _header(source)
     names = _names(source, header)
+    _check_quotes(source, delimiter)
     if alone:
         yield Batch(source, 2, {name: pa.array([], pa.string()) for name in names})
         return
@@ -103,7 +109,7 @@ def _of_csv(source: Path) -> Iterator[Batch]:
         with pyarrow.csv.open_csv(
             source,
             read_options=pyarrow.csv.ReadOptions(
-                column_names=header, skip_rows=1, block_size=1 << 23, use_threads=False
+                column_names=header, skip_rows=1, block_size=_BLOCK_BYTES, use_threads=False
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, invalid_row_handler=misfit
@@ -128,11 +134,13 @@ def _of_csv(source: Path) -> Iterator[Batch]:
 def _header(source: Path) -> tuple[list[str], str, bool]:
     """The names of the columns, the delimiter, and whether no row follows."""
     with open_regular(source) as file:
-        line = file.readline(1 << 20)
-        alone = not file.read(1 << 16).strip()
+        line, *rest = re.split(rb"[\r\n]", file.read(_LONGEST_HEADER), maxsplit=1)
+        alone = not any(block.strip() for block in (*rest, *_blocks(file)))
     try:
-        text = line.decode("utf-8-sig").rstrip("\r\n")
+        text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # as in UTF-16, and in a spreadsheet's own format
         refuse(source, "row 1: the header is not UTF-8", "save the file as CSV in UTF-8")
     used = [char for char in _DELIMITERS if char in re.sub(r'"[^"]*"', "", text)]
     if len(used) > 1:
@@ -140,7 +148,45 @@ def _header(source: Path) -> tuple[list[str], str, bool]:
         refuse(source, f"row 1: the delimiter is ambiguous, the header has {found}", "use one of them only")
     if not used:
         refuse(source, f"row 1: the header lacks {_missing([text])}", f"name the columns: {', '.join(COLUMNS)}")
-    return next(csv.reader([text], delimiter=used[0])), used[0], alone
+    try:
+        return next(csv.reader([text], delimiter=used[0])), used[0], alone
+    except csv.Error as error:
+        refuse(source, f"row 1: the header cannot be read ({error})", f"name the columns: {', '.join(COLUMNS)}")
+
+
+def _check_quotes(source: Path, delimiter: str) -> None:
+    """Refuses a quote that is not closed: whatever follows it, up to the next one, would be read as one cell.
+
+    Every other quote opens a cell, and stands at its beginning; the one after it closes the cell, and stands at its
+    end. Two that are together mean one: the first closes, the second opens.
+    """
+    beside = np.isin(np.arange(256), [*f'{delimiter}\r\n"'.encode()])
+    seen, lines, opened, previous = 0, 1, 1, b"\n"
+    with open_regular(source) as file:
+        file.seek(len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0)
+        for block in _blocks(file):
+            while block.endswith(b'"') and (more := file.read(1)):
+                block += more
+            text = np.frombuffer(previous + block + b"\n", np.uint8)
+            quotes = np.flatnonzero(text[1:-1] == ord('"')) + 1
+            opening, closing = quotes[seen % 2 :: 2], quotes[1 - seen % 2 :: 2]
+            wrong = [*opening[~beside[text[opening - 1]]][:1], *closing[~beside[text[closing + 1]]][:1]]
+            if len(begun := opening[: np.searchsorted(opening, min(wrong), "right")] if wrong else opening):
+                opened = lines + block.count(b"\n", 0, int(begun[-1]) - 1)
+            if wrong:
+                _refuse_quote(source, opened)
+            seen, lines, previous = seen + len(quotes), lines + block.count(b"\n"), block[-1:]
+    if seen % 2:
+        _refuse_quote(source, opened)
+
+
+def _refuse_quote(source: Path, line: int) -> NoReturn:
+    cause = f"row at line {line}: a quote is not closed, or stands within a cell"
+    refuse(source, cause, "quote the whole cell, and write a quote in it twice")
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(partial(file.read, _CHECKED_BYTES), b"")
 
 
 def _names(source: Path, header: list[str]) -> dict[str, str]:

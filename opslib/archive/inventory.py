@@ -7,10 +7,10 @@ checksum says, or has none yet: S3 writes it last. What was read is kept in part
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,11 +76,19 @@ def read_inventory(
     files = files_of(manifest, keys, region)
     text = files.manifest()
     parsed = _parse(text, manifest, bucket)
+    _keep_only_those_of(into, f"{_md5(text)} {below(prefix)}")
     if flaw := _flaw_of_manifest(files, text):
         into.finish([flaw])
     elif not into.complete:
         into.finish(_read_files(files, parsed, into, below(prefix), progress))
     return Inventory(parsed.created_at, into.gaps)
+
+
+def _keep_only_those_of(into: ArrivedParts, report: str) -> None:
+    """Parts of an earlier report under the same name, and of another prefix, are not used."""
+    if report not in into:
+        into.start_again()
+        into.add(report, rows([], [], []))
 
 
 def _flaw_of_manifest(files: InventoryFiles, text: bytes) -> Gap | None:
@@ -109,7 +117,7 @@ def _parse(text: bytes, name: str, bucket: str | None) -> _Manifest:
         )
         source = str(document["sourceBucket"])
     except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
-        cause = f"{type(error).__name__}: {error}"
+        cause = f"it is not as S3 writes it ({type(error).__name__}: {error})"
         raise _invalid(name, cause, "name the manifest.json of an S3 Inventory report") from None
     if parsed.format not in ("CSV", "Parquet"):
         fix = "let the inventory write Parquet or CSV, and take the next report"
@@ -150,19 +158,23 @@ def _read_file(
     files: InventoryFiles, manifest: _Manifest, key: str, checksum: str, into: ArrivedParts, prefix: str
 ) -> None:
     """Its checksum first, then its rows. A file that was begun is read again, and its parts take the same places."""
-    with part_folder(into.folder) as folder:
+    with part_folder(into.unfinished) as folder:
         path = files.file(key, folder)
         with path.open("rb") as file:
             if hashlib.file_digest(file, _new_md5).hexdigest() != checksum.lower():
                 raise Unreadable("its checksum is not the one in the manifest", "copy the file again")
-        batches = _csv_batches(path, manifest.columns) if manifest.format == "CSV" else _parquet_batches(path)
-        numbers = count()
-        try:
-            for batch in batches:
-                into.add(f"{key} {next(numbers)}", _arrived(batch, prefix))
-        except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-            raise Unreadable(f"it cannot be read ({error})", "copy the file again, or take the next report") from error
+        for number, objects in enumerate(_objects(path, manifest, prefix)):
+            into.add(f"{key} {number}", objects)
     into.add(_whole(key), rows([], [], []))
+
+
+def _objects(path: Path, manifest: _Manifest, prefix: str) -> Iterator[pa.Table]:
+    """What cannot be read is Unreadable; what cannot be written, to a full disk, is not."""
+    try:
+        batches = _csv_batches(path, manifest.columns) if manifest.format == "CSV" else _parquet_batches(path)
+        yield from (_arrived(batch, prefix) for batch in batches)
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        raise Unreadable(f"it cannot be read ({error})", "copy the file again, or take the next report") from error
 
 
 def _csv_batches(path: Path, columns: tuple[str, ...]) -> Iterator[pa.Table]:
@@ -180,6 +192,7 @@ def _csv_batches(path: Path, columns: tuple[str, ...]) -> Iterator[pa.Table]:
             ),
         )
         for batch in reader:
+            _require(batch, "key")
             keys = pa.array(decoded(batch["key"].to_pylist(), True), pa.large_string())
             yield pa.table({name: keys if name == "key" else batch[name] for name in used})
 
@@ -195,14 +208,14 @@ def _parquet_batches(path: Path) -> Iterator[pa.Table]:
 
 def _arrived(batch: pa.Table, prefix: str) -> pa.Table:
     """The objects below the prefix that can be read today: of several versions the latest, unless it is a deletion."""
+    _require(batch, "key")
     kept = pc.starts_with(batch["key"], prefix)
     if "is_latest" in batch.column_names:
         kept = pc.and_(kept, pc.fill_null(_flags(batch["is_latest"]), True))
     if "is_delete_marker" in batch.column_names:
         kept = pc.and_(kept, pc.invert(pc.fill_null(_flags(batch["is_delete_marker"]), False)))
     objects = batch.filter(kept).combine_chunks()
-    if objects["size"].null_count or objects["last_modified_date"].null_count:
-        raise Unreadable("an object has no size or no time", "take the next report")
+    _require(objects, "size", "last_modified_date")
     return rows(
         _array(objects["key"]),
         _array(_milliseconds(objects["last_modified_date"])),
@@ -211,6 +224,12 @@ def _arrived(batch: pa.Table, prefix: str) -> pa.Table:
         encryption=_optional(objects, "encryption_status"),
         storage_class=_optional(objects, "storage_class"),
     )
+
+
+def _require(objects: pa.Table | pa.RecordBatch, *names: str) -> None:
+    for name in names:
+        if objects[name].null_count:
+            raise Unreadable(f"an object has no {name}", "take the next report")
 
 
 def _flags(column: pa.ChunkedArray) -> pa.ChunkedArray:

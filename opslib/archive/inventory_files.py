@@ -59,9 +59,9 @@ class _InFolder:
 
     def checksum(self) -> str:
         try:
-            return read_regular(self._path.with_name(_CHECKSUM), 1000).decode().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unreadable(f"{error}", "") from None
+            return read_regular(self._path.with_name(_CHECKSUM), 1000).decode(errors="replace").strip()
+        except OSError as error:
+            raise Unreadable(error.strerror or str(error), "") from None
 
     def file(self, key: str, folder: Path) -> Path:
         parts = PurePosixPath(key)

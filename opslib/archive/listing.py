@@ -173,7 +173,8 @@ class _Listing:
                 return True  # nobody waits for it
             if len(pages) == most_pages:
                 return False
-            if len(pages) == PAGES_OF_A_PART:
+            # S3 may answer with empty pages, where many objects were deleted: they end no part.
+            if len(pages) >= PAGES_OF_A_PART and any(page.objects.num_rows for page in pages):
                 self._keep(_part(folder, after), pages)
                 after, pages = self._into.last_key(_part(folder, after)), []
             pages.append(self._lister.page(folder, token=token))

@@ -1,23 +1,30 @@
 """A verification as text for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from opslib.archive.report import Verification
+from opslib.archive.words import storage_sentences
+from opslib.visible import visible_line
 
 _DAYS_SHOWN = 14
+_LINES_SHOWN = 20
 _MISSING_SHOWN = 10
 _NAMES = ("expected", "arrived", "missing", "late", "empty", "without_sidecar", "duplicate", "not_due")
 
 
 def as_text(found: Verification) -> str:
-    """The verdict with its reasons, the counts, the latency, the last days and the first missing recordings."""
-    return "\n".join([*_head(found), "", *_days(found), *_missing(found)])
+    """The verdict with its reasons, the counts, the latency, the last days and the first missing recordings.
+
+    An id with a line break in it begins no line.
+    """
+    return "\n".join(map(visible_line, [*_head(found), "", *_days(found), *_missing(found)]))
 
 
 def _head(found: Verification) -> Iterator[str]:
     answer, counts = found.as_json(), found.counts
     yield f"{found.verdict}: conversations that ended from {answer['since']} to before {answer['judged_until']}"
-    yield from (f"  {reason}" for reason in found.reasons)
+    yield from (f"  {reason}" for reason in _first(found.reasons))
+    yield from (f"  Fix: {fix}" for fix in _first(dict.fromkeys(gap.fix for gap in found.gaps if gap.fix)))
     rate = "no data" if found.success_rate is None else f"{100 * found.success_rate:.3f} %"
     due = counts["arrived"] + counts["missing"]
     yield f"{counts['arrived']:,} of {due:,} recordings that were due arrived ({rate})"
@@ -26,6 +33,15 @@ def _head(found: Verification) -> Iterator[str]:
     latency = answer["latency_s"]
     shown = [f"{name} {latency[name]:,.1f} s" for name in ("p50", "p95", "p99", "max") if latency[name] is not None]
     yield f"from the end of the conversation to S3's time: {', '.join(shown) or 'no data'}"
+    yield from storage_sentences(answer["storage"])
+
+
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    """A prefix that nobody may read can have thousands of folders."""
+    listed = list(lines)
+    yield from listed[:_LINES_SHOWN]
+    if more := listed[_LINES_SHOWN:]:
+        yield f"and {len(more):,} more, which --json lists"
 
 
 def _days(found: Verification) -> Iterator[str]:

@@ -20,12 +20,14 @@ from opslib.archive.expected import ExpectedFile
 from opslib.archive.histogram import percentile
 from opslib.archive.keys import HOUR_MS
 from opslib.archive.verification import COUNTED, LISTS, Answer, Group, answer, question
+from opslib.archive.words import wrong_storage
 from opslib.ledger.moment import utc_text
 from opslib.ledger.statistics import wilson_interval
 from opslib.new_files import part_folder
 from opslib.verdict import Verdict
 from opslib.visible import visible_cell
 
+_KINDS: Final = ("parquet", "csv")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FAILS: Final = {"missing": "missing", "empty": "empty: every media object has 0 bytes"}
 _WARNS: Final = {
@@ -66,11 +68,16 @@ class Verification:
     @property
     def reasons(self) -> list[str]:
         """What the verdict rests on, a sentence each; empty for PASS."""
-        elsewhere = self.answer.elsewhere
-        hint = (
-            f"No key directly below the prefix is a recording's, but one below {elsewhere} is: name that as the prefix."
-        )
-        return [*self._judged()[1], *([hint] if elsewhere else [])]
+        return [*self._judged()[1], *self._hints()]
+
+    def _hints(self) -> Iterator[str]:
+        if elsewhere := self.answer.elsewhere:
+            yield (
+                f"No key directly below the prefix is a recording's, but one below {elsewhere} is: name that as the"
+                " prefix."
+            )
+        elif self.complete and not self.answer.storage and self.counts["missing"]:
+            yield "No media object is below the prefix at all: check the bucket and the prefix."
 
     def _judged(self) -> tuple[Verdict, list[str]]:
         counts = self.counts
@@ -89,6 +96,8 @@ class Verification:
             yield f"{gap.where} was not read: {gap.cause}"
         if not self.complete and not self.gaps:
             yield "The bucket was not read completely: the reading was stopped."
+        if not self.complete:
+            yield "All figures are of what was read: a recording in the rest counts as missing."
         if self.success_rate is None:
             yield "No expected recording of this interval is old enough to be judged."
 
@@ -112,7 +121,7 @@ class Verification:
                 {"hour": _text(hour), "recordings": count} for hour, count in self.answer.arrivals.items()
             ],
             "missing": [_missing(row) for row in self.answer.missing],
-            "storage": self.answer.storage,
+            "storage": [kind | {"wrong": wrong_storage(kind)} for kind in self.answer.storage],
             "complete": self.complete,
             "gaps": [{"where": gap.where, "cause": gap.cause, "fix": gap.fix} for gap in self.gaps],
             "rows_for_conversations": self.conversations,
@@ -163,7 +172,7 @@ def verify(
     if out is None:
         found = answer(asked, expected, arrived, folder)
     else:
-        out.mkdir(parents=True, exist_ok=True)
+        remove_lists(out)
         with part_folder(out) as part:
             found = answer(asked, expected, arrived, folder, lists=part)
             for name in LISTS:
@@ -173,6 +182,18 @@ def verify(
     return Verification(
         found, arrived.complete, arrived.gaps, expected.conversations, expected.repeated, expected.columns
     )
+
+
+def remove_lists(out: Path) -> None:
+    """Makes the folder, and removes the lists of an earlier run, so that nobody takes them for new ones.
+
+    Raises OSError, also where none could be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with part_folder(out):
+        for name in LISTS:
+            for kind in _KINDS:
+                (out / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def _by(name: str, groups: list[Group]) -> list[dict[str, Any]]:

@@ -19,12 +19,12 @@ _FIX: Final = "write it as 2025-01-31T09:30:00Z, with another offset, or as mill
 def milliseconds(batch: Batch, name: str) -> pa.Array:
     """A column of times; null where it is empty, or not in the file. Raises InvalidInput and names the row."""
     values = batch.columns.get(name)
-    if values is None:
+    if values is None or values.null_count == len(values):
         return pa.nulls(len(batch), pa.int64())
     if pa.types.is_timestamp(values.type):
         times_ms = _of_timestamps(batch, name, values)
-    elif pa.types.is_integer(values.type):
-        times_ms = values.cast(pa.int64())
+    elif pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        times_ms = values.cast(pa.int64(), safe=False)  # what does not fit comes out as no time
     else:
         times_ms = _of_text(batch, name)
     outside = pc.or_(pc.less(times_ms, _EARLIEST_MS), pc.greater(times_ms, _LATEST_MS))
@@ -41,8 +41,8 @@ def _of_timestamps(batch: Batch, name: str, values: pa.Array) -> pa.Array:
 
 def _of_text(batch: Batch, name: str) -> pa.Array:
     texts = batch.text(name)
-    digits = pc.match_substring_regex(texts, r"^[0-9]{1,18}$")
-    numbers = pc.if_else(digits, texts, None).cast(pa.int64())
+    digits = pc.match_substring_regex(texts, r"^[0-9]{1,18}(\.0*)?$")  # pandas writes 1735725600000.0 beside gaps
+    numbers = pc.replace_substring_regex(pc.if_else(digits, texts, None), r"\..*", "").cast(pa.int64())
     moments = pc.if_else(digits, None, texts)
     try:
         moments_ms = pc.divide(moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 1000)

@@ -22,6 +22,7 @@ from opslib.archive.database import DuckDB, Frame, opened
 from opslib.archive.expected import ExpectedFile
 from opslib.archive.histogram import PER_OCTAVE
 from opslib.archive.keys import HOUR_MS, MALFORMED, MEDIA, SIDECAR, root_of
+from opslib.archive.words import wrong_storage
 
 DAY_MS: Final = 24 * HOUR_MS
 AT_RISK_MS: Final = 30 * DAY_MS
@@ -76,8 +77,8 @@ class Answer:
     arrivals: dict[int, int]
     """How many recordings arrived first in each hour, by its start in milliseconds."""
     storage: list[dict[str, Any]]
-    """Each encryption and storage class of media objects, null where the source does not tell; where they differ, also
-    how many `objects` have them."""
+    """Each encryption and storage class of media objects, null where the source does not tell; where they differ or
+    one is wrong, also how many `objects` have them."""
     missing: list[dict[str, Any]] = field(default_factory=list)
     """The first ones by end, conversation and recording."""
     elsewhere: str | None = None
@@ -211,7 +212,7 @@ class _Query:
         names = ["encryption", "storage_class"]
         media = self._arrived.filter(_kind(MEDIA))
         kinds = [{name: row[name] for name in names} for row in _rows(media.group_by(names).agg(nw.len()))]
-        if len(kinds) > 1:
+        if len(kinds) > 1 or any(map(wrong_storage, kinds)):
             kinds = _rows(media.group_by(names).agg(nw.col("object").n_unique().alias("objects")))
         return sorted(kinds, key=lambda row: [row[name] or "" for name in names])
 

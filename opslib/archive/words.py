@@ -1,6 +1,8 @@
 """A verification's figures in words, the same on the card and in the audit."""
 
-from typing import Final
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 COUNTS: Final = {
     "expected": "Expected",
@@ -23,6 +25,27 @@ CLOCKS: Final = (
 
 # Up to how many of a unit a time is given in it.
 _UNITS: Final = (("s", 1, 600), ("min", 60, 120), ("h", 3600, 72), ("days", 86400, float("inf")))
+
+
+_NOT_ENCRYPTED: Final = "are not encrypted at rest (NOT-SSE): copy each of them over itself, and S3 encrypts it"
+_ARCHIVED: Final = ("GLACIER", "DEEP_ARCHIVE")
+"""What must be restored first. Which archive tier of INTELLIGENT_TIERING an object is in, S3 does not list."""
+
+
+def wrong_storage(kind: Mapping[str, Any]) -> list[str]:
+    """What is wrong with objects of this `encryption` and `storage_class`; nothing where the source does not tell."""
+    wrong = [_NOT_ENCRYPTED] if kind["encryption"] == "NOT-SSE" else []
+    if (name := kind["storage_class"]) in _ARCHIVED:
+        wrong.append(f"are in {name}: each of them has to be restored before anybody can play it")
+    return wrong
+
+
+def storage_sentences(storage: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with how objects are stored, and how many; `storage` is that of the document."""
+    counts: Counter[str] = Counter()
+    for kind in storage:
+        counts.update(dict.fromkeys(kind.get("wrong", ()), kind.get("objects", 0)))
+    return [f"{objects:,} media objects {words}." for words, objects in counts.items()]
 
 
 def duration(seconds: float | None) -> str:

@@ -76,7 +76,7 @@ class Chart:
         # JupyterLab, where it does not trust, keeps neither `all` nor <svg>: the drawing, of which only texts are left,
         # stays hidden then, and the image is no longer inside of what is not shown.
         return (
-            f'{caption}<div style="display:none;all:revert;max-width:38rem">{_on_page(self.svg, title)}</div>'
+            f'{caption}<div style="display:none;all:revert;max-width:38rem">{_on_page(self.svg, alt)}</div>'
             f'<svg style="display:none"><desc>{image}</desc></svg></figure>'
         )
 
@@ -151,11 +151,11 @@ def _short(value: str) -> str:
     return " ".join(value.split())
 
 
-def _on_page(drawn: str, title: str) -> str:
+def _on_page(drawn: str, alt: str) -> str:
     """In the page's colours and font, as wide as there is room."""
     for fixed, themed in SCALE.items():
         drawn = drawn.replace(fixed, themed)
     head, body = drawn.split(">", 1)
     (view,) = re.findall(r'viewBox="[^"]*"', head)
     style = "display:block;width:100%;height:auto;overflow:visible"
-    return f'<svg {view} role="img" aria-label="{title}" stroke-linejoin="round" style="{style}">{body}'
+    return f'<svg {view} role="img" aria-label="{alt}" stroke-linejoin="round" style="{style}">{body}'

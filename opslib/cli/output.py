@@ -1,5 +1,6 @@
 """All that the command line prints. No other file of this room prints, so nothing can act on a terminal."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,12 @@ def say(*lines: object, err: bool = False) -> None:
 def say_text(text: str, *, err: bool = False, nl: bool = True) -> None:
     """A text that has lines of its own, from a renderer that made each of them one line; or a document."""
     click.echo(visible_text(text), err=err, nl=nl)
+
+
+def say_progress(words: str, *, done: bool) -> None:
+    """On a terminal, one line that is written over until it is `done`; nothing elsewhere."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{visible_line(words):<70}", err=True, nl=done)
 
 
 def say_json(document: Mapping[str, Any] | Sequence[Any], *, indent: int | None = None) -> None:

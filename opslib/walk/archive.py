@@ -5,11 +5,11 @@ The command line and notebook 03 call the same coroutine.
 
 import asyncio
 import hashlib
+import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,20 +17,24 @@ from typing import Any, TypeVar
 from opslib.archive.arrived import ArrivedParts
 from opslib.archive.expected import ExpectedFile, read_expected
 from opslib.archive.inventory import read_inventory
+from opslib.archive.keys import below
 from opslib.archive.listing import Progress, list_bucket
-from opslib.archive.report import Verification, verify
+from opslib.archive.report import Verification, remove_lists, verify
 from opslib.credentials import AwsKeys
+from opslib.errors import Busy, InvalidInput
 from opslib.ledger.archive import VERIFIED
 from opslib.ledger.ledger import Ledger
+from opslib.onboarding.bucket_name import bucket_name
+from opslib.router.lock import file_lock
 from opslib.settings import Settings
 from opslib.walk.identities import Identities
 
 FOLDER = "archive"
 """The folder in the workspace in which the expected list and what was read of the bucket are kept, as Parquet."""
+_LOCK = "verify.lock"
 
-
-# A listing that was stopped goes on within this time. Recordings keep arriving, so after it, the bucket is read again.
-_GOES_ON_WITHIN_S = 24 * 3600
+# A listing that was stopped goes on within this time of its beginning. Recordings keep arriving, so later all is new.
+_GOES_ON_WITHIN = timedelta(days=1)
 
 T = TypeVar("T")
 
@@ -38,8 +42,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class ArchiveQuestion:
     """What is asked. `expected` is CSV or Parquet; without `inventory` (a path or s3:// address of its manifest.json)
-    the bucket is listed. Without `since` and `until`, the whole list is judged. `now` is by default the present, or the
-    time of the inventory, which cannot tell what came later."""
+    the bucket is listed. Without `since` and `until`, the whole list is judged. `now` is by default the
+    time at which the listing began, or that of the inventory: neither can tell what came later."""
 
     expected: Path
     bucket: str
@@ -50,6 +54,20 @@ class ArchiveQuestion:
     until: datetime | None = None
     within_hours: float = 24
     now: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput."""
+        if not 0 < self.within_hours < math.inf:
+            raise InvalidInput(
+                "The archive cannot be verified",
+                cause=f"{self.within_hours} hours are no time within which a recording can arrive",
+                fix="name a number of hours above 0",
+            )
+        try:
+            bucket_name(self.bucket)
+        except ValueError as error:
+            fix = "name the bucket as AWS lists it; nothing was sent"
+            raise InvalidInput("The archive cannot be verified", cause=f"{self.bucket!r} is {error}", fix=fix) from None
 
     @property
     def source(self) -> str:
@@ -69,19 +87,44 @@ async def verify_archive(
     `progress` is called in another thread. A cancellation stops the reading and keeps what was read: asked again, it
     goes on there.
 
-    Raises InvalidInput for an expected list or an inventory that cannot be read, BucketNotFound,
-    AwsCredentialsInvalid, and LedgerError.
+    Raises InvalidInput for an expected list or an inventory that cannot be read, Busy while another one is at work in
+    the workspace, BucketNotFound, AwsCredentialsInvalid, LedgerError, and OSError.
     """
     settings = settings or Settings.load()
     folder = settings.home / FOLDER
+    for private in (settings.home, folder):
+        private.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file_lock(folder / _LOCK, _another_verification):
+        if out is not None:
+            remove_lists(out)
+        return await _verify(asked, keys, settings, folder, out, progress)
+
+
+def _another_verification() -> Busy:
+    return Busy(
+        "Another verification is at work in this workspace",
+        cause="both would keep what they read in the same files",
+        fix="wait until it has finished, or set OPSLIB_HOME to another folder; nothing was read",
+    )
+
+
+async def _verify(
+    asked: ArchiveQuestion,
+    keys: AwsKeys | None,
+    settings: Settings,
+    folder: Path,
+    out: Path | None,
+    progress: Callable[[Progress], None],
+) -> Verification:
     # The list first: nothing is asked of AWS for one that cannot be read.
     expected = await _in_a_thread(partial(read_expected, asked.expected, folder / "expected"))
+    sha256 = await _in_a_thread(partial(_sha256, asked.expected))  # now: to read the bucket may take hours
     run = Ledger(settings.home, settings.signing_key).start_run("archive", bucket=asked.bucket)
     await Identities(run).ask_aws(asked.region, keys)
     arrived, now = await _read(asked, keys, folder, progress)
     compare = partial(verify, expected, arrived, folder, now=now, out=out, within_hours=asked.within_hours)
     found = await _in_a_thread(partial(compare, since=asked.since, until=asked.until))
-    run.append(VERIFIED, _entry(asked, expected, found))
+    run.append(VERIFIED, _entry(asked, expected, sha256, found))
     return found
 
 
@@ -119,13 +162,12 @@ def _read_bucket(
     asked: ArchiveQuestion, keys: AwsKeys | None, folder: Path, progress: Callable[[Progress], None]
 ) -> tuple[ArrivedParts, datetime]:
     """What is in the bucket, and as of when. One that was read whole is read again."""
-    arrived = ArrivedParts(folder / "arrived", asked.inventory or f"s3://{asked.bucket}/{asked.prefix}")
-    if arrived.complete or _is_old(arrived):
+    arrived = ArrivedParts(folder / "arrived", asked.inventory or f"s3://{asked.bucket}/{below(asked.prefix)}")
+    if arrived.complete or datetime.now(UTC) - arrived.begun_at > _GOES_ON_WITHIN:
         arrived.start_again()
     if not asked.inventory:
-        now = asked.now or datetime.now(UTC)
         list_bucket(asked.bucket, asked.prefix, keys, arrived, region=asked.region, progress=progress)
-        return arrived, now
+        return arrived, asked.now or arrived.begun_at
     read = read_inventory(
         asked.inventory,
         arrived,
@@ -138,14 +180,12 @@ def _read_bucket(
     return arrived, asked.now or read.created_at
 
 
-def _is_old(arrived: ArrivedParts) -> bool:
-    newest = max((path.stat().st_mtime for path in arrived.paths), default=0)
-    return bool(newest) and time.time() - newest > _GOES_ON_WITHIN_S
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _entry(asked: ArchiveQuestion, expected: ExpectedFile, found: Verification) -> dict[str, Any]:
-    with asked.expected.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def _entry(asked: ArchiveQuestion, expected: ExpectedFile, sha256: str, found: Verification) -> dict[str, Any]:
     return {
         "bucket": asked.bucket,
         "prefix": asked.prefix,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from opslib.archive.report import Verification
 from opslib.archive.verification import FIRST_MISSING
-from opslib.archive.words import CLOCKS, COUNTS
+from opslib.archive.words import CLOCKS, COUNTS, storage_sentences
 from opslib.audit.arrival_charts import archival_latency_chart, arrivals_chart
 from opslib.html import code, table, text, verdict
 
@@ -57,7 +57,9 @@ def _counts(found: Verification) -> str:
     if rate is not None:
         low, high = (100 * end for end in interval)
         words = f"{100 * rate:.3f} % (95 % interval: {low:.3f} to {high:.3f} %)"
-    return table("Recordings", ("Recordings", "How many"), [*rows, ("Success rate: arrived of those due", words)]).html
+    shown = table("Recordings", ("Recordings", "How many"), [*rows, ("Success rate: arrived of those due", words)]).html
+    stored = storage_sentences(found.as_json()["storage"])
+    return shown + "".join(f'<p style="margin:4px 0">{text(sentence)}</p>' for sentence in stored)
 
 
 def _charts(found: Verification) -> Iterator[str]:

@@ -82,8 +82,11 @@ class Stub:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
-                while (await reader.readline()).strip():
-                    pass
+                body = 0
+                while header := (await reader.readline()).strip().lower():
+                    if header.startswith(b"content-length:"):
+                        body = int(header.partition(b":")[2])
+                await reader.readexactly(body)  # of a call to STS, which is sent here too
                 query = dict(parse_qsl(line.split()[1].decode().partition("?")[2], keep_blank_values=True))
                 self.requests.append(query)
                 await asyncio.sleep(self.delay_s)
@@ -94,7 +97,7 @@ class Stub:
                     f"HTTP/1.1 {answer.status} .\r\nContent-Type: application/xml\r\nContent-Length: {len(answer.body)}"
                 )
                 writer.write(f"{head}\r\n\r\n".encode() + answer.body)
-        except (ConnectionError, asyncio.CancelledError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return  # the client is gone, or the test is over
         finally:
             writer.close()

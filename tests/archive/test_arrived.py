@@ -29,6 +29,18 @@ def test_a_part_of_the_same_name_replaces_the_first(tmp_path: Path) -> None:
     assert sum(pq.read_metadata(path).num_rows for path in arrived.paths) == 1
 
 
+def test_to_keep_a_part_takes_no_longer_among_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the parts is not searched for each of them."""
+    arrived = ArrivedParts(tmp_path, "s3://bucket")
+    searched: list[Path] = []
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: searched.append(self) or glob(self, pattern))
+    for name in ("a", "b"):
+        arrived.add(name, part(Object()))
+    assert tmp_path not in searched
+    assert len(arrived.paths) == 2
+
+
 def test_a_part_that_fails_is_not_there(tmp_path: Path) -> None:
     arrived = ArrivedParts(tmp_path, "s3://bucket")
     with pytest.raises(Exception, match="names"):

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from opslib.archive import expected_rows
 from opslib.archive.expected import read_expected
+from opslib.archive.expected_rows import batches
 from opslib.errors import InvalidInput
 
 AT = "2025-01-01T10:00:00Z"
@@ -36,6 +38,7 @@ def test_the_header_decides_the_delimiter(tmp_path: Path, delimiter: str, mark: 
     [
         AT, "2025-01-01T12:00:00+02:00", "2025-01-01T10:00:00+0000", "2025-01-01 10:00Z", "2025-01-01T10:00:00.0009Z",
         "2025-01-01T10:00:00.0000001Z", "20250101T100000Z", f" {AT} ", str(AT_MS),
+        f"{AT_MS}.0",
     ],
 )  # fmt: skip
 def test_a_time_is_read_in_each_of_its_forms(tmp_path: Path, text: str) -> None:
@@ -62,6 +65,12 @@ def test_a_time_is_read_in_each_of_its_forms(tmp_path: Path, text: str) -> None:
         (f"conversation_id,ended_at,delete_at\nc,{AT},{AT}\nc,{AT},\n", "rows 2, 3: "),
         (f"conversation_id,ended_at\n\xff,{AT}\n".encode("latin-1"), "invalid UTF8"),
         (f"conversation_id,ended_at\nc,{AT}\n".encode("utf-16"), "the header is not UTF-8"),
+        (f"conversation_id,ended_at\nc,{AT}\n".encode("utf-16-be"), "the header is not UTF-8"),
+        (f"conversation_id,ended_at,{'x' * 200_000}\nc,{AT},\n", "row 1: the header cannot be read"),
+        (f'conversation_id,ended_at,media\nc,{AT},"a\nd,{AT},b\ne,{AT},c\n', "row at line 2: a quote is not closed"),
+        (f'conversation_id,ended_at,media\nc,{AT},a\nd,{AT},"b\ne,{AT},"c"\n', "row at line 3: a quote is not closed"),
+        (f'conversation_id,ended_at,media\nc,{AT},"a\nd,{AT},"b\n', "row at line 2: a quote is not closed"),
+        (f'conversation_id,ended_at,media\nc,{AT},a 5" disk\n', "row at line 2: a quote is not closed"),
         (b"PAR1 and nothing else", "not readable as Parquet"),
     ],
 )  # fmt: skip
@@ -87,19 +96,44 @@ def test_identical_rows_count_once(tmp_path: Path) -> None:
     assert (expected.rows, expected.conversations, expected.repeated) == (3, 1, 2)
 
 
+def test_a_quote_may_be_at_any_byte_of_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes are checked block by block, and the borders make no difference."""
+    text = f'\ufeff"conversation_id","ended_at","media"\r\n"c","{AT}","a ""b"""\r\n"d","{AT}","""\n"""\n"e","{AT}",""'
+    right, wrong = tmp_path / "right.csv", tmp_path / "wrong.csv"
+    right.write_text(text, newline="")
+    wrong.write_text(text + '\n"f', newline="")
+    for size in range(1, 40):
+        monkeypatch.setattr(expected_rows, "_CHECKED_BYTES", size)
+        (batch,) = batches(right)
+        assert batch.columns["media"].to_pylist() == ['a "b"', '"\n"', ""]
+        with pytest.raises(InvalidInput) as refused:
+            list(batches(wrong))
+        assert "row at line 6: " in refused.value.cause
+
+
+def test_rows_after_many_blank_lines_are_read(tmp_path: Path) -> None:
+    assert len(read(tmp_path, f"conversation_id,ended_at\n{chr(10) * 100_000}c,{AT}\n")) == 1
+
+
+def test_lines_may_end_in_a_carriage_return_alone(tmp_path: Path) -> None:
+    assert len(read(tmp_path, f"conversation_id,ended_at\rc,{AT}\rd,{AT}\r")) == 2
+
+
 @pytest.mark.parametrize("content", ["conversation_id,ended_at", "conversation_id,ended_at\n\n"])
 def test_a_header_alone_is_a_file_without_rows(tmp_path: Path, content: str) -> None:
     assert read(tmp_path, content) == []
 
 
-def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
-    """Times with a zone of any unit, or whole numbers."""
+@pytest.mark.parametrize("delete_at", [pa.int64(), pa.uint64(), pa.float64()])
+def test_parquet_is_read_as_csv_is(tmp_path: Path, delete_at: pa.DataType) -> None:
+    """Times with a zone of any unit, or numbers; pandas makes them floats where one is missing."""
     at = datetime(2025, 1, 1, 10, tzinfo=UTC)
     table = pa.table(
         {
             "conversation_id": ["c", "d"],
             "ended_at": pa.array([at, at], pa.timestamp("ns", "Europe/Berlin")),
-            "delete_at": pa.array([AT_MS, None], pa.int64()),
+            "delete_at": pa.array([AT_MS, None], delete_at),
+            "started_at": pa.nulls(2, pa.timestamp("ns")),
             "media": pa.array(["voice", None]).dictionary_encode(),
         }
     )
@@ -115,6 +149,8 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
         (pa.array([datetime(2025, 1, 1)], pa.timestamp("ms")), "the times of ended_at have no zone"),
         (pa.array([[1]]), "column ended_at is list"),
         (pa.array([None], pa.timestamp("ms", "UTC")), "row 1: ended_at is empty"),
+        (pa.array([2**64 - 1], pa.uint64()), "row 1: ended_at is not between 1973 and 9999"),
+        (pa.array([float("nan")]), "row 1: ended_at is not between 1973 and 9999"),
     ],
 )
 def test_parquet_with_unclear_times_is_refused(tmp_path: Path, values: pa.Array, cause: str) -> None:

@@ -1,5 +1,8 @@
 """S3 Inventory reports: both formats read alike, and what is missing or damaged leaves a gap."""
 
+import errno
+import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +18,7 @@ from opslib.archive.inventory import Inventory, read_inventory
 from opslib.errors import InvalidInput
 
 from ..world import Sandbox
-from .inventories import CREATED, Item, write_inventory, write_manifest
+from .inventories import CREATED, FIELDS, Item, write_inventory, write_manifest
 from .s3_stub import archive_keys
 
 KEYS = [*archive_keys(3, 4), "reports/ü +1%2F.csv", "a,b\"c'/x.opus"]
@@ -103,6 +106,84 @@ def test_a_file_that_is_not_of_its_format_is_a_gap(tmp_path: Path, file_format: 
     (gap,) = report.gaps
     assert "cannot be read" in gap.cause
     assert table.num_rows == 0
+
+
+def replace_file(manifest: Path, folder: Path, content: bytes) -> None:
+    """The first file of the report, with its checksum in the manifest."""
+    files(folder)[0].write_bytes(content)
+    document = json.loads(manifest.read_text())
+    document["files"][0]["MD5checksum"] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    write_manifest(manifest, document)
+
+
+CELLS = {"key": "a", "is_latest": "true", "size": "5", "last_modified_date": "2026-01-01T00:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"size": "x"}, "'x'"),
+        ({"size": ""}, "an object has no size"),
+        ({"last_modified_date": "now"}, "'now'"),
+        ({"key": ""}, "an object has no key"),
+        ({"key": "\xff"}, "UTF8"),
+        ({"key": 'a"'}, "Expected 9 columns"),
+    ],
+)
+def test_a_csv_file_with_a_row_of_another_shape_is_a_gap(tmp_path: Path, changes: dict, words: str) -> None:
+    manifest = write_inventory(tmp_path, [Item(key) for key in KEYS], "CSV")
+    cells = dict.fromkeys(FIELDS.values(), "") | CELLS | changes
+    row = ",".join(f'"{value}"' if value != 'a"' else '"a' for value in cells.values())
+    replace_file(manifest, tmp_path, gzip.compress(f"{row}\n".encode("latin-1")))
+    report, table = read(manifest, tmp_path)
+    assert words in report.gaps[0].cause
+    assert sorted(table["key"].to_pylist()) == sorted(KEYS[1::2])
+
+
+@pytest.mark.parametrize("change", [{"key": 1}, {"key": None}, {"size": "x"}, {"is_latest": 1}, {"size": None}])
+def test_a_parquet_file_with_other_columns_is_a_gap(tmp_path: Path, change: dict) -> None:
+    manifest = write_inventory(tmp_path, [Item(key) for key in KEYS])
+    table = pq.read_table(files(tmp_path)[0])
+    ((name, value),) = change.items()
+    kind = table.schema.field(name).type if value is None else None
+    table = table.set_column(table.schema.get_field_index(name), name, pa.array([value] * len(table), kind))
+    pq.write_table(table, tmp_path / "other.parquet")
+    replace_file(manifest, tmp_path, (tmp_path / "other.parquet").read_bytes())
+    report, table = read(manifest, tmp_path)
+    assert len(report.gaps) == 1
+    assert sorted(table["key"].to_pylist()) == sorted(KEYS[1::2])
+
+
+def test_a_file_that_is_cut_off_is_a_gap(tmp_path: Path) -> None:
+    """Though its checksum is right."""
+    for number, file_format in enumerate(("CSV", "CSV", "Parquet")):
+        folder = tmp_path / str(number)
+        manifest = write_inventory(folder, [Item(key) for key in KEYS], file_format)
+        content = files(folder)[0].read_bytes()
+        replace_file(manifest, folder, content[: len(content) // 2] if number else content[:12])
+        report, _ = read(manifest, folder)
+        assert "cannot be read" in report.gaps[0].cause
+
+
+def test_parts_of_another_report_or_prefix_are_not_used(tmp_path: Path) -> None:
+    """The manifest has the same name, and the first reading left a gap."""
+    manifest = write_inventory(tmp_path, [Item(key) for key in KEYS])
+    files(tmp_path)[1].unlink()
+    _, table = read(manifest, tmp_path)
+    assert table.num_rows
+    _, table = read(manifest, tmp_path, prefix="reports")
+    assert table["key"].to_pylist() == [key for key in KEYS[::2] if key.startswith("reports/")]
+    _, table = read(write_inventory(tmp_path, [Item("other")]), tmp_path, prefix="")
+    assert table["key"].to_pylist() == ["other"]
+
+
+def test_a_disk_that_is_full_is_not_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ArrivedParts, "add", full)
+    with pytest.raises(OSError, match="No space left"):
+        read(write_inventory(tmp_path, [Item(key) for key in KEYS]), tmp_path)
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("0" * 32)])

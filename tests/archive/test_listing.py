@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +23,7 @@ from opslib.archive.pages import read_page
 from opslib.errors import AwsCredentialsInvalid, BucketNotFound
 from opslib.validator.aws import Foreign
 
+from ..children import started
 from ..world import POLICIES, TARGETS, policy, running, target
 from .s3_stub import CUT, DENIED, MODIFIED_MS, Answer, Query, Stub, archive_keys, serving
 
@@ -141,6 +143,30 @@ def test_a_page_in_the_middle_that_does_not_come_is_a_gap(
     assert [query["start-after"] for query in stub.requests if "start-after" in query] == ["copies/02999.opus"]
 
 
+def test_empty_pages_lose_nothing(tmp_path: Path, serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 answers so where many objects were deleted. A listing that was cut off after them goes on where it was."""
+    monkeypatch.setattr(listing, "PAGES_OF_A_PART", 2)
+    keys = [f"0/{number:04}.opus" for number in range(2500)]
+    empty = (
+        "<ListBucketResult><IsTruncated>true</IsTruncated>"
+        "<NextContinuationToken>{}</NextContinuationToken></ListBucketResult>"
+    )
+    tokens = [quote(f"0/{'.' * number}", safe="") for number in range(1, 6)]
+    following = dict(zip(["", *tokens], tokens, strict=False))
+
+    def fault(query: Query) -> Answer | None:
+        token = query.get("continuation-token", "")
+        if token == tokens[-1]:
+            return CUT
+        flat = "delimiter" not in query and "start-after" not in query
+        return Answer(200, empty.format(following[token]).encode()) if flat and token in following else None
+
+    stub = serve(keys, fault)
+    assert not read(tmp_path / "key=x").complete
+    stub.fault = lambda _: None
+    assert sorted(keys_in(read(tmp_path / "key=x"))) == keys
+
+
 @pytest.mark.parametrize(
     ("code", "error"), [("NoSuchBucket", BucketNotFound), ("InvalidAccessKeyId", AwsCredentialsInvalid)]
 )
@@ -203,7 +229,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path, serve) -> None:
     )
     finished: set[Path] = set()
     for most in (5, 20, 40):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        with started([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             while (line := process.stdout.readline()) and int(line) < most:
                 pass

@@ -18,7 +18,8 @@ from ..sandbox.test_recordings import route_on_platform, route_on_storage_target
 from ..world import Api, Sandbox, running
 from .inventories import Item, write_inventory
 
-NOW = datetime(2026, 11, 27, tzinfo=UTC)
+NOW = datetime(2026, 2, 5, tzinfo=UTC)
+"""Soon after the last recording; the truth is the same whenever it is asked for."""
 LISTED = ("missing", "late", "empty", "without_sidecar", "duplicate")
 
 

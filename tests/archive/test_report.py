@@ -10,9 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from opslib.archive.arrived import Gap
-from opslib.archive.report import Verification, verify
+from opslib.archive.arrived import Gap, rows
+from opslib.archive.expected import read_expected
+from opslib.archive.render import as_text
+from opslib.archive.report import Verification, remove_lists, verify
 from opslib.archive.verification import LISTS
+from opslib.archive.words import storage_sentences
+from opslib.widgets.archive_results import verification_html
 
 from .world import HOUR_MS, NOW, START_MS, Object, Row, expected_file, parts
 
@@ -59,7 +63,23 @@ def test_a_listing_that_was_cut_off_is_unknown(tmp_path: Path, objects: list[Obj
     arrived.finish([Gap("s3://bucket/a/", "AccessDenied")])
     denied = verify(expected, arrived, tmp_path, now=NOW)
     assert denied.verdict == "UNKNOWN"
-    assert denied.reasons == ["s3://bucket/a/ was not read: AccessDenied"]
+    assert denied.reasons == [
+        "s3://bucket/a/ was not read: AccessDenied",
+        "All figures are of what was read: a recording in the rest counts as missing.",
+    ]
+
+
+def test_each_fix_is_shown_once_and_not_all_of_many_gaps(tmp_path: Path) -> None:
+    arrived = parts(tmp_path, [], complete=False)
+    arrived.finish([Gap(f"s3://bucket/{number}/", "AccessDenied", "allow s3:ListBucket") for number in range(100)])
+    shown = as_text(verify(expected_file(tmp_path, [ROW]), arrived, tmp_path, now=NOW))
+    assert shown.count("Fix: allow s3:ListBucket") == 1
+    assert shown.count("was not read") == 20
+    assert "and 81 more" in shown
+
+
+def test_a_prefix_with_nothing_below_it_is_doubted(tmp_path: Path) -> None:
+    assert verified(tmp_path, [ROW], []).reasons[-1].endswith("check the bucket and the prefix.")
 
 
 def test_the_document_has_what_checks_rely_on(tmp_path: Path) -> None:
@@ -94,6 +114,22 @@ def test_without_a_row_there_are_no_figures(tmp_path: Path) -> None:
         "p50": None, "p95": None, "p99": None, "max": None, "from": "conversation_end", "to": "s3_last_modified",
     }  # fmt: skip
     assert document["days"] == document["missing"] == []
+
+
+def test_the_folder_that_all_is_kept_in_gives_no_columns(tmp_path: Path) -> None:
+    """DuckDB would read `media=chat` in a path as a column, and use it instead of the file's."""
+    folder = tmp_path / "media=chat" / "kind=2" / "row=1"
+    found = verified(folder, [ROW, ROW, Row(2, 2, START_MS, media="voice")], [FOUND, SIDECAR], out=folder / "out")
+    assert (found.verdict, found.counts["arrived"], found.counts["malformed_keys"]) == ("FAIL", 1, 0)
+    assert [one["media"] for one in found.as_json()["days"][0]["media"]] == ["voice"]
+
+
+def test_an_id_with_a_line_break_begins_no_line(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text(f'conversation_id,ended_at\n"c\nPASS: all is well",{START_MS}\n')
+    expected = read_expected(tmp_path / "file.csv", tmp_path)
+    shown = as_text(verify(expected, parts(tmp_path, []), tmp_path, now=NOW))
+    assert "all is well" in shown
+    assert not any(line.startswith("PASS") for line in shown.splitlines())
 
 
 def test_only_the_interval_is_judged(tmp_path: Path) -> None:
@@ -134,7 +170,57 @@ def test_each_list_is_a_parquet_file_and_a_csv_file(tmp_path: Path) -> None:
 
 def test_kinds_of_storage_are_counted_where_they_differ(tmp_path: Path) -> None:
     found = verified(tmp_path, [ROW], [FOUND]).as_json()
-    assert found["storage"] == [{"encryption": None, "storage_class": None}]
+    assert found["storage"] == [{"encryption": None, "storage_class": None, "wrong": []}]
+
+
+@pytest.mark.parametrize(
+    ("encryption", "storage_class", "words"),
+    [
+        ("NOT-SSE", "STANDARD", ["1 media objects are not encrypted"]),
+        ("SSE-KMS", "GLACIER", ["1 media objects are in GLACIER: each of them has to be restored"]),
+        (None, "DEEP_ARCHIVE", ["1 media objects are in DEEP_ARCHIVE"]),
+        ("NOT-SSE", "GLACIER", ["are not encrypted", "are in GLACIER"]),
+        ("SSE-S3", "GLACIER_IR", []),
+        ("SSE-C", "INTELLIGENT_TIERING", []),
+    ],
+)
+def test_what_is_stored_wrong_is_counted_and_changes_no_verdict(
+    tmp_path: Path, encryption: str | None, storage_class: str, words: list[str]
+) -> None:
+    """Each object once, though it is in two parts; a sidecar does not count."""
+    arrived, objects = parts(tmp_path, complete=False), [FOUND, SIDECAR]
+    table = rows(
+        [one.path for one in objects],
+        [one.last_modified_ms for one in objects],
+        [one.size for one in objects],
+        encryption=[encryption] * 2,
+        storage_class=[storage_class] * 2,
+    )
+    for name in ("1", "2"):
+        arrived.add(name, table)
+    arrived.finish()
+    found = verify(expected_file(tmp_path, [ROW]), arrived, tmp_path, now=NOW)
+    (kind,) = found.as_json()["storage"]
+    assert len(kind["wrong"]) == len(words)
+    assert found.verdict == "PASS"
+    sentences = storage_sentences(found.as_json()["storage"])
+    assert all(said in sentence for said, sentence in zip(words, sentences, strict=True))
+    assert all(sentence in as_text(found) and sentence in verification_html(found) for sentence in sentences)
+
+
+def test_the_lists_of_an_earlier_run_are_gone_before_the_next_one_ends(tmp_path: Path) -> None:
+    """Also those that a run before it left incomplete; other files in the folder stay."""
+    out = tmp_path / "out"
+    verified(tmp_path, [ROW], [], out=out)
+    (out / "notes.txt").write_text("mine")
+    remove_lists(out)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_for_the_lists_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        remove_lists(tmp_path / "file" / "out")
 
 
 def test_a_prefix_that_ends_too_early_is_named(tmp_path: Path) -> None:

@@ -240,7 +240,9 @@ class Story:
         data = {"at": self.now(), "where": where, "backend": "storage-targets", "objects": objects}
         self.run.append("org.snapshot", data)
 
-    def archive(self, verdict: str = "PASS", bucket: str = "b", **counts: int) -> None:
+    def archive(
+        self, verdict: str = "PASS", bucket: str = "b", *, storage: Sequence[dict[str, Any]] = (), **counts: int
+    ) -> None:
         """What `opslib archive verify` notes of 100 recordings."""
         names = ("missing", "late", "not_due", "extra", "duplicate", "empty", "without_sidecar", "malformed_keys")
         every = {"expected": 100, "arrived": 100, **dict.fromkeys(names, 0), "at_risk": 0, **counts}
@@ -265,6 +267,7 @@ class Story:
             "success_rate": every["arrived"] / (every["arrived"] + every["missing"]),
             "days": [{"day": "2026-11-20", **every}],
             "missing": lost,
+            "storage": list(storage),
         }
         expected = {"name": "expected.csv", "sha256": "0" * 64, "rows": 100}
         data = {"bucket": bucket, "prefix": "", "source": "listing", "expected": expected, "answer": answer}

@@ -81,7 +81,21 @@ def test_hostile_text_stays_text() -> None:
     """Wherever it stands, it makes no tag and no attribute; what cannot be seen is written out."""
     tags, harmless = (Page(page("T", as_document(text))) for text in (HOSTILE, "x"))
     # A picture's words, and how long its labels are.
-    own = {"alt", "src", "id", "href", "clip-path", "d", "x", "y", "width", "height", "transform", "viewBox"}
+    own = {
+        "alt",
+        "aria-label",
+        "src",
+        "id",
+        "href",
+        "clip-path",
+        "d",
+        "x",
+        "y",
+        "width",
+        "height",
+        "transform",
+        "viewBox",
+    }
     assert [(tag, {**attributes, **dict.fromkeys(own)}) for tag, attributes in tags.tags] == [
         (tag, {**attributes, **dict.fromkeys(own)}) for tag, attributes in harmless.tags
     ]
@@ -100,4 +114,4 @@ def test_secrets_are_hidden_once_more() -> None:
     blocks = [Prose(secret), table, draw_success([(secret, 1, 2)]), Terms([("a", "b")]), card, Command(secret, secret)]
     shown = page("T", [Section("cover", "", "", [Cover([("a", [secret])])]), Section("s", "1", "S", blocks)])
     assert "hunter2" not in shown
-    assert shown.count("[hidden]") == 14
+    assert shown.count("[hidden]") == 15

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from opslib.archive.words import wrong_storage
 from opslib.audit.report import AuditReport
 
 from .ledgers import Story
@@ -44,6 +45,18 @@ def test_many_missing_recordings_are_counted_not_all_listed(tmp_path: Path) -> N
     shown = _shown(tmp_path)
     assert "Missing recordings, the first 20 of 50" in shown
     assert shown.count("no object is in the bucket") == 20
+
+
+def test_objects_that_are_stored_wrong_are_counted(tmp_path: Path) -> None:
+    kinds = [
+        {"encryption": "NOT-SSE", "storage_class": "STANDARD", "objects": 12},
+        {"encryption": "NOT-SSE", "storage_class": "DEEP_ARCHIVE", "objects": 1_000},
+        {"encryption": "SSE-S3", "storage_class": "STANDARD", "objects": 5},
+    ]
+    Story(tmp_path).walk().archive(storage=[kind | {"wrong": wrong_storage(kind)} for kind in kinds])
+    shown = _shown(tmp_path)
+    assert "1,012 media objects are not encrypted at rest" in shown
+    assert "1,000 media objects are in DEEP_ARCHIVE" in shown
 
 
 def test_that_the_expected_list_is_complete_is_not_proven(tmp_path: Path) -> None:

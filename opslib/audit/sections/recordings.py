@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from opslib.archive.words import CLOCKS, COUNTS, duration
+from opslib.archive.words import CLOCKS, COUNTS, duration, storage_sentences
 from opslib.audit.document import Block, Cell, Code, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.recordings import Verified, last_verified
@@ -19,7 +19,8 @@ def blocks(facts: Facts) -> Sequence[Block]:
         return [
             Prose("The archive has not been verified. “opslib archive verify” compares it with a list of recordings.")
         ]
-    return [*_compared(found), _counts(found), Prose(CLOCKS), _latency(found), *_days(found), *_missing(found)]
+    stored = map(Prose, storage_sentences(found.answer.get("storage", ())))
+    return [*_compared(found), _counts(found), *stored, Prose(CLOCKS), _latency(found), *_days(found), *_missing(found)]
 
 
 def _compared(found: Verified) -> Iterator[Block]:

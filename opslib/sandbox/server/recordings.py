@@ -172,7 +172,9 @@ class _Planting(_Faultless):
         if "late" in defects:
             recording = replace(recording, wait=ON_TIME + timedelta(hours=self.chance.uniform(1, 100)))
         if "at_risk" in defects:
-            recording = replace(recording, delete_at=recording.ended + timedelta(days=90))
+            recording = replace(
+                recording, delete_at=recording.ended + timedelta(days=30)
+            )  # at risk whenever it is asked
         self.recordings.rows.append(recording.row())
         where = folder(self.org_id, recording, padded=self.chance.random() < 0.3)
         if "missing" in defects:
