@@ -67,7 +67,7 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
     kind, label, about = info.annotation, label_of(name, info), info.description or ""
     members = [member for member in get_args(kind) if member is not type(None)]
     if options is not None:
-        return Simple(label, about, edited, w.Dropdown, options=list(options.items()))
+        return Listing(label, about, edited, w.Dropdown, options=list(options.items()))
     if get_origin(kind) in (Union, types.UnionType):
         if len(members) > 1 and all(_is_model(member) for member in members):
             return Choice(label, about, members, edited)
@@ -153,6 +153,15 @@ class Simple(_Labelled):
 
     def load(self, value: Any) -> None:
         self._input.value = "" if value is None else value
+
+
+class Listing(Simple):
+    """A list to choose from. It takes in a value from elsewhere, such as a file, that it does not have."""
+
+    def load(self, value: Any) -> None:
+        if value and value not in dict(self._input.options).values():
+            self._input.options = [*self._input.options, (value, value)]
+        super().load(value)
 
 
 class Several(_Labelled):

@@ -1,6 +1,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from opslib.visible import visible
@@ -39,7 +40,7 @@ _VERBS: dict[str, Callable[[Walk], str]] = {
     "validate_bucket": lambda walk: "Check bucket",
     "plan": lambda walk: "Plan changes",
     "approve": lambda walk: f"Approve {_changes(walk)}",
-    "apply": lambda walk: f"Apply {_changes(walk)}",
+    "apply": lambda walk: f"Apply {_changes(walk)}{_to_org(walk)}",
     "see_event": lambda walk: "Watch for the event",
     "report": lambda walk: "Make report",
     "resume": lambda walk: "Finish the apply",
@@ -167,14 +168,25 @@ class WalkCards(Mapping[str, StepCard]):
                 header.steps, header.next = steps, ["", ""] if done else [current, _VERBS[current](self._walk)]
 
     def _facts(self) -> list[list[str]]:
-        settings, connected = self._walk.settings, self._walk.result("connect")
-        org = str(connected.data.get("org_id") or "") if connected else ""
-        facts = {"Org": org, "Region": settings.region or "", "Workspace": str(settings.home)}
+        settings = self._walk.settings
+        workspace = str(settings.home).replace(str(Path.home()), "~", 1)
+        facts = {"Org": _org(self._walk), "Region": settings.region or "", "Workspace": workspace}
         return [[label, visible(value)] for label, value in facts.items() if value]
 
 
 def _says(live: bool) -> str:
     return "Changes reach a real Genesys Cloud org." if live else "Nothing leaves this machine."
+
+
+def _org(walk: Walk) -> str:
+    """The org's name, once it has said it."""
+    connected = walk.result("connect")
+    said = connected.data["doctor"]["organization"] if connected and "doctor" in connected.data else None
+    return str(said["name"]) if said else ""
+
+
+def _to_org(walk: Walk) -> str:
+    return f" to {visible(name)}" if (name := _org(walk)) else ""
 
 
 def _changes(walk: Walk) -> str:

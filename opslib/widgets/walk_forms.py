@@ -1,7 +1,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import AwsCredentialsInvalid
@@ -18,6 +18,8 @@ from opslib.router.apply import remaining_steps
 from opslib.router.differences import Difference
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import ARGUMENT, DEFAULT, REGIONS, Settings
+from opslib.validator.profile import BUILT_IN
+from opslib.validator.profile_loader import load_profile
 from opslib.walk.state_machine import Result
 from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
@@ -26,7 +28,7 @@ from opslib.widgets.form import Form, Panel, Sections, Summary
 from opslib.widgets.plan import plan_html
 from opslib.widgets.receipt import compact
 
-P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
+P = TypeVar("P", RecordingPolicy, DataLakeWebhook)
 
 _CONNECTION = ("region", "client_id", "client_secret", "org_id", "api_url", "login_url")
 # What is seldom changed is folded away.
@@ -39,7 +41,13 @@ _ADVANCED = {
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
-class _PlatformTarget(StorageTarget):
+class _Target(StorageTarget):
+    """The bucket, and the rule that it is held to."""
+
+    profile: Annotated[str, Field(description="The rule that the bucket is held to.")] = "baseline"
+
+
+class _PlatformTarget(_Target):
     """On platform, Genesys takes a role and no AWS keys."""
 
     credentials: Annotated[RoleReference, Field(title="How Genesys gets access")]
@@ -134,22 +142,49 @@ def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
     def read() -> P:
         return cast(P, getattr(walk.onboarding, name))
 
-    shown = cast(type[P], _PlatformTarget) if walk.onboarding.backend == "platform" and name == "target" else model
-
     def build(raw: dict[str, Any]) -> P:
         kept = read().model_dump(exclude_unset=True, exclude=set(raw))  # what the form does not show
-        return model.model_validate(shown.model_validate({**kept, **raw}).model_dump(exclude_unset=True))
+        return model.model_validate({**kept, **raw})
 
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
     fields = _fields(walk.onboarding.backend, name, model)
-    advanced = _ADVANCED[name]
-    annotate = _say_if_keys_are_set
-    return Form(shown, read, commit, include=fields, advanced=advanced, build=build, annotate=annotate)
+    return Form(model, read, commit, include=fields, advanced=_ADVANCED[name], build=build)
 
 
-def _fields(backend: BackendName, part: str, model: type[P]) -> list[str]:
+def _target(walk: Walk) -> Form[_Target]:
+    model = _PlatformTarget if walk.onboarding.backend == "platform" else _Target
+
+    def read() -> _Target:
+        return model.model_validate({**_set(walk.onboarding.target), "profile": walk.onboarding.profile})
+
+    def commit(value: _Target) -> None:
+        target, profile = StorageTarget.model_validate(_set(value, "profile")), value.profile
+        walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), "target": target, "profile": profile})
+
+    def build(raw: dict[str, Any]) -> _Target:
+        return model.model_validate({**_set(read(), *raw), **raw})
+
+    rules = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
+    return Form(
+        model,
+        read,
+        commit,
+        include=_fields(walk.onboarding.backend, "target", model),
+        advanced=_ADVANCED["target"],
+        options={"profile": rules},
+        build=build,
+        annotate=_say_if_keys_are_set,
+    )
+
+
+def _set(value: StorageTarget, *without: str) -> dict[str, Any]:
+    """What was set, without these fields: what the form does not show stays as it is."""
+    return value.model_dump(exclude_unset=True, exclude=set(without))
+
+
+def _fields(backend: BackendName, part: str, model: type[BaseModel]) -> list[str]:
     """Those that the backend knows; on platform without the id, which is the server's, and the path, which goes only as
     far as the integration has a property for it."""
     hidden = {name for other, parts in ONLY.items() if other != backend for name in parts.get(part, ())}
@@ -224,7 +259,7 @@ def _arrival(walk: Walk) -> Panel | None:
 
 _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "connect": connection_form,
-    "validate_bucket": lambda walk: _part(walk, "target", StorageTarget),
+    "validate_bucket": _target,
     "plan": _planning,
     "approve": _approval,
     "apply": PlanSummary,

@@ -18,7 +18,7 @@ WRITES = "see_event"  # a step that sends one PUT
 
 # What the buttons of the steps say.
 RUN = re.compile(
-    r"^(Try again|(Connect|Check bucket|Plan changes|(Approve|Apply) (\d+ )?changes?|Watch for the event|Make report"
+    r"^(Try again|(Connect|Check bucket|Plan changes|Approve (\d+ )?changes?|Apply (\d+ )?changes?.*|Watch for the event|Make report"
     r"|Finish the apply|Undo the apply|Accept what is there|Undo over later changes)( again)?)$"
 )
 
