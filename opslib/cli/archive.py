@@ -1,7 +1,6 @@
 """`opslib archive verify`: did every recording arrive, and how late."""
 
 import asyncio
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from opslib.archive.listing import Progress
 from opslib.archive.render import as_text
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.output import say, say_json, say_text
+from opslib.cli.output import say, say_json, say_progress, say_text
 from opslib.credentials import usual_keys
 from opslib.ledger.moment import parse_moment
 from opslib.walk.archive import ArchiveQuestion, verify_archive
@@ -37,7 +36,11 @@ def archive() -> None:
     """The recordings in the bucket: did they all arrive?"""
 
 
-@archive.command()
+@archive.command(
+    epilog=options.examples(
+        "opslib archive verify --expected calls.csv --bucket my-recordings --prefix recordings/voice"
+    )
+)
 @click.option(
     "--expected",
     type=options.PathType(dir_okay=False),
@@ -64,7 +67,7 @@ def archive() -> None:
 )
 @click.option("--now", type=_Moment(), help="Judge as of this time; by default the present.")
 @click.option(
-    "--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
+    "--engine", type=options.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
 )
 @click.option("--out", type=options.PathType(file_okay=False), help="Write every list there, as Parquet and CSV.")
 @options.as_json
@@ -88,10 +91,8 @@ def verify(
 
 
 def _tell(progress: Progress) -> None:
-    """One line on a terminal that is written over; nothing elsewhere."""
-    if sys.stderr.isatty():
-        words = f"{progress.objects:,} objects; {progress.done:,} of {progress.known:,} folders known so far"
-        click.echo(f"\r{words:<70}", err=True, nl=progress.done == progress.known)
+    words = f"{progress.objects:,} objects; {progress.done:,} of {progress.known:,} folders known so far"
+    say_progress(words, last=progress.done == progress.known)
 
 
 def _quiet(_: Progress) -> None:

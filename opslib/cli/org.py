@@ -20,7 +20,7 @@ from opslib.walk.right_org import stated_orgs
 from opslib.walk.walk import Walk
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib doctor", "opslib doctor --assumptions --out assumptions.json"))
 @click.option("--assumptions", is_flag=True, help="Which of the facts that opslib relies on hold in this org?")
 @click.option(
     "--out",
@@ -33,7 +33,7 @@ def doctor(as_json: bool, assumptions: bool = False, out: Path | None = None) ->
     if assumptions:
         return _judge_assumptions(out, as_json)
     if out:
-        raise click.UsageError("--out is for --assumptions")
+        options.refuse("--out is for --assumptions")
     diagnosis, settings = asyncio.run(_diagnose())
     rows = [*settings_rows(settings), *diagnosis.rows()]
     if as_json:
@@ -81,7 +81,7 @@ async def _diagnose() -> tuple[Diagnosis, Settings]:
         return diagnosis, walk.settings
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib changes", "opslib changes --since 2026-11-01"))
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),

@@ -21,7 +21,7 @@ from opslib.archive.listing import Progress, list_bucket
 from opslib.archive.report import Verification, verify
 from opslib.credentials import AwsKeys
 from opslib.ledger.archive import VERIFIED
-from opslib.ledger.ledger import Ledger
+from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.settings import Settings
 from opslib.walk.identities import Identities
 
@@ -76,7 +76,7 @@ async def verify_archive(
     folder = settings.home / FOLDER
     # The list first: nothing is asked of AWS for one that cannot be read.
     expected = await _in_a_thread(partial(read_expected, asked.expected, folder / "expected"))
-    run = Ledger(settings.home, settings.signing_key).start_run("archive", bucket=asked.bucket)
+    run = workspace_ledger(settings).start_run("archive", bucket=asked.bucket, **kind_of(settings))
     await Identities(run).ask_aws(asked.region, keys)
     arrived, now = await _read(asked, keys, folder, progress)
     compare = partial(verify, expected, arrived, folder, now=now, out=out, within_hours=asked.within_hours)
