@@ -14,7 +14,7 @@ from opslib.router.org_changes import OrgChanges, find_org_changes
 from opslib.router.render import show
 from opslib.settings import Settings
 from opslib.walk.assumptions import Judged, judge_assumptions
-from opslib.walk.doctor import Diagnosis, examine, roles
+from opslib.walk.doctor import Diagnosis, examine, reach, roles
 from opslib.walk.environment import settings_rows
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.walk import Walk
@@ -29,7 +29,10 @@ from opslib.walk.walk import Walk
 )
 @options.as_json
 def doctor(as_json: bool, assumptions: bool = False, out: Path | None = None) -> ExitCode:
-    """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL, or "no"."""
+    """What the org serves, who we are there and what we may do. Reads only.
+
+    Exit code 0: nothing is FAIL, or "no"; 1: something is, or the org does not answer.
+    """
     if assumptions:
         return _judge_assumptions(out, as_json)
     if out:
@@ -63,6 +66,7 @@ def _judge_assumptions(out: Path | None, as_json: bool) -> ExitCode:
 async def _ask_about_assumptions() -> tuple[Judged, Path]:
     """The answers, and the file that is written where none is named."""
     async with Walk(command="doctor") as walk:
+        await reach(await walk.open_session())
         return await judge_assumptions(walk), walk.settings.home / f"assumptions-{walk.run_id}.json"
 
 
@@ -74,7 +78,7 @@ on its contract. The file has no ids, names, addresses or account numbers, so th
 async def _diagnose() -> tuple[Diagnosis, Settings]:
     async with Walk(command="doctor") as walk:
         session = await walk.open_session()
-        await session.auth.get_access_token()
+        await reach(session)
         policy = walk.onboarding.policy if walk.settings.onboarding else None  # an example says nothing
         stated = stated_orgs(walk.onboarding, walk.settings)
         diagnosis = await examine(session.client, session.backends, walk.onboarding.backend, stated, policy)

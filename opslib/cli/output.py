@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from opslib.verdict import Readiness
+from opslib.verdict import Readiness, in_words
 from opslib.visible import visible_json, visible_line, visible_text
 
 NEXT = "Next: "
@@ -22,7 +22,7 @@ NEXT = "Next: "
 
 # What begins a line, by its colour; the word or sign says the same without it.
 _COLOURS = {
-    "green": ("+", "✔", "PASS", "done", "intact:"),
+    "green": ("+", "✔", "PASS", "done", "done:", "intact:"),
     "yellow": ("~", "⚠", "?", "WARN", "UNKNOWN", "unknown", "warning:", "drifted"),
     "red": ("-", "!", "✖", "FAIL", "failed", "error", "NOT"),
     "cyan": ("i", "Next:"),
@@ -59,7 +59,9 @@ def say_json(document: Mapping[str, Any] | Sequence[Any], *, indent: int | None 
 
 def say_rows(rows: Sequence[Readiness]) -> None:
     """Answers about an org, a feed or this machine."""
-    say(*(f"{row.word:8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}" for row in rows))
+    say(
+        *(f"{in_words(row.word):8} {row.question}: {row.found}{f'. Fix: {row.fix}' if row.fix else ''}" for row in rows)
+    )
 
 
 def say_progress(words: str, *, last: bool = False) -> None:

@@ -84,7 +84,10 @@ class _Here:
             *(f"    {run['id']}  {run['command']}  by {run['user']}" for run in self._runs()),
             "",
             "settings",
-            *(f"    {one['name']}: {_in_words(one['value'])} (from {_place(one['source'])})" for one in self._settings()),
+            *(
+                f"    {one['name']}: {_in_words(one['value'])} (from {_place(one['source'])})"
+                for one in self._settings()
+            ),
             *(f"⚠ {name} in {place} is not a setting of opslib.{meant}" for name, meant, place in unknown_settings()),
         ]
 
@@ -99,6 +102,10 @@ class _Here:
             {"name": f"OPSLIB_{name.upper()}", "value": _shown(getattr(self.settings, name)), "source": source}
             for name, source in sources.items()
         ]
+
+
+def _setting_line(one: dict[str, Any]) -> str:
+    return f"    {one['name']}: {_in_words(one['value'])} (from {_place(one['source'])})"
 
 
 def _named(entry: Entry, *names: str) -> dict[str, Any]:
