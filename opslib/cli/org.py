@@ -93,11 +93,14 @@ async def _diagnose() -> tuple[Diagnosis, Settings]:
 )
 @options.as_json
 def changes(since: datetime | None, as_json: bool) -> ExitCode:
-    """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger."""
+    """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger.
+
+    What this workspace's own runs wrote is not listed as somebody's change.
+    """
     report = asyncio.run(_find_changes(since.replace(tzinfo=UTC) if since else None))
     if as_json:
         answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
-        say_json({**answer, "left_out": report.left_out})
+        say_json({**answer, "left_out": report.left_out, "own": report.own, "own_runs": report.own_runs})
     else:
         _show_changes(report)
     return ExitCode.FAILED if report.failed else ExitCode.DONE
@@ -106,7 +109,9 @@ def changes(since: datetime | None, as_json: bool) -> ExitCode:
 async def _find_changes(since: datetime | None) -> OrgChanges:
     async with Walk(command="changes") as walk:
         await walk.run("connect")
-        return await find_org_changes(walk.session.client, walk.backend, walk.journal, since)
+        return await find_org_changes(
+            walk.session.client, walk.backend, walk.journal, since, client_id=walk.settings.client_id
+        )
 
 
 def _show_changes(report: OrgChanges) -> None:
@@ -115,7 +120,9 @@ def _show_changes(report: OrgChanges) -> None:
         say(f"{change['at']}  {change['source']:10} {action}, by {change['by']}")
         for field in change["fields"]:
             say(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
-    say(f"{len(report.changes)} changes since {report.since.isoformat(timespec='seconds')}")
+    say(f"{len(report.changes)} changes by others since {report.since.isoformat(timespec='seconds')}")
+    if runs := list(dict.fromkeys([*report.own_runs, *(one["run"] for one in report.own)])):
+        say(f"opslib's own work since then, by this workspace's ledger, is not listed: {', '.join(runs)}")
     if report.first:
         say("This is the first look: what is there was noted, and the next one compares with it.")
     if report.left_out:
