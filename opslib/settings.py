@@ -196,7 +196,8 @@ class UnknownSetting(UserWarning):
 
 def _warn_of_unknown_settings() -> None:
     for name, meant, place in unknown_settings():
-        warnings.warn(f"{name}, in {place}, is not a setting of opslib.{meant}", UnknownSetting, stacklevel=3)
+        # Always from here, so that Python shows it once, whoever loads the settings.
+        warnings.warn(f"{name}, in {place}, is not a setting of opslib.{meant}", UnknownSetting, stacklevel=1)
 
 
 class Settings(BaseSettings):

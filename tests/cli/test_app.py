@@ -45,7 +45,7 @@ def test_help_says_how_long_a_consent_holds() -> None:
 @pytest.mark.slow
 def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """The same steps as the notebook; then the ledger proves itself, and tampering shows in the exit code."""
-    done = _opslib("onboard", file, env=env)
+    done = _opslib("onboard", file, "--yes", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     steps = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
     assert [step.split()[0] for step in steps] == ["done"] * 7
@@ -63,7 +63,7 @@ def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> 
 
 def test_onboard_json_is_one_document(env: dict[str, str], file: Path) -> None:
     """Seven steps, each with its state."""
-    done = _opslib("onboard", file, "--json", env=env)
+    done = _opslib("onboard", file, "--yes", "--json", env=env)
     assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["done"] * 7
 
 
@@ -78,8 +78,8 @@ def test_onboard_json_is_one_document(env: dict[str, str], file: Path) -> None:
 )
 def test_errors_are_cause_and_fix_and_exit_1(env: dict[str, str], file: Path, change: Any, error: str) -> None:
     """On stderr as text, with --json on stdout as one document; never a traceback, never a secret."""
-    text = _opslib("onboard", file, env=env | change)
-    document = _opslib("onboard", file, "--json", env=env | change)
+    text = _opslib("onboard", file, "--yes", env=env | change)
+    document = _opslib("onboard", file, "--yes", "--json", env=env | change)
     assert (text.returncode, document.returncode, document.stderr) == (1, 1, "")
     assert json.loads(document.stdout)["error"] == error
     assert json.loads(document.stdout)["fix"]
@@ -101,7 +101,7 @@ def test_usage_errors_exit_1(words: list[str]) -> None:
 @pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_an_error_in_words(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """In a folder that is not there, or below a plain file; with --json as one document."""
-    assert _opslib("onboard", file, env=env).returncode == 0
+    assert _opslib("onboard", file, "--yes", env=env).returncode == 0
     out = tmp_path / "nodir" / "x.yaml"
     text = _opslib("export", "t-1", "--out", out, env=env)
     assert (text.returncode, text.stdout) == (1, "")
@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_written_is_an_error_in_words(env: dict[str, str],
 def test_bad_file_sends_nothing(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
     """A mistake in the file is named with its line before anything is sent."""
     file.write_text(file.read_text().replace("retention_days: 365}\nwebhook", "retention_days: 500}\nwebhook"))
-    done = _opslib("onboard", file, env=env)
+    done = _opslib("onboard", file, "--yes", env=env)
     assert done.returncode == 1
     assert "500 days" in done.stderr
     assert sandbox.requests() == []
