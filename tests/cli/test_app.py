@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from opslib.cli.app import cli
@@ -159,6 +160,39 @@ def test_every_command_is_documented() -> None:
     """The README names each command."""
     documented = set(re.findall(r"`opslib ([a-z-]+)", README.read_text()))
     assert set(cli.commands) <= documented
+
+
+def test_the_help_lists_every_command_in_its_group() -> None:
+    """In the order in which they are needed, with whole sentences."""
+    shown = _opslib("--help").stdout
+    groups = ["Try:", "Change:", "Check:", "Prove:", "  Examples:"]
+    assert sorted(groups, key=shown.index) == groups
+    listed = re.findall(r"^  ([a-z][a-z-]+)  ", shown, re.MULTILINE)
+    assert listed == list(cli.commands)
+    assert "..." not in shown
+
+
+@pytest.mark.parametrize("name", [*cli.commands, "archive verify"])
+def test_every_command_has_an_example_and_the_names_that_it_takes(name: str) -> None:
+    """An example is a line to copy, and its options are ones that there are."""
+    command = cli.commands[name.split()[0]].load()
+    if name == "archive verify":
+        command = command.commands["verify"]
+    elif isinstance(command, click.Group):
+        return
+    shown = _opslib(*name.split(), "--help").stdout
+    examples = re.findall(rf"^    (opslib {name}\b.*)$", shown, re.MULTILINE)
+    assert examples
+    options = [option for parameter in command.params for option in parameter.opts]
+    for example in examples:
+        assert set(re.findall(r"--[a-z-]+", example)) <= set(options), example
+    names = [
+        one
+        for parameter in command.params
+        if isinstance(parameter.type, click.Choice)
+        for one in parameter.type.choices
+    ]
+    assert [one for one in names if one not in "".join(shown.split())] == []
 
 
 def test_every_command_in_the_list_can_be_imported() -> None:
