@@ -10,7 +10,7 @@ from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.samples import TOKEN_OPERATION
 from opslib.onboarding.models import BackendName
-from opslib.router.journal import KINDS, MADE, STARTED
+from opslib.router.journal import DONE, KINDS, MADE, STARTED, UNDONE
 from opslib.router.plan import Change, Plan
 
 _WRITES = ("PUT", "POST", "PATCH", "DELETE")
@@ -20,7 +20,10 @@ _ABOUT = timedelta(seconds=2)
 
 @dataclass(frozen=True)
 class Write:
-    """One object that an apply wrote or put back: its id in the org, and its body before and after; None for absent."""
+    """One object that an apply wrote or put back: its id in the org, and its body before and after; None for absent.
+
+    `before` is None also where it is not known.
+    """
 
     run_id: str
     kind: Kind
@@ -61,7 +64,8 @@ class OwnWork:
 
 
 def _writes(entries: Sequence[Entry], where: str, backend: BackendName) -> Iterator[tuple[int, Write]]:
-    plans, ids = dict[str, Plan](), dict[tuple[str, Kind, str], str]()
+    plans, done = dict[str, Plan](), set[tuple[str, int]]()
+    ids = dict[tuple[str, Kind, str], str]()
     for entry in entries:
         data = entry.data
         if entry.kind == STARTED:
@@ -76,13 +80,13 @@ def _writes(entries: Sequence[Entry], where: str, backend: BackendName) -> Itera
         key = _key(data["apply"], change)
         if entry.kind == MADE and data["object"] == change.kind:
             ids[key] = data["server_id"]
-        elif entry.kind in _ENDS:
-            states = (change.before, change.after)[:: _ENDS[entry.kind]]
-            yield entry.seq, Write(entry.run_id, change.kind, ids.get(key, change.id), *states)
-
-
-# What an apply notes when an object is written, and when it is put back.
-_ENDS = {"change.done": 1, "undo.done": -1}
+        elif entry.kind == DONE:
+            done.add((data["apply"], data["place"]))
+            yield entry.seq, Write(entry.run_id, change.kind, ids.get(key, change.id), change.before, change.after)
+        elif entry.kind == UNDONE:
+            # One that was begun only may have taken effect or not.
+            before = change.after if (data["apply"], data["place"]) in done else None
+            yield entry.seq, Write(entry.run_id, change.kind, ids.get(key, change.id), before, change.before)
 
 
 def _key(apply: str, change: Change) -> tuple[str, Any, str]:

@@ -106,7 +106,8 @@ def test_an_unknown_profile_check_target_or_run_is_named_too(sandbox: Sandbox, a
     file = write_onboarding(tmp_path / "t.yaml", sandbox)
     assert opslib(env, "apply", file, "--yes").returncode == 0
     assert "Did you mean 't-1'?" in opslib(env, "export", "t-11").stderr
-    run = json.loads(opslib(env, "where", "--json").stdout)["runs"][0]["id"]
+    runs = json.loads(opslib(env, "where", "--json").stdout)["runs"]
+    run = next(run["id"] for run in runs if run["command"] == "walk")
     assert f"Did you mean '{run}'?" in opslib(env, "audit", "--run", run[:-1], "--out", tmp_path / "out").stderr
 
 
