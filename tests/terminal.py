@@ -19,19 +19,21 @@ from .children import started
 PROMPT = "[y/N]: "
 INTERRUPT = "Ctrl-C"
 _WITHIN_S = 90.0
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+# A line that is written over.
+_PROGRESS = re.compile(r"(\r\x1b\[K[^\r\n\x1b]*)+(?=\r\x1b\[K)")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """How a command ended, and what stood on the terminal; `raw` with its escape sequences."""
+    """How a command ended, and what stands on the terminal in the end; `raw` is all that it was sent."""
 
     code: int
     raw: str
 
     @property
     def text(self) -> str:
-        return _STYLE.sub("", self.raw).replace("\r\n", "\n")
+        return _PROGRESS.sub("", STYLE.sub("", self.raw)).replace("\r\x1b[K", "").replace("\r\n", "\n")
 
 
 def opslib(env: Mapping[str, str], *words: str | Path, answers: Sequence[str] = (), columns: int = 80) -> Seen:

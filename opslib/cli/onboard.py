@@ -18,6 +18,7 @@ from opslib.cli.confirm import agreed, can_ask, needs_yes, place
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.cli.output import NEXT, say, say_document, say_json, say_text
+from opslib.cli.progress import progress_shown
 from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan, foreseen
 from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
@@ -291,8 +292,9 @@ def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool)
 async def _review(onboarding: Onboarding | None, checksum: str | None = None, **kind: Any) -> _Review:
     """What would change now. Writes nothing."""
     async with Walk(onboarding, command="plan", **kind) as walk:
-        connected = await walk.run("connect")
-        await walk.run("plan")
+        with progress_shown(walk):
+            connected = await walk.run("connect")
+            await walk.run("plan")
         org = connected.data["doctor"]["organization"]
         return _Review(_reviewed(walk, checksum), place(walk.settings, f"{org['name']} ({org['id']})" if org else ""))
 
@@ -311,7 +313,7 @@ async def _apply(
     """
     written = False
     async with Walk(onboarding, **kind) as walk:
-        with first_interrupt_stops(walk):
+        with first_interrupt_stops(walk), progress_shown(walk):
             async for result in walk.in_order(consent, until="apply"):
                 if result.step == "plan" and _reviewed(walk, checksum).changes and show:
                     say_text(as_text(result.data, paths=paths))
@@ -337,7 +339,7 @@ async def _walk_through(
     """Every step of the walk in order, each told as it ends. Raises the first error."""
     results = []
     async with Walk(onboarding) as walk:
-        with first_interrupt_stops(walk):
+        with first_interrupt_stops(walk), progress_shown(walk):
             async for result in walk.in_order(consent):
                 results.append({name: getattr(result, name) for name in ("step", "state", "summary", "data")})
                 if result.step == "plan":

@@ -66,7 +66,7 @@ def say_rows(rows: Sequence[Readiness]) -> None:
 
 def say_progress(words: str, *, last: bool = False) -> None:
     """One line on a terminal that the next one is written over; nothing elsewhere. An empty one removes it."""
-    if is_terminal(err=True):
+    if is_terminal(err=True) and os.environ.get("TERM") != "dumb":
         shown = visible_line(words)[: shutil.get_terminal_size().columns - 1]
         click.echo(f"\r\x1b[K{shown}", err=True, nl=last, color=True)
 
