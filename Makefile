@@ -43,7 +43,7 @@ steady: .venv/.installed-test  ## Run the notebooks five times in a row, each wi
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
 
 audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
-	OPSLIB_HOME=build/workspace $(BIN)/opslib onboard --sandbox
+	OPSLIB_HOME=build/workspace $(BIN)/opslib onboard --sandbox --yes
 	OPSLIB_HOME=build/workspace $(BIN)/opslib audit --out out
 	$(BIN)/opslib verify out
 

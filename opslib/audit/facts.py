@@ -18,6 +18,7 @@ from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
 from opslib.router.journal import APPROVAL, INTENT, KINDS, ROLLBACK, STARTED, Progress, applies
 from opslib.settings import DEFAULT_EVIDENCE_DAYS
+from opslib.suggestion import did_you_mean
 
 T = TypeVar("T")
 
@@ -315,9 +316,12 @@ def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_ke
     own = [apply for apply in every if apply.run_id == run_id]
     facts = Facts(path, run_id, last_seq, ledger, own, own_key, every)
     if not any(facts.entries("run.started")):
-        known = ", ".join(walks_before(path, last_seq)[-3:]) or "none"
+        walks = walks_before(path, last_seq)
+        known = ", ".join(walks[-3:]) or "none"
         raise LedgerError(
-            f"There is no such run: {run_id}", cause=f"the last walks in {path} are {known}", fix="name one of these"
+            f"There is no such run: {run_id}",
+            cause=f"the last walks in {path} are {known}.{did_you_mean(run_id, walks)}".rstrip("."),
+            fix="name one of these; `opslib where` lists the runs",
         )
     return facts
 

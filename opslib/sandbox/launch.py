@@ -134,7 +134,9 @@ def use_sandbox_unless_configured(*, recordings: int = 0, planted: bool = False)
 
 def on_sandbox() -> bool:
     """Whether this process works on a sandbox."""
-    return bool(os.environ.get("OPSLIB_SANDBOX_BUCKET"))
+    from opslib.settings import Settings  # a second of imports, for the first cell of a notebook
+
+    return Settings.load().on_sandbox
 
 
 def expected_file() -> str:

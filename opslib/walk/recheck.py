@@ -40,7 +40,9 @@ async def _read_bucket(walk: WalkContext) -> Result:
 
 
 async def _read_org(walk: WalkContext) -> Result:
-    found = await find_org_changes(walk.session.client, walk.backend, walk.journal, None)
+    found = await find_org_changes(
+        walk.session.client, walk.backend, walk.journal, None, client_id=walk.settings.client_id
+    )
     noted = f"{len(found.changes)} changes since {found.since.isoformat(timespec='seconds')}"
     return Result("read_org", "done", noted, {"changed": len(found.changes), "unaudited": found.unaudited})
 

@@ -15,10 +15,11 @@ from typing import Any, Literal, cast
 
 import rfc8785
 
-from opslib.errors import LedgerError, OpslibError, StepBlocked
+from opslib.errors import InvalidInput, LedgerError, OpslibError, StepBlocked
 from opslib.genesys.recorder import within_step
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
+from opslib.suggestion import did_you_mean
 
 JSON = dict[str, Any]
 State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "stale"]
@@ -130,8 +131,15 @@ class StateMachine:
     async def run(self, name: str) -> Result:
         """Run a step, or join it when it is running already.
 
-        Raises StepBlocked when something it needs is not done, and the step's own error when it fails.
+        Raises InvalidInput for a step that there is not, StepBlocked when something it needs is not done, and the
+        step's own error when it fails.
         """
+        if name not in self.steps:
+            raise InvalidInput(
+                f"There is no step {name}",
+                cause=f"the steps are {', '.join(self.steps)}.{did_you_mean(name, self.steps)}".rstrip("."),
+                fix="name one of these; nothing was sent",
+            )
         if name not in self._tasks:
             if blockers := self.blockers(name):
                 raise StepBlocked(

@@ -8,6 +8,7 @@ from functools import partial
 
 from opslib.errors import ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
+from opslib.ledger.workspace import kind_of
 from opslib.onboarding.models import BackendName, Consent
 from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.lock import apply_lock
@@ -43,6 +44,7 @@ async def _connect(walk: WalkContext) -> Result:
         "api_url": session.client.base_url,
         "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
         "backend": wanted,
+        **kind_of(walk.settings),
         _COUNTED[wanted].replace(" ", "_"): count,
         "doctor": about.as_json(),
     }
