@@ -18,6 +18,15 @@ WRITES = "see_event"  # a step that sends one PUT
 
 # What the buttons of the steps say.
 RUN = re.compile(
+    r"^(Try again|(Connect|Check bucket|Plan changes|Approve (\d+ )?changes?|Apply (\d+ )?changes?.*"
+    r"|Watch for the event|Make report|Finish the apply|Undo the apply|Accept what is there|Undo over later changes)"
+    r"( again)?)$"
+)
+
+WRITES = "see_event"  # a step that sends one PUT
+
+# What the buttons of the steps say.
+RUN = re.compile(
     r"^(Try again|(Connect|Check bucket|Plan changes|Approve (\d+ )?changes?|Apply (\d+ )?changes?.*|Watch for the event|Make report"
     r"|Finish the apply|Undo the apply|Accept what is there|Undo over later changes)( again)?)$"
 )
