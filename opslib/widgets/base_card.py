@@ -17,7 +17,17 @@ from opslib.errors import Defect, OpslibError
 from opslib.html import Html, text
 from opslib.widgets.fields import show
 from opslib.widgets.frame import Frame, styled
-from opslib.widgets.receipt import View, compact, error_box, heading, mimebundle, progress_bar, receipt, status_line
+from opslib.widgets.receipt import (
+    View,
+    compact,
+    error_box,
+    heading,
+    mimebundle,
+    progress_bar,
+    receipt,
+    ribbon,
+    status_line,
+)
 from opslib.widgets.status import CardState
 
 R = TypeVar("R")
@@ -99,7 +109,8 @@ class Card(ABC, Generic[R]):
         return f"{self._title}: {self.state}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self), local=self._is_local())
+        above = "" if self.state in ("waiting", "ready") else ribbon(local=self._is_local())
+        return mimebundle(self.widget, above + self.receipt(), repr(self))
 
     @abstractmethod
     def _is_local(self) -> bool:

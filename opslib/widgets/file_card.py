@@ -62,7 +62,7 @@ class FileCard:
         return _TITLE
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self), local=self._walk.settings.is_local)
+        return mimebundle(self.widget, self.receipt(), repr(self))
 
     def _now(self) -> str:
         return as_yaml(self._walk.onboarding)

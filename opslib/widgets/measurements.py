@@ -9,7 +9,7 @@ from opslib.audit import charts
 from opslib.walk.steps import STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets.frame import Frame, styled
-from opslib.widgets.receipt import compact, framed, heading, lead, mimebundle
+from opslib.widgets.receipt import compact, framed, heading, lead, mimebundle, ribbon
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Measurements:
         return f"{_TITLE}: {len(self._walk.samples())} HTTP attempts"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self), local=self._walk.settings.is_local)
+        return mimebundle(self.widget, ribbon(local=self._walk.settings.is_local) + self.receipt(), repr(self))
 
     def _follow(self) -> None:
         """Draw again once a step has ended; while one runs, its attempts are still coming."""

@@ -72,15 +72,15 @@ def framed(body: str, edge: str = QUIET) -> str:
     return f'<div style="border-left:4px solid {edge};padding:0 0 0 12px;margin:8px 0">{body}</div>'
 
 
-def mimebundle(widget: w.Widget, html: str, plain: str, *, local: bool) -> dict[str, Any]:
-    """The widget for a live notebook, and what a reader sees without a kernel: that says that it is a record. `local`:
-    of a sandbox."""
+def mimebundle(widget: w.Widget, html: str, plain: str) -> dict[str, Any]:
+    """The widget for a live notebook, and what a reader sees without a kernel."""
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    return {"text/plain": plain, "text/html": _ribbon(local) + html, WIDGET_VIEW: view}
+    return {"text/plain": plain, "text/html": html, WIDGET_VIEW: view}
 
 
-def _ribbon(local: bool) -> str:
-    """In inline styles: an untrusted notebook has no others. Without a hue, so that it is not taken for a result."""
+def ribbon(*, local: bool) -> str:
+    """Above what is stored: that it is a record; `local`: of a sandbox. In inline styles, as an untrusted notebook has no
+    others, and without a hue, so that it is not taken for a result."""
     title = "RECORDED EXAMPLE" if local else "RECORD OF AN EARLIER SESSION"
     what = "Stored with this notebook, from a sandbox: it is not your org." if local else "It may be out of date."
     return (

@@ -11,7 +11,7 @@ from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
 from opslib.widgets.header import Header
 from opslib.widgets.measurements import Measurements
-from opslib.widgets.receipt import mimebundle, overview
+from opslib.widgets.receipt import mimebundle, overview, ribbon
 from opslib.widgets.status import ICONS, CardState
 from opslib.widgets.walk_forms import form
 
@@ -120,7 +120,7 @@ class WalkCards(Mapping[str, StepCard]):
         return f"{self._done()} of {len(self)} steps done"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self), local=self._walk.settings.is_local)
+        return mimebundle(self.widget, ribbon(local=self._walk.settings.is_local) + self.receipt(), repr(self))
 
     def _problems(self) -> list[str]:
         return [problem for card in self._cards.values() for problem in card.problems]
