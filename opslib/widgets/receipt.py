@@ -79,8 +79,9 @@ def mimebundle(widget: w.Widget, html: str, plain: str) -> dict[str, Any]:
 
 
 def ribbon(*, local: bool) -> str:
-    """Above what is stored: that it is a record; `local`: of a sandbox. In inline styles, as an untrusted notebook has no
-    others, and without a hue, so that it is not taken for a result."""
+    """Above what is stored: that it is a record; `local`: of a sandbox.
+
+    In inline styles, as an untrusted notebook has no others, and without a hue: it must not look like a result."""
     title = "RECORDED EXAMPLE" if local else "RECORD OF AN EARLIER SESSION"
     what = "Stored with this notebook, from a sandbox: it is not your org." if local else "It may be out of date."
     return (
