@@ -15,6 +15,13 @@ NOTEBOOK = "01_onboard_storage.ipynb"
 
 WRITES = "see_event"  # a step that sends one PUT
 
+# What the buttons of the steps say.
+RUN = re.compile(
+    r"^(Try again|(Connect|Check bucket|Plan changes|Approve (\d+ )?changes?|Apply (\d+ )?changes?.*"
+    r"|Watch for the event|Make report|Finish the apply|Undo the apply|Accept what is there|Undo over later changes)"
+    r"( again)?)$"
+)
+
 STATE = '[role="status"][aria-live]'  # a card's line; the secret field has a status, too
 
 OUTPUT = ".jp-OutputArea-output"
