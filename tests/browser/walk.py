@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 from playwright.async_api import Locator
 
