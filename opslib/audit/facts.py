@@ -323,8 +323,12 @@ def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_ke
 
 
 def walks_before(path: Path, last_seq: int) -> list[str]:
-    """The runs that are walks, oldest first, of those that began no later than an entry."""
-    query = "SELECT run_id, body FROM entries WHERE kind = 'run.started' AND seq <= ? ORDER BY seq"
+    """The runs that are walks, oldest first, of those that did something up to an entry: a notebook begins its run when
+    it is opened, and perhaps no step."""
+    query = (
+        "SELECT run_id, body FROM entries WHERE kind = 'run.started' AND run_id IN "
+        "(SELECT run_id FROM entries WHERE kind NOT LIKE 'run.%' AND seq <= ?) ORDER BY seq"
+    )
     return [run_id for run_id, body in select(path, query, (last_seq,)) if json.loads(body)["command"] == "walk"]
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import ipywidgets as w
 
 from opslib.errors import Defect, InvalidInput, OpslibError, StepBlocked
+from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
 from opslib.walk.steps import STEPS
-from opslib.walk.walk import Walk
 from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
 from opslib.widgets.findings import FindingsView
@@ -35,7 +35,7 @@ class StepCard(Card[Result]):
 
     def __init__(
         self,
-        walk: Walk,
+        walk: WalkContext,
         step_name: str,
         make_form: Callable[[], Panel | None] = lambda: None,
         *,

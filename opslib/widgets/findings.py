@@ -9,7 +9,7 @@ from opslib.html import Html, table, text
 from opslib.html import verdict as verdict_html
 from opslib.validator.render import note, rows
 from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, Verdict, in_words
-from opslib.walk.walk import Walk
+from opslib.walk.context import WalkContext
 from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import compact
@@ -77,7 +77,7 @@ def _details(finding: Mapping[str, Any], *, measured: bool, code: Code) -> Html:
 class FindingsView:
     """The findings, when there are any; below them, what the bucket needs."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: WalkContext) -> None:
         self._walk = walk
         self._report: Mapping[str, Any] = {}
         self._findings, self._documents = w.HTML(), w.HTML()

@@ -6,6 +6,9 @@ from typing import Any
 import anywidget
 from traitlets import Bool, List, Unicode
 
+from opslib.visible import visible
+from opslib.walk.context import WalkContext
+
 HERE = Path(__file__).parent
 
 
@@ -32,3 +35,16 @@ class Header(anywidget.AnyWidget):
     steps: Any = List().tag(sync=True)
     next: Any = List(["", ""]).tag(sync=True)
     slim = Bool(False).tag(sync=True)
+
+    def show_place(self, *, live: bool, facts: list[list[str]]) -> None:
+        """Say where the cards work."""
+        self.live, self.facts = live, facts
+        self.says = "Changes reach a real Genesys Cloud org." if live else "Nothing leaves this machine."
+
+
+def facts(walk: WalkContext) -> list[list[str]]:
+    """Org, region and workspace, as far as they are known."""
+    settings, connected = walk.settings, walk.result("connect")
+    org = str(connected.data.get("org_id") or "") if connected else ""
+    known = {"Org": org, "Region": settings.region or "", "Workspace": str(settings.home)}
+    return [[label, visible(value)] for label, value in known.items() if value]
