@@ -295,8 +295,15 @@ def load(
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    facts = _of_run(path, run_id or walks[-1], last_seq, verification, own_key)
+    facts = _of_run(path, run_id or (_with_a_step(path, walks, last_seq) or walks)[-1], last_seq, verification, own_key)
     return replace(facts, as_of=as_of, evidence_days=evidence_days)
+
+
+def _with_a_step(path: Path, walks: Sequence[str], last_seq: int) -> list[str]:
+    """Those that did something: a notebook begins a run when its cells are run, and perhaps no step."""
+    query = "SELECT DISTINCT run_id FROM entries WHERE kind NOT LIKE 'run.%' AND seq <= ?"
+    acted = {run_id for (run_id,) in select(path, query, (last_seq,))}
+    return [run_id for run_id in walks if run_id in acted]
 
 
 def another(facts: Facts, run_id: str) -> Facts:
@@ -323,12 +330,8 @@ def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_ke
 
 
 def walks_before(path: Path, last_seq: int) -> list[str]:
-    """The runs that are walks, oldest first, of those that did something up to an entry: a notebook begins its run when
-    it is opened, and perhaps no step."""
-    query = (
-        "SELECT run_id, body FROM entries WHERE kind = 'run.started' AND run_id IN "
-        "(SELECT run_id FROM entries WHERE kind NOT LIKE 'run.%' AND seq <= ?) ORDER BY seq"
-    )
+    """The runs that are walks, oldest first, of those that began no later than an entry."""
+    query = "SELECT run_id, body FROM entries WHERE kind = 'run.started' AND seq <= ? ORDER BY seq"
     return [run_id for run_id, body in select(path, query, (last_seq,)) if json.loads(body)["command"] == "walk"]
 
 

@@ -25,7 +25,7 @@ COMMITTED = {
             "retention_days: 365": 2,
         },
     ),
-    "02_audit_report.ipynb": (12, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
+    "02_audit_report.ipynb": (13, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
     "03_verify_archive.ipynb": (
         2,
         2,
@@ -37,6 +37,11 @@ COMMITTED = {
         },
     ),
     "05_troubleshooting.ipynb": (11, 3, {"Error: ": 10, "Changes: ": 10}),
+    "06_drift_and_offboard.ipynb": (
+        12,
+        1,
+        {"✔ done — ": 7, "RECORDED EXAMPLE": 12, "3 removed, and read back as gone": 1, "- delete target": 2},
+    ),
 }
 
 
