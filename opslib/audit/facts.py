@@ -301,7 +301,7 @@ def load(
 
 def _with_a_step(path: Path, walks: Sequence[str], last_seq: int) -> list[str]:
     """Those that did something: a notebook begins a run when its cells are run, and perhaps no step."""
-    query = "SELECT DISTINCT run_id FROM entries WHERE kind NOT LIKE 'run.%' AND seq <= ?"
+    query = "SELECT DISTINCT run_id FROM entries WHERE kind <> 'actor' AND kind NOT LIKE 'run.%' AND seq <= ?"
     acted = {run_id for (run_id,) in select(path, query, (last_seq,))}
     return [run_id for run_id in walks if run_id in acted]
 

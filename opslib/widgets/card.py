@@ -14,7 +14,7 @@ from opslib.walk.state_machine import Result
 from opslib.walk.steps import STEPS
 from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
-from opslib.widgets.findings import FindingsView
+from opslib.widgets.findings import FindingsView, failing_html
 from opslib.widgets.form import Panel
 from opslib.widgets.receipt import View
 from opslib.widgets.results import result_html
@@ -92,6 +92,10 @@ class StepCard(Card[Result]):
         if not (kept and kept.error is outcome):
             self._notice, self._noticed_in = outcome, self._situation()
         self._changed()
+
+    def _failing(self) -> str:
+        findings = self._view().findings
+        return failing_html(findings) if findings else ""
 
     def _check_form(self) -> None:
         if self.problems:

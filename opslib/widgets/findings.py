@@ -37,6 +37,15 @@ def findings_html(report: Mapping[str, Any], *, measured: bool, code: Code = sel
     return f"{shown}{folded}<p>{text(note(report))}</p>{chart}"
 
 
+def failing_html(report: Mapping[str, Any]) -> str:
+    """Only the findings that decide: those that fail, or else those that are not known, each with its fix."""
+    words: Sequence[Verdict] = ("FAIL", "UNKNOWN")
+    groups = [[one for one in rows(report) if one["verdict"] == word] for word in words]
+    deciding = next(filter(None, groups), [])
+    lines = [(one["title"], verdict_html(one["verdict"]), one["cause"], one["fix"]) for one in deciding]
+    return table(caption(report), ("Check", "Verdict", "Why", "Fix"), lines).html if lines else ""
+
+
 _HEAD = ("Check", "Verdict", "Why", "More")
 
 

@@ -66,6 +66,7 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, p
     for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget", " object at 0x"):
         assert broken not in text
     assert await lab.notebook.locator(".jupyter-widgets").count() == 0
+    await lab.notebook.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     await page.wait_for_function("[...document.images].every(image => image.complete)")
     assert await lab.notebook.locator("figure").count() == pictures
     shown = await lab.notebook.locator("figure img").evaluate_all(
@@ -78,7 +79,6 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, p
         await lab.notebook.locator("figure > div").evaluate_all("all => all.some(one => one.checkVisibility())")
         is False
     )
-    await lab.notebook.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     assert await lab.axe() == []
     await lab.screenshot(f"untrusted-{notebook[:2]}", of=".jp-NotebookPanel")
 
