@@ -40,7 +40,9 @@ def result_html(result: Result, caption: str, *, measured: bool) -> str:
         return findings_html(result.data, measured=measured)
     if result.step == "changes":
         return _changes(result.data, caption, measured=measured)
-    if result.step in ("plan", "compare"):
+    if result.step == "compare":  # without a difference, the summary says all
+        return plan_html(result.data).html if result.data["changes"] else ""
+    if result.step == "plan":
         checksum = table("", (), [("Checksum", result.data["checksum"])]).html if measured else ""
         return plan_html(result.data).html + checksum
     rows = _rows(result, measured=measured)
