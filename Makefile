@@ -13,8 +13,7 @@ WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cor
 # A ledger is flushed to disk at each entry, so the tests' files are in memory where that has room.
 SCRATCH := $(shell df -k /dev/shm 2>/dev/null | awk '$$4 > 4000000 && $$6 == "/dev/shm" {print $$6}')
 # In the order of the folders, so that the slow browser tests begin first.
-PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-  --nbval --nbval-current-env --nbval-cell-timeout=60
+PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab test campaign mutants steady audit lint notebooks constraints vulnerabilities clean

@@ -296,8 +296,15 @@ def load(
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    facts = _of_run(path, run_id or walks[-1], last_seq, verification, own_key)
+    facts = _of_run(path, run_id or (_with_a_step(path, walks, last_seq) or walks)[-1], last_seq, verification, own_key)
     return replace(facts, as_of=as_of, evidence_days=evidence_days)
+
+
+def _with_a_step(path: Path, walks: Sequence[str], last_seq: int) -> list[str]:
+    """Those that did something: a notebook begins a run when its cells are run, and perhaps no step."""
+    query = "SELECT DISTINCT run_id FROM entries WHERE kind <> 'actor' AND kind NOT LIKE 'run.%' AND seq <= ?"
+    acted = {run_id for (run_id,) in select(path, query, (last_seq,))}
+    return [run_id for run_id in walks if run_id in acted]
 
 
 def another(facts: Facts, run_id: str) -> Facts:

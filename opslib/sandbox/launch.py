@@ -139,6 +139,11 @@ def on_sandbox() -> bool:
     return Settings.load().on_sandbox
 
 
+def example_reason() -> str:
+    """A reason for an unsafe change that a notebook makes by itself; empty for a live org, where a person says it."""
+    return "an example on a sandbox" if on_sandbox() else ""
+
+
 def expected_file() -> str:
     """The list of the sandbox's recordings; empty without a sandbox, or when it has none."""
     return os.environ.get("OPSLIB_SANDBOX_EXPECTED_FILE", "")

@@ -7,7 +7,7 @@ from opslib.ledger.actor import machine
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import Consent, Onboarding
-from opslib.router.journal import FINISHED, PLAN_MADE
+from opslib.router.journal import FINISHED, PLAN_MADE, all_applies
 from opslib.router.plan import Plan
 from opslib.settings import Settings
 
@@ -61,7 +61,10 @@ def applied_words(changes: int, *, removal: bool) -> str:
 
 def find_saved_walk(ledger: Ledger, began_with: str, settings: Settings) -> SavedWalk | None:
     """The newest walk that began with the same inputs (by hash); None when none of its steps was ever started, or none
-    is signed. Raises LedgerError for a ledger that was changed."""
+    is signed. Raises LedgerError for a ledger that was changed.
+
+    Its plan does not count any more once another run has changed the same org.
+    """
     runs = [
         entry.run_id
         for entry in ledger.proved_entries("run.started")
@@ -87,8 +90,15 @@ def find_saved_walk(ledger: Ledger, began_with: str, settings: Settings) -> Save
         return None
     onboarding, consent = Onboarding.model_validate(given["onboarding"]), Consent.model_validate(given["consent"])
     org = _settings_for(given["org"], settings)
+    if plan and "plan" in ends and _changed_since(ledger, runs[-1], plan.where, ends["plan"].seq):
+        del ends["plan"]
     cut_off = applied if "apply" not in ends else None
     return SavedWalk(Run(ledger, runs[-1]), onboarding, org, consent, plan, ends, cut_off)
+
+
+def _changed_since(ledger: Ledger, run_id: str, where: str, seq: int) -> bool:
+    later = (apply for apply in all_applies(ledger) if int(apply.id) > seq)
+    return any(apply.run_id != run_id and apply.plan.where == where for apply in later)
 
 
 def _settings_for(org: JSON, settings: Settings) -> Settings:

@@ -11,10 +11,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# A removal has no event to wait for, and no routing to report.
+_REMOVAL = ("connect", "validate_bucket", "plan", "approve", "apply")
+
+
 class Walk(WalkContext):
     """One onboarding, step by step, or all steps in order. See `WalkContext` for its arguments."""
 
     steps = STEPS | RECOVERY
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The steps that it goes through, in order; those of a removal are fewer."""
+        return _REMOVAL if self.removal else tuple(STEPS)
 
     async def run_all(self, consent: Consent | None = None) -> list[Result]:
         """Every step in order; see `in_order`."""
@@ -26,7 +35,7 @@ class Walk(WalkContext):
         `consent` applies to the plan that is made on the way. A bucket that fails its validation does not end the walk
         at once: `approve` refuses it, unless the consent allows it with a reason. Raises the first other error.
         """
-        for name in STEPS:
+        for name in self.order:
             if name == "approve" and consent:
                 self.consent = consent
             yield await self._run_or_leave_to_approve(name)

@@ -27,6 +27,7 @@ from opslib.widgets.receipt import (
     receipt,
     ribbon,
     status_line,
+    trouble_first,
 )
 from opslib.widgets.status import CardState
 
@@ -102,8 +103,12 @@ class Card(ABC, Generic[R]):
         return receipt(self._view())
 
     def snapshot(self) -> Html:
-        """The card as it is now, for a notebook that shows it at several moments."""
-        return Html(self.receipt(), repr(self))
+        """The card as it is now, what went wrong first, for a notebook that shows it at several moments."""
+        return Html(trouble_first(self._view(), self._failing()), repr(self))
+
+    def _failing(self) -> str:
+        """What it was that failed, as HTML, where the error does not say it."""
+        return ""
 
     def __repr__(self) -> str:
         return f"{self._title}: {self.state}"

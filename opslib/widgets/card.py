@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 import ipywidgets as w
 
 from opslib.errors import Defect, InvalidInput, OpslibError, StepBlocked
+from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
 from opslib.walk.steps import STEPS
-from opslib.walk.walk import Walk
 from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
-from opslib.widgets.findings import FindingsView
+from opslib.widgets.findings import FindingsView, failing_html
 from opslib.widgets.form import Panel
 from opslib.widgets.receipt import View
 from opslib.widgets.results import result_html
@@ -35,7 +35,7 @@ class StepCard(Card[Result]):
 
     def __init__(
         self,
-        walk: Walk,
+        walk: WalkContext,
         step_name: str,
         make_form: Callable[[], Panel | None] = lambda: None,
         *,
@@ -92,6 +92,10 @@ class StepCard(Card[Result]):
         if not (kept and kept.error is outcome):
             self._notice, self._noticed_in = outcome, self._situation()
         self._changed()
+
+    def _failing(self) -> str:
+        findings = self._view().findings
+        return failing_html(findings) if findings else ""
 
     def _check_form(self) -> None:
         if self.problems:

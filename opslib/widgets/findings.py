@@ -9,7 +9,7 @@ from opslib.html import Html, table, text
 from opslib.html import verdict as verdict_html
 from opslib.validator.render import note, rows
 from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, Verdict, in_words
-from opslib.walk.walk import Walk
+from opslib.walk.context import WalkContext
 from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
 from opslib.widgets.receipt import compact
@@ -35,6 +35,15 @@ def findings_html(report: Mapping[str, Any], *, measured: bool, code: Code = sel
     shown = table(title, _HEAD, first).html if first else f"<p><strong>{text(title)}</strong></p>"
     chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
     return f"{shown}{folded}<p>{text(note(report))}</p>{chart}"
+
+
+def failing_html(report: Mapping[str, Any]) -> str:
+    """Only the findings that decide: those that fail, or else those that are not known, each with its fix."""
+    words: Sequence[Verdict] = ("FAIL", "UNKNOWN")
+    groups = [[one for one in rows(report) if one["verdict"] == word] for word in words]
+    deciding = next(filter(None, groups), [])
+    lines = [(one["title"], verdict_html(one["verdict"]), one["cause"], one["fix"]) for one in deciding]
+    return table(caption(report), ("Check", "Verdict", "Why", "Fix"), lines).html if lines else ""
 
 
 _HEAD = ("Check", "Verdict", "Why", "More")
@@ -77,7 +86,7 @@ def _details(finding: Mapping[str, Any], *, measured: bool, code: Code) -> Html:
 class FindingsView:
     """The findings, when there are any; below them, what the bucket needs."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: WalkContext) -> None:
         self._walk = walk
         self._report: Mapping[str, Any] = {}
         self._findings, self._documents = w.HTML(), w.HTML()

@@ -39,7 +39,7 @@ function stepper(model, el) {
 
 function render({ model, el }) {
   const draw = () => {
-    const parts = [banner(model, el), ...(model.get("slim") ? [] : [stepper(model, el)])];
+    const parts = [banner(model, el), ...(model.get("slim") || !model.get("steps").length ? [] : [stepper(model, el)])];
     const mode = model.get("live") ? "ops-live" : "ops-sandbox";
     el.replaceChildren(node("div", { class: `ops-header ${mode}${model.get("slim") ? " ops-slim" : ""}` }, ...parts));
   };

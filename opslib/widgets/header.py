@@ -6,6 +6,9 @@ from typing import Any
 import anywidget
 from traitlets import Bool, List, Unicode
 
+from opslib.visible import visible
+from opslib.walk.context import WalkContext
+
 HERE = Path(__file__).parent
 
 
@@ -32,3 +35,26 @@ class Header(anywidget.AnyWidget):
     steps: Any = List().tag(sync=True)
     next: Any = List(["", ""]).tag(sync=True)
     slim = Bool(False).tag(sync=True)
+
+    def show_place(self, *, live: bool, facts: list[list[str]]) -> None:
+        """Say where the cards work."""
+        self.live, self.facts = live, facts
+        self.says = "Changes reach a real Genesys Cloud org." if live else "Nothing leaves this machine."
+
+
+def facts(walk: WalkContext) -> list[list[str]]:
+    """Org, region and workspace, as far as they are known."""
+    workspace = str(walk.settings.home).replace(str(Path.home()), "~", 1)
+    known = {"Org": _org(walk), "Region": walk.settings.region or "", "Workspace": workspace}
+    return [[label, visible(value)] for label, value in known.items() if value]
+
+
+def to_org(walk: WalkContext) -> str:
+    """“ to” and the org's name, once the org has said it."""
+    return f" to {visible(name)}" if (name := _org(walk)) else ""
+
+
+def _org(walk: WalkContext) -> str:
+    connected = walk.result("connect")
+    said = connected.data["doctor"]["organization"] if connected and "doctor" in connected.data else None
+    return str(said["name"]) if said else ""

@@ -66,6 +66,14 @@ def receipt(view: View) -> str:
     return framed("".join(parts), COLOURS[view.state])
 
 
+def trouble_first(view: View, failing: str = "") -> str:
+    """The card for a reader who asks what went wrong: `failing`, which is HTML, then the error with its fix. All else
+    is folded away."""
+    rest = (lead(view.about), table(f"{view.title}: inputs", view.inputs), view.result)
+    details = f"<details><summary>Details of “{text(view.title)}”</summary>{''.join(rest)}</details>"
+    return framed(heading(view.title) + status_line(view) + failing + error_box(view) + details, COLOURS[view.state])
+
+
 def framed(body: str, edge: str = QUIET) -> str:
     """The HTML with a coloured edge, and without what is different in every start."""
     body = _LOCAL_PORT.sub(r"\1:…", body)

@@ -1,15 +1,14 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
-from opslib.visible import visible
+from opslib.onboarding.models import Consent
 from opslib.walk.steps import RECOVERY, STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
-from opslib.widgets.header import Header
+from opslib.widgets.header import Header, facts, to_org
 from opslib.widgets.measurements import Measurements
 from opslib.widgets.receipt import mimebundle, overview, ribbon
 from opslib.widgets.status import ICONS, CardState
@@ -40,13 +39,26 @@ _VERBS: dict[str, Callable[[Walk], str]] = {
     "validate_bucket": lambda walk: "Check bucket",
     "plan": lambda walk: "Plan changes",
     "approve": lambda walk: f"Approve {_changes(walk)}",
-    "apply": lambda walk: f"Apply {_changes(walk)}{_to_org(walk)}",
+    "apply": lambda walk: f"Apply {_changes(walk)}{to_org(walk)}",
     "see_event": lambda walk: "Watch for the event",
     "report": lambda walk: "Make report",
     "resume": lambda walk: "Finish the apply",
     "rollback": lambda walk: "Undo the apply",
     "accept": lambda walk: "Accept what is there",
     "overwrite": lambda walk: "Undo over later changes",
+}
+_REMOVAL_HELP = {
+    "validate_bucket": "Reads what the bucket is like, for the record. Its verdict does not stop a removal, and "
+    "nothing in the bucket is touched: recordings stay.",
+    "plan": "Reads what the org has of this onboarding, and shows what would be removed. Writes nothing.",
+    "approve": "Your consent to just this removal goes into the record. Type the target's name and a reason.",
+    "apply": "Deletes webhook, policy and target, in this order, and reads back that each is gone. When one fails, all "
+    "are put back. Cancel lets the deletion in flight finish; pressed twice, it stops at once.",
+}
+_REMOVAL_VERBS: dict[str, Callable[[Walk], str]] = {
+    "plan": lambda walk: "Plan the removal",
+    "approve": lambda walk: f"Approve {_changes(walk, 'removal')}",
+    "apply": lambda walk: f"Remove {_changes(walk, 'object')}",
 }
 # The cards for an object that is not as it was sent, by the card that they stand on.
 _DECISIONS = {"resume": "accept", "rollback": "overwrite"}
@@ -77,17 +89,17 @@ class WalkCards(Mapping[str, StepCard]):
         self._changed()
 
     def __getitem__(self, name: str) -> StepCard:
-        if name not in STEPS:
-            raise KeyError(f"no step {name!r}; there are: {', '.join(STEPS)}")
+        if name not in self._walk.order:
+            raise KeyError(f"no step {name!r}; there are: {', '.join(self._walk.order)}")
         if name not in self._cards:
-            card = self._cards[name] = self._make(name, _help(name))
+            card = self._cards[name] = self._make(name, _help(self._walk, name))
             card.frame.above(self._line)
             card.on_change.append(self._changed)
             card.follow(current=name == self._current())
         return self._cards[name]
 
     def _make(self, name: str, help: str) -> StepCard:
-        make_form, verb = partial(form, self._walk, name), partial(_VERBS[name], self._walk)
+        make_form, verb = partial(form, self._walk, name), partial(_verb, self._walk, name)
         return StepCard(self._walk, name, make_form, help=help, verb=verb)
 
     @cached_property
@@ -95,24 +107,25 @@ class WalkCards(Mapping[str, StepCard]):
         """The card with the charts of the walk's attempts. To be asked for in a cell: it draws beside others' work."""
         return Measurements(self._walk)
 
-    async def step(self, name: str) -> StepCard:
-        """The card of a step; with `auto_run`, once the step has ended. Raises as `click`."""
+    async def step(self, name: str, *, consent: Consent | None = None) -> StepCard:
+        """The card of a step; with `auto_run`, once the step has ended: with `consent`. Raises as `click`."""
         card = self[name]
         if self._auto_run:
+            self._walk.consent = consent or self._walk.consent
             await card.click()
         return card
 
     def __iter__(self) -> Iterator[str]:
-        return iter(STEPS)
+        return iter(self._walk.order)
 
     def __len__(self) -> int:
-        return len(STEPS)
+        return len(self._walk.order)
 
     def receipt(self) -> str:
         """Every step with its state and summary, as static HTML."""
         lines = [
-            (f"{number}. {step.title}", self._state(name), self._summary(name))
-            for number, (name, step) in enumerate(STEPS.items(), 1)
+            (f"{number}. {STEPS[name].title}", self._state(name), self._summary(name))
+            for number, name in enumerate(self, 1)
         ]
         return overview(repr(self), ("Step", "State", "Result"), lines)
 
@@ -135,10 +148,10 @@ class WalkCards(Mapping[str, StepCard]):
 
     def _current(self) -> str:
         """The first step that is not done, or else the last one."""
-        return next((name for name in STEPS if self._state(name) != "done"), list(STEPS)[-1])
+        return next((name for name in self if self._state(name) != "done"), list(self)[-1])
 
     def _done(self) -> int:
-        return sum(self._state(name) == "done" for name in STEPS)
+        return sum(self._state(name) == "done" for name in self)
 
     def _summary(self, name: str) -> str:
         result = self._walk.result(name)
@@ -157,45 +170,30 @@ class WalkCards(Mapping[str, StepCard]):
 
     def _draw(self, current: str) -> None:
         live, steps = not self._walk.settings.is_local, []
-        for name, step in STEPS.items():
+        for name in self._walk.order:
             state = self._state(name)
-            named = {"name": name, "title": step.title, "state": state, "icon": ICONS[state]}
+            named = {"name": name, "title": STEPS[name].title, "state": state, "icon": ICONS[state]}
             steps.append({**named, "current": name == current})
         done = self._state(current) == "done"
         for header in (self.widget, self._line):
             with header.hold_sync():
-                header.live, header.says, header.facts = live, _says(live), self._facts()
-                header.steps, header.next = steps, ["", ""] if done else [current, _VERBS[current](self._walk)]
-
-    def _facts(self) -> list[list[str]]:
-        settings = self._walk.settings
-        workspace = str(settings.home).replace(str(Path.home()), "~", 1)
-        facts = {"Org": _org(self._walk), "Region": settings.region or "", "Workspace": workspace}
-        return [[label, visible(value)] for label, value in facts.items() if value]
+                header.show_place(live=live, facts=facts(self._walk))
+                header.steps, header.next = steps, ["", ""] if done else [current, _verb(self._walk, current)]
 
 
-def _says(live: bool) -> str:
-    return "Changes reach a real Genesys Cloud org." if live else "Nothing leaves this machine."
-
-
-def _org(walk: Walk) -> str:
-    """The org's name, once it has said it."""
-    connected = walk.result("connect")
-    said = connected.data["doctor"]["organization"] if connected and "doctor" in connected.data else None
-    return str(said["name"]) if said else ""
-
-
-def _to_org(walk: Walk) -> str:
-    return f" to {visible(name)}" if (name := _org(walk)) else ""
-
-
-def _changes(walk: Walk) -> str:
+def _changes(walk: Walk, what: str = "change") -> str:
     """How many changes the plan holds, in words."""
     if not walk.plan or walk.state("plan") != "done":
-        return "changes"
+        return f"{what}s"
     count = len(walk.plan.changes)
-    return "1 change" if count == 1 else f"{count} changes"
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
-def _help(name: str) -> str:
-    return f"Step {list(STEPS).index(name) + 1} of {len(STEPS)}. {_HELP[name]}"
+def _help(walk: Walk, name: str) -> str:
+    helps = {**_HELP, **_REMOVAL_HELP} if walk.removal else _HELP
+    return f"Step {walk.order.index(name) + 1} of {len(walk.order)}. {helps[name]}"
+
+
+def _verb(walk: Walk, name: str) -> str:
+    verbs = {**_VERBS, **_REMOVAL_VERBS} if walk.removal else _VERBS
+    return verbs[name](walk)

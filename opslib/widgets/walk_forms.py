@@ -54,7 +54,7 @@ class _PlatformTarget(_Target):
 
 
 def form(walk: Walk, step: str) -> Panel | None:
-    make = _FORMS.get(step)
+    make = {**_FORMS, **_REMOVAL_FORMS}.get(step) if walk.removal else _FORMS.get(step)
     return make(walk) if make else None
 
 
@@ -257,6 +257,21 @@ def _arrival(walk: Walk) -> Panel | None:
     return FeedDocuments(walk) if walk.onboarding.backend == "platform" else None
 
 
+def _to_remove(walk: Walk) -> Summary:
+    """What is removed is found by its id, or on platform by its name: nothing else of the onboarding counts."""
+
+    def rows() -> list[tuple[str, str]]:
+        wanted, by_id = walk.onboarding, walk.onboarding.backend == "storage-targets"
+        named = {
+            "Target": (wanted.target.name, wanted.target.id),
+            "Policy": (wanted.policy.name, wanted.policy.id),
+            "Webhook": (wanted.webhook.name, wanted.webhook.id),
+        }
+        return [(label, f"{name} ({id})" if by_id else name) for label, (name, id) in named.items()]
+
+    return Summary("What is removed, where it is in the org", rows)
+
+
 _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "connect": connection_form,
     "validate_bucket": _target,
@@ -268,4 +283,8 @@ _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "rollback": _recovery,
     "accept": _accepting,
     "overwrite": _overwriting,
+}
+_REMOVAL_FORMS: dict[str, Callable[[Walk], Panel | None]] = {
+    "validate_bucket": lambda walk: Summary("", lambda: [("Bucket", walk.onboarding.target.bucket)]),
+    "plan": _to_remove,
 }

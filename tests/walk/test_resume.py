@@ -148,6 +148,20 @@ async def test_a_removal_does_not_come_back_as_an_onboarding(sandbox: Sandbox) -
         assert (walk.removal, walk.state("apply")) == (False, "done")
 
 
+async def test_what_another_run_removed_is_not_done_any_more(sandbox: Sandbox) -> None:
+    """The plan has to be made again, and what rests on it is stale; after that the onboarding is applied again."""
+    await first_session(sandbox, "see_event")
+    consent = Consent(allow=("delete",), reason="a test")
+    async with Walk(onboarding(sandbox), removal=True) as removal:
+        results = await removal.run_all(consent)
+    assert [result.step for result in results] == ["connect", "validate_bucket", "plan", "approve", "apply"]
+    async with Walk(onboarding(sandbox), resume=True) as walk:
+        assert states(walk)[:5] == ["done", "done", "ready", "stale", "stale"]
+        async for result in walk.in_order(until="apply"):
+            last = result
+    assert last.summary == "3 changes applied and read back"
+
+
 async def test_another_workspace_or_a_walk_begun_anew_knows_nothing(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
