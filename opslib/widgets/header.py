@@ -32,3 +32,7 @@ class Header(anywidget.AnyWidget):
     steps: Any = List().tag(sync=True)
     next: Any = List(["", ""]).tag(sync=True)
     slim = Bool(False).tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(lambda *_: self.send({}))  # how the page knows that what it sent before has arrived

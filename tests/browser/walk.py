@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 
-from playwright.async_api import Locator
+from playwright.async_api import Locator, expect
 
 from opslib.walk.steps import STEPS
 
@@ -37,8 +37,18 @@ def card(lab: Lab, name: str) -> Locator:
 
 async def opened(lab: Lab, name: str) -> Locator:
     """A card that was folded."""
-    await card(lab, name).get_by_role("button", name="Show", exact=True).press("Enter")
-    return card(lab, name)
+    shown = card(lab, name)
+    await shown.get_by_role("button", name="Show", exact=True).press("Enter")
+    await shown.get_by_role("button", name="Hide", exact=True).wait_for()
+    return shown
+
+
+async def all_fields(shown: Locator) -> None:
+    """Also those that are folded away."""
+    closed = shown.get_by_role("button", name="▸ Advanced")
+    for left in range(await closed.count(), 0, -1):
+        await closed.first.press("Enter")
+        await expect(closed).to_have_count(left - 1)
 
 
 async def said(lab: Lab, name: str, state: str) -> str:
