@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.widgets.fields import Control, Group, Loc, show
+from opslib.widgets.fields import Control, Group, Loc
 from opslib.widgets.frame import plain, reveal, styled
 from opslib.widgets.receipt import Rows, compact, problem, table
 
@@ -83,7 +83,7 @@ class Form(Generic[M]):
         self._busy = False
         self._problems: dict[str, str] = {}
         self._group = Group(model, self._edited, include=include, options=options)
-        self._whole = plain(w.HTML)
+        self._whole = styled(plain(w.HTML), "ops-below", "ops-whole")
         self._advanced = Advanced([self.controls[name] for name in advanced if name in self.controls])
         simple = [one.widget for name, one in self.controls.items() if name not in advanced]
         self._group.widget.children = simple
@@ -162,7 +162,7 @@ class Form(Generic[M]):
             else:
                 control.explain(message)
                 problems[self._group.label(place)] = message
-        show(self._whole, problem(problems.get("", "")))
+        self._whole.value = problem(problems.get("", ""))
         self._problems = problems
         self._advanced.draw(problems)
 

@@ -29,16 +29,16 @@ function watch(model) {
 // kernel has answered what was sent before. Widgets may have a queue of their own there, so it is asked through one.
 function clickAfterTyping(model) {
   let typed = false;
+  const waiting = [];
   document.addEventListener("input", () => { typed = true; }, true);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".ops .jupyter-button");
-    if (!typed || !button) return;
+    if (!button || !(typed || waiting.length)) return;
     event.stopImmediatePropagation();
     typed = false;
-    const answered = () => { model.off("msg:custom", answered); button.click(); };
-    model.on("msg:custom", answered);
-    model.send({});
+    if (waiting.push(button) === 1) model.send({});
   }, true);
+  model.on("msg:custom", () => waiting.splice(0).forEach((button) => button.click()));
 }
 
 // A button that is closed, or folded away, while it has the focus hands it on within its card.

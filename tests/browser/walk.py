@@ -90,3 +90,16 @@ def cells(lab: Lab) -> list[str]:
 def cell_with(lab: Lab, source: str) -> int:
     (number,) = [number for number, cell in enumerate(cells(lab)) if source in cell]
     return number
+
+
+async def in_kernel(lab: Lab, code: str) -> None:
+    """Send code to the kernel, and do not wait: it may not live to answer."""
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    await lab.page.evaluate(f"code => {{ {kernel}.requestExecute({{code, silent: true}}, true); }}", code)
+
+
+async def restarted_by_itself(lab: Lab) -> None:
+    """JupyterLab has seen the kernel die, has said so, and has started another one."""
+    dialog = lab.page.locator(".jp-Dialog").filter(has_text="appears to have died")
+    await dialog.get_by_role("button", name="Ok").click()
+    await lab.wait_idle()
