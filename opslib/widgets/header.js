@@ -57,6 +57,12 @@ function keepFocus() {
   new MutationObserver(pass).observe(document.body, { subtree: true, attributeFilter: ["disabled", "style", "class"] });
 }
 
+// “Run All Cells” goes to the last cell before that has an output; so it ends on the output.
+function endHere(el) {
+  const cell = el.closest(".jp-Cell.jp-mod-active");
+  if (cell && cell === [...cell.parentElement.children].at(-1)) el.scrollIntoView({ block: "nearest", behavior: "instant" });
+}
+
 function node(name, attributes, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -101,6 +107,7 @@ function render({ model, el }) {
   for (const trait of ["live", "says", "facts", "steps", "next"]) model.on(`change:${trait}`, draw);
   draw();
   watch(model);
+  new ResizeObserver((_, drawn) => { drawn.disconnect(); endHere(el); }).observe(el);
 }
 
 export default { render };
