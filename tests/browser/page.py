@@ -10,7 +10,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Page, Request, Route, WebSocket
 
 ARTEFACTS = Path(__file__).parents[2] / "out" / "screenshots"
-DEADLINE_S = 30.0  # for what hangs, not for what is slow
+DEADLINE_S = 120.0  # for what hangs, not for what is slow
 OFF_LOOPBACK = re.compile(r"^(?:https?|wss?)://(?!(?:127\.0\.0\.1|localhost)(?::\d+)?(?:[/?#]|$))")
 # Routing does not see redirects, WebSockets and the browser's own traffic: for those no other name or
 # address can be resolved at all.
