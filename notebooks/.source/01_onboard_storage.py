@@ -98,4 +98,4 @@ verify(walk.settings.home).intact
 # arrive? [03 · Verify the archive](03_verify_archive.ipynb) tells.
 
 # %% jupyter={"source_hidden": true}
-cards  # where it stands, once more: “Run All Cells” ends here
+cards

@@ -16,7 +16,7 @@ import ipywidgets as w
 from opslib.errors import Defect, OpslibError
 from opslib.html import Html, text
 from opslib.widgets.fields import show
-from opslib.widgets.frame import Frame, styled
+from opslib.widgets.frame import Frame, mark, plain, styled
 from opslib.widgets.receipt import (
     View,
     compact,
@@ -65,13 +65,13 @@ class Card(ABC, Generic[R]):
         self.on_change: list[Callable[[], None]] = []  # called after a redraw that shows another state
         self._drawn: CardState | None = None
         self._task: asyncio.Task[R | OpslibError] | None = None
-        self.run_button = w.Button(button_style="primary", tooltip=f"Run “{title}”")
-        self.cancel_button = w.Button(description="Cancel", tooltip=f"Cancel “{title}”", disabled=True)
+        self.run_button = plain(w.Button, button_style="primary", tooltip=f"Run “{title}”")
+        self.cancel_button = plain(w.Button, description="Cancel", tooltip=f"Cancel “{title}”", disabled=True)
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
-        self._progress, self._result, self._error = (w.HTML() for _ in range(3))
-        about = styled(w.HTML(text(help)), "ops-lead")
-        actions = styled(w.HBox([self.run_button, self.cancel_button]), "ops-actions")
+        self._progress, self._result, self._error = (plain(w.HTML) for _ in range(3))
+        about = styled(plain(w.HTML, text(help)), "ops-lead")
+        actions = styled(plain(w.HBox, [self.run_button, self.cancel_button]), "ops-actions")
         self.frame = Frame(title, [about, form, actions, self._progress, result or self._result, self._error])
         self._status, self.widget = self.frame.line, self.frame.widget
 
@@ -178,7 +178,8 @@ class Card(ABC, Generic[R]):
         self._drawn = view.state
         running = view.state == "running"
         self.run_button.description = _AGAIN.get(view.state, "{}").format(self._verb())
-        self.run_button.disabled = running or bool(view.reasons)
+        self.run_button.disabled = running or bool(set(view.reasons) - set(view.to_correct))
+        mark(self.run_button, "ops-closed", bool(view.to_correct))
         self.cancel_button.disabled = not running
         show(self._progress, progress_bar(view) if running else "")
         self._draw_result(view)

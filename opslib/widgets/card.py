@@ -16,6 +16,7 @@ from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
 from opslib.widgets.findings import FindingsView, failing_html
 from opslib.widgets.form import Panel
+from opslib.widgets.frame import mark, plain
 from opslib.widgets.receipt import View
 from opslib.widgets.results import result_html
 from opslib.widgets.status import CardState
@@ -43,7 +44,7 @@ class StepCard(Card[Result]):
         verb: Callable[[], str] = lambda: "Run",
     ) -> None:
         self._walk, self._step, self._help = walk, walk.steps[step_name], help
-        self._make_form, self._form_place = make_form, w.VBox()
+        self._make_form, self._form_place = make_form, plain(w.VBox)
         self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
         result = self._findings.widget if self._findings else None
         super().__init__(self._step.title, help, verb, self._form_place, result)
@@ -67,7 +68,7 @@ class StepCard(Card[Result]):
         if current != self._current:
             self._current = current
             self.frame.fold(not current)
-            (self.widget.add_class if current else self.widget.remove_class)("ops-current")
+            mark(self.widget, "ops-current", current)
 
     def cancel(self) -> None:
         """Stop the step if it is running. What it had sent stays sent."""
@@ -146,6 +147,7 @@ class StepCard(Card[Result]):
             state=state,
             summary=summary,
             reasons=() if state == "running" else reasons,
+            to_correct=self.problems if self._step.name in STEPS else (),
             progress=progress[:2] if progress else None,
             inputs=self.form.rows() if self.form else (),
             result=self._result_html(shown, measured=measured) if shown else "",

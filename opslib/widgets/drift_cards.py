@@ -45,7 +45,7 @@ class DriftCards:
         return "Has somebody changed it?"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self), local=self._walk.settings.is_local)
+        return mimebundle(self.widget, self.receipt(), repr(self))
 
     def _changed(self) -> None:
         self.widget.show_place(live=not self._walk.settings.is_local, facts=facts(self._walk))

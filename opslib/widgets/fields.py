@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from opslib.html import text
-from opslib.widgets.frame import styled
+from opslib.widgets.frame import mark, plain, reveal, styled
 from opslib.widgets.receipt import note, problem
 from opslib.widgets.secret import SecretField
 
@@ -103,16 +103,13 @@ class _Labelled(Control):
     def __init__(self, label: str, about: str) -> None:
         self._label = label
         self._help, self._note, self._problem = note(about), "", ""
-        self.below = styled(w.HTML(), "ops-below")
+        self.below = styled(plain(w.HTML), "ops-below")
         self._say()
 
     def explain(self, message: str) -> None:
         self._problem = problem(message)
         self._say()
-        if message:
-            self.widget.add_class("ops-invalid")
-        else:
-            self.widget.remove_class("ops-invalid")
+        mark(self.widget, "ops-invalid", bool(message))
 
     def note(self, message: str) -> None:
         """A line about the value, such as where it came from."""
@@ -136,7 +133,7 @@ class _Labelled(Control):
 def show(line: w.HTML, html: str) -> None:
     """Set a line's text; an empty line takes no room."""
     line.value = html
-    line.layout.display = None if html else "none"
+    reveal(line, bool(html))
 
 
 class Simple(_Labelled):
@@ -144,9 +141,9 @@ class Simple(_Labelled):
 
     def __init__(self, label: str, about: str, edited: Edited, kind: type[w.Widget], **options: Any) -> None:
         super().__init__(label, about)
-        self._input = kind(description=label, **options)
+        self._input = plain(kind, description=label, **options)
         self._input.observe(lambda _: edited(), "value")
-        self.widget = styled(w.VBox([self._input, self.below]), "ops-field")
+        self.widget = styled(plain(w.VBox, [self._input, self.below]), "ops-field")
 
     def raw(self) -> Any:
         return self._input.value
@@ -169,11 +166,11 @@ class Several(_Labelled):
 
     def __init__(self, label: str, about: str, options: Sequence[str], edited: Edited) -> None:
         super().__init__(label, about)
-        self._boxes = {option: w.Checkbox(description=option, indent=False) for option in options}
+        self._boxes = {option: plain(w.Checkbox, description=option, indent=False) for option in options}
         for box in self._boxes.values():
             box.observe(lambda _: edited(), "value")
-        name = w.HTML(f"<strong>{text(label)}</strong>")
-        self.widget = styled(w.VBox([name, *self._boxes.values(), self.below]), "ops-field")
+        name = plain(w.HTML, f"<strong>{text(label)}</strong>")
+        self.widget = styled(plain(w.VBox, [name, *self._boxes.values(), self.below]), "ops-field")
 
     def raw(self) -> Any:
         return tuple(option for option, box in self._boxes.items() if box.value)
@@ -224,7 +221,7 @@ class Secret(_Labelled):
     def __init__(self, label: str, about: str, edited: Edited) -> None:
         super().__init__(label, about)
         self.field = SecretField(label, edited)
-        self.widget = styled(w.VBox([self.field.widget, self.below]), "ops-field")
+        self.widget = styled(plain(w.VBox, [self.field.widget, self.below]), "ops-field")
 
     def raw(self) -> Any:
         return self.field.value
@@ -258,7 +255,9 @@ class Group:
             for name in include or model.model_fields
         }
         self.controls: dict[str, Control] = {name: control for name, control in made.items() if control}
-        self.widget = styled(w.VBox([control.widget for control in self.controls.values()]), "ops-form", "ops-wide")
+        self.widget = styled(
+            plain(w.VBox, [control.widget for control in self.controls.values()]), "ops-form", "ops-wide"
+        )
 
     def raw(self) -> Any:
         return {name: control.raw() for name, control in self.controls.items()}
@@ -294,10 +293,12 @@ class Choice(_Labelled):
         self._edited = edited
         self._groups = {model: Group(model, edited) for model in models}
         titles = [(str(model.model_config.get("title") or model.__name__), model) for model in models]
-        self._list = w.Dropdown(options=titles, description=label)
+        self._list = plain(w.Dropdown, options=titles, description=label)
         self._list.observe(lambda _: self._chosen(), "value")
-        self._place = w.VBox()
-        self.widget = styled(w.VBox([styled(w.VBox([self._list, self.below]), "ops-field"), self._place]), "ops-wide")
+        self._place = plain(w.VBox)
+        self.widget = styled(
+            plain(w.VBox, [styled(plain(w.VBox, [self._list, self.below]), "ops-field"), self._place]), "ops-wide"
+        )
         self._show()
 
     @property

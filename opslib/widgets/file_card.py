@@ -12,7 +12,7 @@ from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret
 from opslib.walk.walk import Walk
 from opslib.widgets.fields import show
-from opslib.widgets.frame import Frame, styled
+from opslib.widgets.frame import Frame, plain, styled
 from opslib.widgets.receipt import compact, framed, heading, lead, mimebundle, problem
 
 _TITLE = "The onboarding as a file"
@@ -29,21 +29,21 @@ class FileCard:
         self._walk, self._problems, self._forget = walk, problems, forget
         self._shown = ""
         self._known: Path | None = None  # the file that was loaded or saved here, and may be written again
-        self.yaml = w.Textarea(description="YAML", rows=12, continuous_update=False)
-        self.file = w.Text(description="File", value="onboarding.yaml")
-        self.use = w.Button(description="Use this text", tooltip="Put the text's values into the forms")
-        self.load = w.Button(description="Load the file", tooltip="Put the file's values into the forms")
-        self.save = w.Button(description="Save to the file", tooltip="Write what the forms hold")
-        self._status = w.HTML()
+        self.yaml = plain(w.Textarea, description="YAML", rows=12, continuous_update=False)
+        self.file = plain(w.Text, description="File", value="onboarding.yaml")
+        self.use = plain(w.Button, description="Use this text", tooltip="Put the text's values into the forms")
+        self.load = plain(w.Button, description="Load the file", tooltip="Put the file's values into the forms")
+        self.save = plain(w.Button, description="Save to the file", tooltip="Write what the forms hold")
+        self._status = plain(w.HTML)
         self.yaml.observe(self._edited, "value")
         for button, act in ((self.use, self._use), (self.load, self._load), (self.save, self._save)):
             button.on_click(lambda _, act=act: self._do(act))
         self.widget = Frame(
             _TITLE,
             [
-                styled(w.HTML(text(_ABOUT)), "ops-lead"),
-                styled(w.VBox([self.yaml, self.file]), "ops-field"),
-                styled(w.HBox([self.use, self.load, self.save]), "ops-actions"),
+                styled(plain(w.HTML, text(_ABOUT)), "ops-lead"),
+                styled(plain(w.VBox, [self.yaml, self.file]), "ops-field"),
+                styled(plain(w.HBox, [self.use, self.load, self.save]), "ops-actions"),
                 self._status,
             ],
             line=heading(_TITLE),

@@ -12,6 +12,7 @@ from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, Verdict, in_words
 from opslib.walk.context import WalkContext
 from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
+from opslib.widgets.frame import plain
 from opslib.widgets.receipt import compact
 
 Code = Callable[[str], str]
@@ -89,8 +90,8 @@ class FindingsView:
     def __init__(self, walk: WalkContext) -> None:
         self._walk = walk
         self._report: Mapping[str, Any] = {}
-        self._findings, self._documents = w.HTML(), w.HTML()
-        self.widget = w.VBox([self._findings, self._documents])
+        self._findings, self._documents = plain(w.HTML), plain(w.HTML)
+        self.widget = plain(w.VBox, [self._findings, self._documents])
         self.show({})
 
     def show(self, report: Mapping[str, Any]) -> None:

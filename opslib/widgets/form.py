@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails
 
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.widgets.fields import Control, Group, Loc, show
-from opslib.widgets.frame import styled
+from opslib.widgets.fields import Control, Group, Loc
+from opslib.widgets.frame import plain, reveal, styled
 from opslib.widgets.receipt import Rows, compact, problem, table
 
 M = TypeVar("M", bound=BaseModel)
@@ -83,11 +83,11 @@ class Form(Generic[M]):
         self._busy = False
         self._problems: dict[str, str] = {}
         self._group = Group(model, self._edited, include=include, options=options)
-        self._whole = w.HTML()
+        self._whole = styled(plain(w.HTML), "ops-below", "ops-whole")
         self._advanced = Advanced([self.controls[name] for name in advanced if name in self.controls])
         simple = [one.widget for name, one in self.controls.items() if name not in advanced]
         self._group.widget.children = simple
-        self.widget = w.VBox([self._group.widget, *self._advanced.widgets, self._whole])
+        self.widget = plain(w.VBox, [self._group.widget, *self._advanced.widgets, self._whole])
         self._shown: M | None = None
         self._explain([])
         self.sync()
@@ -162,7 +162,7 @@ class Form(Generic[M]):
             else:
                 control.explain(message)
                 problems[self._group.label(place)] = message
-        show(self._whole, problem(problems.get("", "")))
+        self._whole.value = problem(problems.get("", ""))
         self._problems = problems
         self._advanced.draw(problems)
 
@@ -181,11 +181,11 @@ class Advanced:
 
     def __init__(self, controls: Sequence[Control]) -> None:
         self._controls = controls
-        self._button = styled(w.Button(tooltip="Show or hide the fields that are seldom changed"), "ops-quiet")
-        self._fields = styled(w.VBox([control.widget for control in controls]), "ops-form")
-        self._values = styled(w.HTML(), "ops-lead")
+        self._button = styled(plain(w.Button, tooltip="Show or hide the fields that are seldom changed"), "ops-quiet")
+        self._fields = styled(plain(w.VBox, [control.widget for control in controls]), "ops-form")
+        self._values = styled(plain(w.HTML), "ops-lead")
         self._button.on_click(lambda _: self._fold(not self._folded))
-        self.widgets = [w.HBox([self._button, self._values]), self._fields] if controls else []
+        self.widgets = [plain(w.HBox, [self._button, self._values]), self._fields] if controls else []
         self._fold(True)
 
     def draw(self, problems: Mapping[str, str]) -> None:
@@ -197,8 +197,8 @@ class Advanced:
     def _fold(self, folded: bool) -> None:
         self._folded = folded
         self._button.description = f"{'▸' if folded else '▾'} Advanced"
-        self._fields.layout.display = "none" if folded else None
-        self._values.layout.display = None if folded else "none"
+        reveal(self._fields, not folded)
+        reveal(self._values, folded)
 
 
 class Summary:
@@ -206,7 +206,7 @@ class Summary:
 
     def __init__(self, caption: str, read: Callable[[], Rows], blocked: Callable[[], Sequence[str]] = list) -> None:
         self._caption, self._read, self._blocked = caption, read, blocked
-        self.widget = w.HTML()
+        self.widget = plain(w.HTML)
         self.on_change: list[Callable[[], None]] = []
         self.sync()
 
@@ -229,11 +229,11 @@ class Sections:
 
     def __init__(self, panels: Mapping[str, Panel]) -> None:
         self.panels = panels
-        titles = [w.HTML(compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
+        titles = [plain(w.HTML, compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
         children = [
             part for title, panel in zip(titles, panels.values(), strict=True) for part in (title, panel.widget)
         ]
-        self.widget = w.VBox(children)
+        self.widget = plain(w.VBox, children)
         self.on_change: list[Callable[[], None]] = []
         for panel in panels.values():
             panel.on_change.append(self._changed)

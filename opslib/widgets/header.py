@@ -36,6 +36,10 @@ class Header(anywidget.AnyWidget):
     next: Any = List(["", ""]).tag(sync=True)
     slim = Bool(False).tag(sync=True)
 
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(lambda *_: self.send({}))  # how the page knows that what it sent before has arrived
+
     def show_place(self, *, live: bool, facts: list[list[str]]) -> None:
         """Say where the cards work."""
         self.live, self.facts = live, facts

@@ -8,7 +8,7 @@ import ipywidgets as w
 from opslib.audit import charts
 from opslib.walk.steps import STEPS
 from opslib.walk.walk import Walk
-from opslib.widgets.frame import Frame, styled
+from opslib.widgets.frame import Frame, plain, styled
 from opslib.widgets.receipt import compact, framed, heading, lead, mimebundle, ribbon
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ class Measurements:
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         steps = [("All steps", _ALL), *((step.title, name) for name, step in STEPS.items())]
-        self.step = w.Dropdown(options=steps, description="Step")
-        self.outcome = w.Dropdown(options=[("All outcomes", _ALL)], description="Outcome")
-        self._figures = w.HTML(_NOTHING)
+        self.step = plain(w.Dropdown, options=steps, description="Step")
+        self.outcome = plain(w.Dropdown, options=[("All outcomes", _ALL)], description="Outcome")
+        self._figures = plain(w.HTML, _NOTHING)
         for one in (self.step, self.outcome):
             one.observe(lambda _: self._draw(), "value")
-        fields = [styled(w.VBox([one]), "ops-field") for one in (self.step, self.outcome)]
-        about = styled(w.HTML(_ABOUT), "ops-lead")
-        children = [about, styled(w.VBox(fields), "ops-form"), self._figures]
+        fields = [styled(plain(w.VBox, [one]), "ops-field") for one in (self.step, self.outcome)]
+        about = styled(plain(w.HTML, _ABOUT), "ops-lead")
+        children = [about, styled(plain(w.VBox, fields), "ops-form"), self._figures]
         self.widget = Frame(_TITLE, children, line=heading(_TITLE)).widget
         self._drawn_for: object = None
         self._drawing: asyncio.Task[None] | None = None

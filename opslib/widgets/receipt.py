@@ -32,6 +32,8 @@ class View:
 
     Attributes:
         reasons: why the step cannot run now; empty when it can.
+        to_correct: those of them that are about what is typed on this card. Its button takes a click all the same: the
+            correction may be under way before it. The work refuses what is still wrong.
         progress: how many parts are done, of how many; None while that is not known.
         inputs: label and text, row by row.
         result: HTML.
@@ -45,6 +47,7 @@ class View:
     state: CardState
     summary: str = ""
     reasons: Sequence[str] = ()
+    to_correct: Sequence[str] = ()
     progress: tuple[int, int] | None = None
     inputs: Rows = ()
     result: str = ""

@@ -13,7 +13,7 @@ from traitlets import Unicode
 
 from opslib.html import text
 from opslib.redact import remember
-from opslib.widgets.frame import styled
+from opslib.widgets.frame import plain, styled
 
 TYPED = "typed here"
 
@@ -32,20 +32,22 @@ class SecretField:
 
     def __init__(self, label: str, on_edit: Callable[[], object] = lambda: None) -> None:
         self._label, self._on_edit = label, on_edit
-        self._input = _Input(
+        self._input = plain(
+            _Input,
             description=label,
             continuous_update=False,
             placeholder="type it, then press Enter",
         )
-        self._clear = w.Button(description="Clear", tooltip=f"Forget the {label.lower()}")
-        self._status = w.HTML()
+        self._clear = plain(w.Button, description="Clear", tooltip=f"Forget the {label.lower()}")
+        self._status = plain(w.HTML)
         self._input.observe(self._typed, "value")
         self._clear.on_click(lambda _: self.clear())
-        self.widget = w.VBox(
+        self.widget = plain(
+            w.VBox,
             [
                 self._input,
-                styled(w.HBox([self._status, self._clear]), "ops-actions"),
-            ]
+                styled(plain(w.HBox, [self._status, self._clear]), "ops-actions"),
+            ],
         )
         self.load(SecretStr(""))
 
@@ -90,4 +92,3 @@ class SecretField:
         words = f"a value is {self.words()}" if self.is_set else "no value is set"
         icon = "✔" if self.is_set else "○"
         self._status.value = f'<span role="status"><span aria-hidden="true">{icon}</span> {text(words)}</span>'
-        self._clear.disabled = not self.is_set

@@ -8,6 +8,7 @@ from opslib.walk.steps import RECOVERY, STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
+from opslib.widgets.frame import reveal
 from opslib.widgets.header import Header, facts, to_org
 from opslib.widgets.measurements import Measurements
 from opslib.widgets.receipt import mimebundle, overview, ribbon
@@ -160,7 +161,7 @@ class WalkCards(Mapping[str, StepCard]):
     def _changed(self) -> None:
         for name in _DECISIONS.values():
             unused = self._walk.state(name) == "ready" and bool(self.recovery[name].problems)
-            self.recovery[name].widget.layout.display = "none" if unused else None
+            reveal(self.recovery[name].widget, not unused)
         current = self._current()
         for name, card in self._cards.items():
             card.follow(current=name == current)

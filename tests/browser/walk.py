@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 
-from playwright.async_api import Locator
+from playwright.async_api import Locator, expect
 
 from opslib.walk.steps import STEPS
 
@@ -38,8 +38,18 @@ def card(lab: Lab, name: str) -> Locator:
 
 async def opened(lab: Lab, name: str) -> Locator:
     """A card that was folded."""
-    await card(lab, name).get_by_role("button", name="Show", exact=True).press("Enter")
-    return card(lab, name)
+    shown = card(lab, name)
+    await shown.get_by_role("button", name="Show", exact=True).press("Enter")
+    await shown.get_by_role("button", name="Hide", exact=True).wait_for()
+    return shown
+
+
+async def all_fields(shown: Locator) -> None:
+    """Also those that are folded away."""
+    closed = shown.get_by_role("button", name="▸ Advanced")
+    for left in range(await closed.count(), 0, -1):
+        await closed.first.press("Enter")
+        await expect(closed).to_have_count(left - 1)
 
 
 async def said(lab: Lab, name: str, state: str) -> str:
@@ -81,3 +91,16 @@ def cells(lab: Lab) -> list[str]:
 def cell_with(lab: Lab, source: str) -> int:
     (number,) = [number for number, cell in enumerate(cells(lab)) if source in cell]
     return number
+
+
+async def in_kernel(lab: Lab, code: str) -> None:
+    """Send code to the kernel, and do not wait: it may not live to answer."""
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    await lab.page.evaluate(f"code => {{ {kernel}.requestExecute({{code, silent: true}}, true); }}", code)
+
+
+async def restarted_by_itself(lab: Lab) -> None:
+    """JupyterLab has seen the kernel die, has said so, and has started another one."""
+    dialog = lab.page.locator(".jp-Dialog").filter(has_text="appears to have died")
+    await dialog.get_by_role("button", name="Ok").click()
+    await lab.wait_idle()
