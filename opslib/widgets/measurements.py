@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from opslib.audit import charts
+from opslib.html import text
 from opslib.walk.steps import STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets.frame import Frame, plain, styled
@@ -64,16 +65,23 @@ class Measurements:
         """In a thread, since a chart takes longer than a click may."""
         if self._drawing:
             self._drawing.cancel()
-        self._drawing = asyncio.ensure_future(self._redraw())
+        self._drawing = asyncio.create_task(self._redraw())
 
     async def _redraw(self) -> None:
+        try:
+            self._figures.value = compact(await asyncio.to_thread(_figures, self._chosen()))
+        except Exception as error:  # noqa: BLE001 (supervision: the card says it; the walk goes on)
+            self._figures.value = f'<p role="status">The charts cannot be drawn ({text(type(error).__name__)})</p>'
+
+    def _chosen(self) -> "pd.DataFrame":
+        """The attempts of the step and the outcome that were chosen."""
         samples = self._walk.samples()
         kinds = [("All outcomes", _ALL), *((str(kind), str(kind)) for kind in sorted(samples["outcome"].unique()))]
         if kinds != list(self.outcome.options):
             self.outcome.options = kinds
         for column, chosen in (("step", self.step.value), ("outcome", self.outcome.value)):
             samples = samples if chosen == _ALL else samples[samples[column] == chosen]
-        self._figures.value = compact(await asyncio.to_thread(_figures, samples))
+        return samples
 
 
 def _figures(samples: "pd.DataFrame") -> str:
