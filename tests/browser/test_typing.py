@@ -42,10 +42,10 @@ async def test_what_differs_from_the_plan_closes_it_and_all_after_it_at_once(con
         if typed == "900":
             await opened(lab, "apply")  # it folded, since it is not the current one any more
         await expect(apply).to_be_disabled()
-        await apply.evaluate("button => { button.disabled = false; button.click(); }")
-        await expect(card(lab, "apply").get_by_role("alert")).to_contain_text("“Apply” cannot run yet")
+    await apply.evaluate("button => { button.disabled = false; button.click(); }")
+    await expect(card(lab, "apply").get_by_role("alert")).to_contain_text("“Apply” cannot run yet")
     assert puts(sandbox) == []
-    for name in ("plan", "approve", "apply"):
+    for name in ("validate_bucket", "plan", "approve", "apply"):
         await card(lab, name).get_by_role("button", name=RUN).press("Enter")
         await said(lab, name, "done")
     (policy,) = sandbox.api()("GET", POLICIES).json()["entities"]

@@ -63,8 +63,7 @@ BAD = [
 async def test_a_wrong_value_is_explained_beside_its_field(
     cards: WalkCards, walk: Walk, sandbox: Sandbox, step: str, field: str, value: object, message: str
 ) -> None:
-    """As an alert with icon and word; Run looks closed, with the reason, and refuses; the walk keeps what it had; right
-    again clears."""
+    """As an alert with icon and word; Run looks closed and refuses, with the reason; the walk keeps what it had."""
     before, control = (walk.onboarding, walk.settings), form(cards, step).controls[field]
     right = control.raw()
     for name in cards:
