@@ -15,7 +15,7 @@ COUNTS: Final = {
     "without_sidecar": "Arrived without a sidecar",
     "duplicate": "Arrived more than once",
     "extra": "In the bucket, and not expected",
-    "malformed_keys": "Objects that are no recordings",
+    "malformed_keys": "Objects that are not recordings",
 }
 
 CLOCKS: Final = (
