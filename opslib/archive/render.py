@@ -1,10 +1,13 @@
 """A verification as text for a terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from opslib.archive.report import Verification
 from opslib.archive.words import storage_sentences
 from opslib.visible import visible_line
+
+JSON = dict[str, Any]
 
 _DAYS_SHOWN = 14
 _LINES_SHOWN = 20
@@ -17,11 +20,13 @@ def as_text(found: Verification) -> str:
 
     An id with a line break in it begins no line.
     """
-    return "\n".join(map(visible_line, [*_head(found), "", *_days(found), *_missing(found)]))
+    answer = found.as_json()
+    lines = [*_head(found, answer), "", *_days(answer["days"]), *_missing(found, answer["missing"])]
+    return "\n".join(map(visible_line, lines))
 
 
-def _head(found: Verification) -> Iterator[str]:
-    answer, counts = found.as_json(), found.counts
+def _head(found: Verification, answer: JSON) -> Iterator[str]:
+    counts = found.counts
     yield f"{found.verdict}: conversations that ended from {answer['since']} to before {answer['judged_until']}"
     yield from (f"  {reason}" for reason in _first(found.reasons))
     yield from (f"  Fix: {fix}" for fix in _first(dict.fromkeys(gap.fix for gap in found.gaps if gap.fix)))
@@ -44,15 +49,13 @@ def _first(lines: Iterable[str]) -> Iterator[str]:
         yield f"and {len(more):,} more, which --json lists"
 
 
-def _days(found: Verification) -> Iterator[str]:
-    days = found.as_json()["days"][-_DAYS_SHOWN:]
-    if days:
+def _days(all_days: Sequence[JSON]) -> Iterator[str]:
+    if days := all_days[-_DAYS_SHOWN:]:
         yield "  ".join(["day       ", *(f"{name.replace('_', ' '):>15}" for name in _NAMES)])
         yield from ("  ".join([day["day"], *(f"{day[name]:>15,}" for name in _NAMES)]) for day in days)
 
 
-def _missing(found: Verification) -> Iterator[str]:
-    missing = found.as_json()["missing"]
+def _missing(found: Verification, missing: Sequence[JSON]) -> Iterator[str]:
     if missing:
         yield ""
         yield f"missing, the first {min(len(missing), _MISSING_SHOWN)} of {found.counts['missing']:,}:"

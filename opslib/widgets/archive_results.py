@@ -1,7 +1,7 @@
 """What a verification of the archive found, as static HTML and as a table to work on."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from opslib.archive.report import Verification
 from opslib.archive.verification import FIRST_MISSING
@@ -11,6 +11,8 @@ from opslib.html import code, table, text, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+JSON = dict[str, Any]
 
 _BY_DAY = {"expected": "Expected", "arrived": "Arrived", "missing": "Missing", "late": "Late", "empty": "Empty"}
 _MISSING = {
@@ -24,7 +26,9 @@ _MISSING = {
 
 def verification_html(found: Verification) -> str:
     """The verdict with its reasons, the counts, when and how late recordings arrived, and the first missing ones."""
-    return "".join([*_verdict(found), _counts(found), *_charts(found), *_days(found), *_missing(found)])
+    answer = found.as_json()
+    figures = [_counts(found, answer), *_charts(found), *_days(answer["days"]), *_missing(found, answer["missing"])]
+    return "".join([*_verdict(found, answer), *figures])
 
 
 def missing_frame(found: Verification | None) -> "pd.DataFrame":
@@ -36,29 +40,28 @@ def missing_frame(found: Verification | None) -> "pd.DataFrame":
     return frame.assign(**{name: pd.to_datetime(frame[name], utc=True) for name in ("ended_at", "delete_at")})
 
 
-def _verdict(found: Verification) -> Iterator[str]:
-    reasons = "".join(f"<li>{text(reason)}</li>" for reason in found.reasons)
-    asked = found.as_json()
+def _verdict(found: Verification, answer: JSON) -> Iterator[str]:
+    reasons = "".join(f"<li>{text(reason)}</li>" for reason in answer["reasons"])
     yield f'<p style="margin:6px 0">{verdict(found.verdict).html}</p>'
     yield f'<ul style="margin:4px 0">{reasons}</ul>' if reasons else ""
     yield (
-        f'<p style="margin:4px 0">Judged: conversations that ended from {text(asked["since"])} to before '
-        f"{text(asked['judged_until'])}.</p>"
+        f'<p style="margin:4px 0">Judged: conversations that ended from {text(answer["since"])} to before '
+        f"{text(answer['judged_until'])}.</p>"
     )
     if found.gaps:
         rows = [(gap.where, gap.cause, gap.fix) for gap in found.gaps]
         yield table("What could not be read", ("Where", "Cause", "Fix"), rows).html
 
 
-def _counts(found: Verification) -> str:
+def _counts(found: Verification, answer: JSON) -> str:
     rows = [(words, f"{found.counts[name]:,}") for name, words in COUNTS.items()]
-    rate, interval = found.success_rate, found.as_json()["success_rate_interval_95"]
+    rate, interval = answer["success_rate"], answer["success_rate_interval_95"]
     words = "no data"
     if rate is not None:
         low, high = (100 * end for end in interval)
         words = f"{100 * rate:.3f} % (95 % interval: {low:.3f} to {high:.3f} %)"
     shown = table("Recordings", ("Recordings", "How many"), [*rows, ("Success rate: arrived of those due", words)]).html
-    stored = storage_sentences(found.as_json()["storage"])
+    stored = storage_sentences(answer["storage"])
     return shown + "".join(f'<p style="margin:4px 0">{text(sentence)}</p>' for sentence in stored)
 
 
@@ -73,15 +76,15 @@ def _charts(found: Verification) -> Iterator[str]:
     yield f'<p style="margin:4px 0"><small>{text(CLOCKS)}</small></p>'
 
 
-def _days(found: Verification) -> Iterator[str]:
-    if days := found.as_json()["days"]:
+def _days(days: Sequence[JSON]) -> Iterator[str]:
+    if days:
         rows = [(day["day"], *(f"{day[name]:,}" for name in _BY_DAY)) for day in days]
         shown = table("By the day on which the conversation ended", ("Day (UTC)", *_BY_DAY.values()), rows)
         yield _folded(f"By day: {len(days):,}", shown.html)
 
 
-def _missing(found: Verification) -> Iterator[str]:
-    if missing := found.as_json()["missing"]:
+def _missing(found: Verification, missing: Sequence[JSON]) -> Iterator[str]:
+    if missing:
         rows = [
             (
                 code(one["recording_id"] or one["conversation_id"]),
