@@ -336,14 +336,18 @@ def _run_sql(home: Path, statements: str) -> None:
         db.executescript(statements)
 
 
+# A text of the same length that is certainly another one.
+_ANOTHER_FIRST = "CASE substr({0}, 1, 1) WHEN 'a' THEN 'b' ELSE 'a' END || substr({0}, 2)"
+
+
 @pytest.mark.parametrize(
     "statements",
     [
         "DELETE FROM entries WHERE seq = 6",
-        "UPDATE entries SET hash = replace(hash, 'a', 'b') WHERE seq = 6",
+        f"UPDATE entries SET hash = {_ANOTHER_FIRST.format('hash')} WHERE seq = 6",
         "INSERT INTO entries SELECT 7, run_id, kind, at, body, hash FROM entries WHERE seq = 6",
         "UPDATE head SET seq = 5, hash = (SELECT hash FROM entries WHERE seq = 5); DELETE FROM entries WHERE seq = 6",
-        "UPDATE head SET signature = replace(signature, 'a', 'b')",
+        f"UPDATE head SET signature = {_ANOTHER_FIRST.format('signature')}",
         "DELETE FROM head",
         "DELETE FROM head; DELETE FROM checkpoints",
     ],
