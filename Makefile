@@ -13,8 +13,7 @@ WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cor
 # A ledger is flushed to disk at each entry, so the tests' files are in memory where that has room.
 SCRATCH := $(shell df -k /dev/shm 2>/dev/null | awk '$$4 > 4000000 && $$6 == "/dev/shm" {print $$6}')
 # In the order of the folders, so that the slow browser tests begin first.
-PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-  --nbval --nbval-current-env --nbval-cell-timeout=60
+PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab test campaign mutants steady audit lint notebooks constraints vulnerabilities clean
@@ -43,7 +42,7 @@ steady: .venv/.installed-test  ## Run the notebooks five times in a row, each wi
 	for run in 1 2 3 4 5; do PYTHONHASHSEED=$$(shuf -i 1-4294967295 -n 1) $(PYTEST) notebooks -q || exit 1; done
 
 audit: .venv/.installed  ## Onboard on the sandbox without a screen, write the audit to out/ and verify it
-	OPSLIB_HOME=build/workspace $(BIN)/opslib onboard --sandbox
+	OPSLIB_HOME=build/workspace $(BIN)/opslib onboard --sandbox --yes
 	OPSLIB_HOME=build/workspace $(BIN)/opslib audit --out out
 	$(BIN)/opslib verify out
 

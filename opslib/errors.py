@@ -8,6 +8,7 @@ OpslibError
 │   ├── StalePlan                        the org is not as it was when the plan was made
 │   ├── ConsentMissing                   an unsafe change without consent
 │   └── Busy                             somebody else works in this workspace, or a plan was left unfinished
+├── OrgDrifted                           the org is not as the onboarding says; nothing was written
 ├── RolledBack                           a change failed; the state before was restored
 ├── HalfDone                             a change failed or was stopped, and something is left to do
 │   ├── ServerKeptOther                  the server keeps something else than was sent; the user decides
@@ -124,6 +125,10 @@ class ConsentMissing(ChangeRefused):
 
 class Busy(ChangeRefused):
     """Somebody else applies a plan or verifies the archive in this workspace, or a plan was left unfinished."""
+
+
+class OrgDrifted(OpslibError):
+    """The org is not as the onboarding says; nothing was written."""
 
 
 class RolledBack(OpslibError):

@@ -1,7 +1,9 @@
 """What a user configures: keywords, environment variables `OPSLIB_…`, a .env file; a secret also in the keyring."""
 
 import os
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from opslib.credentials import kept_secret
 from opslib.env_file import env_file_path, env_file_values, warn_if_open_to_others
 from opslib.errors import InvalidInput
 from opslib.redact import remember
+from opslib.suggestion import did_you_mean
 
 # The 18 regions: AWS region -> domain (developer.genesys.cloud, "Platform API").
 REGIONS = {
@@ -48,6 +51,13 @@ _PREFIX = "OPSLIB_"
 # What decides where a secret goes, or whose answers are believed.
 _URLS = ("api_url", "login_url", "catalogue_url")
 _PATHS = ("home", "signing_key", "onboarding")
+# Variables of ours that are read elsewhere.
+_NOT_SETTINGS = (
+    "OPSLIB_ENV_FILE",
+    "OPSLIB_AUTO_RUN",
+    "OPSLIB_SANDBOX_EXPECTED_FILE",
+    "OPSLIB_SANDBOX_TRUTH_FILE",
+)
 
 # The most that is read of one answer (bytes), also after unpacking. A page of 100 policies has less than 1 MB; the
 # objects that Python makes of JSON can take thirty times its size.
@@ -149,6 +159,47 @@ def _same(name: str, raw: str, value: object) -> bool:
         return False
 
 
+def default_home(*, sandbox: bool) -> Path:
+    """The workspace where OPSLIB_HOME names none: one for live orgs, and one for sandboxes."""
+    home = platformdirs.user_data_path("opslib")
+    return home / "sandbox" if sandbox else home
+
+
+def _names_live_org(known: dict[str, Any]) -> bool:
+    """Whether these settings name an org that is not a sandbox. Without an org, opslib works on a sandbox."""
+    url = known.get("api_url")
+    return bool(url or known.get("region")) and not _is_sandbox(url, known.get("sandbox_bucket"))
+
+
+def _is_sandbox(api_url: str | None, bucket: str | None) -> bool:
+    """Whether the org is on this machine and named its bucket. Anything else is live."""
+    with suppress(ValueError):  # a URL that cannot be read is refused later
+        return bool(bucket and api_url and is_loopback(urlsplit(api_url).hostname))
+    return False
+
+
+def unknown_settings() -> list[tuple[str, str, str]]:
+    """Variables that look like settings and are none: each with what was probably meant, and where it stands."""
+    known = [*map(_variable, Settings.model_fields), *_NOT_SETTINGS]
+    places = ((ENVIRONMENT, os.environ), (ENV_FILE, env_file_values()))
+    return [
+        (name, did_you_mean(name.upper(), known), place)
+        for place, values in places
+        for name in sorted(values)
+        if name.upper().startswith(_PREFIX) and name.upper() not in known
+    ]
+
+
+class UnknownSetting(UserWarning):
+    """A variable begins with OPSLIB_ and means nothing."""
+
+
+def _warn_of_unknown_settings() -> None:
+    for name, meant, place in unknown_settings():
+        # Always from here, so that Python shows it once, whoever loads the settings.
+        warnings.warn(f"{name}, in {place}, is not a setting of opslib.{meant}", UnknownSetting, stacklevel=1)
+
+
 class Settings(BaseSettings):
     """The configuration of one session. Secrets are SecretStr and are hidden from every output.
 
@@ -166,12 +217,12 @@ class Settings(BaseSettings):
     client_id: str = Field(default="", title="OAuth client id")
     client_secret: SecretStr = Field(default=SecretStr(""), title="OAuth client secret")
     backend: Literal["storage-targets", "platform"] = "storage-targets"
-    home: Path = Field(default_factory=lambda: platformdirs.user_data_path("opslib"))
+    sandbox_bucket: str = ""
+    home: Path = Field(default_factory=lambda known: default_home(sandbox=not _names_live_org(known)))
     # Named apart: on macOS and Windows a program's folders for data and configuration are one.
     signing_key: Path = Field(default_factory=lambda: platformdirs.user_config_path("opslib-keys") / "signing_key.pem")
     catalogue_url: str | None = None
     onboarding: Path | None = None
-    sandbox_bucket: str = ""
     sandbox_role_arn: str = ""
     sandbox_external_id: str = ""
     allow_any_host: bool = False
@@ -184,10 +235,11 @@ class Settings(BaseSettings):
     def load(cls, **values: object) -> "Settings":
         """Settings from keywords, then environment, then .env. Raises InvalidInput naming the variable and its source.
 
-        Warns (UnsafePlace) of a .env that others can write.
+        Warns (UnsafePlace) of a .env that others can write, and (UnknownSetting) of a variable that is none of ours.
         """
         warn_if_open_to_others(env_file_path())
         try:
+            _warn_of_unknown_settings()
             return cls(**values)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
@@ -232,7 +284,8 @@ class Settings(BaseSettings):
             return None
         domain = REGIONS.get(value, value)
         if domain not in REGIONS.values():
-            raise ValueError(f"unknown region {value!r}; known: {', '.join(REGIONS)}")
+            meant = did_you_mean(value, [*REGIONS, *REGIONS.values()])
+            raise ValueError(f"unknown region {value!r}.{meant} Known: {', '.join(REGIONS)}")
         return domain
 
     @model_validator(mode="after")
@@ -290,9 +343,19 @@ class Settings(BaseSettings):
         return ARGUMENT
 
     @property
+    def on_sandbox(self) -> bool:
+        """Whether the org is a sandbox. Anything else is live."""
+        return _is_sandbox(self.api_url, self.sandbox_bucket)
+
+    @property
     def api_base(self) -> str:
         """Where the API is, without a trailing slash. Raises InvalidInput when neither URL nor region is set."""
         return self._base("api", self.api_url)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the API is on this machine, as a sandbox's is; else what is done reaches an org."""
+        return is_loopback(urlsplit(self.api_url or "").hostname)
 
     @property
     def login_base(self) -> str:

@@ -81,7 +81,7 @@ def test_papermill_does_the_whole_walk(traces: tuple[Path, list[str]]) -> None:
     folder, _ = traces
     notebook = nbformat.read(folder / "executed.ipynb", as_version=4)
     shown = json.dumps(notebook.cells)
-    assert shown.count("<strong>done</strong>") == 7
+    assert shown.count("<strong>done</strong>") == 14  # each card, and the overview at the end
     assert shown.count('role=\\"status\\"') == 9  # the two recovery cards wait: nothing is unfinished
     assert verify(folder / "home").intact
 

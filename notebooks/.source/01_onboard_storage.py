@@ -16,8 +16,8 @@
 # This notebook routes Genesys Cloud call recordings into an S3 bucket, one card at a time. Each card says what it
 # needs, what it did and what it found; everything is kept in a ledger.
 #
-# **How to**: choose *Run > Run All Cells* once, and come back up. Then go from card to card, check the form, and press
-# **Run**. With the keyboard: Tab to the button, then Enter.
+# **How to**: choose *Run > Run All Cells* once. Then fill in the card that is open, and press its blue button; the next
+# card opens by itself. With the keyboard: Tab to the button, then Enter.
 #
 # Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
 
@@ -27,7 +27,6 @@ from opslib.widgets import WalkCards, auto_run
 AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
 
 # %%
-import opslib
 from opslib import Walk, launch
 from opslib.audit.verify import verify
 
@@ -35,114 +34,56 @@ sandbox = launch.use_sandbox_unless_configured()
 print(launch.where_we_work())
 
 # %%
-walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() begins anew
-cards = WalkCards(walk)
+walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() starts over
+cards = WalkCards(walk, auto_run=AUTO_RUN)
 cards
 
 # %% [markdown]
-# ## What is wanted
-# Fill in the forms on the cards below, or use a YAML file.
+# ## The steps
+# Fill in the forms on the cards, or use a YAML file.
 
-# %%
+# %% jupyter={"source_hidden": true}
 cards.file
 
-# %% [markdown]
-# ## Connect
+# %% jupyter={"source_hidden": true}
+await cards.step("connect")
 
-# %%
-if AUTO_RUN:
-    await cards["connect"].click()
-cards["connect"]
+# %% jupyter={"source_hidden": true}
+await cards.step("validate_bucket")
 
-# %% [markdown]
-# ## Validate the bucket
+# %% jupyter={"source_hidden": true}
+await cards.step("plan")
 
-# %%
-if AUTO_RUN:
-    await cards["validate_bucket"].click()
-cards["validate_bucket"]
+# %% jupyter={"source_hidden": true}
+await cards.step("approve")
 
-# %% [markdown]
-# ## Plan
-# What would change in the org, field by field. Nothing is written yet.
-
-# %%
-if AUTO_RUN:
-    await cards["plan"].click()
-cards["plan"]
-
-# %% [markdown]
-# ## Approve
-# Read the plan above first. What you approve is just that plan: when anything changes, it needs to be approved again.
-
-# %%
-if AUTO_RUN:
-    await cards["approve"].click()
-cards["approve"]
-
-# %% [markdown]
-# ## Apply
-# From here on Genesys knows the bucket. All changes are made, or none.
-
-# %%
-if AUTO_RUN:
-    await cards["apply"].click()
-cards["apply"]
+# %% jupyter={"source_hidden": true}
+await cards.step("apply")
 
 # %% [markdown]
 # **Only if an apply was left unfinished**, by a crash or a stop: finish it or undo it here. Otherwise go on below.
 
-# %%
+# %% jupyter={"source_hidden": true}
 cards.recovery["resume"]
 
-# %%
+# %% jupyter={"source_hidden": true}
 cards.recovery["rollback"]
 
-# %% [markdown]
-# ## See an event arrive
+# %% jupyter={"source_hidden": true}
+await cards.step("see_event")
 
-# %%
-if AUTO_RUN:
-    await cards["see_event"].click()
-cards["see_event"]
+# %% jupyter={"source_hidden": true}
+await cards.step("report")
 
 # %% [markdown]
-# ## Report
+# ## What was measured
+
+# %% jupyter={"source_hidden": true} tags=["volatile"]
+cards.measurements
 
 # %%
-if AUTO_RUN:
-    await cards["report"].click()
-cards["report"]
-
-# %% [markdown]
-# ## What was recorded
-#
-# One row for each HTTP attempt of this walk to Genesys, from the ledger. **Run these cells again** after the cards.
-
-# %% tags=["volatile"]
-walk.run_id  # this walk, in the ledger and in its audit
-
-# %%
-samples = opslib.samples_frame(walk.run_id).query("operation != 'read_catalogue'")
-# By step; within one by operation, for a plan's reads are sent all at once.
-order = {name: place for place, name in enumerate(walk.steps)}
-samples = samples.sort_values(["operation", "started_at"])
-samples = samples.sort_values("step", key=lambda step: step.map(order), kind="stable")
-samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]].reset_index(drop=True)
-
-# %% tags=["volatile"]
-from opslib.audit import charts
-
-charts.latency_chart(samples)
-
-# %%
-charts.success_chart(samples)
-
-# %% tags=["volatile"]
-charts.timeline_chart(samples)
-
-# %% tags=["volatile"]
-charts.steps_chart(samples)
+samples = walk.samples()  # a pandas DataFrame, to work on
+samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]]
 
 # %% [markdown]
 # ## Is the record intact?
@@ -155,3 +96,6 @@ verify(walk.settings.home).intact
 # %% [markdown]
 # Next: [02 · Audit report](02_audit_report.ipynb), for the reviewer. And once some calls have ended, did the recordings
 # arrive? [03 · Verify the archive](03_verify_archive.ipynb) tells.
+
+# %% jupyter={"source_hidden": true}
+cards

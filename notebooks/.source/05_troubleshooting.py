@@ -32,12 +32,12 @@
 # | [the KMS key](#S3-·-the-KMS-key-is-disabled) | what is written cannot be read again |
 # | [lifecycle](#S3-·-a-lifecycle-rule-removes-recordings) | recordings are removed too early |
 
-# %%
+# %% jupyter={"source_hidden": true}
 import opslib
 from opslib.sandbox.lessons import Lessons
 from opslib.widgets import WalkCards
 
-# %%
+# %% jupyter={"source_hidden": true}
 lessons = Lessons()
 cards = WalkCards(lessons.walk)
 
@@ -45,7 +45,7 @@ cards = WalkCards(lessons.walk)
 # ## A step out of order
 # A card that is clicked too early sends nothing, and says what is to be done first.
 
-# %%
+# %% jupyter={"source_hidden": true}
 from contextlib import suppress
 
 with suppress(opslib.errors.StepBlocked):
@@ -57,14 +57,14 @@ cards["apply"].snapshot()
 # Genesys does not know the id, the secret does not belong to it, or the OAuth client was disabled or deleted.
 # Nothing that needs a token can work; nothing was sent but the question for one.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("wrong-secret")
 cards["connect"].snapshot()
 
 # %% [markdown]
 # **Mend it**: type the right secret on the Connect card, or make a new one in *Admin > Integrations > OAuth*.
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("wrong-secret")).summary
 
 # %% [markdown]
@@ -72,7 +72,7 @@ cards["connect"].snapshot()
 # A token may end before its time. You do not see this one: a new token is fetched, once for all who wait, and the
 # request is sent again.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("revoked-token")
 (await lessons.mend("revoked-token")).summary
 
@@ -81,7 +81,7 @@ await lessons.provoke("revoked-token")
 # This client may write targets and policies, and no webhooks. Two of three changes were made when the third was
 # refused; so **both were undone**, and each was read back.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("missing-scope")
 cards["apply"].snapshot()
 
@@ -89,7 +89,7 @@ cards["apply"].snapshot()
 # **Mend it**: give the client's role the permission that the card names (*Admin > Roles*), and connect again:
 # permissions are looked at when a token is made.
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("missing-scope")).summary
 
 # %% [markdown]
@@ -97,14 +97,14 @@ cards["apply"].snapshot()
 # Genesys allows some 300 requests a minute for each token. When it says “wait a second”, we wait and try again;
 # the plan is made all the same, and the record has both attempts.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("rate-limit")
 lessons.walk.result("plan").summary
 
 # %% [markdown]
 # When it says “wait ten minutes”, waiting would only end in a timeout. So the step ends at once, and says so.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("long-rate-limit")
 cards["connect"].snapshot()
 
@@ -112,7 +112,7 @@ cards["connect"].snapshot()
 # **Mend it**: try again later. If it happens often, another program uses the same OAuth client: give each its
 # own.
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("long-rate-limit")).summary
 
 # %% [markdown]
@@ -128,25 +128,25 @@ parse_onboarding(wanted.replace("encryption: AES256", "encryption: DES"), "This 
 # %% [markdown]
 # What only the org can know, it refuses itself. Its own words are the cause; what was changed before is undone.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("bad-content")
 cards["apply"].snapshot()
 
 # %% [markdown]
 # **Mend it**: correct what the cause names, plan again, and look at the plan before you approve it.
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("bad-content")).summary
 
 # %% [markdown]
 # ## S3 404 · no such bucket
 # The name is wrong, or the bucket was never made. Here two letters are swapped.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("no-bucket")
 cards["validate_bucket"].snapshot()
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("no-bucket")).summary
 
 # %% [markdown]
@@ -154,11 +154,11 @@ cards["validate_bucket"].snapshot()
 # S3 answers with a redirect. It is not followed: recordings in another region may be against the law that you
 # are under. So it is a finding; the table names it first, with its fix.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("wrong-region")
 cards["validate_bucket"].snapshot()
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("wrong-region")).summary
 
 # %% [markdown]
@@ -167,11 +167,11 @@ cards["validate_bucket"].snapshot()
 # counts as *fit*. `opslib check-bucket BUCKET --print checks` writes the policy with just the permissions that the
 # checks need.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("no-permission")
 cards["validate_bucket"].snapshot()
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("no-permission")).summary
 
 # %% [markdown]
@@ -179,22 +179,22 @@ cards["validate_bucket"].snapshot()
 # The bucket is encrypted, so a check for encryption alone would pass. But what is written with this key cannot be
 # read.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("kms-key")
 cards["validate_bucket"].snapshot()
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("kms-key")).summary
 
 # %% [markdown]
 # ## S3 · a lifecycle rule removes recordings
 # Genesys keeps its promise of 365 days, and the bucket removes the recordings after 30.
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.provoke("lifecycle")
 cards["validate_bucket"].snapshot()
 
-# %%
+# %% jupyter={"source_hidden": true}
 (await lessons.mend("lifecycle")).summary
 
 # %% [markdown]
@@ -209,7 +209,7 @@ from opslib.audit import charts
 
 charts.timeline_chart(opslib.samples_frame(lessons.walk.run_id))
 
-# %%
+# %% jupyter={"source_hidden": true}
 await lessons.aclose()
 
 # %% [markdown]

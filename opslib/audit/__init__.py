@@ -20,7 +20,8 @@ What it says:
 
 How it looks:
     document          sections, tables, prose and verdicts as data, without markup
-    as_html, as_pdf   the same sections as a page, with templates/audit.html, and as PDF, with templates/audit.typ
+    as_html, as_pdf   the same sections as a page and as PDF, each with its template in templates/
+    in_notebook       what notebook 02 shows above the sections: contents and downloads
     drawing           charts as SVG in the colours of the page; distribution, time_axis: what several of them share
     words             small forms of sentences
     exports, ocsf     samples.csv, operations.csv, findings.csv, report.json; findings.ocsf.jsonl

@@ -32,7 +32,7 @@ from opslib.visible import visible
 
 def page(title: str, sections: Sequence[Section]) -> str:
     """The whole page, with a list of its sections."""
-    template = files("opslib.audit").joinpath("templates", "audit.html").read_text(encoding="utf-8")
+    template = _template("audit.html")
     links = "".join(
         f'<li><a href="#{_text(section.id)}"><span>{_text(section.number)}</span>{_text(section.title)}</a></li>\n'
         for section in sections
@@ -41,11 +41,37 @@ def page(title: str, sections: Sequence[Section]) -> str:
     first = [block for section in sections if not section.title for block in section.blocks]
     return Template(template).substitute(
         title=_text(title),
+        style=_template("audit.css"),
         links=links,
         bands="".join(block_html(block).html for block in first if isinstance(block, Band)),
         cover="".join(block_html(block).html for block in first if not isinstance(block, Band)),
         sections="".join(_section(section) for section in sections if section.title),
     )
+
+
+def converted_style() -> str:
+    """The page's style for a notebook that `jupyter nbconvert` has made a page of; JupyterLab itself keeps its own."""
+    # There the notebook is the <body>, and its variables are that page's colours.
+    scoped = _template("audit.css").replace(":root {", "& {").replace("\nbody {", "\n& {")
+    return f"<style>\nbody.jp-Notebook {{\n{scoped}\n{_CONVERTED}}}\n</style>"
+
+
+_CONVERTED = """\
+& { max-width: 62rem; margin: 0 auto; padding: 1.5rem 2rem 4rem; --jp-content-font-color0: var(--text);
+  --jp-content-font-color1: var(--text); --jp-ui-font-color0: var(--text); --jp-ui-font-color1: var(--text);
+  --jp-content-heading-font-weight: 700; --jp-content-link-color: var(--link); --jp-layout-color0: var(--page);
+  --jp-layout-color1: var(--page); --jp-layout-color2: var(--raised); --jp-border-color1: var(--line);
+  --jp-rendermime-table-row-background: var(--page); --jp-rendermime-table-row-hover-background: var(--raised);
+  --jp-mirror-editor-header-color: var(--text); }
+.jp-OutputPrompt, .jp-InputPrompt, .jp-Collapser, .jp-mod-noOutputs { display: none; }
+.jp-RenderedHTMLCommon { padding: 0; font: inherit; }
+.jp-RenderedHTMLCommon table { table-layout: auto; margin: 0 0 .5rem; font-size: .92rem; line-height: 1.42; }
+.jp-Cell { padding: 0; }
+"""
+
+
+def _template(name: str) -> str:
+    return files("opslib.audit").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def section_html(section: Section) -> Html:

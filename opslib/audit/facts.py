@@ -18,6 +18,7 @@ from opslib.ledger.chain import Entry, Verification
 from opslib.ledger.database import FILE_NAME, select
 from opslib.router.journal import APPROVAL, INTENT, KINDS, ROLLBACK, STARTED, Progress, applies
 from opslib.settings import DEFAULT_EVIDENCE_DAYS
+from opslib.suggestion import did_you_mean
 
 T = TypeVar("T")
 
@@ -295,8 +296,15 @@ def load(
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    facts = _of_run(path, run_id or walks[-1], last_seq, verification, own_key)
+    facts = _of_run(path, run_id or (_with_a_step(path, walks, last_seq) or walks)[-1], last_seq, verification, own_key)
     return replace(facts, as_of=as_of, evidence_days=evidence_days)
+
+
+def _with_a_step(path: Path, walks: Sequence[str], last_seq: int) -> list[str]:
+    """Those that did something: a notebook begins a run when its cells are run, and perhaps no step."""
+    query = "SELECT DISTINCT run_id FROM entries WHERE kind <> 'actor' AND kind NOT LIKE 'run.%' AND seq <= ?"
+    acted = {run_id for (run_id,) in select(path, query, (last_seq,))}
+    return [run_id for run_id in walks if run_id in acted]
 
 
 def another(facts: Facts, run_id: str) -> Facts:
@@ -315,9 +323,12 @@ def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_ke
     own = [apply for apply in every if apply.run_id == run_id]
     facts = Facts(path, run_id, last_seq, ledger, own, own_key, every)
     if not any(facts.entries("run.started")):
-        known = ", ".join(walks_before(path, last_seq)[-3:]) or "none"
+        walks = walks_before(path, last_seq)
+        known = ", ".join(walks[-3:]) or "none"
         raise LedgerError(
-            f"There is no such run: {run_id}", cause=f"the last walks in {path} are {known}", fix="name one of these"
+            f"There is no such run: {run_id}",
+            cause=f"the last walks in {path} are {known}.{did_you_mean(run_id, walks)}".rstrip("."),
+            fix="name one of these; `opslib where` lists the runs",
         )
     return facts
 

@@ -15,20 +15,35 @@ from typing import Any
 import click
 
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.output import say, say_json, say_text
+from opslib.cli.output import say, say_document, say_json, say_text
 from opslib.errors import Defect, HalfDone, InvalidInput, OpslibError
 
+_ONBOARD, _EVIDENCE = "onboard", "evidence"
 _COMMANDS = {
-    "onboard": ["init", "plan", "apply", "offboard", "onboard", "resume", "rollback", "drift", "export"],
-    "org": ["doctor", "changes"],
-    "bucket": ["check-bucket"],
-    "event_feed": ["check-feed"],
-    "archive": ["archive"],
-    "evidence": ["audit", "verify", "anchor", "export-ledger"],
-    "lab": ["lab"],
-    "sandbox": ["sandbox"],
+    "Try": {"lab": "lab", "sandbox": "sandbox", "where": "where"},
+    "Change": dict.fromkeys(["init", "plan", "apply", "onboard", "resume", "rollback", "offboard", "export"], _ONBOARD),
+    "Check": {
+        "doctor": "org",
+        "check-bucket": "bucket",
+        "check-feed": "event_feed",
+        "drift": _ONBOARD,
+        "changes": "org",
+        "archive": "archive",
+    },
+    "Prove": dict.fromkeys(["audit", "verify", "anchor", "export-ledger"], _EVIDENCE),
 }
-"""By topic. What a topic's commands need is imported when one of them runs."""
+"""By group, each with its topic. What a topic's commands need is imported when one of them runs."""
+
+_LEARN_MORE = """\b
+Examples:
+  opslib lab                        the notebooks, with a sandbox behind them
+  opslib init onboarding.yaml       a commented file to start from
+  opslib plan onboarding.yaml       what would change; writes nothing
+  opslib apply onboarding.yaml      shows the plan, asks, and does it
+
+\b
+opslib COMMAND --help has an example of each command and the names that it takes.
+"""
 
 
 class _LazyCommand(click.Command):
@@ -52,10 +67,25 @@ class _LazyCommand(click.Command):
         return click.Command(None, help=ast.get_docstring(functions[self._function])).get_short_help_str(limit)
 
 
-_LAZY = [_LazyCommand(topic, name) for topic, names in _COMMANDS.items() for name in names]
+class _Grouped(click.Group):
+    """Lists its commands in groups, in the order in which they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.commands))
+        for group, names in _COMMANDS.items():
+            rows = [(f"{name:{width}}", self.commands[name].get_short_help_str(_WHOLE_SENTENCE)) for name in names]
+            with formatter.section(group):
+                formatter.write_dl(rows)
 
 
-@click.group(commands=_LAZY, context_settings={"help_option_names": ["-h", "--help"]})
+_WHOLE_SENTENCE = 200
+_LAZY = [_LazyCommand(topic, name) for names in _COMMANDS.values() for name, topic in names.items()]
+
+
+@click.group(cls=_Grouped, commands=_LAZY, epilog=_LEARN_MORE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="opslib")
 def cli() -> None:
     """Route Genesys Cloud call recordings into an S3 bucket, safely, and keep the evidence."""
@@ -78,9 +108,13 @@ def main(arguments: list[str] | None = None) -> None:
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     warnings.showwarning = _show_warning
     try:
-        cli.main(words, standalone_mode=False)
+        cli.main(words, prog_name="opslib", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        say_document(error.format_message())
     except click.ClickException as error:
-        _fail(InvalidInput("Usage error", cause=error.format_message(), fix="see opslib --help"), words)
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        help = f"Try '{context.command_path if context else 'opslib'} --help'"
+        _fail(InvalidInput("Usage error", cause=error.format_message(), fix=help), words)
     except click.Abort as error:
         _fail(OpslibError("Interrupted", cause=str(error) or "Ctrl-C", fix="run it again"), words)
     except OpslibError as error:  # before OSError: some of ours are both

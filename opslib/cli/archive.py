@@ -36,7 +36,11 @@ def archive() -> None:
     """The recordings in the bucket: did they all arrive?"""
 
 
-@archive.command()
+@archive.command(
+    epilog=options.examples(
+        "opslib archive verify --expected calls.csv --bucket my-recordings --prefix recordings/voice"
+    )
+)
 @click.option(
     "--expected",
     type=options.PathType(dir_okay=False),
@@ -63,7 +67,7 @@ def archive() -> None:
 )
 @click.option("--now", type=_Moment(), help="Judge as of this time; by default, when the reading began.")
 @click.option(
-    "--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
+    "--engine", type=options.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
 )
 @click.option("--out", type=options.PathType(file_okay=False), help="Write every list there, as Parquet and CSV.")
 @options.as_json
@@ -88,7 +92,7 @@ def verify(
 
 def _tell(progress: Progress) -> None:
     words = f"{progress.objects:,} objects; {progress.done:,} of {progress.known:,} folders known so far"
-    say_progress(words, done=progress.done == progress.known)
+    say_progress(words, last=progress.done == progress.known)
 
 
 def _quiet(_: Progress) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.output import say, say_json, say_text
+from opslib.cli.output import say, say_document, say_json, say_progress, say_text
 from opslib.credentials import AwsKeys, RoleReference, usual_keys
 from opslib.errors import AwsCredentialsInvalid, InvalidInput
 from opslib.onboarding.values import AwsRegion, BucketName, PathPrefix, checked, checked_value, folder_of
@@ -16,7 +16,7 @@ from opslib.settings import Settings
 from opslib.validator.bucket import check_buckets
 from opslib.validator.documents import iam
 from opslib.validator.documents.terraform import template
-from opslib.validator.profile import Profile
+from opslib.validator.profile import BUILT_IN, Profile
 from opslib.validator.profile_loader import load_profile
 from opslib.validator.render import as_text
 from opslib.validator.wanted import Wanted
@@ -25,14 +25,20 @@ _Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "opslib check-bucket my-recordings --retention-days 365",
+        "opslib check-bucket my-recordings --profile sec-17a-4 --json",
+        "opslib check-bucket my-recordings --print terraform > bucket.tf",
+    )
+)
 @click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
-@click.option("--profile", default="baseline", help="A profile of the kit, or a YAML file.")
+@click.option("--profile", default="baseline", help=f"One of {', '.join(BUILT_IN)}, or a YAML file.")
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the buckets must be.")
 @click.option(
     "--prefix", help="The folder that recordings go to; with a role, your organisation's id unless given; else any."
 )
-@click.option("--encryption", type=click.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
+@click.option("--encryption", type=options.Choice(["AES256", "aws:kms"]), help="How recordings must be encrypted.")
 @click.option("--retention-days", type=click.IntRange(1), help="How long recordings must stay.")
 @click.option("--owner", metavar="ACCOUNT", help="The id of the account that the buckets must belong to.")
 @click.option("--kms-key", metavar="ARN", help="The key of the buckets, for what --print writes.")
@@ -41,7 +47,7 @@ _KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:k
 @click.option(
     "--print",
     "document",
-    type=click.Choice(["checks", "writer", "trust", "terraform"]),
+    type=options.Choice(["checks", "writer", "trust", "terraform"]),
     help="Print the IAM policy for the checks or the writer, the role's trust, or Terraform, and ask nothing.",
 )
 @options.as_json
@@ -77,7 +83,7 @@ def _print_document(kind: str, wanted: Wanted, profile: Profile, *, as_json: boo
     """What a bucket needs; as JSON, Terraform is one text. Asks nothing."""
     if kind == "terraform":
         text = template(wanted, profile)
-        say_json({"terraform": text}) if as_json else say_text(text, nl=False)
+        say_json({"terraform": text}) if as_json else say_document(text, nl=False)
     else:
         say_json(_iam_document(kind, wanted, profile), indent=2)
 
@@ -134,5 +140,4 @@ def _place(prefix: str | None, role: RoleReference | None) -> str | None:
 
 
 def _say_progress(done: int, total: int, words: str) -> None:
-    if total >= 50 and (done == total or done % 50 == 0):
-        say(f"{done} of {total} checks", err=True)
+    say_progress("" if done == total else f"{done} of {total} checks")

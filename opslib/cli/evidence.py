@@ -11,14 +11,15 @@ from opslib.audit.anchor import Anchor, AnchorBucket
 from opslib.audit.folder import FILES, write_audit
 from opslib.audit.verify import verify as verify_record
 from opslib.cli import options
+from opslib.cli.confirm import agreed, can_ask
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.output import say, say_json
 from opslib.credentials import usual_keys
 from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.chain import Verification
 from opslib.ledger.export import write_export
-from opslib.ledger.ledger import Ledger
 from opslib.ledger.signing import existing_public_key, read_public_key
+from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.settings import ENV_FILE, Settings
 from opslib.walk.identities import Identities
 from opslib.walk.recheck import recheck
@@ -31,8 +32,10 @@ _WORDS = {
 }
 
 
-@click.command()
-@click.option("--run", "run_id", metavar="RUN", help="A run's id; by default the last walk.")
+@click.command(epilog=options.examples("opslib audit --out out", "opslib audit --out out --recheck --run RUN"))
+@click.option(
+    "--run", "run_id", metavar="RUN", help="A run's id, as `opslib where` lists them; by default the last walk."
+)
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
 @click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again; writes to neither.")
 @click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
@@ -53,7 +56,9 @@ def audit(run_id: str | None, compare_with: str | None, read_again: bool, out: P
         say(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 
 
-@click.command()
+@click.command(
+    epilog=options.examples("opslib verify out --key ed25519:KEY", "opslib verify ledger.jsonl --anchor BUCKET")
+)
 @click.argument("path", type=options.PathType())
 @click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
 @click.option("--anchor", "anchor_bucket", metavar="BUCKET", help="Check it against the anchors in this bucket, too.")
@@ -86,28 +91,42 @@ def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, 
     return _exit_code(state)
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib anchor audit-anchors --region eu-central-1"))
 @click.argument("bucket")
 @options.anchor_region
-@click.option("--yes", is_flag=True, help="Do it; without, only what would be written is shown (exit code 2).")
+@options.yes
 @options.as_json
 def anchor(bucket: str, region: str, yes: bool, as_json: bool) -> ExitCode:
-    """Keep a signed checkpoint of the ledger in BUCKET, which needs Object Lock with a default retention."""
+    """Keep a signed checkpoint of the ledger in BUCKET, which needs Object Lock with a default retention.
+
+    Shows what it would write and asks first. Without --yes, where nobody can be asked, it only shows it (exit code 2).
+    """
     settings = Settings.load()
     verification = verify_record(settings.home)
     if not verification.intact:
         raise LedgerError(
             "The ledger was not anchored", cause=verification.reason, fix="see `opslib verify`; nothing was written"
         )
-    report = asyncio.run(_anchor(settings, verification, bucket, region, yes=yes))
+    if not yes:
+        planned = asyncio.run(_anchor(settings, verification, bucket, region, yes=False))
+        if as_json:
+            say_json(planned)
+        else:
+            _show_anchor(planned)
+        if not can_ask(as_json=as_json):
+            say("nothing was written; add --yes to do it", err=True)
+            return ExitCode.CHANGES
+        if not agreed("Write this checkpoint, which nobody can delete before its time,", f"to bucket {bucket}"):
+            return ExitCode.CHANGES
+    report = asyncio.run(_anchor(settings, verification, bucket, region, yes=True))
     if as_json:
         say_json(report)
     else:
         _show_anchor(report)
-    return ExitCode.DONE if yes else ExitCode.CHANGES
+    return ExitCode.DONE
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib export-ledger --out ledger.jsonl"))
 @click.option("--out", type=options.PathType(dir_okay=False), required=True, help="The file to write.")
 @options.as_json
 def export_ledger(out: Path, as_json: bool) -> ExitCode:
@@ -129,8 +148,8 @@ async def _anchor(
         lock = vars(await anchors.lock())
         if not yes:
             return {"anchored": False, "bucket": bucket, "seq": verification.entries, "lock": lock}
-        ledger = Ledger(settings.home, settings.signing_key)
-        run = ledger.start_run("anchor", bucket=bucket)
+        ledger = workspace_ledger(settings)
+        run = ledger.start_run("anchor", bucket=bucket, **kind_of(settings))
         await Identities(run).ask_aws(region, keys)
         checkpoint = ledger.checkpoint()
         try:
@@ -155,8 +174,6 @@ def _show_anchor(report: dict[str, Any]) -> None:
     say(f"locked for {lock['days']} days in {lock['mode']} mode")
     if lock["mode"] != "COMPLIANCE":
         say("note: those who may bypass GOVERNANCE mode can delete it earlier", err=True)
-    if not done:
-        say("nothing was written; add --yes to do it", err=True)
 
 
 async def _read_anchors(verification: Verification, bucket: str, region: str) -> tuple[list[Anchor], int]:

@@ -25,7 +25,7 @@ _FOR_BOTO3 = re.compile(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|PRO
 _FOR_OPSLIB = re.compile(r"OPSLIB_\w+|\w*ACCESS_KEY\w*")
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib lab", "opslib lab notebooks/01_onboard_storage.ipynb --no-browser"))
 @click.argument("notebook", type=options.PathType(), default=Path("notebooks/00_start_here.ipynb"))
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def lab(notebook: Path, no_browser: bool) -> int:
@@ -35,7 +35,6 @@ def lab(notebook: Path, no_browser: bool) -> int:
             f"There is no notebook {notebook}", cause="no such file", fix="run it from the project folder"
         )
     _take_over_env_file()
-    os.environ.setdefault("OPSLIB_HOME", str(Path.cwd() / ".opslib"))
     sandbox = use_sandbox_unless_configured(recordings=_RECORDINGS, planted=True)
     with sandbox or nullcontext(), tempfile.TemporaryDirectory() as config:
         environment = os.environ | {"JUPYTER_CONFIG_PATH": _config_path(Path(config))}

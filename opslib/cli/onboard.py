@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import shlex
 import textwrap
+from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,26 +14,29 @@ from typing import Any
 import click
 
 from opslib.cli import options
+from opslib.cli.confirm import agreed, can_ask, needs_yes, place
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
-from opslib.cli.output import say, say_json, say_text
+from opslib.cli.output import NEXT, say, say_document, say_json, say_text
+from opslib.cli.progress import progress_shown
 from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan, foreseen
 from opslib.onboarding.example import write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
-from opslib.router.journal import is_left_in
+from opslib.router.journal import Progress, is_left_in
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
+from opslib.walk.consent import options_for
 from opslib.walk.walk import Walk
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib init", "opslib init archive.yaml --backend platform"))
 @click.argument("file", type=options.PathType(), default=Path("onboarding.yaml"))
 @click.option(
     "--backend",
-    type=click.Choice(["storage-targets", "platform"]),
+    type=options.Choice(["storage-targets", "platform"]),
     default="storage-targets",
     envvar="OPSLIB_BACKEND",
     help="platform: the API that Genesys publishes.",
@@ -38,39 +44,68 @@ from opslib.walk.walk import Walk
 def init(file: Path, backend: BackendName) -> None:
     """Write a commented example to FILE; an existing file is left alone."""
     write_example(file, backend, Settings.load())
-    say(f"written: {file}")
+    say(f"written: {file}, for the {backend} API", f"{NEXT}opslib plan {shlex.quote(str(file))}")
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib plan onboarding.yaml", "opslib plan onboarding.yaml --json > plan.json"))
 @options.onboarding_file
+@options.paths
 @options.as_json
-def plan(file: Path, as_json: bool) -> ExitCode:
-    """Show what would change for FILE. Writes nothing. Exit code 0: nothing to do, 2: changes."""
-    plan = asyncio.run(_make_plan(load_onboarding(file)))
-    say_json(plan.as_json()) if as_json else say_text(as_text(plan.as_json()))
+def plan(file: Path, paths: bool, as_json: bool) -> ExitCode:
+    """Show what would change for FILE, an onboarding file. Writes nothing.
+
+    Exit code 0: nothing to do, 2: changes.
+    """
+    plan = asyncio.run(_review(load_onboarding(file))).plan
+    if as_json:
+        say_json(plan.as_json())
+    else:
+        say_text(as_text(plan.as_json(), paths=paths))
+        if plan.changes:
+            say(f"{NEXT}opslib apply {shlex.quote(str(file))}{_options_for(plan)}")
     return ExitCode.CHANGES if plan.changes else ExitCode.DONE
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "opslib apply onboarding.yaml",
+        "opslib apply onboarding.yaml --yes --checksum CHECKSUM",
+        'opslib apply onboarding.yaml --allow shorter-retention --reason "agreed with legal, 2026-11"',
+    )
+)
 @options.onboarding_file
 @click.option("--rotate-credentials", is_flag=True, help="Write the target's credentials again.")
+@options.paths
 @options.consent
 def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
-    """Bring the org to what FILE says, as one transaction. Exit code 1: failed and rolled back, 3: half-done."""
+    """Bring the org to what FILE says, as one transaction.
+
+    Shows the plan and asks first. Without --yes, where nobody can be asked, it only shows the plan. Exit code 1: failed
+    and rolled back, 2: not applied, 3: half-done.
+    """
     return _change_org(file, rotate_credentials=rotate_credentials, **consent)
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "opslib offboard onboarding.yaml",
+        'opslib offboard onboarding.yaml --yes --allow delete --reason "moved to another org"',
+    )
+)
 @options.onboarding_file
+@options.paths
 @options.consent
 def offboard(file: Path, **consent: Any) -> ExitCode:
     """Remove the webhook, policy and target that FILE names; needs --allow delete and --reason. Recordings stay."""
     return _change_org(file, removal=True, **consent)
 
 
-@click.command()
+@click.command(
+    epilog=options.examples("opslib onboard --sandbox", "opslib onboard onboarding.yaml", "opslib onboard a.yaml --yes")
+)
 @click.argument("file", type=options.PathType(), required=False)
 @click.option("--sandbox", "on_sandbox", is_flag=True, help="On a sandbox of its own; without FILE, its example.")
+@options.yes
 @options.recordings
 @options.planted
 @options.allow
@@ -78,41 +113,70 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
 @options.until
 @options.as_json
 def onboard(
-    file: Path | None, on_sandbox: bool, recordings: int | None, planted: bool, as_json: bool, **consent: Any
-) -> None:
-    """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names)."""
+    file: Path | None,
+    on_sandbox: bool,
+    yes: bool,
+    recordings: int | None,
+    planted: bool,
+    as_json: bool,
+    **consent: Any,
+) -> ExitCode:
+    """Walk through all steps for the onboarding in FILE (or the one that OPSLIB_ONBOARDING names).
+
+    Shows the plan and asks first; --yes does not ask. Where nobody can be asked, --yes is needed, except with
+    --sandbox.
+    """
     options.check_recordings(recordings, planted)
     if recordings and not on_sandbox:
-        raise click.UsageError("--recordings needs --sandbox: a live org has its own")
+        options.refuse("--recordings needs --sandbox: a live org has its own")
+    asks = not yes and can_ask(as_json=as_json)
+    if not (yes or asks or on_sandbox):
+        raise needs_yes("onboard", "see what it would do: opslib plan FILE")
     with start_sandbox(recordings=recordings or 0, planted=planted) if on_sandbox else nullcontext() as own:
         if own:
             os.environ.update(own.environment())
-        work = _walk_through(file, Consent(**consent), quiet=as_json)
+        onboarding, checksum = load_onboarding(file) if file else None, None
+        if asks:
+            review = asyncio.run(_review(onboarding))
+            say_text(as_text(review.plan.as_json()))
+            if not agreed(f"{review.in_words}, and write the policy again to see its event arrive,", review.where):
+                return ExitCode.CHANGES
+            checksum = review.plan.checksum
+        work = _walk_through(onboarding, checksum, Consent(**consent), quiet=as_json, show_plan=not asks)
         results = asyncio.run(half_done_if_cancelled(work))
     if as_json:
         say_json({"steps": results})
+    return ExitCode.DONE
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib resume", "opslib resume --accept"))
 @click.option("--accept", is_flag=True, help="Keep what was shown to be in the org, where it is not as it was sent.")
+@options.yes
 @options.allow
 @options.reason
 @options.until
 @options.as_json
-def resume(accept: bool, as_json: bool, **consent: Any) -> None:
-    """Finish an apply that a crash or a stop left unfinished. The bucket is looked at again first."""
-    _recover("accept" if accept else "resume", as_json, Consent(**consent))
+def resume(accept: bool, yes: bool, as_json: bool, **consent: Any) -> ExitCode:
+    """Finish an apply that a crash or a stop left unfinished. The bucket is looked at again first.
+
+    On a terminal it asks first. Exit code 3: something is left to do.
+    """
+    return _recover("accept" if accept else "resume", yes, as_json, Consent(**consent))
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib rollback", "opslib rollback --overwrite"))
 @click.option("--overwrite", is_flag=True, help="Also where an object was changed since, as it was shown.")
+@options.yes
 @options.as_json
-def rollback(overwrite: bool, as_json: bool) -> None:
-    """Undo an apply that a crash or a stop left unfinished."""
-    _recover("overwrite" if overwrite else "rollback", as_json)
+def rollback(overwrite: bool, yes: bool, as_json: bool) -> ExitCode:
+    """Undo an apply that a crash or a stop left unfinished.
+
+    On a terminal it asks first. Exit code 3: something is left to do.
+    """
+    return _recover("overwrite" if overwrite else "rollback", yes, as_json)
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib drift targets/"))
 @click.argument("folder", type=options.PathType(exists=True, file_okay=False))
 @options.as_json
 def drift(folder: Path, as_json: bool) -> ExitCode:
@@ -120,7 +184,7 @@ def drift(folder: Path, as_json: bool) -> ExitCode:
     reports: list[dict[str, Any]] = []
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
-            plan = asyncio.run(_make_plan(load_onboarding(file)))
+            plan = asyncio.run(_review(load_onboarding(file))).plan
             reports.append({"file": file.name, "drifted": bool(plan.changes), **plan.as_json()})
         except OpslibError as error:
             reports.append({"file": file.name, "drifted": None, **error.as_json()})
@@ -135,7 +199,7 @@ def drift(folder: Path, as_json: bool) -> ExitCode:
     return ExitCode.CHANGES if any(report["drifted"] for report in reports) else ExitCode.DONE
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib export ProdVoiceArchive --out archive.yaml"))
 @click.argument("target_id")
 @click.option("--policy", "policy_id", help="The policy's id; by default the only one of the target.")
 @click.option("--webhook", "webhook_id", help="The webhook's id; by default the only one of the org.")
@@ -147,7 +211,7 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
     """
     text = as_yaml(asyncio.run(_adopt(target_id, policy_id, webhook_id)))
     if out is None:
-        say_text(text, nl=False)
+        say_document(text, nl=False)
         return
     try:
         with out.open("x", encoding="utf-8") as file:  # which follows no link either
@@ -161,6 +225,7 @@ def _change_org(
     file: Path,
     *,
     yes: bool,
+    paths: bool,
     checksum: str | None,
     allow: tuple[str, ...],
     reason: str,
@@ -168,38 +233,79 @@ def _change_org(
     as_json: bool,
     **kind: Any,
 ) -> ExitCode:
-    """Plan, approve and apply; without `yes` only plan. `kind` is a removal or a rotation of credentials, see Walk."""
-    onboarding = load_onboarding(file)
-    if yes:
-        consent = Consent(allow=allow, reason=reason, until=until)
-        work = _apply(onboarding, checksum, consent, quiet=as_json, **kind)
-        plan, applied = asyncio.run(half_done_if_cancelled(work))
-    else:
-        plan, applied = asyncio.run(half_done_if_cancelled(_make_plan(onboarding, checksum, **kind))), False
+    """Plan, ask unless `yes`, approve and apply. `kind` is a removal or a rotation of credentials, see Walk."""
+    onboarding, consent = load_onboarding(file), Consent(allow=allow, reason=reason, until=until)
+    if not yes:
+        review = asyncio.run(half_done_if_cancelled(_review(onboarding, checksum, **kind)))
+        if not _agreed_to(review, consent, paths=paths, as_json=as_json):
+            return ExitCode.CHANGES if review.plan.changes else ExitCode.DONE
+        checksum = review.plan.checksum
+    work = _apply(onboarding, checksum, consent, show=yes and not as_json, paths=paths, **kind)
+    plan, applied = asyncio.run(half_done_if_cancelled(work))
     if as_json:
         say_json({**plan.as_json(), "applied": applied})
     elif applied:
         say("done: applied and read back")
-    elif yes and plan.changes:
+    elif plan.changes:
         say(
             "nothing was written to the org: since the plan was made, somebody else has brought the org to what it says"
         )
     else:
         say_text(as_text(plan.as_json()))
-        if plan.changes:
-            say("nothing was written; add --yes to apply it", err=True)
-    return ExitCode.CHANGES if plan.changes and not yes else ExitCode.DONE
+    return ExitCode.DONE
 
 
-async def _make_plan(onboarding: Onboarding, checksum: str | None = None, **kind: Any) -> Plan:
+@dataclass(frozen=True)
+class _Review:
+    """A plan that was made to be looked at, and where it would be carried out, in words."""
+
+    plan: Plan
+    where: str
+
+    @property
+    def in_words(self) -> str:
+        """What would be written."""
+        parts = ", ".join(f"{change.action} {change.kind} {change.name}" for change in self.plan.changes)
+        many = "change" if len(self.plan.changes) == 1 else "changes"
+        return f"Apply {len(self.plan.changes)} {many} ({parts})" if parts else "Apply nothing, as all is as wanted"
+
+
+def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool) -> bool:
+    """Show the plan and ask. Nobody is asked about a plan without changes, one that would be refused, or where nobody
+    can be."""
+    plan = review.plan
+    if as_json:
+        say_json({**plan.as_json(), "applied": False})
+        return False
+    say_text(as_text(plan.as_json(), paths=paths))
+    if not plan.changes:
+        return False
+    if not can_ask(as_json=as_json):
+        say("nothing was written; add --yes to apply it", err=True)
+        return False
+    if not set(plan.unsafe) <= set(consent.allow) or (plan.unsafe and not consent.reason):
+        say(f"nothing was written; what is unsafe (!) needs {options_for(plan.unsafe)}", err=True)
+        return False
+    return agreed(review.in_words, review.where)
+
+
+async def _review(onboarding: Onboarding | None, checksum: str | None = None, **kind: Any) -> _Review:
+    """What would change now. Writes nothing."""
     async with Walk(onboarding, command="plan", **kind) as walk:
-        await walk.run("connect")
-        await walk.run("plan")
-        return _reviewed(walk, checksum)
+        with progress_shown(walk):
+            connected = await walk.run("connect")
+            await walk.run("plan")
+        org = connected.data["doctor"]["organization"]
+        return _Review(_reviewed(walk, checksum), place(walk.settings, f"{org['name']} ({org['id']})" if org else ""))
+
+
+def _options_for(plan: Plan) -> str:
+    """What an unsafe plan needs on the command line."""
+    return f" {options_for(plan.unsafe)}" if plan.unsafe else ""
 
 
 async def _apply(
-    onboarding: Onboarding, checksum: str | None, consent: Consent, *, quiet: bool, **kind: Any
+    onboarding: Onboarding, checksum: str | None, consent: Consent, *, show: bool, paths: bool, **kind: Any
 ) -> tuple[Plan, bool]:
     """The plan, and whether anything was written: another process may have been first.
 
@@ -207,10 +313,10 @@ async def _apply(
     """
     written = False
     async with Walk(onboarding, **kind) as walk:
-        with first_interrupt_stops(walk):
+        with first_interrupt_stops(walk), progress_shown(walk):
             async for result in walk.in_order(consent, until="apply"):
-                if result.step == "plan" and _reviewed(walk, checksum).changes and not quiet:
-                    say_text(as_text(result.data))
+                if result.step == "plan" and _reviewed(walk, checksum).changes and show:
+                    say_text(as_text(result.data, paths=paths))
                 written = result.step == "apply" and bool(result.data["changes"])
         return walk.reviewed_plan(), written
 
@@ -227,29 +333,57 @@ def _reviewed(walk: Walk, checksum: str | None) -> Plan:
     return plan
 
 
-async def _walk_through(file: Path | None, consent: Consent, *, quiet: bool) -> list[dict[str, Any]]:
+async def _walk_through(
+    onboarding: Onboarding | None, checksum: str | None, consent: Consent, *, quiet: bool, show_plan: bool
+) -> list[dict[str, Any]]:
     """Every step of the walk in order, each told as it ends. Raises the first error."""
     results = []
-    async with Walk(load_onboarding(file) if file else None) as walk:
-        with first_interrupt_stops(walk):
+    async with Walk(onboarding) as walk:
+        with first_interrupt_stops(walk), progress_shown(walk):
             async for result in walk.in_order(consent):
                 results.append({name: getattr(result, name) for name in ("step", "state", "summary", "data")})
+                if result.step == "plan":
+                    _reviewed(walk, checksum)
                 if not quiet:
                     say(f"{result.state:8} {result.summary}")
-                    if result.step == "plan":
+                    if result.step == "plan" and show_plan:
                         say_text(textwrap.indent(as_text(result.data), " " * 9))
     return results
 
 
-def _recover(how: str, as_json: bool, consent: Consent | None = None) -> None:
-    said = asyncio.run(half_done_if_cancelled(_run_recovery(how, consent or Consent())))
+def _recover(how: str, yes: bool, as_json: bool, consent: Consent | None = None) -> ExitCode:
+    walk = _walk_to_recover(how)
+    if walk.unfinished and not yes and can_ask(as_json=as_json):
+        say(*_unfinished(walk.unfinished))
+        if not agreed(_RECOVERIES[how], place(walk.settings)):
+            asyncio.run(walk.aclose())
+            return ExitCode.HALF_DONE
+    said = asyncio.run(half_done_if_cancelled(_run_recovery(walk, how, consent or Consent())))
     say_json({"said": said}) if as_json else say(said)
+    return ExitCode.DONE
 
 
-async def _run_recovery(how: str, consent: Consent) -> str:
-    """What was done, in words. Raises HalfDone while something is left to do."""
+_RECOVERIES = {
+    "resume": "Finish this apply",
+    "accept": "Finish this apply and keep what is there",
+    "rollback": "Undo this apply",
+    "overwrite": "Undo this apply, over later changes too,",
+}
+
+
+def _unfinished(apply: Progress) -> Iterator[str]:
+    """Whose it is, and how far each change came."""
+    yield f"Unfinished: an apply that {apply.user} began at {apply.at}, in run {apply.run_id}"
+    for number, change in enumerate(apply.plan.changes):
+        done = number in apply.done and number not in apply.undone
+        state = "done" if done else "begun" if number in apply.to_undo else "not done"
+        yield f"    {change.action} {change.kind} {change.name}: {state}"
+
+
+def _walk_to_recover(how: str) -> Walk:
+    """Raises HalfDone where an apply is unfinished, and the ledger cannot be written to end it."""
     try:
-        walk = Walk(command=how)
+        return Walk(command=how)
     except LedgerNotProved:
         raise
     except LedgerError as error:  # the disk is still full, say
@@ -257,6 +391,10 @@ async def _run_recovery(how: str, consent: Consent) -> str:
         if not is_left_in(settings.home, settings.api_base):
             raise
         raise _half_done(error) from None
+
+
+async def _run_recovery(walk: Walk, how: str, consent: Consent) -> str:
+    """What was done, in words. Raises HalfDone while something is left to do."""
     async with walk:
         walk.consent = consent
         try:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from opslib.onboarding.models import EXCEPTION_DAYS
 from opslib.router.unsafe_changes import UNSAFE
+from opslib.suggestion import did_you_mean
 
 
 class PathType(click.Path):
@@ -21,6 +22,23 @@ class PathType(click.Path):
         if not str(value).strip():
             self.fail("the path is empty; write . for the current folder", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Choice(click.Choice[str]):
+    """One of these names; another one is refused with the name that was probably meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return f"{super().get_invalid_choice_message(value, ctx)}{did_you_mean(str(value), self.choices)}"
+
+
+def examples(*lines: str) -> str:
+    """What stands below a command's options: lines to copy, each with what it does behind it."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+def refuse(words: str) -> NoReturn:
+    """Raises UsageError, which points to the help of the running command."""
+    click.get_current_context().fail(words)
 
 
 onboarding_file = click.argument("file", type=PathType())
@@ -39,7 +57,7 @@ planted = click.option(
 def check_recordings(recordings: int | None, planted: bool) -> None:
     """Raises UsageError for defects of no recordings."""
     if planted and not recordings:
-        raise click.UsageError("--planted needs --recordings N: defects are planted among recordings")
+        refuse("--planted needs --recordings N: defects are planted among recordings")
 
 
 def _day_to_come(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:
@@ -51,7 +69,7 @@ def _day_to_come(_: click.Context, __: click.Parameter, value: datetime | None) 
 allow = click.option(
     "--allow",
     multiple=True,
-    type=click.Choice([*UNSAFE]),
+    type=Choice([*UNSAFE]),
     metavar="NAME",
     help=f"Agree to an unsafe change: {', '.join(UNSAFE)}. The audit shows it as an exception.",
 )
@@ -68,8 +86,13 @@ anchor_region = click.option(
 )
 
 
+yes = click.option("--yes", is_flag=True, help="Do it without asking; needed where nobody can be asked.")
+
+
 def consent(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a command needs that changes an org."""
-    yes = click.option("--yes", is_flag=True, help="Do it; without, only the plan is shown.")
     checksum = click.option("--checksum", help="Apply this plan only, as `opslib plan` printed it.")
     return yes(checksum(allow(reason(until(as_json(command))))))
+
+
+paths = click.option("--paths", is_flag=True, help="Show each field's path in the API, too.")

@@ -14,13 +14,13 @@ from opslib.router.org_changes import OrgChanges, find_org_changes
 from opslib.router.render import show
 from opslib.settings import Settings
 from opslib.walk.assumptions import Judged, judge_assumptions
-from opslib.walk.doctor import Diagnosis, examine, roles
+from opslib.walk.doctor import Diagnosis, examine, reach, roles
 from opslib.walk.environment import settings_rows
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.walk import Walk
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib doctor", "opslib doctor --assumptions --out assumptions.json"))
 @click.option("--assumptions", is_flag=True, help="Which of the facts that opslib relies on hold in this org?")
 @click.option(
     "--out",
@@ -29,11 +29,14 @@ from opslib.walk.walk import Walk
 )
 @options.as_json
 def doctor(as_json: bool, assumptions: bool = False, out: Path | None = None) -> ExitCode:
-    """What the org serves, who we are there and what we may do. Reads only. Exit code 0: nothing is FAIL, or "no"."""
+    """What the org serves, who we are there and what we may do. Reads only.
+
+    Exit code 0: nothing is FAIL, or "no"; 1: something is, or the org does not answer.
+    """
     if assumptions:
         return _judge_assumptions(out, as_json)
     if out:
-        raise click.UsageError("--out is for --assumptions")
+        options.refuse("--out is for --assumptions")
     diagnosis, settings = asyncio.run(_diagnose())
     rows = [*settings_rows(settings), *diagnosis.rows()]
     if as_json:
@@ -63,6 +66,7 @@ def _judge_assumptions(out: Path | None, as_json: bool) -> ExitCode:
 async def _ask_about_assumptions() -> tuple[Judged, Path]:
     """The answers, and the file that is written where none is named."""
     async with Walk(command="doctor") as walk:
+        await reach(await walk.open_session())
         return await judge_assumptions(walk), walk.settings.home / f"assumptions-{walk.run_id}.json"
 
 
@@ -74,14 +78,14 @@ on its contract. The file has no ids, names, addresses or account numbers, so th
 async def _diagnose() -> tuple[Diagnosis, Settings]:
     async with Walk(command="doctor") as walk:
         session = await walk.open_session()
-        await session.auth.get_access_token()
+        await reach(session)
         policy = walk.onboarding.policy if walk.settings.onboarding else None  # an example says nothing
         stated = stated_orgs(walk.onboarding, walk.settings)
         diagnosis = await examine(session.client, session.backends, walk.onboarding.backend, stated, policy)
         return diagnosis, walk.settings
 
 
-@click.command()
+@click.command(epilog=options.examples("opslib changes", "opslib changes --since 2026-11-01"))
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -89,11 +93,14 @@ async def _diagnose() -> tuple[Diagnosis, Settings]:
 )
 @options.as_json
 def changes(since: datetime | None, as_json: bool) -> ExitCode:
-    """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger."""
+    """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger.
+
+    What this workspace's own runs wrote is not listed as somebody's change.
+    """
     report = asyncio.run(_find_changes(since.replace(tzinfo=UTC) if since else None))
     if as_json:
         answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
-        say_json({**answer, "left_out": report.left_out})
+        say_json({**answer, "left_out": report.left_out, "own": report.own, "own_runs": report.own_runs})
     else:
         _show_changes(report)
     return ExitCode.FAILED if report.failed else ExitCode.DONE
@@ -102,7 +109,9 @@ def changes(since: datetime | None, as_json: bool) -> ExitCode:
 async def _find_changes(since: datetime | None) -> OrgChanges:
     async with Walk(command="changes") as walk:
         await walk.run("connect")
-        return await find_org_changes(walk.session.client, walk.backend, walk.journal, since)
+        return await find_org_changes(
+            walk.session.client, walk.backend, walk.journal, since, client_id=walk.settings.client_id
+        )
 
 
 def _show_changes(report: OrgChanges) -> None:
@@ -111,7 +120,9 @@ def _show_changes(report: OrgChanges) -> None:
         say(f"{change['at']}  {change['source']:10} {action}, by {change['by']}")
         for field in change["fields"]:
             say(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
-    say(f"{len(report.changes)} changes since {report.since.isoformat(timespec='seconds')}")
+    say(f"{len(report.changes)} changes by others since {report.since.isoformat(timespec='seconds')}")
+    if runs := list(dict.fromkeys([*report.own_runs, *(one["run"] for one in report.own)])):
+        say(f"opslib's own work since then, by this workspace's ledger, is not listed: {', '.join(runs)}")
     if report.first:
         say("This is the first look: what is there was noted, and the next one compares with it.")
     if report.left_out:

@@ -1,6 +1,7 @@
 import json
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ import click
 from opslib.cli import options
 from opslib.sandbox.launch import variables
 from opslib.sandbox.server.platform.shapes import SHAPES
+from opslib.settings import default_home
 
 _HUMAN = """\
 The sandbox is running; stop it with Ctrl+C.
@@ -20,11 +22,17 @@ The sandbox is running; stop it with Ctrl+C.
 
 To point opslib at it, paste these lines into another terminal:
 
+unset OPSLIB_REGION OPSLIB_ONBOARDING AWS_PROFILE AWS_SESSION_TOKEN
 """
 
 
 # \b: click keeps the lines as they are
-_SHAPES = "\b\nIntegration shapes:\n" + "\n".join(f"  {name}\n    {shape.words}" for name, shape in SHAPES.items())
+_EXAMPLES = options.examples("opslib sandbox", "opslib sandbox --backend platform --seed 7", "opslib sandbox --json")
+_SHAPES = (
+    _EXAMPLES
+    + "\n\n\b\nIntegration shapes:\n"
+    + "\n".join(f"  {name}\n    {shape.words}" for name, shape in SHAPES.items())
+)
 
 
 @click.command(epilog=_SHAPES)
@@ -34,13 +42,13 @@ _SHAPES = "\b\nIntegration shapes:\n" + "\n".join(f"  {name}\n    {shape.words}"
 @click.option("--rate-limit", type=click.IntRange(1), default=300, help="Requests per token and 60 s.")
 @click.option(
     "--backend",
-    type=click.Choice(["both", "storage-targets", "platform"]),
+    type=options.Choice(["both", "storage-targets", "platform"]),
     default="both",
     help="Which Genesys API the org serves.",
 )
 @click.option(
     "--integration-shape",
-    type=click.Choice(list(SHAPES)),
+    type=options.Choice(list(SHAPES)),
     default="role-in-properties",
     show_default=True,
     metavar="NAME",
@@ -54,10 +62,13 @@ def sandbox(as_json: bool, recordings: int | None, planted: bool, **settings: An
     options.check_recordings(recordings, planted)
     from opslib.sandbox.server.serve import serve  # brings moto, which `--help` has no use for
 
-    announce = json.dumps if as_json else _in_words
+    backend = settings["backend"] if settings["backend"] == "platform" else "storage-targets"
+    announce = json.dumps if as_json else partial(_in_words, backend)
     serve(announce=announce, recordings=recordings or 0, planted=planted, **settings)
 
 
-def _in_words(facts: Mapping[str, str]) -> str:
-    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(facts).items())
-    return _HUMAN.format(**facts) + exports
+def _in_words(backend: str, facts: Mapping[str, str]) -> str:
+    """All that opslib and boto3 read: what another terminal is set to must not count here."""
+    own = {"OPSLIB_BACKEND": backend, "OPSLIB_HOME": str(default_home(sandbox=True))}
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in (variables(facts) | own).items())
+    return f"{_HUMAN.format(**facts)}{exports}\n\nThen: opslib init, or see where you are: opslib where"

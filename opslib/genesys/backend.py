@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
 from opslib.onboarding.models import BackendName, Onboarding
+from opslib.suggestion import did_you_mean
 
 Kind = Literal["target", "policy", "webhook"]
 # What a POST makes: an object of ours, or the credential of a target.
@@ -182,8 +183,10 @@ def only(bodies: Sequence[JSON], kind: Kind, identity: str | None) -> JSON:
     if len(chosen) == 1:
         return chosen[0]
     known = ", ".join(f"{body.get('name')} ({body.get('id')})" for body in bodies[:10]) or "none"
+    names = [str(name) for body in bodies for name in (body.get("name"), body.get("id"))]
+    meant = did_you_mean(identity or "", names)
     raise InvalidInput(
         f"Which {kind} belongs to the onboarding is not clear",
-        cause=f"there are: {known}",
-        fix=f"name one that exists with --{kind}, or make one first",
+        cause=f"there are: {known}{f'; none is called {identity}.{meant}' if identity and not chosen else ''}",
+        fix=f"name one that exists{'' if kind == 'target' else f' with --{kind}'}, or make one first",
     )

@@ -2,7 +2,9 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import httpx
@@ -43,6 +45,19 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
     return max(0.0, (until - (answered_at(headers) or datetime.now(UTC))).total_seconds())
 
 
+_single: ContextVar[bool] = ContextVar("single", default=False)
+
+
+@contextmanager
+def tried_once() -> Iterator[None]:
+    """What is sent inside is not repeated: who only asks whether a host is there wants to know it soon."""
+    token = _single.set(True)
+    try:
+        yield
+    finally:
+        _single.reset(token)
+
+
 class _Retry(Retry):
     """Retry-After as whole or decimal seconds or as a date, spread a little."""
 
@@ -61,7 +76,7 @@ def retry_for(method: str, *, repeatable: bool | None = None) -> Retry:
     """How a request is retried: 429 always; 502, 503, 504 and lost connections only where repeating is harmless."""
     harmless = method in _IDEMPOTENT if repeatable is None else repeatable
     return _Retry(
-        total=_TRIES_AFTER_THE_FIRST,
+        total=0 if _single.get() else _TRIES_AFTER_THE_FIRST,
         allowed_methods=[method],
         status_forcelist=[429, 502, 503, 504] if harmless else [429],
         retry_on_exceptions=None if harmless else [],

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opslib.credentials import AwsKeys, RoleReference
-from opslib.errors import InvalidInput, NotFound
+from opslib.errors import InvalidInput
 from opslib.genesys.answers import Entity, Page, Shape, counted
 from opslib.genesys.backend import JSON, Creation, Item, Kind, Meaning, nothing_to_rotate, only
 from opslib.genesys.client import GenesysClient
@@ -182,15 +182,10 @@ class StorageTargetsBackend:
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):
-            of_target = await self.read("target", target)
-            if of_target is None:
-                raise NotFound(
-                    f"There is no target {target}",
-                    cause="the org has none with this id",
-                    fix="check the target's id",
-                    status=404,
-                )
-            policies = [policy for policy in await self.list("policy") if policy.get("storageTargetId") == target]
+            of_target = await self.read("target", target) or only(await self.list("target"), "target", target)
+            policies = [
+                policy for policy in await self.list("policy") if policy.get("storageTargetId") == of_target["id"]
+            ]
             of_policy = only(policies, "policy", policy)
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
         return checked(Onboarding, target=_target(of_target), policy=_policy(of_policy), webhook=_webhook(of_webhook))

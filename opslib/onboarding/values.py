@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from opslib.errors import InvalidInput
 from opslib.onboarding.bucket_name import bucket_name
 from opslib.settings import is_loopback
+from opslib.suggestion import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -58,7 +59,8 @@ def _aws_regions() -> frozenset[str]:
 def aws_region(value: str) -> str:
     """The region, if AWS has it. Raises ValueError."""
     if value not in _aws_regions():
-        raise ValueError(f"AWS has no region {value!r}; examples: us-east-1, eu-central-1")
+        meant = did_you_mean(value, _aws_regions()) or " Examples: us-east-1, eu-central-1"
+        raise ValueError(f"AWS has no region {value!r}.{meant}")
     return value
 
 

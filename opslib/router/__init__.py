@@ -8,5 +8,6 @@ differences     an object that is not as it was sent: which fields, and whose do
 journal         how far an apply came, read from the ledger
 lock            one apply at a time in a workspace
 org_changes     what others changed in the org (what a step of ours changed: `opslib.walk.what_changed`)
+own_work        what opslib itself wrote, so that it is not taken for somebody else's change
 storage_router  the tutorial's `GenesysStorageRouter`, which writes one object per call
 """

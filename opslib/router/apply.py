@@ -62,12 +62,14 @@ from opslib.router.differences import (
 from opslib.router.journal import (
     DECIDED,
     DIFFERS,
+    DONE,
     FINISHED,
     INTENT,
     MADE,
     ROLLBACK,
     SENT,
     TAKEN_UP,
+    UNDONE,
     Progress,
     refuse_unproved,
     started,
@@ -271,7 +273,7 @@ class Applier:
                 raise self._not_as_sent(progress, other.difference) from None
             except Exception as error:  # noqa: BLE001 (a defect, too, must not leave the org half-changed)
                 await self._give_up(progress, place, foreseen(error, "the apply"))
-            progress.note(self.run, "change.done", place=place)
+            progress.note(self.run, DONE, place=place)
         progress.note(self.run, FINISHED, how="done")
         self._tell(len(changes), len(changes), "all read back")
 
@@ -293,7 +295,7 @@ class Applier:
             # The refusal may be of a second try, after a first one whose answer was lost: read more than once.
             with suppress(Exception):  # what cannot be read is written back
                 if place not in progress.made and await self._stays(change, change.before):
-                    progress.note(self.run, "undo.done", place=place, replaced=False)
+                    progress.note(self.run, UNDONE, place=place, replaced=False)
         await self._backwards(progress)
         raise RolledBack(
             f"{change.action} {change.kind} {change.name} failed; the org is as it was before{progress.kept}",
@@ -317,7 +319,7 @@ class Applier:
             except Exception as error:  # noqa: BLE001 (the same)
                 failure = foreseen(error, "the rollback")
                 raise self._half_done(progress, f"{failure.title}: {failure.cause}", failure) from None
-            progress.note(self.run, "undo.done", place=place, replaced=bool(replaced), remade=replaced == _ID)
+            progress.note(self.run, UNDONE, place=place, replaced=bool(replaced), remade=replaced == _ID)
         progress.note(self.run, FINISHED, how="rolled back", kept=progress.kept)
 
     async def _undo(self, progress: Progress, place: int) -> _NotRestored:

@@ -22,18 +22,18 @@ BUCKET_LOOKED = "bucket.looked"
 PLAN_MADE, APPROVAL = "plan.made", "approval"
 # An object is about to be made under an id of the server's; the id that it has.
 SENT, MADE = "object.sent", "object.made"
-INTENT = "change.intent"
+INTENT, DONE, UNDONE = "change.intent", "change.done", "undo.done"
 ROLLBACK = "rollback.started"
 _MOVES = (
     TAKEN_UP,
     INTENT,
     SENT,
     MADE,
-    "change.done",
+    DONE,
     DIFFERS,
     DECIDED,
     ROLLBACK,
-    "undo.done",
+    UNDONE,
     FINISHED,
 )
 # Every kind of entry that an apply writes, the first one first.
@@ -133,10 +133,10 @@ class Progress:
             self.creations.append(Creation(data["object"], data["name"], data.get("server_id", "")))
             if kind == MADE:
                 self.made.add(data["place"])
-        elif kind == "change.done":
+        elif kind == DONE:
             self.done.add(data["place"])
             self.differences.pop(data["place"], None)
-        elif kind == "undo.done":
+        elif kind == UNDONE:
             self.undone.add(data["place"])
             self.differences.pop(data["place"], None)
             if data["replaced"]:

@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from typing import Any
 
+from opslib.genesys.field_words import in_words, label
 from opslib.visible import visible_line
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 NOTHING = "Nothing to do: the org is as wanted."
 
 
-def as_text(plan: dict[str, Any]) -> str:
-    """A line for each change with its sign (+ ~ -) and for each field, then what is unsafe (!), the warnings (⚠), the
-    notes (i) and the checksum."""
+def as_text(plan: dict[str, Any], *, paths: bool = False) -> str:
+    """A line for each change with its sign (+ ~ -) and for each field in words, with `paths` also as the API calls it;
+    then what is unsafe (!), the warnings (⚠), the notes (i) and the checksum."""
     notes = [*(f"⚠ {one}" for one in plan.get("warnings", ())), *(f"i {one}" for one in plan.get("notes", ()))]
     if not plan["changes"]:
         return "\n".join(map(visible_line, [NOTHING, *notes]))
-    lines = [line for change in plan["changes"] for line in _change_lines(change)]
+    lines = [line for change in plan["changes"] for line in _change_lines(change, paths)]
     unsafe = [
         f"! {item['name']}: {item['why']} (needs --allow {item['name']}, with a reason)" for item in plan["unsafe"]
     ]
@@ -23,10 +24,20 @@ def as_text(plan: dict[str, Any]) -> str:
     return "\n".join(map(visible_line, [*lines, *unsafe, *notes, end]))
 
 
-def _change_lines(change: dict[str, Any]) -> Iterator[str]:
+def _change_lines(change: dict[str, Any], paths: bool) -> Iterator[str]:
     yield heading(change)
     for field in change["fields"]:
-        yield f"    {field['path']}: {show(field['before'])} → {show(field['after'])}"
+        yield f"    {_sentence(change['action'], field)}"
+        if paths:
+            yield f"        {field['path']}"
+
+
+def _sentence(action: str, field: dict[str, Any]) -> str:
+    """What a field will be, what it was, or both: `delete after 365 days → 400 days`."""
+    path, before, after = field["path"], field["before"], field["after"]
+    old, new = (show(in_words(path, value)) for value in (before, after))
+    value = {"create": new, "delete": old}.get(action, f"{old} → {new}")
+    return f"{label(path)}{value}"
 
 
 def heading(change: dict[str, Any]) -> str:

@@ -14,9 +14,10 @@ from opslib.genesys.client import GenesysClient
 from opslib.genesys.recorder import Recorder
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend, policy_body, target_body, webhook_body
 from opslib.ledger.chain import Entry
-from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.ledger import Run
 from opslib.ledger.moment import utc_now
 from opslib.ledger.statistics import PASS_AT_PERCENT, percentile, success_rate_percent
+from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.onboarding.models import DataLakeWebhook, RecordingPolicy, StorageTarget, check_retention
 from opslib.onboarding.values import Id, checked, checked_value
 
@@ -175,6 +176,7 @@ class GenesysStorageRouter:
 
     def _write(self, kind: str, data: dict[str, Any]) -> Entry:
         if not self._run:
-            ledger = Ledger(self.auth.settings.home, self.auth.settings.signing_key)
-            self._run = ledger.start_run("GenesysStorageRouter", api=self.auth.base_url)
+            settings = self.auth.settings
+            ledger = workspace_ledger(settings)
+            self._run = ledger.start_run("GenesysStorageRouter", api=self.auth.base_url, **kind_of(settings))
         return self._run.append(kind, data)

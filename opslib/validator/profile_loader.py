@@ -14,6 +14,7 @@ from pydantic import ValidationError, field_validator
 from opslib.errors import InvalidInput
 from opslib.onboarding.values import invalid_input
 from opslib.onboarding.yaml_file import read_text, read_yaml
+from opslib.suggestion import did_you_mean
 from opslib.validator.checks import CHECKS
 from opslib.validator.profile import BUILT_IN, BuiltIn, Profile, Row
 
@@ -25,7 +26,8 @@ class _OwnProfile(Profile):
     @classmethod
     def _known(cls, rows: dict[str, Row]) -> dict[str, Row]:
         if unknown := sorted(rows.keys() - CHECKS.keys()):
-            raise ValueError(f"no such check: {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+            meant = "".join(did_you_mean(name, CHECKS) for name in unknown)
+            raise ValueError(f"no such check: {', '.join(unknown)}.{meant} There are {', '.join(CHECKS)}")
         return rows
 
 
@@ -39,7 +41,7 @@ def load_profile(name: str) -> Profile:
         return _own(name, path)
     raise InvalidInput(
         f"There is no profile {name}",
-        cause="neither a profile of the kit nor a YAML file",
+        cause=f"it is neither a profile of the kit nor a YAML file.{did_you_mean(name, BUILT_IN)}".rstrip("."),
         fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was sent",
     )
 

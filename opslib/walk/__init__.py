@@ -7,6 +7,7 @@ state_machine  how steps are run, joined, cancelled and recorded, whatever they 
 session        the connection to one org, which several walks may share: token, rate gate, client, both backends
 look           the bucket against its profile, and once more right before something is written
 consent        whether the user agrees to something unsafe
+drift          has somebody changed the org? Compares it with the onboarding, and reads who changed what
 recheck        reads bucket and org again after a walk, for the audit; writes to neither
 identities     what AWS and Genesys call this process, noted in its run
 resume         restores a walk from the ledger after the program has ended

@@ -23,7 +23,7 @@ from opslib.archive.report import Verification, remove_lists, verify
 from opslib.credentials import AwsKeys
 from opslib.errors import Busy, InvalidInput
 from opslib.ledger.archive import VERIFIED
-from opslib.ledger.ledger import Ledger
+from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.onboarding.bucket_name import bucket_name
 from opslib.router.lock import file_lock
 from opslib.settings import Settings
@@ -119,7 +119,7 @@ async def _verify(
     # The list first: nothing is asked of AWS for one that cannot be read.
     expected = await _in_a_thread(partial(read_expected, asked.expected, folder / "expected"))
     sha256 = await _in_a_thread(partial(_sha256, asked.expected))  # now: to read the bucket may take hours
-    run = Ledger(settings.home, settings.signing_key).start_run("archive", bucket=asked.bucket)
+    run = workspace_ledger(settings).start_run("archive", bucket=asked.bucket, **kind_of(settings))
     await Identities(run).ask_aws(asked.region, keys)
     arrived, now = await _read(asked, keys, folder, progress)
     compare = partial(verify, expected, arrived, folder, now=now, out=out, within_hours=asked.within_hours)

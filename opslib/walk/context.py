@@ -11,7 +11,7 @@ from opslib.errors import DuplicateName, LedgerError, OpslibError
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
-from opslib.ledger.ledger import Ledger
+from opslib.ledger.workspace import kind_of, refuse_other_kind, workspace_ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
@@ -62,10 +62,10 @@ class WalkContext(StateMachine):
         self.removal, self.rotate_credentials = removal, rotate_credentials
         self.plan: Plan | None = None
         began_with = hash_of(self.given())
-        ledger = Ledger(self.settings.home, self.settings.signing_key)
+        ledger = workspace_ledger(self.settings)
         self._last_applies = last_applies(ledger)  # first of all: nothing is added to a ledger that was changed
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
-        about = {"backend": self.onboarding.backend, "began_with": began_with}
+        about = {"backend": self.onboarding.backend, "began_with": began_with, **kind_of(self.settings)}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
         self.recorder, self.identities = Recorder(self.journal.append), Identities(self.journal)
         self.applier: Applier | None = None
@@ -180,6 +180,7 @@ class WalkContext(StateMachine):
         return session
 
     def _new_session(self) -> Session:
+        refuse_other_kind(self.journal.ledger, self.settings)  # they may have been replaced since the walk began
         if self._shared_session and self._shared_session.settings == self.settings:
             return self._shared_session.share(self.recorder)
         return Session(self.settings, self.recorder)

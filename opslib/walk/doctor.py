@@ -3,19 +3,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.errors import NotFound, OpslibError, PermissionMissing, WrongOrg
+from opslib.errors import ApiError, ConnectionFailed, NotFound, OpslibError, PermissionMissing, WrongOrg
 from opslib.genesys.backend import Backend
 from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, permissions
 from opslib.genesys.retention import SCREEN_DAYS, SETTINGS, Maximum, maximum_of, warnings
+from opslib.genesys.retry import tried_once
 from opslib.genesys.server_time import SKEW_FAILS_S, SKEW_WARNS_S
 from opslib.genesys.token import LIMITS, TOKEN, TOKEN_LIMIT, Named, limits_of, named, organization
 from opslib.onboarding.models import BackendName, RecordingPolicy
 from opslib.verdict import Readiness
 from opslib.walk.right_org import Stated, wrong_orgs
+from opslib.walk.session import Session
 
 # After this time (seconds) what the org has not answered stays open.
 _ANSWERS_WITHIN_S = 20.0
+
+# Whether it answers at all is known sooner.
+_REACHED_WITHIN_S = 10.0
+# What a gateway answers that reaches no org.
+_NOBODY_BEHIND = (502, 503, 504)
 
 _LONGER = "raise the org's maximum interaction data retention, or lower the policy's retention_days"
 
@@ -57,7 +64,8 @@ class Diagnosis:
             self._served(),
             *self._who(),
             *self._right_org(),
-            *map(self._permission, self.permissions),
+            *(self._permission(permission) for permission in self.permissions if permission.state != "not known"),
+            *self._not_known(),
             self._limit(),
             *self._retention(),
             self._clock(),
@@ -110,10 +118,17 @@ class Diagnosis:
         question, why = f"May {permission.name}", permission.why
         if permission.state == "present":
             return Readiness(question, "PASS", why)
-        if permission.state == "not known":
-            return Readiness(question, "UNKNOWN", why)
         needed = permission.name in NEEDED[self.wanted]
         return Readiness(question, "FAIL" if needed else "WARN", why, "add it to a role of the OAuth client")
+
+    def _not_known(self) -> Iterator[Readiness]:
+        """One answer for all permissions that are not known for the same reason."""
+        names: dict[str, list[str]] = {}
+        for permission in self.permissions:
+            if permission.state == "not known":
+                names.setdefault(permission.why, []).append(permission.name)
+        for why, several in names.items():
+            yield Readiness(f"May {', '.join(several)}", "UNKNOWN", why)
 
     def _limit(self) -> Readiness:
         question = "Requests per token and minute"
@@ -149,6 +164,33 @@ def roles(backend: BackendName) -> dict[str, list[str]]:
     if backend == "storage-targets":
         return {"auditor": [*SCOPES[:2], SCOPES[-1]], "operator": list(SCOPES)}
     return {"auditor": list(AUDITOR), "operator": list(OPERATOR)}
+
+
+async def reach(session: Session) -> None:
+    """Ask for a token and one question, each once. Raises the error of an org that does not answer; a refusal is an
+    answer, and `examine` says what it means."""
+    client = session.client
+    with tried_once():
+        try:
+            async with asyncio.timeout(_REACHED_WITHIN_S):
+                await session.auth.get_access_token()
+                await _ask_once(client)
+        except TimeoutError as error:
+            if isinstance(error, OpslibError):
+                raise
+            raise ConnectionFailed(
+                f"No answer from {client.base_url}",
+                cause=f"nothing came within {_REACHED_WITHIN_S:.0f} s",
+                fix="check the network, proxy and region (OPSLIB_REGION, OPSLIB_API_URL), then try again",
+            ) from None
+
+
+async def _ask_once(client: GenesysClient) -> None:
+    try:
+        await client.request("GET", TOKEN)
+    except ApiError as error:
+        if error.status in _NOBODY_BEHIND:
+            raise
 
 
 async def examine(

@@ -10,7 +10,7 @@ from opslib.html import Html, table, verdict
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger
 from opslib.new_files import part_folder
-from opslib.settings import DEFAULT, ENV_FILE, Settings
+from opslib.settings import DEFAULT, ENV_FILE, Settings, unknown_settings
 from opslib.verdict import Readiness
 
 
@@ -58,6 +58,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Readiness]:
     except OpslibError as error:
         yield Readiness("Settings are valid", "FAIL", f"{error.title}: {error.cause}", error.fix)
         return
+    yield from _unknown_settings()
     yield from _unsafe_places(settings)
     yield _workspace(settings.home)
     yield _org(settings)
@@ -72,7 +73,15 @@ def settings_rows(settings: Settings) -> list[Readiness]:
     sources.pop(DEFAULT, None)
     named = {source if source != ENV_FILE else f"{env_file_path()}": names for source, names in sources.items()}
     found = "; ".join(f"{', '.join(names)} from {source}" for source, names in named.items())
-    return [Readiness("Where the settings come from", "PASS", found or "all are defaults"), *_unsafe_places(settings)]
+    answer = Readiness("Where the settings come from", "PASS", found or "all are defaults")
+    return [answer, *_unknown_settings(), *_unsafe_places(settings)]
+
+
+def _unknown_settings() -> list[Readiness]:
+    return [
+        Readiness(f"{name} is a setting", "WARN", f"opslib has none of this name.{meant}", f"correct it in {place}")
+        for name, meant, place in unknown_settings()
+    ]
 
 
 def _unsafe_places(settings: Settings) -> list[Readiness]:
@@ -112,7 +121,7 @@ def _org(settings: Settings) -> Readiness:
         return Readiness(question, "WARN", error.cause, "nothing, to work on the sandbox; else set OPSLIB_REGION")
     if not (settings.client_id and settings.client_secret.get_secret_value()):
         return Readiness(question, "WARN", f"{base}, without an OAuth client", "enter id and secret in notebook 01")
-    return Readiness(question, "PASS", "the sandbox on this machine" if settings.sandbox_bucket else base)
+    return Readiness(question, "PASS", "the sandbox on this machine" if settings.on_sandbox else base)
 
 
 def _aws_key(environ: Mapping[str, str]) -> Readiness:

@@ -40,7 +40,9 @@ async def _read_bucket(walk: WalkContext) -> Result:
 
 
 async def _read_org(walk: WalkContext) -> Result:
-    found = await find_org_changes(walk.session.client, walk.backend, walk.journal, None)
+    found = await find_org_changes(
+        walk.session.client, walk.backend, walk.journal, None, client_id=walk.settings.client_id
+    )
     noted = f"{len(found.changes)} changes since {found.since.isoformat(timespec='seconds')}"
     return Result("read_org", "done", noted, {"changed": len(found.changes), "unaudited": found.unaudited})
 
@@ -66,7 +68,9 @@ async def _tried(walk: WalkContext, name: str) -> Result:
 
 def _given(ledger: Ledger, run_id: str | None) -> JSON:
     """What the user of a run had chosen when its last step began: org and onboarding."""
-    walks = [entry.run_id for entry in ledger.proved_entries("run.started") if entry.data["command"] == "walk"]
+    started = {entry.run_id for entry in ledger.proved_entries("step.started")}
+    runs = [entry for entry in ledger.proved_entries("run.started") if entry.data["command"] == "walk"]
+    walks = [entry.run_id for entry in runs if entry.run_id in started]
     about = run_id or (walks[-1] if walks else "")
     begun = ledger.proved_entries("step.started", run_id=about) if about else []
     if not begun:

@@ -8,17 +8,18 @@ Every start and end is in the ledger.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import rfc8785
 
-from opslib.errors import LedgerError, OpslibError, StepBlocked
+from opslib.errors import InvalidInput, LedgerError, OpslibError, StepBlocked
 from opslib.genesys.recorder import within_step
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
+from opslib.suggestion import did_you_mean
 
 JSON = dict[str, Any]
 State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "stale"]
@@ -47,6 +48,7 @@ class Step:
     """One stage. `inputs` returns everything that its outcome depends on; `act` does it. Both are given the machine.
 
     The steps in `needs` must be done. Those in `after` must have ended, well or not: `act` decides what follows.
+    `typed_at` names the steps on whose forms its inputs are typed; by default its own.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Step:
     inputs: Callable[[Any], JSON]
     act: Callable[[Any], Awaitable[Result]]
     after: tuple[str, ...] = ()
+    typed_at: tuple[str, ...] = ()
 
 
 class StateMachine:
@@ -69,6 +72,9 @@ class StateMachine:
 
     def __init__(self) -> None:
         self.on_change: list[Callable[[], None]] = []
+        # By step, what is typed in its form and is not valid. What a user sees there is not what would be used, so
+        # nothing that rests on it runs, or still counts as done.
+        self.problems: dict[str, Callable[[], Sequence[str]]] = {}
         self._results: dict[str, Result] = {}
         self._tasks: dict[str, asyncio.Task[Result]] = {}
         # Inputs hashed while listeners are told: each of them asks for the state of every step.
@@ -84,14 +90,24 @@ class StateMachine:
 
     def _holds(self, result: Result) -> bool:
         """Whether a result still says how things are: no input has changed, and what it rests on holds, too."""
-        needs = self.steps[result.step].needs
-        return result.input_hash == self._input_hash(result.step) and all(self.state(need) == "done" for need in needs)
+        if self._not_valid(result.step) or result.input_hash != self._input_hash(result.step):
+            return False
+        return all(self.state(need) == "done" for need in self.steps[result.step].needs)
+
+    def _not_valid(self, name: str) -> list[str]:
+        forms = self.steps[name].typed_at or (name,)
+        return [
+            problem if form == name else f"“{self.steps[form].title}”: {problem}"
+            for form in forms
+            if form in self.problems
+            for problem in self.problems[form]()
+        ]
 
     def blockers(self, name: str) -> list[str]:
         """Why a step cannot run yet, in words; empty when it can."""
         step = self.steps[name]
         rules = [(need, "done", _DONE) for need in step.needs] + [(need, "run", _ENDED) for need in step.after]
-        return [
+        return self._not_valid(name) + [
             f"“{self.steps[need].title}” must be {verb} first; it is {state}"
             for need, verb, enough in rules
             if (state := self.state(need)) not in enough
@@ -115,8 +131,15 @@ class StateMachine:
     async def run(self, name: str) -> Result:
         """Run a step, or join it when it is running already.
 
-        Raises StepBlocked when something it needs is not done, and the step's own error when it fails.
+        Raises InvalidInput for a step that there is not, StepBlocked when something it needs is not done, and the
+        step's own error when it fails.
         """
+        if name not in self.steps:
+            raise InvalidInput(
+                f"There is no step {name}",
+                cause=f"the steps are {', '.join(self.steps)}.{did_you_mean(name, self.steps)}".rstrip("."),
+                fix="name one of these; nothing was sent",
+            )
         if name not in self._tasks:
             if blockers := self.blockers(name):
                 raise StepBlocked(

@@ -8,6 +8,7 @@ from functools import partial
 
 from opslib.errors import ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
+from opslib.ledger.workspace import kind_of
 from opslib.onboarding.models import BackendName, Consent
 from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.lock import apply_lock
@@ -17,7 +18,7 @@ from opslib.walk.consent import agrees, note_approval, options_for
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.look import Writing, bucket_of, bucket_of_unfinished, judged, look_at, refuse_unfit
-from opslib.walk.resume import org_of
+from opslib.walk.resume import applied_words, org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.state_machine import JSON, Result, Step
 
@@ -43,6 +44,7 @@ async def _connect(walk: WalkContext) -> Result:
         "api_url": session.client.base_url,
         "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
         "backend": wanted,
+        **kind_of(walk.settings),
         _COUNTED[wanted].replace(" ", "_"): count,
         "doctor": about.as_json(),
     }
@@ -108,9 +110,7 @@ async def _apply(walk: WalkContext) -> Result:
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, replan)
     if not written:
         return Result("apply", "done", "Nothing to do: the org is as wanted, so nothing was applied", {"changes": 0})
-    words = "change" if written == 1 else "changes"
-    done = "removed, and read back as gone" if walk.removal else f"{words} applied and read back"
-    return Result("apply", "done", f"{written} {done}", {"changes": written})
+    return Result("apply", "done", applied_words(written, removal=walk.removal), {"changes": written})
 
 
 async def _plan_to_carry_out(walk: WalkContext) -> Plan:
@@ -219,10 +219,13 @@ def _by_name(*steps: Step) -> dict[str, Step]:
     return {step.name: step for step in steps}
 
 
+# The bucket's check depends on the policy's days, and the plan on the bucket.
+_ONBOARDING = ("validate_bucket", "plan")
+
 STEPS = _by_name(
     Step("connect", "Connect", (), _connection, _connect),
-    Step("validate_bucket", "Validate the bucket", ("connect",), _bucket, _validate_bucket),
-    Step("plan", "Plan", ("connect",), lambda walk: walk.wanted(), _plan),
+    Step("validate_bucket", "Validate the bucket", ("connect",), _bucket, _validate_bucket, typed_at=_ONBOARDING),
+    Step("plan", "Plan", ("connect",), lambda walk: walk.wanted(), _plan, typed_at=_ONBOARDING),
     Step("approve", "Approve", ("plan",), _approval, _approve, after=("validate_bucket",)),
     Step("apply", "Apply", ("approve",), _nothing, _apply),
     Step("see_event", "See the event arrive", ("apply",), _nothing, _see_event),

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from opslib.errors import HalfDone, LedgerError, OpslibError
 from opslib.onboarding.models import Consent
@@ -6,11 +7,23 @@ from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
 from opslib.walk.steps import CHANGING, RECOVERY, STEPS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# A removal has no event to wait for, and no routing to report.
+_REMOVAL = ("connect", "validate_bucket", "plan", "approve", "apply")
+
 
 class Walk(WalkContext):
     """One onboarding, step by step, or all steps in order. See `WalkContext` for its arguments."""
 
     steps = STEPS | RECOVERY
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The steps that it goes through, in order; those of a removal are fewer."""
+        return _REMOVAL if self.removal else tuple(STEPS)
 
     async def run_all(self, consent: Consent | None = None) -> list[Result]:
         """Every step in order; see `in_order`."""
@@ -22,7 +35,7 @@ class Walk(WalkContext):
         `consent` applies to the plan that is made on the way. A bucket that fails its validation does not end the walk
         at once: `approve` refuses it, unless the consent allows it with a reason. Raises the first other error.
         """
-        for name in STEPS:
+        for name in self.order:
             if name == "approve" and consent:
                 self.consent = consent
             yield await self._run_or_leave_to_approve(name)
@@ -37,6 +50,17 @@ class Walk(WalkContext):
             if name != "validate_bucket" or failed is None:
                 raise
             return failed
+
+    def samples(self) -> "pd.DataFrame":
+        """One row for each HTTP attempt of this walk to Genesys, by step and operation.
+
+        Columns: see `opslib.samples_frame`. Reads of the data lake are left out: they go to the sandbox or to AWS.
+        """
+        frame = self.journal.ledger.samples_frame(self.run_id).query("operation != 'read_catalogue'")
+        place = {name: at for at, name in enumerate(self.steps)}
+        # By operation within a step: a plan's reads are sent all at once.
+        by_operation = frame.sort_values(["operation", "started_at"])
+        return by_operation.sort_values("step", key=lambda step: step.map(place), kind="stable", ignore_index=True)
 
     def cancel(self, name: str) -> None:
         """Stop a running step. What it had sent stays sent; the ledger says that it was cancelled.

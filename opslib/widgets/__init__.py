@@ -10,6 +10,7 @@ Cards:
     walk_cards   a card for each step, their help texts, and the overview of all steps
     base_card    what every card is made of: its buttons, its task, and how it is drawn
     card         one step, redrawn when the walk changes
+    drift_cards  has somebody changed the org? Two cards
     archive_card the verification of the archive; imported by its own name, since it brings pyarrow
     status       the icon and colour of each status
     receipt      a card as static HTML: heading, status line, error box
@@ -31,8 +32,9 @@ Forms:
 
 from opslib.widgets.base_card import StepCancelled
 from opslib.widgets.card import StepCard
+from opslib.widgets.drift_cards import DriftCards
 from opslib.widgets.form import Form
 from opslib.widgets.secret import SecretField
 from opslib.widgets.walk_cards import WalkCards, auto_run
 
-__all__ = ["Form", "SecretField", "StepCancelled", "StepCard", "WalkCards", "auto_run"]
+__all__ = ["DriftCards", "Form", "SecretField", "StepCancelled", "StepCard", "WalkCards", "auto_run"]

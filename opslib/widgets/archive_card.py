@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -22,7 +22,7 @@ from opslib.walk.walk import Walk
 from opslib.widgets.archive_results import missing_frame, verification_html
 from opslib.widgets.base_card import Card, StepCancelled
 from opslib.widgets.form import Form
-from opslib.widgets.receipt import Rows, View, mimebundle
+from opslib.widgets.receipt import Rows, View
 from opslib.widgets.status import CardState
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ _HELP = (
     "the bucket, and writes only to the ledger."
 )
 _NOTHING_CHANGED = "Nothing was changed: a verification only reads the bucket."
-_STORED = (
-    '<p style="margin:8px 0;padding:8px 12px;border:2px dashed">'
-    '<strong style="font-size:20px">RECORDED EXAMPLE</strong><br>'
-    "Stored with this notebook, and not your archive as it is now. Choose Run &gt; Run All Cells for that.</p>"
-)
 _STATES: dict[Verdict, CardState] = {"PASS": "done", "WARN": "done", "FAIL": "failed", "UNKNOWN": "unknown"}
 _DRAW_EVERY_S = 0.2
 
@@ -127,7 +122,7 @@ class ArchiveCard(Card[Verification]):
         self._notice: OpslibError | None = None
         self._noticed_in: object = None
         self.form = Form(ArchiveValues, lambda: self._values, self._take)
-        super().__init__(_TITLE, _HELP, self.form.widget)
+        super().__init__(_TITLE, _HELP, lambda: "Verify archive", self.form.widget)
         self.form.on_change.append(self._changed)
         self._changed()
 
@@ -138,14 +133,13 @@ class ArchiveCard(Card[Verification]):
             self._task.cancel()
             self._changed()
 
+    def _is_local(self) -> bool:
+        return (self._settings or Settings.load()).is_local
+
     @property
     def missing(self) -> "pd.DataFrame":
         """The first missing recordings; without rows while there is no answer."""
         return missing_frame(self.found)
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """What is stored says so, in case it is taken for somebody's own answer; a live notebook shows the widget."""
-        return mimebundle(self.widget, f"{_STORED if self.found else ''}{self.receipt()}", repr(self))
 
     async def _work(self) -> Verification:
         self.found = self._notice = self._so_far = None

@@ -16,19 +16,30 @@ import ipywidgets as w
 from opslib.errors import Defect, OpslibError
 from opslib.html import Html, text
 from opslib.widgets.fields import show
-from opslib.widgets.receipt import View, compact, error_box, heading, mimebundle, progress_bar, receipt, status_line
+from opslib.widgets.frame import Frame, mark, plain, styled
+from opslib.widgets.receipt import (
+    View,
+    compact,
+    error_box,
+    heading,
+    mimebundle,
+    progress_bar,
+    receipt,
+    ribbon,
+    status_line,
+    trouble_first,
+)
 from opslib.widgets.status import CardState
 
 R = TypeVar("R")
 
-_VERBS: dict[CardState, str] = {
-    "done": "Run again",
-    "stale": "Run again",
+_AGAIN: dict[CardState, str] = {
+    "done": "{} again",
+    "stale": "{} again",
     "failed": "Try again",
     "unknown": "Try again",
     "cancelled": "Try again",
 }
-_BORDER = "1px solid var(--jp-border-color2, #8a8a8a)"
 
 
 class StepCancelled(OpslibError):
@@ -40,29 +51,29 @@ class Card(ABC, Generic[R]):
 
     _CANCELLED = "it was stopped before it finished"
 
-    def __init__(self, title: str, help: str, form: w.Widget, result: w.Widget | None = None) -> None:
-        """`form` stands above the buttons; `result` shows the result, where HTML is not enough."""
-        self._title = title
+    def __init__(
+        self,
+        title: str,
+        help: str,
+        verb: Callable[[], str],
+        form: w.Widget,
+        result: w.Widget | None = None,
+    ) -> None:
+        """`verb` is what the button does, in words; `form` stands above the buttons; `result` shows the result, where
+        HTML is not enough."""
+        self._title, self._verb = title, verb
         self.on_change: list[Callable[[], None]] = []  # called after a redraw that shows another state
         self._drawn: CardState | None = None
         self._task: asyncio.Task[R | OpslibError] | None = None
-        self.run_button = w.Button(description="Run", button_style="primary", tooltip=f"Run “{title}”")
-        self.cancel_button = w.Button(description="Cancel", tooltip=f"Cancel “{title}”", disabled=True)
+        self.run_button = plain(w.Button, button_style="primary", tooltip=f"Run “{title}”")
+        self.cancel_button = plain(w.Button, description="Cancel", tooltip=f"Cancel “{title}”", disabled=True)
         self.run_button.on_click(lambda _: self._start())
         self.cancel_button.on_click(lambda _: self.cancel())
-        self._progress, self._status, self._result, self._error = (w.HTML() for _ in range(4))
-        self.widget = w.VBox(
-            [
-                w.HTML(compact(heading(title, help))),
-                form,
-                w.HBox([self.run_button, self.cancel_button]),
-                self._progress,
-                self._status,
-                result or self._result,
-                self._error,
-            ],
-            layout={"border": _BORDER, "padding": "8px 12px", "margin": "4px 0"},
-        )
+        self._progress, self._result, self._error = (plain(w.HTML) for _ in range(3))
+        about = styled(plain(w.HTML, text(help)), "ops-lead")
+        actions = styled(plain(w.HBox, [self.run_button, self.cancel_button]), "ops-actions")
+        self.frame = Frame(title, [about, form, actions, self._progress, result or self._result, self._error])
+        self._status, self.widget = self.frame.line, self.frame.widget
 
     async def click(self) -> R:
         """Press Run and wait for the end. What runs already is joined.
@@ -92,14 +103,23 @@ class Card(ABC, Generic[R]):
         return receipt(self._view())
 
     def snapshot(self) -> Html:
-        """The card as it is now, for a notebook that shows it at several moments."""
-        return Html(self.receipt(), repr(self))
+        """The card as it is now, what went wrong first, for a notebook that shows it at several moments."""
+        return Html(trouble_first(self._view(), self._failing()), repr(self))
+
+    def _failing(self) -> str:
+        """What it was that failed, as HTML, where the error does not say it."""
+        return ""
 
     def __repr__(self) -> str:
         return f"{self._title}: {self.state}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self))
+        above = "" if self.state in ("waiting", "ready") else ribbon(local=self._is_local())
+        return mimebundle(self.widget, above + self.receipt(), repr(self))
+
+    @abstractmethod
+    def _is_local(self) -> bool:
+        """Whether this works on a sandbox."""
 
     @abstractmethod
     async def _work(self) -> R:
@@ -149,19 +169,23 @@ class Card(ABC, Generic[R]):
             self._sync()
             self._draw(self._view(measured=True))
         except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the work)
-            show(self._status, f'<div role="status">This card cannot be drawn ({text(type(error).__name__)})</div>')
+            show(
+                self._status,
+                f'{heading(self._title)}<div role="status">It cannot be drawn ({text(type(error).__name__)})</div>',
+            )
 
     def _draw(self, view: View) -> None:
         self._drawn = view.state
         running = view.state == "running"
-        self.run_button.description = _VERBS.get(view.state, "Run")
-        self.run_button.disabled = running or bool(view.reasons)
+        self.run_button.description = _AGAIN.get(view.state, "{}").format(self._verb())
+        self.run_button.disabled = running or bool(set(view.reasons) - set(view.to_correct))
+        mark(self.run_button, "ops-closed", bool(view.to_correct))
         self.cancel_button.disabled = not running
         show(self._progress, progress_bar(view) if running else "")
         self._draw_result(view)
         show(self._error, compact(error_box(view)))
         # Last: a screen reader that announces the state finds the rest in place.
-        show(self._status, compact(status_line(view)))
+        show(self._status, compact(heading(self._title) + status_line(view)))
 
     def _draw_result(self, view: View) -> None:
         show(self._result, compact(view.result))

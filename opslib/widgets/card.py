@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 import ipywidgets as w
 
 from opslib.errors import Defect, InvalidInput, OpslibError, StepBlocked
+from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
-from opslib.walk.walk import Walk
+from opslib.walk.steps import STEPS
 from opslib.walk.what_changed import NOT_STARTED, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
-from opslib.widgets.findings import FindingsView
+from opslib.widgets.findings import FindingsView, failing_html
 from opslib.widgets.form import Panel
+from opslib.widgets.frame import mark, plain
 from opslib.widgets.receipt import View
 from opslib.widgets.results import result_html
 from opslib.widgets.status import CardState
@@ -27,18 +29,27 @@ class StepCard(Card[Result]):
     """One step as a widget with a static receipt.
 
     `make_form` makes what stands above the buttons, and is called again when the onboarding is for another backend.
-    `help` is one line: what the step does and what it needs.
+    `help` is one line: what the step does and what it needs; `verb` is what its button says.
     """
 
     _CANCELLED = "it was stopped before it finished; what had been sent stays sent"
 
     def __init__(
-        self, walk: Walk, step_name: str, make_form: Callable[[], Panel | None] = lambda: None, *, help: str = ""
+        self,
+        walk: WalkContext,
+        step_name: str,
+        make_form: Callable[[], Panel | None] = lambda: None,
+        *,
+        help: str = "",
+        verb: Callable[[], str] = lambda: "Run",
     ) -> None:
         self._walk, self._step, self._help = walk, walk.steps[step_name], help
-        self._make_form, self._form_place = make_form, w.VBox()
+        self._make_form, self._form_place = make_form, plain(w.VBox)
         self._findings = FindingsView(walk) if step_name == "validate_bucket" else None
-        super().__init__(self._step.title, help, self._form_place, self._findings.widget if self._findings else None)
+        result = self._findings.widget if self._findings else None
+        super().__init__(self._step.title, help, verb, self._form_place, result)
+        self.widget.add_class(f"ops-step-{step_name}")
+        self._current: bool | None = None
         self._renew_form()
         # By whether it is measured: the result that was last written as HTML, and that.
         self._written: dict[bool, tuple[Result, str]] = {}
@@ -47,11 +58,24 @@ class StepCard(Card[Result]):
         self._noticed_in: object = None
         walk.on_change.append(self._changed)
         walk.on_progress.append(self._progressed)
+        if step_name in STEPS:
+            walk.problems[step_name] = lambda: self.problems
         self._changed()
+
+    def follow(self, *, current: bool) -> None:
+        """Be open while this is the current step, unless somebody has folded or opened it since it became or ceased to
+        be that."""
+        if current != self._current:
+            self._current = current
+            self.frame.fold(not current)
+            mark(self.widget, "ops-current", current)
 
     def cancel(self) -> None:
         """Stop the step if it is running. What it had sent stays sent."""
         self._walk.cancel(self._step.name)
+
+    def _is_local(self) -> bool:
+        return self._walk.settings.is_local
 
     @property
     def problems(self) -> Sequence[str]:
@@ -70,6 +94,10 @@ class StepCard(Card[Result]):
             self._notice, self._noticed_in = outcome, self._situation()
         self._changed()
 
+    def _failing(self) -> str:
+        findings = self._view().findings
+        return failing_html(findings) if findings else ""
+
     def _check_form(self) -> None:
         if self.problems:
             raise InvalidInput(
@@ -83,7 +111,7 @@ class StepCard(Card[Result]):
 
     def _reasons(self) -> Sequence[str]:
         unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.unfinished else []
-        return [*self.problems, *self._walk.blockers(self._step.name), *unfinished]
+        return list(dict.fromkeys([*self.problems, *self._walk.blockers(self._step.name), *unfinished]))
 
     def _view(self, *, measured: bool = False) -> View:
         state: CardState = self._walk.state(self._step.name)
@@ -119,6 +147,7 @@ class StepCard(Card[Result]):
             state=state,
             summary=summary,
             reasons=() if state == "running" else reasons,
+            to_correct=self.problems if self._step.name in STEPS else (),
             progress=progress[:2] if progress else None,
             inputs=self.form.rows() if self.form else (),
             result=self._result_html(shown, measured=measured) if shown else "",
@@ -140,7 +169,7 @@ class StepCard(Card[Result]):
         self._form_for, self.form = self._walk.onboarding.backend, self._make_form()
         self._form_place.children = [self.form.widget] if self.form else []
         if self.form:
-            self.form.on_change.append(self._changed)
+            self.form.on_change.append(self._walk.changed)  # what is not valid concerns the cards after it, too
 
     def _progressed(self, step: str) -> None:
         if step == self._step.name:

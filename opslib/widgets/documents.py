@@ -13,7 +13,7 @@ from opslib.validator.documents import event_feed, iam
 from opslib.validator.documents.terraform import template
 from opslib.validator.profile_loader import load_profile
 from opslib.validator.wanted import wanted_of
-from opslib.walk.walk import Walk
+from opslib.walk.context import WalkContext
 from opslib.widgets.form import Summary
 from opslib.widgets.receipt import compact
 
@@ -37,7 +37,7 @@ def copyable(source: str) -> str:
     return f"{selectable(source)} {button}" if source else ""
 
 
-def bucket_documents_html(walk: Walk, report: Mapping[str, Any]) -> str:
+def bucket_documents_html(walk: WalkContext, report: Mapping[str, Any]) -> str:
     """What the bucket needs; made from the form, so also before anything runs. `report` may tell the KMS key."""
     try:
         parts = [_document_html(*document) for document in _bucket_documents(walk, report)]
@@ -53,7 +53,7 @@ _FEED_ROWS = [("The AWS side of the feed", "opslib check-feed FILE checks it; --
 class FeedDocuments(Summary):
     """The AWS side of the event feed, to copy or download; on the card of the step that needs it."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: WalkContext) -> None:
         self._walk = walk
         super().__init__("", lambda: _FEED_ROWS)
 
@@ -71,7 +71,7 @@ class FeedDocuments(Summary):
         self.widget.value = compact(details if org_id else f"<p>{title} is shown once connected.</p>")
 
 
-def _bucket_documents(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _bucket_documents(walk: WalkContext, report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Title, name of the file, and content of each document."""
     credentials = walk.onboarding.target.credentials
     role = credentials if isinstance(credentials, RoleReference) else None
@@ -87,7 +87,7 @@ def _bucket_documents(walk: Walk, report: Mapping[str, Any]) -> Iterator[tuple[s
     yield f"A bucket that passes {profile.name}", "recordings.tf", template(wanted, profile)
 
 
-def _place(walk: Walk, report: Mapping[str, Any]) -> str | None:
+def _place(walk: WalkContext, report: Mapping[str, Any]) -> str | None:
     """Where the bucket was checked; before that, on platform, only the org knows."""
     prefix = report["prefix"] if report else None
     if not report and walk.onboarding.backend == "storage-targets":

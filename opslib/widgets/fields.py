@@ -14,16 +14,15 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from opslib.html import text
+from opslib.widgets.frame import mark, plain, reveal, styled
 from opslib.widgets.receipt import note, problem
-from opslib.widgets.secret import LABEL_STYLE, WIDE, SecretField
+from opslib.widgets.secret import SecretField
 
 Loc = tuple[int | str, ...]
 Edited = Callable[[], None]
 
 _UNITS = {"days": "days", "s": "seconds"}
 _CAPITALS = {"id": "id", "url": "URL", "arn": "ARN", "api": "API", "aws": "AWS", "env": "variable"}
-_INDENT = "0 0 0 18.6em"  # below the inputs, not below their labels
-_LABEL = {"width": LABEL_STYLE["description_width"], "margin": "2px 4px 2px 2px"}  # where an input has its own
 
 
 class Control(Protocol):
@@ -68,7 +67,7 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
     kind, label, about = info.annotation, label_of(name, info), info.description or ""
     members = [member for member in get_args(kind) if member is not type(None)]
     if options is not None:
-        return Simple(label, about, edited, w.Dropdown, options=list(options.items()))
+        return Listing(label, about, edited, w.Dropdown, options=list(options.items()))
     if get_origin(kind) in (Union, types.UnionType):
         if len(members) > 1 and all(_is_model(member) for member in members):
             return Choice(label, about, members, edited)
@@ -84,13 +83,10 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
         return Secret(label, about, edited)
     if kind is bool:
         return Simple(label, about, edited, w.Checkbox, indent=False)
-    if kind is int:
-        # Not a bounded one: that would change what was typed instead of saying what is wrong with it.
-        return Simple(label, about, edited, w.IntText)
-    if info.annotation is float:  # one that may be None has no input: a number's cannot be empty
-        return Simple(label, about, edited, w.FloatText)
     if kind is str:
-        return Simple(label, about, edited, w.Text, continuous_update=False)
+        return Typed(label, about, edited)
+    if kind is int or info.annotation is float:  # one that may be None has no input: a number's cannot be empty
+        return Number(label, about, edited, int if kind is int else float)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         group = Group(kind, edited)
         return group if group.controls else None
@@ -107,12 +103,13 @@ class _Labelled(Control):
     def __init__(self, label: str, about: str) -> None:
         self._label = label
         self._help, self._note, self._problem = note(about), "", ""
-        self.below = w.HTML(layout={"margin": _INDENT})
+        self.below = styled(plain(w.HTML), "ops-below")
         self._say()
 
     def explain(self, message: str) -> None:
         self._problem = problem(message)
         self._say()
+        mark(self.widget, "ops-invalid", bool(message))
 
     def note(self, message: str) -> None:
         """A line about the value, such as where it came from."""
@@ -129,13 +126,14 @@ class _Labelled(Control):
         return [(self._label, _words(self.raw()))]
 
     def _say(self) -> None:
-        show(self.below, self._help + self._note + self._problem)
+        """What is wrong comes first; there is room for two lines, so that nothing moves when it goes."""
+        self.below.value = self._problem + self._note + self._help
 
 
 def show(line: w.HTML, html: str) -> None:
     """Set a line's text; an empty line takes no room."""
     line.value = html
-    line.layout.display = None if html else "none"
+    reveal(line, bool(html))
 
 
 class Simple(_Labelled):
@@ -143,11 +141,9 @@ class Simple(_Labelled):
 
     def __init__(self, label: str, about: str, edited: Edited, kind: type[w.Widget], **options: Any) -> None:
         super().__init__(label, about)
-        # A checkbox has its label to the right of the box.
-        layout = {"width": "auto", "margin": _INDENT} if kind is w.Checkbox else WIDE
-        self._input = kind(description=label, style=LABEL_STYLE, layout=layout, **options)
+        self._input = plain(kind, description=label, **options)
         self._input.observe(lambda _: edited(), "value")
-        self.widget = w.VBox([self._input, self.below])
+        self.widget = styled(plain(w.VBox, [self._input, self.below]), "ops-field")
 
     def raw(self) -> Any:
         return self._input.value
@@ -156,18 +152,25 @@ class Simple(_Labelled):
         self._input.value = "" if value is None else value
 
 
+class Listing(Simple):
+    """A list to choose from. It takes in a value from elsewhere, such as a file, that it does not have."""
+
+    def load(self, value: Any) -> None:
+        if value and value not in dict(self._input.options).values():
+            self._input.options = [*self._input.options, (value, value)]
+        super().load(value)
+
+
 class Several(_Labelled):
     """Checkboxes, of which any number may be ticked."""
 
     def __init__(self, label: str, about: str, options: Sequence[str], edited: Edited) -> None:
         super().__init__(label, about)
-        self._boxes = {
-            option: w.Checkbox(description=option, indent=False, layout={"width": "auto"}) for option in options
-        }
+        self._boxes = {option: plain(w.Checkbox, description=option, indent=False) for option in options}
         for box in self._boxes.values():
             box.observe(lambda _: edited(), "value")
-        name = w.HTML(f'<div style="text-align:right">{text(label)}</div>', layout=_LABEL)
-        self.widget = w.VBox([w.HBox([name, w.VBox(list(self._boxes.values()))]), self.below])
+        name = plain(w.HTML, f"<strong>{text(label)}</strong>")
+        self.widget = styled(plain(w.VBox, [name, *self._boxes.values(), self.below]), "ops-field")
 
     def raw(self) -> Any:
         return tuple(option for option, box in self._boxes.items() if box.value)
@@ -177,11 +180,33 @@ class Several(_Labelled):
             box.value = option in value
 
 
-class Listed(Simple):
-    """Any number of texts, with commas between them."""
+class Typed(Simple):
+    """A text, sent as it is typed: what depends on it follows at once."""
 
     def __init__(self, label: str, about: str, edited: Edited) -> None:
-        super().__init__(label, about, edited, w.Text, continuous_update=False)
+        super().__init__(label, about, edited, w.Text)
+
+
+class Number(Typed):
+    """A number as text. The browser's own input hides what it cannot read, and the kernel keeps the number before; here
+    the model says what is wrong with the text."""
+
+    def __init__(self, label: str, about: str, edited: Edited, kind: type[int | float]) -> None:
+        super().__init__(label, about, edited)
+        self._kind = kind
+
+    def raw(self) -> Any:
+        try:
+            return self._kind(self._input.value)
+        except ValueError:
+            return self._input.value
+
+    def load(self, value: Any) -> None:
+        super().load(f"{value:g}" if self._kind is float else str(value))
+
+
+class Listed(Typed):
+    """Any number of texts, with commas between them."""
 
     def raw(self) -> Any:
         return tuple(part.strip() for part in self._input.value.split(",") if part.strip())
@@ -196,7 +221,7 @@ class Secret(_Labelled):
     def __init__(self, label: str, about: str, edited: Edited) -> None:
         super().__init__(label, about)
         self.field = SecretField(label, edited)
-        self.widget = w.VBox([self.field.widget, self.below])
+        self.widget = styled(plain(w.VBox, [self.field.widget, self.below]), "ops-field")
 
     def raw(self) -> Any:
         return self.field.value
@@ -230,7 +255,9 @@ class Group:
             for name in include or model.model_fields
         }
         self.controls: dict[str, Control] = {name: control for name, control in made.items() if control}
-        self.widget = w.VBox([control.widget for control in self.controls.values()])
+        self.widget = styled(
+            plain(w.VBox, [control.widget for control in self.controls.values()]), "ops-form", "ops-wide"
+        )
 
     def raw(self) -> Any:
         return {name: control.raw() for name, control in self.controls.items()}
@@ -266,10 +293,12 @@ class Choice(_Labelled):
         self._edited = edited
         self._groups = {model: Group(model, edited) for model in models}
         titles = [(str(model.model_config.get("title") or model.__name__), model) for model in models]
-        self._list = w.Dropdown(options=titles, description=label, style=LABEL_STYLE, layout=WIDE)
+        self._list = plain(w.Dropdown, options=titles, description=label)
         self._list.observe(lambda _: self._chosen(), "value")
-        self._place = w.VBox()
-        self.widget = w.VBox([self._list, self.below, self._place])
+        self._place = plain(w.VBox)
+        self.widget = styled(
+            plain(w.VBox, [styled(plain(w.VBox, [self._list, self.below]), "ops-field"), self._place]), "ops-wide"
+        )
         self._show()
 
     @property

@@ -12,8 +12,8 @@ from opslib.onboarding.models import Onboarding
 from opslib.redact import names_a_secret
 from opslib.walk.walk import Walk
 from opslib.widgets.fields import show
-from opslib.widgets.receipt import compact, framed, heading, mimebundle, problem
-from opslib.widgets.secret import LABEL_STYLE, WIDE
+from opslib.widgets.frame import Frame, plain, styled
+from opslib.widgets.receipt import compact, framed, heading, lead, mimebundle, problem
 
 _TITLE = "The onboarding as a file"
 _ABOUT = (
@@ -29,26 +29,26 @@ class FileCard:
         self._walk, self._problems, self._forget = walk, problems, forget
         self._shown = ""
         self._known: Path | None = None  # the file that was loaded or saved here, and may be written again
-        self.yaml = w.Textarea(
-            description="YAML", rows=12, continuous_update=False, style=LABEL_STYLE, layout={**WIDE, "height": "auto"}
-        )
-        self.file = w.Text(description="File", value="onboarding.yaml", style=LABEL_STYLE, layout=WIDE)
-        self.use = w.Button(description="Use this text", tooltip="Put the text's values into the forms")
-        self.load = w.Button(description="Load the file", tooltip="Put the file's values into the forms")
-        self.save = w.Button(description="Save to the file", tooltip="Write what the forms hold")
-        self._status = w.HTML()
+        self.yaml = plain(w.Textarea, description="YAML", rows=12, continuous_update=False)
+        self.file = plain(w.Text, description="File", value="onboarding.yaml")
+        self.use = plain(w.Button, description="Use this text", tooltip="Put the text's values into the forms")
+        self.load = plain(w.Button, description="Load the file", tooltip="Put the file's values into the forms")
+        self.save = plain(w.Button, description="Save to the file", tooltip="Write what the forms hold")
+        self._status = plain(w.HTML)
         self.yaml.observe(self._edited, "value")
         for button, act in ((self.use, self._use), (self.load, self._load), (self.save, self._save)):
             button.on_click(lambda _, act=act: self._do(act))
-        self.widget = w.VBox(
+        self.widget = Frame(
+            _TITLE,
             [
-                w.HTML(compact(heading(_TITLE, _ABOUT))),
-                self.yaml,
-                self.file,
-                w.HBox([self.use, self.load, self.save]),
+                styled(plain(w.HTML, text(_ABOUT)), "ops-lead"),
+                styled(plain(w.VBox, [self.yaml, self.file]), "ops-field"),
+                styled(plain(w.HBox, [self.use, self.load, self.save]), "ops-actions"),
                 self._status,
-            ]
-        )
+            ],
+            line=heading(_TITLE),
+            folded=True,
+        ).widget
         walk.on_change.append(self._follow)
         self._say("")
         self._follow()
@@ -56,7 +56,7 @@ class FileCard:
     def receipt(self) -> str:
         """The text as it is now, as static HTML."""
         style = "white-space:pre-wrap;overflow-wrap:anywhere"
-        return framed(heading(_TITLE, _ABOUT) + f'<pre style="{style}">{text(self._now())}</pre>')
+        return framed(heading(_TITLE) + lead(_ABOUT) + f'<pre style="{style}">{text(self._now())}</pre>')
 
     def __repr__(self) -> str:
         return _TITLE

@@ -9,36 +9,54 @@ from opslib.html import Html, table, text
 from opslib.html import verdict as verdict_html
 from opslib.validator.render import note, rows
 from opslib.verdict import ICONS, TO_MEND, WORST_FIRST, Verdict, in_words
-from opslib.walk.walk import Walk
+from opslib.walk.context import WalkContext
 from opslib.widgets.documents import bucket_documents_html, copyable, selectable
 from opslib.widgets.fields import show
+from opslib.widgets.frame import plain
 from opslib.widgets.receipt import compact
 
 Code = Callable[[str], str]
 
-_SHOWN: dict[str, Sequence[Verdict]]
-_SHOWN = {"all": WORST_FIRST, "mend": TO_MEND, "PASS": ("PASS",), "not_checked": ("not_checked",)}
-_FILTERS = {"All": "all", f"To mend ({' '.join(ICONS[verdict] for verdict in TO_MEND)})": "mend"}
-_FILTERS |= {f"{ICONS[verdict]} {in_words(verdict)}": verdict for verdict in ("PASS", "not_checked")}
 
+def findings_html(report: Mapping[str, Any], *, measured: bool, code: Code = selectable) -> str:
+    """What somebody has to look at, worst first: verdict, why, and, to be opened, the risk, the fix and commands. What
+    passed and what was not checked is folded away. Below that, the four clocks of a recording.
 
-def findings_html(
-    report: Mapping[str, Any], *, only: Sequence[Verdict] = WORST_FIRST, measured: bool, code: Code = selectable
-) -> str:
-    """A row for each finding, worst first: verdict, why, and, to be opened, the risk, the fix and commands; below them
-    the four clocks of a recording.
-
-    `only` names the verdicts to show; `measured` says whether to show the calls, which differ in every run; `code`
-    shows a command.
+    `measured` says whether to show the calls, which differ in every run; `code` shows a command.
     """
-    findings = [
-        (finding["title"], _verdict(finding), finding["cause"], _details(finding, measured=measured, code=code))
-        for finding in rows(report)
-        if finding["verdict"] in only
-    ]
-    findings_table = table(caption(report), ("Check", "Verdict", "Why", "More"), findings).html
+    found = rows(report)
+    by_verdict = {word: [one for one in found if one["verdict"] == word] for word in WORST_FIRST}
+    first = [_row(one, measured=measured, code=code) for word in TO_MEND for one in by_verdict[word]]
+    folded = "".join(
+        _folded(word, [_row(one, measured=measured, code=code) for one in by_verdict[word]])
+        for word in WORST_FIRST
+        if word not in TO_MEND and by_verdict[word]
+    )
+    title = caption(report)
+    shown = table(title, _HEAD, first).html if first else f"<p><strong>{text(title)}</strong></p>"
     chart = retention_chart(report["clocks"]).html() if report["clocks"] else ""
-    return f"{findings_table}<p>{text(note(report))}</p>{chart}"
+    return f"{shown}{folded}<p>{text(note(report))}</p>{chart}"
+
+
+def failing_html(report: Mapping[str, Any]) -> str:
+    """Only the findings that decide: those that fail, or else those that are not known, each with its fix."""
+    words: Sequence[Verdict] = ("FAIL", "UNKNOWN")
+    groups = [[one for one in rows(report) if one["verdict"] == word] for word in words]
+    deciding = next(filter(None, groups), [])
+    lines = [(one["title"], verdict_html(one["verdict"]), one["cause"], one["fix"]) for one in deciding]
+    return table(caption(report), ("Check", "Verdict", "Why", "Fix"), lines).html if lines else ""
+
+
+_HEAD = ("Check", "Verdict", "Why", "More")
+
+
+def _folded(word: Verdict, found: Sequence[Sequence[object]]) -> str:
+    title = f"{ICONS[word]} {len(found)} {in_words(word)}"
+    return f"<details><summary>{title}</summary>{table(title, _HEAD, found).html}</details>"
+
+
+def _row(finding: Mapping[str, Any], *, measured: bool, code: Code) -> Sequence[object]:
+    return finding["title"], _verdict(finding), finding["cause"], _details(finding, measured=measured, code=code)
 
 
 def _verdict(finding: Mapping[str, Any]) -> Html:
@@ -67,28 +85,18 @@ def _details(finding: Mapping[str, Any], *, measured: bool, code: Code) -> Html:
 
 
 class FindingsView:
-    """A table of findings under a choice of which to show, when there are any; below it, what the bucket needs."""
+    """The findings, when there are any; below them, what the bucket needs."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: WalkContext) -> None:
         self._walk = walk
         self._report: Mapping[str, Any] = {}
-        # A screen reader hears what is chosen; of ToggleButtons it does not.
-        self._filter = w.Dropdown(options=list(_FILTERS.items()), description="Show")
-        self._table, self._documents = w.HTML(), w.HTML()
-        self._filter.observe(lambda _: self._draw(), "value")
-        self._findings = w.VBox([self._filter, self._table])
-        self.widget = w.VBox([self._findings, self._documents])
+        self._findings, self._documents = plain(w.HTML), plain(w.HTML)
+        self.widget = plain(w.VBox, [self._findings, self._documents])
         self.show({})
 
     def show(self, report: Mapping[str, Any]) -> None:
         """Show these findings; an empty report takes no room."""
         if report is not self._report:  # a chart is in it, and a card is redrawn at every change of the walk
             self._report = report
-            self._draw()
-        self._findings.layout.display = None if report else "none"
+            show(self._findings, compact(findings_html(report, measured=True, code=copyable)) if report else "")
         show(self._documents, compact(bucket_documents_html(self._walk, report)))
-
-    def _draw(self) -> None:
-        only = _SHOWN[self._filter.value]
-        findings = findings_html(self._report, only=only, measured=True, code=copyable) if self._report else ""
-        show(self._table, compact(findings))

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from opslib.errors import OpslibError
 from opslib.html import text
-from opslib.widgets.fields import Control, Group, Loc, show
+from opslib.widgets.fields import Control, Group, Loc
+from opslib.widgets.frame import plain, reveal, styled
 from opslib.widgets.receipt import Rows, compact, problem, table
 
 M = TypeVar("M", bound=BaseModel)
@@ -58,6 +59,7 @@ class Form(Generic[M]):
         commit: takes a valid value. May raise ValidationError or an OpslibError, such as for a value that does not
             fit with another form's; the form then shows it and nothing is taken.
         include: the fields to show, by default all.
+        advanced: of these, the fields that are folded away.
         options: for a field, {label: value} to choose from.
         build: makes the model from the values typed; by default `model.model_validate`.
         annotate: called with the form's controls after every change, to write notes below the fields.
@@ -70,6 +72,7 @@ class Form(Generic[M]):
         commit: Callable[[M], None],
         *,
         include: Sequence[str] | None = None,
+        advanced: Sequence[str] = (),
         options: Mapping[str, Mapping[str, str]] | None = None,
         build: Callable[[dict[str, Any]], M] | None = None,
         annotate: Callable[[Mapping[str, Control]], None] = lambda _: None,
@@ -80,8 +83,11 @@ class Form(Generic[M]):
         self._busy = False
         self._problems: dict[str, str] = {}
         self._group = Group(model, self._edited, include=include, options=options)
-        self._whole = w.HTML()
-        self.widget = w.VBox([self._group.widget, self._whole])
+        self._whole = styled(plain(w.HTML), "ops-below", "ops-whole")
+        self._advanced = Advanced([self.controls[name] for name in advanced if name in self.controls])
+        simple = [one.widget for name, one in self.controls.items() if name not in advanced]
+        self._group.widget.children = simple
+        self.widget = plain(w.VBox, [self._group.widget, *self._advanced.widgets, self._whole])
         self._shown: M | None = None
         self._explain([])
         self.sync()
@@ -115,6 +121,7 @@ class Form(Generic[M]):
         try:
             self._group.load(value)
             self._annotate(self._group.controls)
+            self._advanced.draw(self._problems)
         finally:
             self._busy = False
         self._shown = value
@@ -155,8 +162,9 @@ class Form(Generic[M]):
             else:
                 control.explain(message)
                 problems[self._group.label(place)] = message
-        show(self._whole, problem(problems.get("", "")))
+        self._whole.value = problem(problems.get("", ""))
         self._problems = problems
+        self._advanced.draw(problems)
 
     def _place(self, item: ErrorDetails) -> Loc:
         """Where the error belongs. Settings check their URLs together and name the one meant in the title."""
@@ -168,12 +176,37 @@ class Form(Generic[M]):
         return item["loc"]
 
 
+class Advanced:
+    """Fields that are seldom changed, behind a button that says what they hold. It opens where one is not valid."""
+
+    def __init__(self, controls: Sequence[Control]) -> None:
+        self._controls = controls
+        self._button = styled(plain(w.Button, tooltip="Show or hide the fields that are seldom changed"), "ops-quiet")
+        self._fields = styled(plain(w.VBox, [control.widget for control in controls]), "ops-form")
+        self._values = styled(plain(w.HTML), "ops-lead")
+        self._button.on_click(lambda _: self._fold(not self._folded))
+        self.widgets = [plain(w.HBox, [self._button, self._values]), self._fields] if controls else []
+        self._fold(True)
+
+    def draw(self, problems: Mapping[str, str]) -> None:
+        rows = [row for control in self._controls for row in control.rows()]
+        self._values.value = text("; ".join(f"{label}: {value}" for label, value in rows))
+        if any(label in problems for label, _ in rows):
+            self._fold(False)
+
+    def _fold(self, folded: bool) -> None:
+        self._folded = folded
+        self._button.description = f"{'▸' if folded else '▾'} Advanced"
+        reveal(self._fields, not folded)
+        reveal(self._values, folded)
+
+
 class Summary:
     """A table instead of a form: what a step will use, as it is now. `blocked` says why it cannot run with that."""
 
     def __init__(self, caption: str, read: Callable[[], Rows], blocked: Callable[[], Sequence[str]] = list) -> None:
         self._caption, self._read, self._blocked = caption, read, blocked
-        self.widget = w.HTML()
+        self.widget = plain(w.HTML)
         self.on_change: list[Callable[[], None]] = []
         self.sync()
 
@@ -196,11 +229,11 @@ class Sections:
 
     def __init__(self, panels: Mapping[str, Panel]) -> None:
         self.panels = panels
-        titles = [w.HTML(compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
+        titles = [plain(w.HTML, compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
         children = [
             part for title, panel in zip(titles, panels.values(), strict=True) for part in (title, panel.widget)
         ]
-        self.widget = w.VBox(children)
+        self.widget = plain(w.VBox, children)
         self.on_change: list[Callable[[], None]] = []
         for panel in panels.values():
             panel.on_change.append(self._changed)

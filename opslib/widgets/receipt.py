@@ -32,6 +32,8 @@ class View:
 
     Attributes:
         reasons: why the step cannot run now; empty when it can.
+        to_correct: those of them that are about what is typed on this card. Its button takes a click all the same: the
+            correction may be under way before it. The work refuses what is still wrong.
         progress: how many parts are done, of how many; None while that is not known.
         inputs: label and text, row by row.
         result: HTML.
@@ -45,6 +47,7 @@ class View:
     state: CardState
     summary: str = ""
     reasons: Sequence[str] = ()
+    to_correct: Sequence[str] = ()
     progress: tuple[int, int] | None = None
     inputs: Rows = ()
     result: str = ""
@@ -56,13 +59,22 @@ class View:
 
 def receipt(view: View) -> str:
     parts = (
-        heading(view.title, view.about),
+        heading(view.title),
+        lead(view.about),
         status_line(view),
         table(f"{view.title}: inputs", view.inputs),
         view.result,
         error_box(view),
     )
     return framed("".join(parts), COLOURS[view.state])
+
+
+def trouble_first(view: View, failing: str = "") -> str:
+    """The card for a reader who asks what went wrong: `failing`, which is HTML, then the error with its fix. All else
+    is folded away."""
+    rest = (lead(view.about), table(f"{view.title}: inputs", view.inputs), view.result)
+    details = f"<details><summary>Details of “{text(view.title)}”</summary>{''.join(rest)}</details>"
+    return framed(heading(view.title) + status_line(view) + failing + error_box(view) + details, COLOURS[view.state])
 
 
 def framed(body: str, edge: str = QUIET) -> str:
@@ -77,9 +89,25 @@ def mimebundle(widget: w.Widget, html: str, plain: str) -> dict[str, Any]:
     return {"text/plain": plain, "text/html": html, WIDGET_VIEW: view}
 
 
-def heading(title: str, about: str) -> str:
-    """The card's name, and what the step does."""
-    return f'<h3 style="margin:0 0 4px">{text(title)}</h3>\n<p style="margin:0 0 6px">{text(about)}</p>\n'
+def ribbon(*, local: bool) -> str:
+    """Above what is stored: that it is a record; `local`: of a sandbox.
+
+    In inline styles, as an untrusted notebook has no others, and without a hue: it must not look like a result."""
+    title = "RECORDED EXAMPLE" if local else "RECORD OF AN EARLIER SESSION"
+    what = "Stored with this notebook, from a sandbox: it is not your org." if local else "It may be out of date."
+    return (
+        '<p style="margin:8px 0;padding:8px 12px;border:2px dashed">'
+        f'<strong style="font-size:20px">{title}</strong><br>{what} Choose Run &gt; Run All Cells to work on it.</p>\n'
+    )
+
+
+def heading(title: str) -> str:
+    return f'<h3 style="margin:0 0 4px">{text(title)}</h3>\n'
+
+
+def lead(about: str) -> str:
+    """What the step does."""
+    return f'<p style="margin:0 0 6px">{text(about)}</p>\n'
 
 
 def status_line(view: View) -> str:
@@ -155,8 +183,8 @@ def problem(message: str) -> str:
     if not message:
         return ""
     icon = f'<span aria-hidden="true">{ICONS["failed"]}</span>'
-    return compact(f'<span role="alert">{icon} <strong>Error:</strong> {text(message)}</span>')
+    return f'<p class="ops-problem" role="alert">{icon} <strong>Error:</strong> {text(message)}</p>'
 
 
 def note(message: str) -> str:
-    return compact(f"<small>{text(message)}</small>") if message else ""
+    return f"<p>{text(message)}</p>" if message else ""

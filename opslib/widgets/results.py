@@ -2,6 +2,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.html import table, text
+from opslib.router.render import show
 from opslib.verdict import Readiness
 from opslib.walk.environment import readiness_table
 from opslib.walk.state_machine import Result
@@ -37,12 +38,34 @@ def result_html(result: Result, caption: str, *, measured: bool) -> str:
         return ""
     if result.step == "validate_bucket":
         return findings_html(result.data, measured=measured)
+    if result.step == "changes":
+        return _changes(result.data, caption, measured=measured)
+    if result.step == "compare":  # without a difference, the summary says all
+        return plan_html(result.data).html if result.data["changes"] else ""
     if result.step == "plan":
         checksum = table("", (), [("Checksum", result.data["checksum"])]).html if measured else ""
         return plan_html(result.data).html + checksum
     rows = _rows(result, measured=measured)
     values = table(caption, (), rows).html if rows else ""
     return values + _doctor(result.data["doctor"]) if "doctor" in result.data else values
+
+
+def _changes(found: Mapping[str, Any], caption: str, *, measured: bool) -> str:
+    """What was changed in the org, and why Genesys's audit was not read to its end, if so."""
+    head = ("Object", "What", "Fields", "Found by", "By", "When (UTC)")[: 6 if measured else 4]
+    rows = [_change(change)[: len(head)] for change in found["changes"]]
+    notes = {"Genesys's own audit was not read": found["unaudited"], "Left out of the audit": found["left_out"]}
+    lines = "".join(f"<p>{text(label)}: {text(why)}</p>" for label, why in notes.items() if why)
+    since = f"<p>Looked at since {text(found['since'])}</p>" if measured else ""
+    return (table(caption, head, rows).html if rows else "") + since + lines
+
+
+def _change(change: Mapping[str, Any]) -> tuple[str, ...]:
+    fields = "; ".join(
+        f"{field['path']}: {show(field['before'])} → {show(field['after'])}" for field in change["fields"]
+    )
+    about = f"{change['kind']} {change['name']}", change["action"], fields, change["source"]
+    return *about, change["by"], change["at"]
 
 
 def _doctor(diagnosis: Mapping[str, Any]) -> str:

@@ -13,12 +13,9 @@ from traitlets import Unicode
 
 from opslib.html import text
 from opslib.redact import remember
+from opslib.widgets.frame import plain, styled
 
 TYPED = "typed here"
-
-# Labels in one column, as wide as the longest.
-LABEL_STYLE = {"description_width": "18em"}
-WIDE = {"width": "100%", "max_width": "54em"}
 
 
 class _Input(w.Password):  # type: ignore[misc]
@@ -35,22 +32,22 @@ class SecretField:
 
     def __init__(self, label: str, on_edit: Callable[[], object] = lambda: None) -> None:
         self._label, self._on_edit = label, on_edit
-        self._input = _Input(
+        self._input = plain(
+            _Input,
             description=label,
             continuous_update=False,
             placeholder="type it, then press Enter",
-            style=LABEL_STYLE,
-            layout=WIDE,
         )
-        self._clear = w.Button(description="Clear", tooltip=f"Forget the {label.lower()}", layout={"width": "auto"})
-        self._status = w.HTML()
+        self._clear = plain(w.Button, description="Clear", tooltip=f"Forget the {label.lower()}")
+        self._status = plain(w.HTML)
         self._input.observe(self._typed, "value")
         self._clear.on_click(lambda _: self.clear())
-        self.widget = w.VBox(
+        self.widget = plain(
+            w.VBox,
             [
                 self._input,
-                w.HBox([self._status, self._clear], layout={"align_items": "center", "margin": "0 0 0 18.6em"}),
-            ]
+                styled(plain(w.HBox, [self._status, self._clear]), "ops-actions"),
+            ],
         )
         self.load(SecretStr(""))
 
@@ -95,4 +92,3 @@ class SecretField:
         words = f"a value is {self.words()}" if self.is_set else "no value is set"
         icon = "✔" if self.is_set else "○"
         self._status.value = f'<span role="status"><span aria-hidden="true">{icon}</span> {text(words)}</span>'
-        self._clear.disabled = not self.is_set

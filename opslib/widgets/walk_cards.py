@@ -1,17 +1,18 @@
 import os
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from typing import Any
 
-import ipywidgets as w
-
-from opslib.html import text
+from opslib.onboarding.models import Consent
 from opslib.walk.steps import RECOVERY, STEPS
 from opslib.walk.walk import Walk
 from opslib.widgets.card import StepCard, dated_summary
 from opslib.widgets.file_card import FileCard
-from opslib.widgets.receipt import mimebundle, overview
-from opslib.widgets.status import CardState
+from opslib.widgets.frame import reveal
+from opslib.widgets.header import Header, facts, to_org
+from opslib.widgets.measurements import Measurements
+from opslib.widgets.receipt import mimebundle, overview, ribbon
+from opslib.widgets.status import ICONS, CardState
 from opslib.widgets.walk_forms import form
 
 AUTO_RUN = "OPSLIB_AUTO_RUN"
@@ -33,6 +34,33 @@ _HELP = {
     "next plan shows it as a change until the onboarding says the same.",
     "overwrite": "Puts every object back as it was before the apply, also where it was changed since, as listed.",
 }
+# What the buttons do. Where it is known, with how much that is.
+_VERBS: dict[str, Callable[[Walk], str]] = {
+    "connect": lambda walk: "Connect",
+    "validate_bucket": lambda walk: "Check bucket",
+    "plan": lambda walk: "Plan changes",
+    "approve": lambda walk: f"Approve {_changes(walk)}",
+    "apply": lambda walk: f"Apply {_changes(walk)}{to_org(walk)}",
+    "see_event": lambda walk: "Watch for the event",
+    "report": lambda walk: "Make report",
+    "resume": lambda walk: "Finish the apply",
+    "rollback": lambda walk: "Undo the apply",
+    "accept": lambda walk: "Accept what is there",
+    "overwrite": lambda walk: "Undo over later changes",
+}
+_REMOVAL_HELP = {
+    "validate_bucket": "Reads what the bucket is like, for the record. Its verdict does not stop a removal, and "
+    "nothing in the bucket is touched: recordings stay.",
+    "plan": "Reads what the org has of this onboarding, and shows what would be removed. Writes nothing.",
+    "approve": "Your consent to just this removal goes into the record. Type the target's name and a reason.",
+    "apply": "Deletes webhook, policy and target, in this order, and reads back that each is gone. When one fails, all "
+    "are put back. Cancel lets the deletion in flight finish; pressed twice, it stops at once.",
+}
+_REMOVAL_VERBS: dict[str, Callable[[Walk], str]] = {
+    "plan": lambda walk: "Plan the removal",
+    "approve": lambda walk: f"Approve {_changes(walk, 'removal')}",
+    "apply": lambda walk: f"Remove {_changes(walk, 'object')}",
+}
 # The cards for an object that is not as it was sent, by the card that they stand on.
 _DECISIONS = {"resume": "accept", "rollback": "overwrite"}
 
@@ -49,37 +77,56 @@ class WalkCards(Mapping[str, StepCard]):
     must stay below the 1,000 after which ZeroMQ drops them.
     """
 
-    def __init__(self, walk: Walk) -> None:
-        self._walk = walk
+    def __init__(self, walk: Walk, *, auto_run: bool = False) -> None:
+        self._walk, self._auto_run = walk, auto_run
         self._cards: dict[str, StepCard] = {}
         # For an apply that a crash or a stop left unfinished; not counted as steps of the walk.
-        self.recovery = {name: StepCard(walk, name, partial(form, walk, name), help=_HELP[name]) for name in RECOVERY}
+        self.recovery = {name: self._make(name, _HELP[name]) for name in RECOVERY}
         for name, decision in _DECISIONS.items():
             self.recovery[name].widget.children += (self.recovery[decision].widget,)
         self.file = FileCard(walk, self._problems, self._forget)
-        self.widget = w.HTML()
+        self.widget, self._line = Header(), Header(slim=True)
         walk.on_change.append(self._changed)
         self._changed()
 
     def __getitem__(self, name: str) -> StepCard:
-        if name not in STEPS:
-            raise KeyError(f"no step {name!r}; there are: {', '.join(STEPS)}")
+        if name not in self._walk.order:
+            raise KeyError(f"no step {name!r}; there are: {', '.join(self._walk.order)}")
         if name not in self._cards:
-            self._cards[name] = StepCard(self._walk, name, partial(form, self._walk, name), help=_help(name))
-            self._cards[name].on_change.append(self._changed)
+            card = self._cards[name] = self._make(name, _help(self._walk, name))
+            card.frame.above(self._line)
+            card.on_change.append(self._changed)
+            card.follow(current=name == self._current())
         return self._cards[name]
 
+    def _make(self, name: str, help: str) -> StepCard:
+        make_form, verb = partial(form, self._walk, name), partial(_verb, self._walk, name)
+        return StepCard(self._walk, name, make_form, help=help, verb=verb)
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """The card with the charts of the walk's attempts. To be asked for in a cell: it draws beside others' work."""
+        return Measurements(self._walk)
+
+    async def step(self, name: str, *, consent: Consent | None = None) -> StepCard:
+        """The card of a step; with `auto_run`, once the step has ended: with `consent`. Raises as `click`."""
+        card = self[name]
+        if self._auto_run:
+            self._walk.consent = consent or self._walk.consent
+            await card.click()
+        return card
+
     def __iter__(self) -> Iterator[str]:
-        return iter(STEPS)
+        return iter(self._walk.order)
 
     def __len__(self) -> int:
-        return len(STEPS)
+        return len(self._walk.order)
 
     def receipt(self) -> str:
         """Every step with its state and summary, as static HTML."""
         lines = [
-            (f"{number}. {step.title}", self._state(name), self._summary(name))
-            for number, (name, step) in enumerate(STEPS.items(), 1)
+            (f"{number}. {STEPS[name].title}", self._state(name), self._summary(name))
+            for number, name in enumerate(self, 1)
         ]
         return overview(repr(self), ("Step", "State", "Result"), lines)
 
@@ -87,7 +134,7 @@ class WalkCards(Mapping[str, StepCard]):
         return f"{self._done()} of {len(self)} steps done"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self))
+        return mimebundle(self.widget, ribbon(local=self._walk.settings.is_local) + self.receipt(), repr(self))
 
     def _problems(self) -> list[str]:
         return [problem for card in self._cards.values() for problem in card.problems]
@@ -100,8 +147,12 @@ class WalkCards(Mapping[str, StepCard]):
     def _state(self, name: str) -> CardState:
         return self._cards[name].state if name in self._cards else self._walk.state(name)
 
+    def _current(self) -> str:
+        """The first step that is not done, or else the last one."""
+        return next((name for name in self if self._state(name) != "done"), list(self)[-1])
+
     def _done(self) -> int:
-        return sum(self._state(name) == "done" for name in STEPS)
+        return sum(self._state(name) == "done" for name in self)
 
     def _summary(self, name: str) -> str:
         result = self._walk.result(name)
@@ -110,14 +161,40 @@ class WalkCards(Mapping[str, StepCard]):
     def _changed(self) -> None:
         for name in _DECISIONS.values():
             unused = self._walk.state(name) == "ready" and bool(self.recovery[name].problems)
-            self.recovery[name].widget.layout.display = "none" if unused else None
-        try:
-            label = text(repr(self))
-            bar = f'<progress aria-label="{label}" value="{self._done()}" max="{len(self)}"></progress>'
-            self.widget.value = self.receipt() + bar
-        except Exception as error:  # noqa: BLE001 (a fault of the display must not stop the step)
-            self.widget.value = f"The overview cannot be drawn ({text(type(error).__name__)})"
+            reveal(self.recovery[name].widget, not unused)
+        current = self._current()
+        for name, card in self._cards.items():
+            card.follow(current=name == current)
+        for card in self.recovery.values():
+            card.follow(current=self._walk.unfinished is not None)
+        self._draw(current)
+
+    def _draw(self, current: str) -> None:
+        live, steps = not self._walk.settings.is_local, []
+        for name in self._walk.order:
+            state = self._state(name)
+            named = {"name": name, "title": STEPS[name].title, "state": state, "icon": ICONS[state]}
+            steps.append({**named, "current": name == current})
+        done = self._state(current) == "done"
+        for header in (self.widget, self._line):
+            with header.hold_sync():
+                header.show_place(live=live, facts=facts(self._walk))
+                header.steps, header.next = steps, ["", ""] if done else [current, _verb(self._walk, current)]
 
 
-def _help(name: str) -> str:
-    return f"Step {list(STEPS).index(name) + 1} of {len(STEPS)}. {_HELP[name]}"
+def _changes(walk: Walk, what: str = "change") -> str:
+    """How many changes the plan holds, in words."""
+    if not walk.plan or walk.state("plan") != "done":
+        return f"{what}s"
+    count = len(walk.plan.changes)
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _help(walk: Walk, name: str) -> str:
+    helps = {**_HELP, **_REMOVAL_HELP} if walk.removal else _HELP
+    return f"Step {walk.order.index(name) + 1} of {len(walk.order)}. {helps[name]}"
+
+
+def _verb(walk: Walk, name: str) -> str:
+    verbs = {**_VERBS, **_REMOVAL_VERBS} if walk.removal else _VERBS
+    return verbs[name](walk)

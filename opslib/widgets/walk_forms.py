@@ -1,9 +1,9 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from opslib.credentials import KeyReference
+from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import AwsCredentialsInvalid
 from opslib.onboarding.models import (
     ONLY,
@@ -18,19 +18,43 @@ from opslib.router.apply import remaining_steps
 from opslib.router.differences import Difference
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import ARGUMENT, DEFAULT, REGIONS, Settings
+from opslib.validator.profile import BUILT_IN
+from opslib.validator.profile_loader import load_profile
+from opslib.walk.state_machine import Result
 from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.fields import Choice, Control, Secret, Simple
 from opslib.widgets.form import Form, Panel, Sections, Summary
+from opslib.widgets.plan import plan_html
+from opslib.widgets.receipt import compact
 
-P = TypeVar("P", StorageTarget, RecordingPolicy, DataLakeWebhook)
+P = TypeVar("P", RecordingPolicy, DataLakeWebhook)
 
-_CONNECTION = ("region", "api_url", "login_url", "org_id", "client_id", "client_secret")
+_CONNECTION = ("region", "client_id", "client_secret", "org_id", "api_url", "login_url")
+# What is seldom changed is folded away.
+_ADVANCED = {
+    "settings": ("org_id", "api_url", "login_url"),
+    "target": ("id", "name", "path_prefix", "encryption", "enabled"),
+    "policy": ("id", "name", "enabled"),
+    "webhook": ("id", "name", "events", "suffix", "topics", "enabled"),
+}
 _MAY_BE_ABSENT = ("region", "api_url", "login_url")
 
 
+class _Target(StorageTarget):
+    """The bucket, and the rule that it is held to."""
+
+    profile: Annotated[str, Field(description="The rule that the bucket is held to.")] = "baseline"
+
+
+class _PlatformTarget(_Target):
+    """On platform, Genesys takes a role and no AWS keys."""
+
+    credentials: Annotated[RoleReference, Field(title="How Genesys gets access")]
+
+
 def form(walk: Walk, step: str) -> Panel | None:
-    make = _FORMS.get(step)
+    make = {**_FORMS, **_REMOVAL_FORMS}.get(step) if walk.removal else _FORMS.get(step)
     return make(walk) if make else None
 
 
@@ -40,8 +64,24 @@ def _planning(walk: Walk) -> Sections:
     return Sections({"Retention policy": policy, feed: webhook})
 
 
+class PlanSummary(Summary):
+    """The plan once more, on the cards that carry it out."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._shown: Result | None = None
+        super().__init__("", list)
+
+    def sync(self) -> None:
+        plan = self._walk.result("plan") if self._walk.state("plan") == "done" else None
+        if plan is not self._shown:
+            self._shown = plan
+            self.widget.value = compact(plan_html(plan.data).html if plan else "")
+
+
 def _approval(walk: Walk) -> Sections:
-    return Sections({"What needs your consent": Summary("", lambda: _unsafe(walk)), "Consent": _consent(walk)})
+    unsafe = Summary("", lambda: _unsafe(walk))
+    return Sections({"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": _consent(walk)})
 
 
 def _recovery(walk: Walk) -> Summary:
@@ -110,14 +150,46 @@ def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
     fields = _fields(walk.onboarding.backend, name, model)
-    return Form(model, read, commit, include=fields, build=build, annotate=_say_if_keys_are_set)
+    return Form(model, read, commit, include=fields, advanced=_ADVANCED[name], build=build)
 
 
-def _fields(backend: BackendName, part: str, model: type[P]) -> list[str]:
-    """Those that the backend knows; on platform without the id, which is the server's."""
+def _target(walk: Walk) -> Form[_Target]:
+    model = _PlatformTarget if walk.onboarding.backend == "platform" else _Target
+
+    def read() -> _Target:
+        return model.model_validate({**_set(walk.onboarding.target), "profile": walk.onboarding.profile})
+
+    def commit(value: _Target) -> None:
+        target, profile = StorageTarget.model_validate(_set(value, "profile")), value.profile
+        walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), "target": target, "profile": profile})
+
+    def build(raw: dict[str, Any]) -> _Target:
+        return model.model_validate({**_set(read(), *raw), **raw})
+
+    rules = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
+    return Form(
+        model,
+        read,
+        commit,
+        include=_fields(walk.onboarding.backend, "target", model),
+        advanced=_ADVANCED["target"],
+        options={"profile": rules},
+        build=build,
+        annotate=_say_if_keys_are_set,
+    )
+
+
+def _set(value: StorageTarget, *without: str) -> dict[str, Any]:
+    """What was set, without these fields: what the form does not show stays as it is."""
+    return value.model_dump(exclude_unset=True, exclude=set(without))
+
+
+def _fields(backend: BackendName, part: str, model: type[BaseModel]) -> list[str]:
+    """Those that the backend knows; on platform without the id, which is the server's, and the path, which goes only as
+    far as the integration has a property for it."""
     hidden = {name for other, parts in ONLY.items() if other != backend for name in parts.get(part, ())}
     if backend == "platform":
-        hidden |= {"id", "integration_type", "properties"}
+        hidden |= {"id", "path_prefix", "integration_type", "properties"}
     return [name for name in model.model_fields if name not in hidden]
 
 
@@ -164,6 +236,7 @@ def connection_form(walk: Walk) -> Form[Settings]:
         lambda: walk.settings,
         commit,
         include=_CONNECTION,
+        advanced=_ADVANCED["settings"],
         options={"region": {"none: use the API URL": "", **{f"{k} ({v})": v for k, v in REGIONS.items()}}},
         build=build,
         annotate=annotate,
@@ -184,14 +257,34 @@ def _arrival(walk: Walk) -> Panel | None:
     return FeedDocuments(walk) if walk.onboarding.backend == "platform" else None
 
 
+def _to_remove(walk: Walk) -> Summary:
+    """What is removed is found by its id, or on platform by its name: nothing else of the onboarding counts."""
+
+    def rows() -> list[tuple[str, str]]:
+        wanted, by_id = walk.onboarding, walk.onboarding.backend == "storage-targets"
+        named = {
+            "Target": (wanted.target.name, wanted.target.id),
+            "Policy": (wanted.policy.name, wanted.policy.id),
+            "Webhook": (wanted.webhook.name, wanted.webhook.id),
+        }
+        return [(label, f"{name} ({id})" if by_id else name) for label, (name, id) in named.items()]
+
+    return Summary("What is removed, where it is in the org", rows)
+
+
 _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "connect": connection_form,
-    "validate_bucket": lambda walk: _part(walk, "target", StorageTarget),
+    "validate_bucket": _target,
     "plan": _planning,
     "approve": _approval,
+    "apply": PlanSummary,
     "see_event": _arrival,
     "resume": _recovery,
     "rollback": _recovery,
     "accept": _accepting,
     "overwrite": _overwriting,
+}
+_REMOVAL_FORMS: dict[str, Callable[[Walk], Panel | None]] = {
+    "validate_bucket": lambda walk: Summary("", lambda: [("Bucket", walk.onboarding.target.bucket)]),
+    "plan": _to_remove,
 }

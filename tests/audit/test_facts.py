@@ -26,6 +26,13 @@ def test_the_last_walk_or_the_one_named(run: Run, tmp_path: Path) -> None:
         load(tmp_path, "other")
 
 
+def test_a_walk_without_a_step_is_not_the_last_one(run: Run, tmp_path: Path) -> None:
+    """A notebook whose cells were run, and no button pressed, does not hide the walk before it."""
+    step(run, "connect", "done")
+    run.ledger.start_run("walk", backend="storage-targets")
+    assert load(tmp_path).run_id == run.id
+
+
 def test_a_ledger_without_a_walk(tmp_path: Path) -> None:
     """Nothing was done yet: said with the fix."""
     Ledger(tmp_path).start_run("GenesysStorageRouter")

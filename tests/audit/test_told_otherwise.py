@@ -60,7 +60,7 @@ def deleting(sandbox: Sandbox) -> Iterator[Callable[[], object]]:
 
 def test_what_opslib_changes_saw_counts(desk: Desk, api: Api) -> None:
     """The policy is off and keeps one day: no PASS for the routing, and not ACTIVE, without a recheck."""
-    desk("onboard", desk.file)
+    desk("onboard", desk.file, "--yes")
     off = policy(name="P", storageTargetId="t-1", enabled=False, retentionPeriodDays=1)
     assert api("PUT", f"{POLICIES}/p-1", off).is_success
     desk("changes")
@@ -71,7 +71,7 @@ def test_what_opslib_changes_saw_counts(desk: Desk, api: Api) -> None:
 
 def test_a_bucket_that_a_later_walk_found_unfit_counts(desk: Desk, deleting: Callable[[], object]) -> None:
     """For the walk before it, too, which passed."""
-    desk("onboard", desk.file)
+    desk("onboard", desk.file, "--yes")
     run_id = load(desk.home).run_id
     deleting()
     desk("apply", desk.file, "--yes", code=1)
@@ -85,7 +85,7 @@ def test_a_clock_that_is_wrong_is_a_doubt(desk: Desk, sandbox: Sandbox, days: in
     """The org's answers are dated otherwise: what depends on the time is UNKNOWN, and says why."""
     date = format_datetime(datetime.now(UTC) + timedelta(days=days), usegmt=True)
     sandbox.control("POST", "/faults", {"path_regex": "^/api/", "headers": {"Date": date}})
-    desk("onboard", desk.file)
+    desk("onboard", desk.file, "--yes")
     words = desk.audit()
     assert {words[name] for name in ("clock", "retention", "age")} == {"UNKNOWN"}
     assert " days apart" in desk.why("clock")
@@ -94,8 +94,8 @@ def test_a_clock_that_is_wrong_is_a_doubt(desk: Desk, sandbox: Sandbox, days: in
 
 def test_no_sentence_denies_a_write_that_was_sent(desk: Desk) -> None:
     """With nothing to apply, the policy is still written once, to see its event; samples.csv has it."""
-    desk("onboard", desk.file)
-    desk("onboard", desk.file)
+    desk("onboard", desk.file, "--yes")
+    desk("onboard", desk.file, "--yes")
     desk.audit()
     assert ",PUT," in (desk.out / "samples.csv").read_text()
     for untrue in ("no write was sent", "before anything was written", "nothing was written"):
@@ -104,7 +104,7 @@ def test_no_sentence_denies_a_write_that_was_sent(desk: Desk) -> None:
 
 def test_a_refused_plan_is_no_failed_approval(desk: Desk) -> None:
     """It was refused, as it should be; nothing was applied that an approval could be missing for."""
-    desk("onboard", desk.file)
+    desk("onboard", desk.file, "--yes")
     desk.file.write_text(desk.file.read_text().replace("365", "30"))
     desk("apply", desk.file, "--yes", code=1)
     words = desk.audit()

@@ -291,7 +291,7 @@ def test_the_command_reads_again_and_writes_the_audit(sandbox: Sandbox, tmp_path
     """Exit code 0, whatever the verdict is; report.json says sandbox, rule, days and age."""
     file = write_onboarding(tmp_path / "target.yaml", sandbox)
     env = without_settings() | environment(sandbox, tmp_path / "home")
-    assert opslib(env, "onboard", str(file)).returncode == 0
+    assert opslib(env, "onboard", str(file), "--yes").returncode == 0
     done = opslib(env, "audit", "--recheck", "--json", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert [one["step"] for one in json.loads(done.stdout)["recheck"]] == ["connect", "validate_bucket", "read_org"]

@@ -1,5 +1,6 @@
 """The reviewer's page in a real browser, as a file: accessible, self-contained, readable narrow, dark and on paper."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,32 @@ async def test_plain_nbconvert_shows_each_receipt(page: Page, tmp_path: Path) ->
     assert shown.count("✔ done — ") == len(STEPS)
     for step in STEPS.values():
         assert step.title in shown
+
+
+@pytest.mark.parametrize("exclude_input", [False, True], ids=["plain", "no-input"])
+async def test_notebook_02_converted_reads_like_the_page(
+    page: Page, audit: str, tmp_path: Path, exclude_input: bool
+) -> None:
+    """The same sections in the same order, without code, prompts and widgets; each text is read in light and dark."""
+    html, _ = HTMLExporter(exclude_input=exclude_input).from_filename(str(NOTEBOOKS / "02_audit_report.ipynb"))
+    without_scripts = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)  # they come from the network
+    (tmp_path / "report.html").write_text(without_scripts)
+    await page.goto(audit)
+    sections = await page.locator("h2:visible").all_inner_texts()
+    await page.goto((tmp_path / "report.html").as_uri(), wait_until="domcontentloaded")
+    assert await page.locator("h2:visible").all_inner_texts() == ["Contents", *sections]
+    shown = await page.locator("body").inner_text()
+    assert not [
+        code for code in ("report.show", "import ", "RUN_ID", "In [", "Out[", "Loading widget") if code in shown
+    ]
+    links = page.locator('li a[href^="#"]')
+    assert await links.count() == len(sections)
+    for link in await links.all():
+        assert await page.locator(f'h2[id="{(await link.get_attribute("href") or "")[1:]}"]').count() == 1
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        assert [one for one in await axe(page, "body") if one.id == "color-contrast"] == []
+        text, marks = await chart_contrasts(page)
+        assert text >= 4.5
+        assert marks >= 3
+        await screenshot(page, f"notebook-02-{scheme}")

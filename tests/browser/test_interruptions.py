@@ -4,7 +4,7 @@ from opslib.walk.steps import RECOVERY
 
 from ..world import Sandbox
 from .lab import PANEL, Lab
-from .walk import NOTEBOOK, OUTPUT, RUN, STATE, WRITES, arrived, card, puts, run_by_keyboard, said, walk_up_to
+from .walk import NOTEBOOK, OUTPUT, RUN, STATE, WRITES, arrived, card, opened, puts, run_by_keyboard, said, walk_up_to
 
 
 async def test_cancel_by_keyboard_says_what_is_known_and_trying_again_goes_on(
@@ -40,17 +40,15 @@ async def test_after_a_restart_and_a_reload_finished_cards_come_back_and_nothing
     lab = configured
     await lab.open(NOTEBOOK)
     await lab.run_all()
-    bucket = card(lab, "validate_bucket")
+    bucket = await opened(lab, "validate_bucket")
     retention = bucket.get_by_label("Retention (days)")
     field = bucket.locator(".widget-vbox").filter(has=lab.page.get_by_label("Retention (days)")).last
     beside = field.get_by_role("alert")
     await retention.fill("0")
-    await retention.press("Enter")
     await beside.get_by_text("must be 1 or more").wait_for()
     await bucket.locator(STATE).get_by_text("Retention (days): must be 1 or more").wait_for()
     assert await lab.axe(f"{PANEL} {OUTPUT}:has([role=alert])") == []
     await retention.fill("500")
-    await retention.press("Enter")
     await beside.wait_for(state="detached")
     for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
         await run_by_keyboard(lab)
@@ -62,14 +60,14 @@ async def test_after_a_restart_and_a_reload_finished_cards_come_back_and_nothing
     for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
         assert "from the record of" in await said(lab, name, "done")
     assert await bucket.get_by_label("Retention (days)").input_value() == "500"
-    assert await card(lab, "plan").get_by_text("+ create target ProdVoiceArchive").is_visible()
+    await (await opened(lab, "plan")).get_by_text("+ create target ProdVoiceArchive").wait_for()
     assert sandbox.requests() == []
     await lab.screenshot("walk-resumed", of=".jp-NotebookPanel")
     assert await lab.axe() == []
     await lab.save()
     await lab.reload()
     await said(lab, "apply", "done")
-    await lab.tab_to("Run")
+    await lab.tab_to("Watch for the event")
     await lab.press("Enter")
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 1
@@ -87,15 +85,15 @@ async def test_a_kernel_that_dies_in_an_apply_leaves_it_to_be_undone(configured:
     sandbox.control("DELETE", "/faults")
     await lab.run_all()
     assert "an apply was left unfinished" in await said(lab, "apply", "waiting")
-    for name in ("plan", "apply"):
-        assert await card(lab, name).get_by_role("button", name=RUN).is_disabled()
+    for shown in (await opened(lab, "plan"), card(lab, "apply")):
+        assert await shown.get_by_role("button", name=RUN).is_disabled()
     undo = lab.page.get_by_role("heading", name=RECOVERY["rollback"].title, level=3, exact=True)
     recovery = lab.notebook.locator(OUTPUT).filter(has=undo)
-    await recovery.get_by_role("button", name="Run", exact=True).focus()
+    await recovery.get_by_role("button", name=RUN).focus()
     await lab.press("Enter")
     await recovery.locator(STATE).get_by_text("Rolled back: the org is as it was before the apply").wait_for()
     await said(lab, "apply", "ready")
-    assert await card(lab, "apply").get_by_role("button", name="Run", exact=True).is_enabled()
+    assert await card(lab, "apply").get_by_role("button", name=RUN).is_enabled()
     assert await lab.errors() == 0
 
 
@@ -126,7 +124,7 @@ async def test_a_fault_during_apply_then_rollback_seen_then_applied_once_by_a_do
     await card(lab, "apply").get_by_role("button", name="Try again", exact=True).dblclick()
     assert "3 changes applied and read back" in await said(lab, "apply", "done")
     assert len(puts(sandbox)) == 3
-    await lab.tab_to("Run")
+    await lab.tab_to(RUN)
     await lab.press("Enter", "Enter")
     await said(lab, WRITES, "done")
     assert len(puts(sandbox)) == 4
@@ -145,7 +143,7 @@ async def test_a_stopped_apply_is_finished_from_its_card(configured: Lab, sandbo
     await said(lab, "apply", "failed")
     assert "Left to do: create policy ComplianceVoicePolicy" in await card(lab, "apply").inner_text()
     resume = RECOVERY["resume"].title
-    await lab.tab_to("Run")
+    await lab.tab_to(RUN)
     await lab.press("Enter")
     heading = lab.page.get_by_role("heading", name=resume, level=3, exact=True)
     done = lab.notebook.locator(OUTPUT).filter(has=heading).locator(STATE).get_by_text("The apply is finished")

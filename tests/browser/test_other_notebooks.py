@@ -25,7 +25,7 @@ COMMITTED = {
             "retention_days: 365": 2,
         },
     ),
-    "02_audit_report.ipynb": (12, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
+    "02_audit_report.ipynb": (13, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
     "03_verify_archive.ipynb": (
         2,
         2,
@@ -37,6 +37,11 @@ COMMITTED = {
         },
     ),
     "05_troubleshooting.ipynb": (11, 3, {"Error: ": 10, "Changes: ": 10}),
+    "06_drift_and_offboard.ipynb": (
+        12,
+        1,
+        {"✔ done — ": 7, "RECORDED EXAMPLE": 12, "3 removed, and read back as gone": 1, "- delete target": 1},
+    ),
 }
 
 
@@ -61,6 +66,7 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, p
     for broken in ("Loading widget", "model not found", "VBox(", "Error displaying widget", " object at 0x"):
         assert broken not in text
     assert await lab.notebook.locator(".jupyter-widgets").count() == 0
+    await lab.notebook.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     await page.wait_for_function("[...document.images].every(image => image.complete)")
     assert await lab.notebook.locator("figure").count() == pictures
     shown = await lab.notebook.locator("figure img").evaluate_all(
@@ -73,7 +79,6 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, p
         await lab.notebook.locator("figure > div").evaluate_all("all => all.some(one => one.checkVisibility())")
         is False
     )
-    await lab.notebook.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     assert await lab.axe() == []
     await lab.screenshot(f"untrusted-{notebook[:2]}", of=".jp-NotebookPanel")
 
@@ -115,7 +120,7 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
     heading = lab.page.get_by_role("heading", name="Verify the archive", level=3, exact=True)
     card = lab.notebook.locator(OUTPUT).filter(has=heading)
     await expect(card.locator(STATE)).to_contain_text("ready")
-    await lab.tab_to("Run")
+    await lab.tab_to("Verify archive")
     await lab.press("Enter")
     await expect(card.locator(STATE)).to_contain_text(
         "FAIL: 390 of 400 recordings that were due arrived", timeout=DEADLINE_S * 1000
@@ -132,3 +137,35 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
         assert marks >= 3
         async with lab.all_in_view():
             await card.screenshot(path=artefact(f"archive-{theme}.png"))
+
+
+async def test_drift_and_removal_by_keyboard_in_both_themes(lab: Lab) -> None:
+    """Run All deletes nothing. One press says that nobody has changed the org; five, and a typed consent, remove it."""
+    await lab.open("06_drift_and_offboard.ipynb")
+    await lab.run_all(within_s=180)
+    assert await lab.errors() == 0
+    await lab.tab_to("Compare")
+    await lab.press("Enter")
+    await lab.status("The org is as the onboarding says")
+    for button, said in (
+        ("Connect", "Connected: "),
+        ("Check bucket", "profile baseline"),
+        ("Plan the removal", "3 to change: delete webhook, delete policy, delete target"),
+    ):
+        await lab.tab_to(button)
+        await lab.press("Enter")
+        await lab.status(said)
+    for field, typed in (("Target's name", "ProdVoiceArchive"), ("Reason", "a test")):
+        await lab.notebook.get_by_label(field, exact=True).fill(typed)
+    for theme in (LIGHT, DARK):
+        await lab.set_theme(theme)
+        assert await lab.axe() == []
+        async with lab.all_in_view():
+            await lab.screenshot(f"removal-{theme}", of=".jp-NotebookPanel")
+    for button, said in (
+        ("Approve 3 removals", "Approved: 3 to change, with consent to delete"),
+        ("Remove 3 objects", "3 removed, and read back as gone"),
+    ):
+        await lab.tab_to(button)
+        await lab.press("Enter")
+        await lab.status(said)

@@ -44,7 +44,7 @@ WALKS = [
     walk
     for name, org in _ORGS.items()
     for walk in (
-        Walk(f"{name} onboard", ("onboard", "FILE", *_CONSENT), org),
+        Walk(f"{name} onboard", ("onboard", "FILE", "--yes", *_CONSENT), org),
         Walk(f"{name} change", ("apply", "FILE", "--yes", *_CONSENT), org, "changed", seeded=True),
         Walk(f"{name} remove", ("offboard", "FILE", "--yes", *_CONSENT), org, seeded=True),
         Walk(f"{name} doctor", ("doctor",), None, name),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from opslib.cli.app import cli
@@ -45,7 +46,7 @@ def test_help_says_how_long_a_consent_holds() -> None:
 @pytest.mark.slow
 def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """The same steps as the notebook; then the ledger proves itself, and tampering shows in the exit code."""
-    done = _opslib("onboard", file, env=env)
+    done = _opslib("onboard", file, "--yes", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     steps = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
     assert [step.split()[0] for step in steps] == ["done"] * 7
@@ -63,7 +64,7 @@ def test_onboard_and_verify(env: dict[str, str], file: Path, tmp_path: Path) -> 
 
 def test_onboard_json_is_one_document(env: dict[str, str], file: Path) -> None:
     """Seven steps, each with its state."""
-    done = _opslib("onboard", file, "--json", env=env)
+    done = _opslib("onboard", file, "--yes", "--json", env=env)
     assert [step["state"] for step in json.loads(done.stdout)["steps"]] == ["done"] * 7
 
 
@@ -78,8 +79,8 @@ def test_onboard_json_is_one_document(env: dict[str, str], file: Path) -> None:
 )
 def test_errors_are_cause_and_fix_and_exit_1(env: dict[str, str], file: Path, change: Any, error: str) -> None:
     """On stderr as text, with --json on stdout as one document; never a traceback, never a secret."""
-    text = _opslib("onboard", file, env=env | change)
-    document = _opslib("onboard", file, "--json", env=env | change)
+    text = _opslib("onboard", file, "--yes", env=env | change)
+    document = _opslib("onboard", file, "--yes", "--json", env=env | change)
     assert (text.returncode, document.returncode, document.stderr) == (1, 1, "")
     assert json.loads(document.stdout)["error"] == error
     assert json.loads(document.stdout)["fix"]
@@ -101,7 +102,7 @@ def test_usage_errors_exit_1(words: list[str]) -> None:
 @pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_an_error_in_words(env: dict[str, str], file: Path, tmp_path: Path) -> None:
     """In a folder that is not there, or below a plain file; with --json as one document."""
-    assert _opslib("onboard", file, env=env).returncode == 0
+    assert _opslib("onboard", file, "--yes", env=env).returncode == 0
     out = tmp_path / "nodir" / "x.yaml"
     text = _opslib("export", "t-1", "--out", out, env=env)
     assert (text.returncode, text.stdout) == (1, "")
@@ -118,7 +119,7 @@ def test_a_file_that_cannot_be_written_is_an_error_in_words(env: dict[str, str],
 def test_bad_file_sends_nothing(env: dict[str, str], file: Path, sandbox: Sandbox) -> None:
     """A mistake in the file is named with its line before anything is sent."""
     file.write_text(file.read_text().replace("retention_days: 365}\nwebhook", "retention_days: 500}\nwebhook"))
-    done = _opslib("onboard", file, env=env)
+    done = _opslib("onboard", file, "--yes", env=env)
     assert done.returncode == 1
     assert "500 days" in done.stderr
     assert sandbox.requests() == []
@@ -159,6 +160,39 @@ def test_every_command_is_documented() -> None:
     """The README names each command."""
     documented = set(re.findall(r"`opslib ([a-z-]+)", README.read_text()))
     assert set(cli.commands) <= documented
+
+
+def test_the_help_lists_every_command_in_its_group() -> None:
+    """In the order in which they are needed, with whole sentences."""
+    shown = _opslib("--help").stdout
+    groups = ["Try:", "Change:", "Check:", "Prove:", "  Examples:"]
+    assert sorted(groups, key=shown.index) == groups
+    listed = re.findall(r"^  ([a-z][a-z-]+)  ", shown, re.MULTILINE)
+    assert listed == list(cli.commands)
+    assert "..." not in shown.partition("Try:")[2]
+
+
+@pytest.mark.parametrize("name", [*cli.commands, "archive verify"])
+def test_every_command_has_an_example_and_the_names_that_it_takes(name: str) -> None:
+    """An example is a line to copy, and its options are ones that there are."""
+    command = cli.commands[name.split()[0]].load()
+    if name == "archive verify":
+        command = command.commands["verify"]
+    elif isinstance(command, click.Group):
+        return
+    shown = _opslib(*name.split(), "--help").stdout
+    examples = re.findall(rf"^    (opslib {name}\b.*)$", shown, re.MULTILINE)
+    assert examples
+    options = [option for parameter in command.params for option in parameter.opts]
+    for example in examples:
+        assert set(re.findall(r"--[a-z-]+", example)) <= set(options), example
+    names = [
+        one
+        for parameter in command.params
+        if isinstance(parameter.type, click.Choice)
+        for one in parameter.type.choices
+    ]
+    assert [one for one in names if one not in "".join(shown.split())] == []
 
 
 def test_every_command_in_the_list_can_be_imported() -> None:

@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, world: tuple[Sandbox, bool]) 
 def env(world: tuple[Sandbox, bool], home: Path) -> dict[str, str]:
     """Routing is on, so the recordings are there."""
     env = without_settings() | environment(world[0], home / "workspace")
-    assert opslib(env, "onboard", write_onboarding(home / "target.yaml", world[0])).returncode == 0
+    assert opslib(env, "onboard", write_onboarding(home / "target.yaml", world[0]), "--yes").returncode == 0
     return env
 
 

@@ -42,7 +42,7 @@ def test_exit_codes_and_json(env: dict[str, str], sandbox: Sandbox) -> None:
         )
         assert both.stderr == ""
         told = opslib(env, *[sandbox["bucket"], bucket.name] * 2)
-        assert told.stderr.splitlines() == ["50 of 80 checks", "80 of 80 checks"]
+        assert told.stderr == ""  # progress is for a terminal
         assert told.stdout.splitlines()[-2:] == [f"PASS    {sandbox['bucket']}", f"FAIL    {bucket.name}"]
 
 

@@ -257,7 +257,8 @@ def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
     sandbox.control("POST", "/faults", {"path_regex": "token", "delay_s": 30})
     for command in ("onboard", "plan"):  # the second does nothing of its own about Ctrl-C
         sandbox.control("DELETE", "/requests")
-        words = [sys.executable, "-m", "opslib.cli", command, str(file), "--json"]
+        yes = ["--yes"] if command == "onboard" else []
+        words = [sys.executable, "-m", "opslib.cli", command, str(file), "--json", *yes]
         process = started(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         eventually(lambda: any("token" in r["path"] for r in sandbox.requests()))
         process.send_signal(signal.SIGINT)
@@ -277,10 +278,10 @@ def test_an_interrupt_before_the_first_change_leaves_nothing_half_done(
 def test_onboard_takes_the_same_consent(env: dict[str, str], file: Path, api: Api, sandbox: Sandbox) -> None:
     """An unsafe plan or an unfit bucket ends the walk; allowed by name, it goes on."""
     file.write_text(file.read_text().replace(sandbox["bucket"], "no-such-bucket-anywhere"))
-    refused = _opslib(env, "onboard", file)
+    refused = _opslib(env, "onboard", file, "--yes")
     assert (refused.returncode, _state(api)) == (1, [None, None, None])
     assert "There is no bucket" in refused.stderr
-    allowed = _opslib(env, "onboard", file, "--allow", "failed-validation", "--reason", "it is made tonight")
+    allowed = _opslib(env, "onboard", file, "--yes", "--allow", "failed-validation", "--reason", "tonight")
     assert (allowed.returncode, allowed.stderr) == (0, "")
     assert "failed" in allowed.stdout
     assert None not in _state(api)
@@ -352,7 +353,7 @@ def test_init_writes_a_file_that_loads_and_never_overwrites(env: dict[str, str],
     assert _opslib(env, "init", example).returncode == 1
     assert example.read_text() == text
     assert _opslib(env, "plan", example).returncode == 2
-    assert _opslib(env, "onboard", example).returncode == 0
+    assert _opslib(env, "onboard", example, "--yes").returncode == 0
 
 
 @pytest.mark.slow

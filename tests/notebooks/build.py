@@ -35,7 +35,7 @@ from .own_workspace import kernel_environment
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SOURCES = NOTEBOOKS / ".source"
-CELL_TIMEOUT_S = 60  # as nbval's, in the Makefile
+CELL_TIMEOUT_S = 60  # as nbval's, in pyproject.toml
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},

@@ -35,5 +35,6 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     if item.path.suffix != ".ipynb":
         return (yield)
     home = item.config.stash[HOMES] / item.path.stem
+    home.mkdir(exist_ok=True)  # Jupyter warns of an IPYTHONDIR that it cannot make
     with mock.patch.dict(os.environ, kernel_environment(home), clear=True):
         return (yield)

@@ -1,4 +1,4 @@
-"""nbval, as `make test` calls it, sees a changed output; and the committed notebooks are fit to be read."""
+"""nbval, as anybody calls it, sees a changed output; and the committed notebooks are fit to be read."""
 
 import os
 import re
@@ -25,9 +25,9 @@ HOME_PATH = ("/home/", "/Users/", "C:\\Users", str(Path.home()) + "/")
 
 
 def nbval(notebook: Path) -> subprocess.CompletedProcess[str]:
-    options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=60", f"--rootdir={notebook.parent}"]
+    """`pytest --nbval`, without any option of ours; the rest is the project's own configuration."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", PYPROJECT, *options, notebook],
+        [sys.executable, "-m", "pytest", "-c", PYPROJECT, f"--rootdir={notebook.parent}", "--nbval", notebook],
         capture_output=True,
         text=True,
         cwd=notebook.parent,

@@ -164,9 +164,9 @@ def test_a_plan_reads_well_in_a_terminal_and_on_a_page() -> None:
     said = as_text(plan.as_json())
     for line in (
         f"+ create policy {evil} (p-1)",
-        "    types: – → a, b",
+        "    types: a, b",
         "~ update target T (t-1)",
-        "    enabled: yes → no",
+        "    switched on: yes → no",
         "- delete webhook W (w-1)",
         f"! disable: {UNSAFE['disable']} (needs --allow disable, with a reason)",
         f"3 to change, checksum {plan.checksum}",

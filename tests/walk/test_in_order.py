@@ -16,7 +16,7 @@ from ..world import Sandbox, environment, without_settings, write_onboarding
 from .test_steps import onboarding
 
 REASON = "the bucket moves tonight"
-COMMANDS = (("apply", "--yes"), ("onboard",))
+COMMANDS = (("apply", "--yes"), ("onboard", "--yes"))
 
 
 @pytest.fixture(autouse=True)

@@ -75,6 +75,32 @@ async def test_an_approved_plan_is_applied_after_the_restart(sandbox: Sandbox, w
     assert len(list(walk.journal.entries("run.resumed"))) == 1
 
 
+class Killed(BaseException):
+    """The program ends here."""
+
+
+async def test_an_apply_whose_end_was_not_noted_any_more_is_done(
+    sandbox: Sandbox, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The org has all changes, so it is not ready to apply them; the missing end is noted, and nothing is sent."""
+    async with Walk(onboarding(sandbox)) as walk:
+        await up_to(walk, "apply")
+        with monkeypatch.context() as patch:
+            patch.setattr(walk, "_note", lambda result: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                await walk.run("apply")
+        assert not list(walk.journal.entries("step.crashed"))
+    sandbox.control("DELETE", "/requests")
+    for session in (1, 2):
+        async with Walk(onboarding(sandbox), resume=True) as walk:
+            assert states(walk) == ["done"] * 5 + ["ready"] * 2, session
+            assert walk.result("apply").summary == "3 changes applied and read back"  # type: ignore[union-attr]
+            ends = [entry for entry in walk.journal.entries("step.done") if entry.data["step"] == "apply"]
+            assert len(ends) == 1
+    assert sandbox.requests() == []
+    assert load(workspace).last_end("apply").kind == "step.done"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("how", ["resume", "rollback"])
 async def test_an_unfinished_apply_is_finished_or_undone(sandbox: Sandbox, how: str) -> None:
     """It is neither done nor run again by itself."""
@@ -120,6 +146,20 @@ async def test_a_removal_does_not_come_back_as_an_onboarding(sandbox: Sandbox) -
     async with Walk(onboarding(sandbox), resume=True) as walk:
         assert walk.run_id != removal.run_id
         assert (walk.removal, walk.state("apply")) == (False, "done")
+
+
+async def test_what_another_run_removed_is_not_done_any_more(sandbox: Sandbox) -> None:
+    """The plan has to be made again, and what rests on it is stale; after that the onboarding is applied again."""
+    await first_session(sandbox, "see_event")
+    consent = Consent(allow=("delete",), reason="a test")
+    async with Walk(onboarding(sandbox), removal=True) as removal:
+        results = await removal.run_all(consent)
+    assert [result.step for result in results] == ["connect", "validate_bucket", "plan", "approve", "apply"]
+    async with Walk(onboarding(sandbox), resume=True) as walk:
+        assert states(walk)[:5] == ["done", "done", "ready", "stale", "stale"]
+        async for result in walk.in_order(until="apply"):
+            last = result
+    assert last.summary == "3 changes applied and read back"
 
 
 async def test_another_workspace_or_a_walk_begun_anew_knows_nothing(

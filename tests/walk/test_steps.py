@@ -353,8 +353,27 @@ async def test_the_settings_of_the_walk_count_not_those_of_the_environment(sandb
     assert "within 3 s and " in caught.value.cause
     asked = [entry.data for entry in walk.journal.entries("sample") if "targets" in entry.data["endpoint"]]
     assert asked[0]["outcome"] == "timeout"
+    gateway = {"api_url": "https://gateway.example", "login_url": "", "allow_any_host": True}
+    async with Walk(walk.onboarding, Settings.load(**gateway, home=walk.settings.home / "live")) as live:
+        assert (await live.open_session()).client.base_url == "https://gateway.example"
+
+
+async def test_a_walk_on_a_sandbox_does_not_turn_to_a_live_org(sandbox: Sandbox, walk: Walk) -> None:
+    """Its ledger is the sandbox's: connecting elsewhere is refused before anything is sent, and going back works."""
+    await walk.run("connect")
+    on_sandbox = walk.settings
     walk.settings = Settings.load(api_url="https://gateway.example", login_url="", allow_any_host=True)
-    assert (await walk.open_session()).client.base_url == "https://gateway.example"
+    with pytest.raises(errors.InvalidInput, match="is for a sandbox"):
+        await walk.run("connect")
+    walk.settings = on_sandbox
+    assert (await walk.run("connect")).state == "done"
+
+
+async def test_a_step_that_there_is_not_is_refused_with_the_one_that_is_meant(walk: Walk) -> None:
+    """As a cell's typing error has it."""
+    with pytest.raises(errors.InvalidInput) as caught:
+        await walk.run("conect")
+    assert "Did you mean 'connect'?" in caught.value.cause
 
 
 async def test_an_org_without_this_api_is_said_in_words(walk: Walk, sandbox: Sandbox) -> None:

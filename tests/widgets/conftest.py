@@ -52,7 +52,7 @@ def fill(control: Control, value: Any) -> None:
     if isinstance(box, w.Dropdown):
         browser_sets(box, index=[option for _, option in box._options_full].index(value))
     else:
-        browser_sets(box, value=value)
+        browser_sets(box, value=str(value) if isinstance(box, w.Text) else value)
 
 
 def everything(widget: w.Widget) -> list[w.Widget]:

@@ -57,7 +57,7 @@ async def test_the_whole_walk_by_clicks(cards: WalkCards, sandbox: Sandbox) -> N
         assert not card.run_button.disabled
         result = await card.click()
         assert (result.state, card.state, repr(card)) == ("done", "done", f"{STEPS[name].title}: done")
-        assert card.run_button.description == "Run again"
+        assert card.run_button.description.endswith(" again")
         assert card.cancel_button.disabled
         assert "✔</span> <strong>done</strong>" in lines(card)
     assert puts(sandbox) == 4  # three changes, and one to see an event
@@ -452,6 +452,43 @@ async def test_a_changed_target_makes_its_steps_stale(cards: WalkCards) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "part", "field", "typed"),
+    [
+        ("plan", "Retention policy", "retention_days", "900"),  # the target keeps them 365 days
+        ("plan", "Retention policy", "retention_days", "1o0"),
+        ("plan", "Retention policy", "retention_days", ""),
+        ("plan", "Data-lake webhook", "url", "ftp://lake"),
+        ("validate_bucket", "", "retention_days", "10"),
+        ("validate_bucket", "", "bucket", "Not A Bucket"),
+        ("connect", "", "api_url", "http://elsewhere.example"),
+    ],
+)
+async def test_what_is_typed_and_not_valid_is_not_planned_approved_or_applied(
+    cards: WalkCards, sandbox: Sandbox, step: str, part: str, field: str, typed: str
+) -> None:
+    """At once, on every card after it, and whatever the way to run it: the plan holds another value than the form.
+    As it was, it counts again."""
+    await (await done_up_to(cards, "approve")).click()
+    form = cards[step].form
+    control = (form.panels[part] if part else form).controls[field]
+    before = control._input.value
+    fill(control, typed)
+    assert [cards[name].state for name in ("plan", "approve")] == ["stale", "stale"]
+    for name in ("plan", "approve", "apply"):
+        button = cards[name].run_button
+        assert button.disabled or "ops-closed" in button._dom_classes, name
+    assert "stale" in lines(cards["plan"])
+    with pytest.raises(errors.StepBlocked):
+        await cards._walk.run("apply")
+    with pytest.raises(errors.OpslibError):
+        await cards["apply"].click()
+    assert puts(sandbox) == 0
+    fill(control, before)
+    assert [cards[name].state for name in ("plan", "approve", "apply")] == ["done", "done", "ready"]
+
+
+@pytest.mark.slow
 async def test_unknown_is_returned_and_shown_as_unknown(cards: WalkCards, walk: Walk) -> None:
     """Never as done."""
     walk.settings = walk.settings.model_copy(update={"catalogue_url": None})
@@ -534,10 +571,11 @@ async def test_the_error_that_ends_a_cell_is_short(cards: WalkCards) -> None:
 
 
 async def test_the_keyboard_reaches_everything_in_order(cards: WalkCards) -> None:
-    """Inputs with their labels, then Run, Cancel and the result's own; Run says which step it is for."""
+    """Inputs with their labels, then Run and Cancel; Run says which step it is for."""
+    await cards["connect"].click()
     reached = [one for one in everything(cards["validate_bucket"].widget) if hasattr(one, "disabled")]
-    *_, run, cancel, filter = reached
-    assert [one.description for one in (run, cancel, filter)] == ["Run", "Cancel", "Show"]
+    fold, *_, run, cancel = reached
+    assert [one.description for one in (fold, run, cancel)] == ["Hide", "Check bucket", "Cancel"]
     assert run.tooltip == "Run “Validate the bucket”"
     assert all(one.description for one in reached)
 

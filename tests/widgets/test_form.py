@@ -63,7 +63,7 @@ BAD = [
 async def test_a_wrong_value_is_explained_beside_its_field(
     cards: WalkCards, walk: Walk, sandbox: Sandbox, step: str, field: str, value: object, message: str
 ) -> None:
-    """As an alert with icon and word; Run is closed with the reason; the walk keeps what it had; right again clears."""
+    """As an alert with icon and word; Run looks closed and refuses, with the reason; the walk keeps what it had."""
     before, control = (walk.onboarding, walk.settings), form(cards, step).controls[field]
     right = control.raw()
     for name in cards:
@@ -72,12 +72,14 @@ async def test_a_wrong_value_is_explained_beside_its_field(
         await cards[name].click()
     fill(control, value)
     assert message in beside(control)
-    assert '<span role="alert"><span aria-hidden="true">✖</span> <strong>Error:</strong>' in beside(control)
+    assert '<p class="ops-problem" role="alert"><span aria-hidden="true">✖</span> <strong>Error:</strong>' in beside(
+        control
+    )
     others = [one for name, one in form(cards, step).controls.items() if name != field]
     assert not any("alert" in beside(one) for one in others)
     assert (walk.onboarding, walk.settings) == before
     card = cards[step.partition(".")[0]]
-    assert card.run_button.disabled
+    assert "ops-closed" in card.run_button._dom_classes
     assert message in card.receipt()
     sandbox.control("DELETE", "/requests")
     with pytest.raises(InvalidInput, match=message.replace("(", r"\(")):
@@ -85,6 +87,7 @@ async def test_a_wrong_value_is_explained_beside_its_field(
     assert sandbox.requests() == []
     fill(control, right)
     assert "alert" not in beside(control)
+    assert "ops-closed" not in card.run_button._dom_classes
     assert not card.run_button.disabled
 
 

@@ -67,7 +67,7 @@ async def test_what_the_form_does_not_show_stays(walk: Walk, sandbox: Sandbox) -
     walk.onboarding = org.onboarding(sandbox, target={"id": "pinned", "integration_type": "some-type"})
     form = WalkCards(walk)["validate_bucket"].form
     assert isinstance(form, Form)
-    form.controls["retention_days"]._input.value = 400  # type: ignore[attr-defined]
+    form.controls["retention_days"]._input.value = "400"  # type: ignore[attr-defined]
     target = walk.onboarding.target
     assert (target.id, target.integration_type, target.retention_days) == ("pinned", "some-type", 400)
 
@@ -96,7 +96,7 @@ async def test_the_forms_follow_an_onboarding_for_the_other_backend(walk: Walk, 
     assert "id" in fields(card.form)
     assert set(planning(cards).panels) == {"Retention policy", "Data-lake webhook"}
     assert cards["see_event"].form is None
-    card.form.controls["retention_days"]._input.value = 500  # type: ignore[union-attr]
+    card.form.controls["retention_days"]._input.value = "500"  # type: ignore[union-attr]
     assert walk.onboarding.target.retention_days == 500
     cards.file.yaml.value = as_yaml(platform)
     cards.file.use.click()

@@ -1,0 +1,113 @@
+"""Notebook 01 while somebody types: only what the forms show can be applied, and no click is lost."""
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from opslib.sandbox.launch import Sandbox as Launched
+
+from ..world import POLICIES, Sandbox
+from .lab import Lab
+from .walk import NOTEBOOK, RUN, STATE, all_fields, card, opened, puts, run_by_keyboard, said, walk_up_to
+
+
+async def middle(control: Locator) -> tuple[float, float]:
+    await control.scroll_into_view_if_needed()
+    box = await control.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+async def type_then_click(lab: Lab, field: Locator, text: str, button: Locator, held_ms: float) -> None:
+    """By a real mouse, at once. The button's place was known before: what is typed must not move it."""
+    await field.press("Control+a")
+    place = await middle(button)
+    await lab.page.keyboard.type(text)
+    await lab.page.mouse.click(*place, delay=held_ms)
+
+
+async def test_what_differs_from_the_plan_closes_it_and_all_after_it_at_once(configured: Lab, sandbox: Sandbox) -> None:
+    """Not valid or only another value: neither can be applied, until the plan holds it and is approved."""
+    lab = configured
+    await walk_up_to(lab, "apply")
+    apply = card(lab, "apply").get_by_role("button", name=RUN)
+    await expect(apply).to_be_enabled()
+    plan = await opened(lab, "plan")
+    retention = plan.get_by_label("Retention (days)")
+    for typed, why in (("900", "is above the target's (365 days)"), ("250", "an input has changed since")):
+        await retention.fill(typed)
+        for name in ("plan", "approve"):
+            await said(lab, name, "stale")
+        assert "must be done first" in await said(lab, "apply", "waiting")
+        await expect(plan).to_contain_text(why)
+        if typed == "900":
+            await opened(lab, "apply")  # it folded, since it is not the current one any more
+        await expect(apply).to_be_disabled()
+    await apply.evaluate("button => { button.disabled = false; button.click(); }")
+    await expect(card(lab, "apply").get_by_role("alert")).to_contain_text("“Apply” cannot run yet")
+    assert puts(sandbox) == []
+    for name in ("validate_bucket", "plan", "approve", "apply"):
+        await card(lab, name).get_by_role("button", name=RUN).press("Enter")
+        await said(lab, name, "done")
+    (policy,) = sandbox.api()("GET", POLICIES).json()["entities"]
+    assert "250" in str(policy)
+    assert "900" not in str(policy)
+
+
+@pytest.mark.parametrize("held_ms", [0, 150])
+async def test_the_first_click_after_a_correction_is_not_lost(configured: Lab, held_ms: float) -> None:
+    """The error goes while the button is pressed or even after it was; all of what was typed counts."""
+    lab = configured
+    await walk_up_to(lab, "validate_bucket")
+    shown = card(lab, "validate_bucket")
+    retention, check = shown.get_by_label("Retention (days)"), shown.get_by_role("button", name=RUN)
+    await retention.fill("0")
+    await expect(shown.locator(STATE)).to_contain_text("Retention (days): must be 1 or more")
+    await check.click()
+    await expect(shown.get_by_role("alert").last).to_contain_text("correct the fields named; nothing was sent")
+    await type_then_click(lab, retention, "400", check, held_ms)
+    await said(lab, "validate_bucket", "done")
+    await expect(shown.get_by_label("Retention (days)")).to_have_value("400")
+    assert await lab.errors() == 0
+
+
+@pytest.mark.parametrize("held_ms", [0, 150])
+async def test_connect_and_clear_take_the_first_click_after_the_secret_was_typed(
+    configured: Lab, sandbox: Sandbox, held_ms: float
+) -> None:
+    """The secret is sent when its field is left, which the click itself does."""
+    lab = configured
+    given = dict(Launched(sandbox.facts, sandbox.process).environment())
+    secret = given.pop("OPSLIB_CLIENT_SECRET")
+    lab.environment(given)
+    await lab.open(NOTEBOOK)
+    await lab.run_all()
+    shown = card(lab, "connect")
+    field, status = shown.get_by_label("OAuth client secret"), shown.locator(".ops-actions [role=status]")
+    await expect(status).to_have_text("○ no value is set")
+    await type_then_click(lab, field, "not-the-secret", shown.get_by_role("button", name="Clear"), held_ms)
+    await expect(status).to_have_text("○ no value is set")
+    await run_by_keyboard(lab)
+    await said(lab, "connect", "failed")  # it was forgotten
+    await type_then_click(lab, field, secret, shown.get_by_role("button", name=RUN), held_ms)
+    await said(lab, "connect", "done")
+    assert await lab.errors() == 0
+
+
+async def test_on_platform_the_forms_offer_only_what_works_there(configured: Lab, sandbox: Sandbox) -> None:
+    """No AWS key pair, since Genesys takes a role; no path prefix, since it is not sent."""
+    lab = configured
+    known = Launched(sandbox.facts, sandbox.process).environment()
+    labels = {}
+    await lab.open(NOTEBOOK)
+    for backend in ("storage-targets", "platform"):
+        lab.environment({**known, "OPSLIB_BACKEND": backend})
+        await lab.restart_kernel()
+        await lab.run_all()
+        for name in ("validate_bucket", "plan"):
+            await all_fields(await opened(lab, name))
+        names = lab.notebook.locator(".ops-field .widget-label, .ops-field option")
+        labels[backend] = {" ".join(text.split()) for text in await names.all_text_contents()}
+    unfit = {"Path prefix", "With an AWS key pair from the environment", "Variable with the secret access key"}
+    assert unfit <= labels["storage-targets"]
+    assert not unfit & labels["platform"]
+    assert "Bucket" in labels["platform"]
