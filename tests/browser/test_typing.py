@@ -18,7 +18,9 @@ async def middle(control: Locator) -> tuple[float, float]:
 
 
 async def type_then_click(lab: Lab, field: Locator, text: str, button: Locator, held_ms: float) -> None:
-    """By a real mouse, at once. The button's place was known before: what is typed must not move it."""
+    """By a real mouse, at once. The button's place was known before: what is typed must not move it. The window shows
+    field and button together, as typing scrolls to the field."""
+    await lab.page.set_viewport_size({"width": 1280, "height": 1600})
     await field.press("Control+a")
     place = await middle(button)
     await lab.page.keyboard.type(text)

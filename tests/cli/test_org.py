@@ -1,7 +1,7 @@
 """`opslib doctor`, `changes` and `check-feed` as processes: what an org answers, and whose work is in it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from ..world import (
     Sandbox,
     environment,
     policy,
+    running,
     without_settings,
     write_onboarding,
 )
@@ -24,6 +25,13 @@ from ..world import (
 NOWHERE = "http://127.0.0.1:9"
 SHORTER = ("--allow", "shorter-retention", "--reason", "a test")
 REMOVAL = ("--allow", "delete", "--reason", "a test")
+
+
+@pytest.fixture
+def shared() -> Iterator[Sandbox]:
+    """A sandbox for each test: an org's audit keeps what was done before."""
+    with running("--seed", "7") as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

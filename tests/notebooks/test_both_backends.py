@@ -9,6 +9,7 @@ from ..router.platform_shapes import OTHER, integrations, make_other
 from ..world import Api, Sandbox, environment
 from . import build
 from .execute import execute
+from .test_archive_notebook import shown as what_it_shows
 
 SOURCE = build.SOURCES / "01_onboard_storage.py"
 
@@ -27,7 +28,8 @@ def test_the_whole_notebook(sandbox: Sandbox, api: Api, tmp_path: Path, backend:
     assert words[backend] in shown
     assert "3 changes applied and read back" in shown
     assert "The data lake received" in shown
-    assert outputs[-1]["data"]["text/plain"] == "True"  # the record is intact
+    assert '"text/plain": "True"' in what_it_shows(notebook, "verify(")  # the record is intact
+    assert outputs[-1]["data"]["text/plain"] == "7 of 7 steps done"
     name = "/api/v2/recording/storage/targets" if backend == "storage-targets" else "/api/v2/integrations"
     assert "ProdVoiceArchive" in [one["name"] for one in api("GET", f"{name}?pageSize=50").json()["entities"]]
 
@@ -42,7 +44,7 @@ def test_the_whole_notebook_in_each_shape(sandbox: Sandbox, api: Api, tmp_path: 
     changes, others = 3, {}
     if another:
         make_other(sandbox, api)
-        place = next(place for place, cell in enumerate(notebook.cells) if 'cards["approve"]' in cell.source)
+        place = next(place for place, cell in enumerate(notebook.cells) if 'cards.step("approve")' in cell.source)
         typed = "from opslib.onboarding.models import Consent\n"
         typed += "walk.consent = Consent(confirm='ProdVoiceArchive', reason='a test')"
         notebook.cells.insert(place, new_code_cell(typed))
@@ -55,5 +57,6 @@ def test_the_whole_notebook_in_each_shape(sandbox: Sandbox, api: Api, tmp_path: 
     assert "The data lake received" in shown
     assert ("Calls of another team (enabled)" in shown) == another
     assert ("replace-active-integration" in shown) == another
-    assert outputs[-1]["data"]["text/plain"] == "True"  # the record is intact
+    assert '"text/plain": "True"' in what_it_shows(notebook, "verify(")  # the record is intact
+    assert outputs[-1]["data"]["text/plain"] == "7 of 7 steps done"
     assert integrations(api) == {"ProdVoiceArchive": "ACTIVE", "DataLakeCatalogSync": "ACTIVE", **others}

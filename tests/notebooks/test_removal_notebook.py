@@ -47,10 +47,12 @@ def test_nothing_is_removed_from_a_live_org_without_a_reason(sandbox: Sandbox, a
     sandbox.control("PUT", "/settings", {"rate_limit": 10_000})
     file = tmp_path / "onboarding.yaml"
     file.write_text(as_yaml(onboarding(sandbox)))
-    run("01_onboard_storage", sandbox, tmp_path, OPSLIB_ONBOARDING=str(file))
+    as_live = {"OPSLIB_ONBOARDING": str(file), "OPSLIB_SANDBOX_BUCKET": ""}
+    run("01_onboard_storage", sandbox, tmp_path, **as_live)
     before = targets(api, "storage-targets")
+    assert before != []
     sandbox.control("DELETE", "/requests")
     with pytest.raises(CellExecutionError, match="ConsentMissing"):
-        run(NAME, sandbox, tmp_path, OPSLIB_ONBOARDING=str(file), OPSLIB_SANDBOX_BUCKET="")
+        run(NAME, sandbox, tmp_path, **as_live)
     assert changes(sandbox) == []
-    assert targets(api, "storage-targets") == before != []
+    assert targets(api, "storage-targets") == before

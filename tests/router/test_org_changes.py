@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,16 @@ from opslib.router.org_changes import CHANGE, CHECKED, SNAPSHOT, OrgChanges, dif
 from opslib.settings import Settings
 from opslib.walk.walk import Walk
 
-from ..world import POLICIES, RETENTION_POLICIES, Api, Json, Sandbox, environment, without_settings
+from ..world import POLICIES, RETENTION_POLICIES, Api, Json, Sandbox, environment, running, without_settings
 from . import org as storage_targets
 from . import platform_org as org
+
+
+@pytest.fixture
+def shared() -> Iterator[Sandbox]:
+    """A sandbox for each test: an org's audit keeps what was done before."""
+    with running("--seed", "7") as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(autouse=True)
