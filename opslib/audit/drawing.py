@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -35,6 +36,7 @@ _WIDTH = 440  # in points, as all lengths of the drawing
 _ROW = 30
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
+_ONE_AT_A_TIME = Lock()
 _STYLE: Any = {
     "font.size": 10.5,
     "text.parse_math": False,  # names from outside are not markup
@@ -93,8 +95,12 @@ def svg(draw: Callable[..., None], *, heights: Sequence[float] = (5,), salt: str
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    # Not in the user's own style, which is another one on each machine.
-    with style.context(["default", {**_STYLE, "svg.hashsalt": f"opslib {salt}"}]), warnings.catch_warnings():
+    # Not in the user's own style, which is another one on each machine. It is the style of all threads.
+    with (
+        _ONE_AT_A_TIME,
+        style.context(["default", {**_STYLE, "svg.hashsalt": f"opslib {salt}"}]),
+        warnings.catch_warnings(),
+    ):
         size = _WIDTH / 72, (60 + _ROW * sum(heights)) / 72
         figure = Figure(figsize=size, layout="constrained", facecolor="none")
         axes = figure.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)

@@ -20,6 +20,7 @@ _ABOUT = (
     "The HTTP attempts of this walk to Genesys, from the ledger. In Python: walk.samples(), one row for each attempt."
 )
 _NOTHING = "<p>Nothing was sent yet.</p>"
+_NO_MATCH = "<p>No attempt of this step had this outcome.</p>"
 _ALL = "all"
 _CHARTS = (charts.latency_chart, charts.success_chart, charts.timeline_chart, charts.steps_chart)
 
@@ -41,12 +42,13 @@ class Measurements:
         self.widget = Frame(_TITLE, children, line=heading(_TITLE)).widget
         self._drawn_for: object = None
         self._drawing: asyncio.Task[None] | None = None
+        self._outdated = False
         walk.on_change.append(self._follow)
         self._follow()
 
     def receipt(self) -> str:
         """The charts of all attempts, as static HTML."""
-        return framed(heading(_TITLE) + lead(_ABOUT) + _figures(self._walk.samples()))
+        return framed(heading(_TITLE) + lead(_ABOUT) + (_figures(self._walk.samples()) or _NOTHING))
 
     def __repr__(self) -> str:
         return f"{_TITLE}: {len(self._walk.samples())} HTTP attempts"
@@ -62,16 +64,19 @@ class Measurements:
             self._draw()
 
     def _draw(self) -> None:
-        """In a thread, since a chart takes longer than a click may."""
-        if self._drawing:
-            self._drawing.cancel()
-        self._drawing = asyncio.create_task(self._redraw())
+        """In a thread, since a chart takes longer than a click may; one drawing at a time, and the last one counts."""
+        self._outdated = True
+        if not self._drawing or self._drawing.done():
+            self._drawing = asyncio.create_task(self._redraw())
 
     async def _redraw(self) -> None:
-        try:
-            self._figures.value = compact(await asyncio.to_thread(_figures, self._chosen()))
-        except Exception as error:  # noqa: BLE001 (supervision: the card says it; the walk goes on)
-            self._figures.value = f'<p role="status">The charts cannot be drawn ({text(type(error).__name__)})</p>'
+        while self._outdated:
+            self._outdated = False
+            try:
+                figures = compact(await asyncio.to_thread(_figures, self._chosen()) or self._none())
+            except Exception as error:  # noqa: BLE001 (supervision: the card says it; the walk goes on)
+                figures = f'<p role="status">The charts cannot be drawn ({text(type(error).__name__)})</p>'
+            self._figures.value = figures
 
     def _chosen(self) -> "pd.DataFrame":
         """The attempts of the step and the outcome that were chosen."""
@@ -83,8 +88,12 @@ class Measurements:
             samples = samples if chosen == _ALL else samples[samples[column] == chosen]
         return samples
 
+    def _none(self) -> str:
+        return _NOTHING if (self.step.value, self.outcome.value) == (_ALL, _ALL) else _NO_MATCH
+
 
 def _figures(samples: "pd.DataFrame") -> str:
+    """The charts as HTML; empty without samples."""
     if samples.empty:
-        return _NOTHING
+        return ""
     return "".join(f'<div style="margin:8px 0">{chart(samples).html()}</div>' for chart in _CHARTS)

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -290,3 +291,11 @@ def test_retention_chart_says_what_is_lost_and_when() -> None:
     assert "no lifecycle rule touches recordings; the bytes are never removed" in nothing.alt
     many = retention_chart(clocks | {"losses": [late | {"day": day} for day in range(1000)], "early": []})
     assert float(ET.fromstring(many.svg).attrib["height"]) < 700
+
+
+def test_charts_that_are_drawn_at_once_are_those_drawn_in_turn() -> None:
+    """matplotlib has one style for all threads; a card draws beside others."""
+    samples = [frame(_rows(*["success"] * count)) for count in (1, 2, 25)]
+    in_turn = [success_chart(one).svg for one in samples]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda one: success_chart(one).svg, samples * 3)) == in_turn * 3
