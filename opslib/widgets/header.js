@@ -23,6 +23,7 @@ function watch(model) {
   manager.kernel.statusChanged.connect((_, status) => { if (GONE.includes(status)) manager.disconnect(); });
   clickAfterTyping(model);
   keepFocus();
+  keysOfLists();
 }
 
 // ipywidgets holds back what is typed while the letter before is under way, but no click: so the click waits until the
@@ -55,6 +56,13 @@ function keepFocus() {
   document.addEventListener("focusin", (event) => { held = event.target.closest(".ops-card") ? event.target : undefined; });
   document.addEventListener("focusout", () => { if (usable(held)) held = undefined; });
   new MutationObserver(pass).observe(document.body, { subtree: true, attributeFilter: ["disabled", "style", "class"] });
+}
+
+// In a list the arrows and letters choose: JupyterLab would take them for its own, and go to another cell or cut this one.
+function keysOfLists() {
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.matches(".ops select")) target.setAttribute("data-lm-suppress-shortcuts", "true");
+  });
 }
 
 // “Run All Cells” goes to the last cell before that has an output; so it ends on the output.

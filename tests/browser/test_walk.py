@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.async_api import expect
 
 from opslib.walk.steps import RECOVERY, STEPS
 
@@ -25,13 +26,29 @@ WATCH = """([root, status]) => {
     new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true});
 }"""
 
+# Each stop of the keyboard in the cards and headers, and whether it is outlined and in the window.
+STOPS = """() => {
+    window.opslibStops = [];
+    document.addEventListener('focusin', ({target: one}) => one.closest('.ops') && requestAnimationFrame(() => {
+        const style = getComputedStyle(one), {top, bottom} = one.getBoundingClientRect();
+        const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+        if (document.activeElement === one)
+            opslibStops.push([one.title || one.outerHTML, outlined && top >= 0 && bottom <= innerHeight]);
+    }));
+}"""
+
 
 async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_wait_for(lab: Lab) -> None:
-    """No org is configured, so the notebook starts its own sandbox. Only the first card is open. The others say what
-    they wait for; opened, their button is closed."""
+    """No org is configured, so the notebook starts its own sandbox. Before that, each card with a result says in large
+    letters that it is an example; live, none does. Only the first card is open. The others say what they wait for;
+    opened, their button is closed."""
     await lab.open(NOTEBOOK)
+    ribbon = lab.notebook.locator("strong").get_by_text("RECORDED EXAMPLE", exact=True)
+    await expect(ribbon).to_have_count(len(STEPS) + 3)  # the overview twice, and the measurements
+    assert await ribbon.evaluate_all("all => all.every(one => parseFloat(getComputedStyle(one).fontSize) >= 18)")
     await lab.run_all()
     assert await lab.errors() == 0
+    await expect(ribbon).to_have_count(0)
     assert "ready" in await said(lab, "connect", "ready")
     assert await card(lab, "connect").get_by_role("button", name=RUN).is_enabled()
     for name, step in STEPS.items():
@@ -46,7 +63,8 @@ async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_
 
 @pytest.mark.parametrize("theme", PICTURED)
 async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
-    """From the first cell through every card to the charts; no mouse. In either theme nothing breaks axe's rules."""
+    """From the first cell through every card to the charts; no mouse. One sees where one is. In either theme nothing
+    breaks axe's rules."""
     lab = configured
     await lab.page.set_viewport_size({"width": 1280, "height": 1600})
     await lab.open(NOTEBOOK)
@@ -55,11 +73,23 @@ async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
     await said(lab, "connect", "ready")
     await lab.wait_idle()
     await lab.page.evaluate(WATCH, [OUTPUT, STATE])
+    await lab.page.evaluate(STOPS)
+    await lab.tab_to("Next: Connect", back=True)
+    await lab.press("Enter")
+    assert await lab.focused() == ("button", "Connect")
     for name in STEPS:
+        if name == "connect":
+            await unfold_advanced(lab)
+        elif name == "validate_bucket":
+            await show_and_hide(lab, "connect")
+            await choose_and_choose_back(lab)
         await run_by_keyboard(lab)
         assert " — " in await said(lab, name, "done")
         if picture := PICTURED[theme].get(name):
             await lab.screenshot(picture, of=".jp-NotebookPanel")
+    stops = await lab.page.evaluate("opslibStops")
+    assert len(stops) > 50
+    assert [stop for stop, seen in stops if not seen] == []
     await (await opened(lab, "plan")).get_by_text("+ create target ProdVoiceArchive").wait_for()
     seen = await lab.page.evaluate("opslibSeen")
     assert seen.pop("Connect") == ["ready", "running", "done"]
@@ -83,6 +113,33 @@ async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
     forms = lab.notebook.locator(".widget-box")
     assert await forms.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
     assert await lab.axe() == []
+
+
+async def unfold_advanced(lab: Lab) -> None:
+    """The next stop is in what was folded away."""
+    await lab.tab_to("▸ Advanced", back=True)
+    await lab.press("Space")
+    await card(lab, "connect").get_by_role("button", name="▾ Advanced").wait_for()
+    await lab.press("Tab")
+    assert await lab.focused() == ("textbox", "Organisation id")
+
+
+async def show_and_hide(lab: Lab, name: str) -> None:
+    """The focus went to this button when the card was folded, and stays there."""
+    for label in ("Show", "Hide"):
+        await expect(card(lab, name).get_by_role("button", name=label, exact=True)).to_be_focused()
+        await lab.press("Enter")
+
+
+async def choose_and_choose_back(lab: Lab) -> None:
+    """Of the rules that the bucket is held to; the kernel takes in each choice."""
+    file = lab.notebook.get_by_label("YAML")
+    before = await file.input_value()
+    await lab.tab_to("Profile")
+    await lab.press("ArrowDown")
+    await expect(file).not_to_have_value(before)
+    await lab.press("ArrowUp")
+    await expect(file).to_have_value(before)
 
 
 async def test_a_click_out_of_order_is_refused_by_the_step(configured: Lab, sandbox: Sandbox) -> None:
