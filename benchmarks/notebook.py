@@ -1,10 +1,9 @@
-"""Notebook 01 in a real JupyterLab, beside how it was: widgets, first cell, a click's answer, and a whole walk.
+"""Notebook 01 in a real JupyterLab, beside how it was: its first cell, a click's answer, and its widgets.
 
     .venv/bin/python benchmarks/notebook.py [COMMIT]
 
-The walk is made as a person makes it: Run All, then each step's button as soon as it can be pressed. It is timed from
-the start of the server. COMMIT, by default the one before the notebook got its present look, is checked out beside
-this tree; both are measured in the same run, on a sandbox each.
+COMMIT, by default the one before the notebook got its present look, is checked out beside this tree; both are measured
+in the same run, on a sandbox each. What a whole walk takes a person is in person.py.
 """
 
 import asyncio
@@ -14,23 +13,22 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from playwright.async_api import Locator, async_playwright
+from playwright.async_api import async_playwright
 
 from opslib.sandbox.launch import start_sandbox
-from opslib.walk.steps import STEPS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.browser.conftest import CHROMIUMS, FLAGS
 from tests.browser.lab import Lab, LabServer
 from tests.browser.page import Guard
+from tests.browser.person import Person
+from tests.browser.walk import NOTEBOOK, card
 
 BEFORE = "d0447a3"
 ROUNDS = 10
-NOTEBOOK = "01_onboard_storage.ipynb"
 # All that the manager of the notebook's widgets holds.
 WIDGETS = "import ipywidgets.widgets.widget as _w; open('widgets', 'w').write(str(len(_w._instances)))"
 # From the click until the card says "running", and that it has ended.
@@ -52,24 +50,10 @@ EXECUTE = """async code => {
 }"""
 
 
-def card(lab: Lab, name: str) -> Locator:
-    heading = lab.page.get_by_role("heading", name=STEPS[name].title, level=3, exact=True)
-    return lab.notebook.locator(".jp-OutputArea-output").filter(has=heading)
-
-
-async def walk(lab: Lab) -> None:
-    for name in STEPS:
-        shown = card(lab, name)
-        await shown.locator("button.mod-primary:enabled").click()
-        done = lab.page.locator("strong").get_by_text("done", exact=True)
-        await shown.locator('[role="status"][aria-live]').filter(has=done).wait_for()
-
-
 async def measure(tree: Path) -> dict[str, float]:
     """What is measured, in words, and its value."""
     os.environ["PYTHONPATH"] = str(tree)  # for the kernels
     chromium = next(filter(None, map(shutil.which, CHROMIUMS)))
-    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, start_sandbox() as sandbox, LabServer.start(Path(folder)) as server:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, "--no-sandbox"])
@@ -81,8 +65,7 @@ async def measure(tree: Path) -> dict[str, float]:
             first_cell = await lab.page.evaluate(EXECUTE, "".join(first["source"]))
             await lab.run_all()
             opened = await widgets(lab)
-            await walk(lab)
-            seconds = time.perf_counter() - start
+            await Person(lab).walk()
             walked = await widgets(lab)
             connect = await card(lab, "connect").element_handle()
             answers = [await lab.page.evaluate(CLICK, connect) for _ in range(ROUNDS)]
@@ -94,7 +77,6 @@ async def measure(tree: Path) -> dict[str, float]:
         "a click is answered, ms, slowest": max(answers),
         "widgets after Run All": opened,
         "widgets after the walk": walked,
-        "from the start to seven steps done, s": seconds,
     }
 
 

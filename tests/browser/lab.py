@@ -136,7 +136,7 @@ class LabServer:
         with log.open("w") as output:
             process = started(command, cwd=own["root"], env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
-            url = _ready(process, own["runtime"] / f"jpserver-{process.pid}.json", log)
+            url = ready(process, own["runtime"], log)
             server = cls(url, token, own["root"], own["settings"], log)
             server.reset_settings()
             yield server
@@ -163,11 +163,12 @@ class LabServer:
                 (await http.delete(f"api/kernels/{kernel['id']}", timeout=DEADLINE_S)).raise_for_status()
 
 
-def _ready(process: "subprocess.Popen[bytes]", information: Path, log: Path) -> str:
-    """The server's URL, once it answers. It writes the port it got into its runtime folder."""
+def ready(process: "subprocess.Popen[bytes]", runtime: Path, log: Path) -> str:
+    """The server's URL, once it answers. It writes the port it got into its runtime folder, which is its own."""
     deadline = time.monotonic() + START_WITHIN_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
+            (information,) = runtime.glob("jpserver-*.json")
             url = str(json.loads(information.read_text())["url"])
             httpx.get(f"{url}api", trust_env=False)
         except (OSError, ValueError, httpx.TransportError):

@@ -1,4 +1,4 @@
-"""How notebook 01 lies on the page, with every form open; and what a mouse and a keyboard have to do in it."""
+"""How notebook 01 lies on the page, with every form open; and what a mouse has to do in it."""
 
 import pytest
 from playwright.async_api import expect
@@ -6,7 +6,8 @@ from playwright.async_api import expect
 from opslib.walk.steps import STEPS
 
 from .lab import DARK, LIGHT, Lab
-from .walk import NOTEBOOK, OUTPUT, RUN, all_fields, card, cells, opened, said
+from .person import Person
+from .walk import NOTEBOOK, OUTPUT, all_fields, card, opened
 
 WIDTHS = (800, 1000, 1280, 1920)
 # Not ours: JupyterLab's editor of code, and a table of pandas.
@@ -44,58 +45,15 @@ async def test_all_forms_open_fit_the_window(lab: Lab, theme: str) -> None:
             assert await lab.axe() == []
 
 
-async def test_run_all_ends_where_the_header_says_what_is_next(lab: Lab) -> None:
-    """In view, without a scroll; and no picture of nothing."""
+async def test_a_walk_by_mouse_is_counted(configured: Lab) -> None:
+    """In a window of 1280 × 900. Run All ends where the header says what is next, in view, and with no picture of
+    nothing; from there on it takes a click a step, one on “Next”, and the scrolls to the buttons below the window."""
+    lab = configured
     await lab.open(NOTEBOOK)
     await lab.run_all()
     following = lab.notebook.locator(OUTPUT).last.get_by_role("button", name="Next: Connect")
     await expect(following).to_be_in_viewport()
     assert await lab.notebook.locator("figure, img").count() == 0
-    await following.click()
-    connect = card(lab, "connect").get_by_role("button", name=RUN)
-    await expect(connect).to_be_focused()
-    await expect(connect).to_be_in_viewport()
-
-
-async def test_a_live_notebook_shows_no_recorded_example_and_a_copy_of_it_nothing_else(lab: Lab) -> None:
-    """Before anything was run, each stored card says in large letters what it is; live, none does."""
-    await lab.open(NOTEBOOK)
-    sources = ("cards", "await cards.")
-    count = sum(source.splitlines()[-1].startswith(sources) for source in cells(lab))
-    assert count > len(STEPS)
-    ribbon = lab.notebook.locator("strong").get_by_text("RECORDED EXAMPLE", exact=True)
-    await expect(ribbon).to_have_count(count)
-    assert await ribbon.evaluate_all("all => all.every(one => parseFloat(getComputedStyle(one).fontSize) >= 18)")
-    await lab.run_all()
-    await said(lab, "connect", "ready")
-    await expect(ribbon).to_have_count(0)
-
-
-async def test_a_walk_by_mouse_takes_a_click_a_step_and_at_most_a_scroll_between(configured: Lab) -> None:
-    """Counted in a window of 1280 × 900: the button of a step, and before it a scroll where it is not in view."""
-    lab = configured
-    await lab.open(NOTEBOOK)
-    await lab.run_all()
-    clicks = scrolls = 0
-    for name in STEPS:
-        run = card(lab, name).get_by_role("button", name=RUN)
-        await run.wait_for()
-        following = lab.notebook.get_by_role("button", name="Next: ")
-        if not await in_view(lab, run):
-            if await following.last.is_visible() and await in_view(lab, following.last):
-                await following.last.click()
-                clicks += 1
-            else:
-                await run.scroll_into_view_if_needed()
-                scrolls += 1
-        await run.click()
-        clicks += 1
-        await said(lab, name, "done")
-    print(f"clicks: {clicks}, scrolls: {scrolls}")
-    assert clicks + scrolls <= 2 * len(STEPS)
-
-
-async def in_view(lab: Lab, one: object) -> bool:
-    box = await one.bounding_box()  # type: ignore[attr-defined]
-    size = lab.page.viewport_size
-    return bool(box and size and box["y"] > 90 and box["y"] + box["height"] < size["height"] - 30)
+    person = Person(lab)
+    await person.walk()
+    assert (person.clicks, person.scrolls) == (len(STEPS) + 1, 2)
