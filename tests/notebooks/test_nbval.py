@@ -13,13 +13,15 @@ import nbformat
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from opslib.walk.steps import STEPS
+
 from . import build
 
 PYPROJECT = build.NOTEBOOKS.parent / "pyproject.toml"
 PROJECT = tomllib.loads(PYPROJECT.read_text())["project"]
 PINS = dict(re.findall(r"(?m)^(\S+)==(\S+)", PYPROJECT.with_name("constraints.txt").read_text()))
 VERSIONS = {name: {**PINS, "opslib": PROJECT["version"]}[name] for name in build.STAMPED}
-LESSONS = "05_troubleshooting.ipynb"
+WALK, LESSONS = "01_onboard_storage.ipynb", "05_troubleshooting.ipynb"
 COMMITTED = sorted(build.NOTEBOOKS.glob("*.ipynb"))
 HOME_PATH = ("/home/", "/Users/", "C:\\Users", str(Path.home()) + "/")
 
@@ -100,12 +102,18 @@ def test_wrong_versions_are_named() -> None:
 
 # One test, not one per file: an empty parametrisation would be a skipped test.
 def test_the_committed_notebooks_are_fit() -> None:
-    """Those that show a run have it in their stamp; and the last lesson's chart has its rate limits."""
+    """Those that show a run have it in their stamp; the walk, which shows its cards instead, went to its end; and the
+    last lesson's chart has its rate limits."""
     notebooks = {path.name: nbformat.read(path, as_version=4) for path in COMMITTED}
     found = {
         path.name: unfit(notebooks[path.name], sha256((build.SOURCES / f"{path.stem}.py").read_bytes()).hexdigest())
         for path in COMMITTED
     }
     assert not {name: broken for name, broken in found.items() if broken}
-    assert [name for name, one in notebooks.items() if "run" not in one.metadata.opslib] == ["00_start_here.ipynb"]
+    without = [name for name, one in notebooks.items() if "run" not in one.metadata.opslib]
+    assert without == ["00_start_here.ipynb", WALK]
+    outputs = [output for cell in notebooks[WALK].cells for output in cell.get("outputs", ())]
+    said = [output.get("data", {}).get("text/plain", "") for output in outputs]
+    assert [words for words in said if words.endswith(": done")] == [f"{step.title}: done" for step in STEPS.values()]
+    assert said[-2:] == ["True", f"{len(STEPS)} of {len(STEPS)} steps done"]  # the record is intact
     assert re.search(r'alt=\\"\d+ attempts [^"]* [1-9]\d* rate limited \(429\)', nbformat.writes(notebooks[LESSONS]))
