@@ -6,7 +6,7 @@ from typing import Any
 from opslib.walk.drift import Drift
 from opslib.widgets.card import StepCard
 from opslib.widgets.header import Header, facts
-from opslib.widgets.receipt import mimebundle, overview
+from opslib.widgets.receipt import mimebundle, overview, ribbon
 
 _HELP = {
     "compare": "Compares target, policy and webhook with the onboarding, field by field: before is what the org has, "
@@ -45,7 +45,7 @@ class DriftCards:
         return "Has somebody changed it?"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return mimebundle(self.widget, self.receipt(), repr(self))
+        return mimebundle(self.widget, ribbon(local=self._walk.settings.is_local) + self.receipt(), repr(self))
 
     def _changed(self) -> None:
         self.widget.show_place(live=not self._walk.settings.is_local, facts=facts(self._walk))
