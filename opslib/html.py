@@ -62,7 +62,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object] | s
     stack them.
     """
     listed = [row if isinstance(row, str) else list(row) for row in rows]
-    columns = "".join(f'<th scope="col" style="{_LEFT};white-space:nowrap">{text(name)}</th>' for name in head)
+    columns = "".join(f'<th scope="col" style="{_LEFT}">{text(name)}</th>' for name in head)
     labels = list(head) or [""] * max((len(row) for row in listed if not isinstance(row, str)), default=1)
     lines = "".join(_group(row, len(labels)) if isinstance(row, str) else _row(row, labels) for row in listed)
     return Html(

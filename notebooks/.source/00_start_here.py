@@ -36,10 +36,11 @@
 # %%
 from opslib import launch
 from opslib.walk.environment import environment_table
+from opslib.widgets import Place, Shown
 
 # %%
 sandbox = launch.use_sandbox_unless_configured()
-print(launch.where_we_work())
+Place()
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -47,7 +48,7 @@ print(launch.where_we_work())
 # Whatever is wrong is named here with its fix, before it gets in your way.
 
 # %% tags=["volatile"]
-environment_table()
+Shown(environment_table())
 
 # %% [markdown]
 # Next: [01 · Onboard a storage target](01_onboard_storage.ipynb)

@@ -22,7 +22,7 @@
 # Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
 
 # %% tags=["parameters"]
-from opslib.widgets import WalkCards, auto_run
+from opslib.widgets import Shown, WalkCards, auto_run
 
 AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
 
@@ -31,10 +31,9 @@ from opslib import Walk, launch
 from opslib.audit.verify import verify
 
 sandbox = launch.use_sandbox_unless_configured()
-print(launch.where_we_work())
 
 # %%
-walk = Walk(resume=True)  # what was done before a restart comes back from the ledger; Walk() starts over
+walk = Walk(resume=True)  # goes on after a restart; Walk() starts over
 cards = WalkCards(walk, auto_run=AUTO_RUN)
 cards
 
@@ -83,7 +82,7 @@ cards.measurements
 
 # %%
 samples = walk.samples()  # a pandas DataFrame, to work on
-samples[["step", "operation", "method", "endpoint", "attempt", "status", "outcome"]]
+Shown(samples[["step", "endpoint", "attempt", "status", "outcome"]])
 
 # %% [markdown]
 # ## Is the record intact?

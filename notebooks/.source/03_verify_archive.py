@@ -28,7 +28,7 @@
 # **How to**: choose *Run > Run All Cells* once, then fill in the card, and press **Run**.
 
 # %% tags=["parameters"]
-from opslib.widgets import auto_run
+from opslib.widgets import Place, Shown, auto_run
 
 AUTO_RUN = auto_run()  # True: the card runs by itself, as in tests
 
@@ -38,7 +38,7 @@ from opslib.audit.verify import verify
 from opslib.widgets.archive_card import ArchiveCard
 
 sandbox = launch.use_sandbox_unless_configured(recordings=400, planted=True)
-print(launch.where_we_work())
+Place()
 
 # %% [markdown]
 # ## On a sandbox: route recordings first
@@ -48,7 +48,8 @@ print(launch.where_we_work())
 # %%
 walk = Walk(resume=True)
 if launch.on_sandbox() and walk.state("apply") != "done":
-    print(*[step.summary async for step in walk.in_order(until="apply")], sep="\n")
+    steps = walk.in_order(until="apply")
+    print(*[step.summary async for step in steps], sep="\n")
 await walk.aclose()
 
 # %% [markdown]
@@ -68,7 +69,7 @@ card
 # Parquet and CSV. **Run this cell again** after the card.
 
 # %%
-card.missing
+Shown(card.missing)
 
 # %% [markdown]
 # **What to do**, beginning with what Genesys deletes first (`delete_at`). Genesys exports each recording once: another

@@ -35,11 +35,12 @@
 # %% jupyter={"source_hidden": true}
 import opslib
 from opslib.sandbox.lessons import Lessons
-from opslib.widgets import WalkCards
+from opslib.widgets import Place, Shown, WalkCards
 
 # %% jupyter={"source_hidden": true}
 lessons = Lessons()
 cards = WalkCards(lessons.walk)
+Place()
 
 # %% [markdown]
 # ## A step out of order
@@ -123,7 +124,8 @@ cards["connect"].snapshot()
 from opslib.onboarding.file import as_yaml, parse_onboarding
 
 wanted = as_yaml(lessons.walk.onboarding)
-parse_onboarding(wanted.replace("encryption: AES256", "encryption: DES"), "This text")
+changed = wanted.replace("encryption: AES256", "encryption: DES")
+parse_onboarding(changed, "This text")
 
 # %% [markdown]
 # What only the org can know, it refuses itself. Its own words are the cause; what was changed before is undone.
@@ -207,7 +209,7 @@ lessons.walk.run_id  # these lessons, in their ledger
 # %% tags=["volatile"]
 from opslib.audit import charts
 
-charts.timeline_chart(opslib.samples_frame(lessons.walk.run_id))
+Shown(charts.timeline_chart(opslib.samples_frame(lessons.walk.run_id)))
 
 # %% jupyter={"source_hidden": true}
 await lessons.aclose()

@@ -21,10 +21,10 @@
 # Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
 
 # %% tags=["parameters"]
-from opslib.widgets import DriftCards, WalkCards, auto_run
+from opslib.widgets import DriftCards, Place, WalkCards, auto_run
 
 AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
-REASON = ""  # with AUTO_RUN: why the onboarding is removed; without a reason, nothing is removed from a live org
+REASON = ""  # with AUTO_RUN on a live org: why it is removed
 
 # %%
 from opslib import Walk, launch
@@ -32,7 +32,7 @@ from opslib.onboarding.models import Consent
 from opslib.walk.drift import Drift
 
 sandbox = launch.use_sandbox_unless_configured()
-print(launch.where_we_work())
+Place()
 
 # %% [markdown]
 # ## On a sandbox: onboard first
@@ -42,7 +42,8 @@ print(launch.where_we_work())
 # %%
 walk = Walk(resume=True)
 if launch.on_sandbox() and walk.state("apply") != "done":
-    print(*[step.summary async for step in walk.in_order(until="apply")], sep="\n")
+    steps = walk.in_order(until="apply")
+    print(*[step.summary async for step in steps], sep="\n")
 await walk.aclose()
 
 # %% [markdown]
@@ -50,7 +51,9 @@ await walk.aclose()
 # Both cards only read. On the command line: `opslib drift` and `opslib changes`.
 
 # %% jupyter={"source_hidden": true}
-drift = DriftCards(Drift(walk.onboarding, walk.settings, command="drift"), auto_run=AUTO_RUN)
+given = walk.onboarding, walk.settings
+looks = Drift(*given, command="drift")
+drift = DriftCards(looks, auto_run=AUTO_RUN)
 drift
 
 # %% jupyter={"source_hidden": true}
@@ -69,7 +72,7 @@ await drift.step("changes")
 # bucket. Calls that end from then on are not exported. On the command line: `opslib offboard`.
 
 # %% jupyter={"source_hidden": true}
-removal = Walk(walk.onboarding, walk.settings, removal=True, resume=True)
+removal = Walk(*given, removal=True, resume=True)
 cards = WalkCards(removal, auto_run=AUTO_RUN)
 cards
 
@@ -86,8 +89,9 @@ await cards.step("validate_bucket")
 await cards.step("plan")
 
 # %% jupyter={"source_hidden": true}
-consent = Consent(allow=("delete",), reason=REASON or launch.example_reason())
-await cards.step("approve", consent=consent)  # without AUTO_RUN, what is typed on the card counts
+reason = REASON or launch.example_reason()
+consent = Consent(allow=("delete",), reason=reason)
+await cards.step("approve", consent=consent)  # for AUTO_RUN only
 
 # %% jupyter={"source_hidden": true}
 await cards.step("apply")

@@ -51,8 +51,10 @@ def _first(lines: Iterable[str]) -> Iterator[str]:
 
 def _days(all_days: Sequence[JSON]) -> Iterator[str]:
     if days := all_days[-_DAYS_SHOWN:]:
-        yield "  ".join(["day       ", *(f"{name.replace('_', ' '):>15}" for name in _NAMES)])
-        yield from ("  ".join([day["day"], *(f"{day[name]:>15,}" for name in _NAMES)]) for day in days)
+        head = (name.replace("without_", "no ").replace("_", " ") for name in _NAMES)  # fits 80 columns
+        rows = [["day", *head], *([day["day"], *(f"{day[name]:,}" for name in _NAMES)] for day in days)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        yield from (" ".join(map(str.rjust, row, widths)) for row in rows)
 
 
 def _missing(found: Verification, missing: Sequence[JSON]) -> Iterator[str]:

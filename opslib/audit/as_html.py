@@ -56,6 +56,18 @@ def converted_style() -> str:
     return f"<style>\nbody.jp-Notebook {{\n{scoped}\n{_CONVERTED}}}\n</style>"
 
 
+def narrow_style() -> str:
+    """In JupyterLab, with `CONTENTS` on the page: a narrow column stacks the cells of a row, as the page does."""
+    _, _, rules = _template("audit.css").partition("@media screen and (max-width: 56rem) {\n")
+    stacked, _, _ = rules.partition("\n}\n")
+    where = f".jp-NotebookPanel .jp-Notebook:has(.{CONTENTS}) .jp-RenderedHTML"
+    rows = f"@container audit (max-width: 44rem) {{ {where} {{\n{stacked}\n}} }}"
+    return f"<style>\n{where} {{ {_NARROW} }}\n{rows}\n</style>"
+
+
+CONTENTS = "audit-contents"
+_NARROW = "container: audit / inline-size; --edge: var(--jp-border-color1); --quiet: var(--jp-ui-font-color1);"
+
 _CONVERTED = """\
 & { max-width: 62rem; margin: 0 auto; padding: 1.5rem 2rem 4rem; --jp-content-font-color0: var(--text);
   --jp-content-font-color1: var(--text); --jp-ui-font-color0: var(--text); --jp-ui-font-color1: var(--text);

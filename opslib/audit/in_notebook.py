@@ -2,7 +2,7 @@
 
 import base64
 
-from opslib.audit.as_html import converted_style, page
+from opslib.audit.as_html import CONTENTS, converted_style, narrow_style, page
 from opslib.audit.as_pdf import pdf
 from opslib.audit.contents import TITLES, number
 from opslib.audit.exports import report_json
@@ -16,9 +16,11 @@ def top(report: AuditReport) -> Html:
     """A list of the sections, with links, and a link to download each file. The recorded example has no files."""
     shown = [name for name in TITLES if TITLES[name] and name != "sign_off"]
     links = "".join(f'<li><a href="#{name}">{number(name)} {text(TITLES[name])}</a></li>' for name in shown)
-    listed = f'<ul style="columns:2;list-style:none;padding:0">{links}</ul>'
+    listed = f'<ul class="{CONTENTS}" style="columns:2;list-style:none;padding:0">{links}</ul>'
     plain = "\n".join(f"{number(name)} {TITLES[name]}" for name in shown)
-    return Html(f"{converted_style()}<h2>Contents</h2>{listed}{_downloads(report)}", f"Contents\n{plain}")
+    return Html(
+        f"{converted_style()}{narrow_style()}<h2>Contents</h2>{listed}{_downloads(report)}", f"Contents\n{plain}"
+    )
 
 
 def _downloads(report: AuditReport) -> str:

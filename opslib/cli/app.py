@@ -7,6 +7,7 @@ on stdout. A command is a function in the file of its topic, and a word in `_COM
 import ast
 import sys
 import warnings
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.resources import files
 from io import TextIOWrapper
@@ -82,6 +83,21 @@ class _Grouped(click.Group):
 
 
 _WHOLE_SENTENCE = 200
+
+
+class _Help(click.HelpFormatter):
+    """Breaks no name at its hyphens, such as those that an option takes: they are copied."""
+
+    _KEPT = "\N{NON-BREAKING HYPHEN}"
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(name, text.replace("-", self._KEPT)) for name, text in rows], col_max, col_spacing)
+
+    def write(self, string: str) -> None:
+        super().write(string.replace(self._KEPT, "-"))
+
+
+click.Context.formatter_class = _Help
 _LAZY = [_LazyCommand(topic, name) for names in _COMMANDS.values() for name, topic in names.items()]
 
 

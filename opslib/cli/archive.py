@@ -36,11 +36,7 @@ def archive() -> None:
     """The recordings in the bucket: did they all arrive?"""
 
 
-@archive.command(
-    epilog=options.examples(
-        "opslib archive verify --expected calls.csv --bucket my-recordings --prefix recordings/voice"
-    )
-)
+@archive.command(epilog=options.examples("opslib archive verify --expected calls.csv --bucket my-recordings"))
 @click.option(
     "--expected",
     type=options.PathType(dir_okay=False),

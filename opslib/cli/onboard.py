@@ -70,7 +70,7 @@ def plan(file: Path, paths: bool, as_json: bool) -> ExitCode:
     epilog=options.examples(
         "opslib apply onboarding.yaml",
         "opslib apply onboarding.yaml --yes --checksum CHECKSUM",
-        'opslib apply onboarding.yaml --allow shorter-retention --reason "agreed with legal, 2026-11"',
+        'opslib apply onboarding.yaml --allow shorter-retention --reason "agreed"',
     )
 )
 @options.onboarding_file
@@ -89,7 +89,7 @@ def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
 @click.command(
     epilog=options.examples(
         "opslib offboard onboarding.yaml",
-        'opslib offboard onboarding.yaml --yes --allow delete --reason "moved to another org"',
+        'opslib offboard onboarding.yaml --yes --allow delete --reason "moved"',
     )
 )
 @options.onboarding_file

@@ -11,7 +11,7 @@ from opslib.cli.exit_codes import ExitCode
 from opslib.cli.output import say, say_json, say_rows, say_text
 from opslib.errors import InvalidInput
 from opslib.router.org_changes import OrgChanges, find_org_changes
-from opslib.router.render import show
+from opslib.router.render import sentence
 from opslib.settings import Settings
 from opslib.walk.assumptions import Judged, judge_assumptions
 from opslib.walk.doctor import Diagnosis, examine, reach, roles
@@ -71,8 +71,9 @@ async def _ask_about_assumptions() -> tuple[Judged, Path]:
 
 
 _ABOUT_ASSUMPTIONS = """\
-These are the assumptions of backend platform; docs/platform.md lists them. Backend storage-targets has none: it rests
-on its contract. The file has no ids, names, addresses or account numbers, so that you can send it to others."""
+These are the assumptions of backend platform; docs/platform.md lists them.
+Backend storage-targets has none: it rests on its contract. The file has no
+ids, names, addresses or account numbers, so that you can send it to others."""
 
 
 async def _diagnose() -> tuple[Diagnosis, Settings]:
@@ -91,8 +92,9 @@ async def _diagnose() -> tuple[Diagnosis, Settings]:
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="In UTC; by default the last look, at most 30 days ago; the first time 7 days ago.",
 )
+@options.paths
 @options.as_json
-def changes(since: datetime | None, as_json: bool) -> ExitCode:
+def changes(since: datetime | None, paths: bool, as_json: bool) -> ExitCode:
     """Who changed targets, policies and feeds in the org? Reads only; what is found goes into the ledger.
 
     What this workspace's own runs wrote is not listed as somebody's change.
@@ -102,7 +104,7 @@ def changes(since: datetime | None, as_json: bool) -> ExitCode:
         answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
         say_json({**answer, "left_out": report.left_out, "own": report.own, "own_runs": report.own_runs})
     else:
-        _show_changes(report)
+        _show_changes(report, paths)
     return ExitCode.FAILED if report.failed else ExitCode.DONE
 
 
@@ -114,12 +116,14 @@ async def _find_changes(since: datetime | None) -> OrgChanges:
         )
 
 
-def _show_changes(report: OrgChanges) -> None:
+def _show_changes(report: OrgChanges, paths: bool) -> None:
     for change in report.changes:
         action = f"{change['action']} {change['kind']} {change['name']}"
         say(f"{change['at']}  {change['source']:10} {action}, by {change['by']}")
         for field in change["fields"]:
-            say(f"    {field['path']}: {show(field['before'])} → {show(field['after'])}")
+            say(f"    {sentence(change['action'], field)}")
+            if paths:
+                say(f"        {field['path']}")
     say(f"{len(report.changes)} changes by others since {report.since.isoformat(timespec='seconds')}")
     if runs := list(dict.fromkeys([*report.own_runs, *(one["run"] for one in report.own)])):
         say(f"opslib's own work since then, by this workspace's ledger, is not listed: {', '.join(runs)}")

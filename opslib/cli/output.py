@@ -74,7 +74,7 @@ def say_progress(words: str, *, last: bool = False) -> None:
 def ask(question: str) -> bool:
     """Whether the user answers y. Raises click.Abort for Ctrl-C or the end of input."""
     try:
-        return click.confirm("\n".join(_folded(visible_line(question))), err=True)
+        return click.confirm("\n".join(_folded(visible_line(question), beside=len(" [y/N]: y"))), err=True)
     except click.Abort:
         raise click.Abort("Ctrl-C, or the end of input, instead of an answer; nothing was written") from None
 
@@ -95,9 +95,10 @@ def _coloured(line: str) -> str:
     return found[1] + click.style(found[2], fg=_COLOUR_OF[found[2]]) + found[3]
 
 
-def _folded(line: str) -> list[str]:
-    """As wide as the terminal: it breaks between words, and a longer word, such as a field's path, at a dot."""
-    columns = shutil.get_terminal_size().columns
+def _folded(line: str, *, beside: int = 0) -> list[str]:
+    """As wide as the terminal: it breaks between words, and a longer word, such as a field's path, at a dot. `beside`
+    is room that is kept free at the end."""
+    columns = shutil.get_terminal_size().columns - beside
     if len(line) < columns or line.startswith(NEXT):  # a command is copied as one line
         return [line]
     indent = " " * (len(line) - len(line.lstrip(" ")) + 4)

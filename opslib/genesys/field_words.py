@@ -49,6 +49,7 @@ _LABELS = {
     "wrapupCodes": "only wrap-up codes: ",
 }
 _MEDIA = {"callPolicy": "voice", "chatPolicy": "chat", "emailPolicy": "email", "messagePolicy": "message"}
+_YES_NO = {"true": "yes", "false": "no"}
 _DAYS = ("retentionPeriodDays", "retentionDuration.deleteRetention.days")
 _FOLDERS = re.compile(r"(configuration|properties|mediaPolicies\.(?P<medium>\w+)\.(actions|conditions))\.")
 
@@ -64,9 +65,11 @@ def label(path: str) -> str:
 
 def in_words(path: str, value: Any) -> Any:
     """The value as people say it; as it is where that needs no words."""
-    if _split(path)[1] in _DAYS and isinstance(value, int):
-        return f"{value} day" if value == 1 else f"{value} days"
-    return value
+    if isinstance(value, list):  # as Genesys's audit has every value, in texts
+        return [in_words(path, one) for one in value]
+    if _split(path)[1] in _DAYS and str(value).isdecimal():
+        return f"{value} day" if str(value) == "1" else f"{value} days"
+    return _YES_NO.get(value, value) if isinstance(value, str) else value
 
 
 def _split(path: str) -> tuple[str, str]:

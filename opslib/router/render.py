@@ -27,16 +27,17 @@ def as_text(plan: dict[str, Any], *, paths: bool = False) -> str:
 def _change_lines(change: dict[str, Any], paths: bool) -> Iterator[str]:
     yield heading(change)
     for field in change["fields"]:
-        yield f"    {_sentence(change['action'], field)}"
+        yield f"    {sentence(change['action'], field)}"
         if paths:
             yield f"        {field['path']}"
 
 
-def _sentence(action: str, field: dict[str, Any]) -> str:
-    """What a field will be, what it was, or both: `delete after 365 days → 400 days`."""
-    path, before, after = field["path"], field["before"], field["after"]
+def sentence(action: str | None, field: dict[str, Any]) -> str:
+    """What a field is or will be, what it was, or both: `delete after 365 days → 400 days`. `action` and field may be
+    those of Genesys's own audit."""
+    path, before, after = str(field["path"]), field["before"], field["after"]
     old, new = (show(in_words(path, value)) for value in (before, after))
-    value = {"create": new, "delete": old}.get(action, f"{old} → {new}")
+    value = {"create": new, "delete": old}.get(str(action).lower(), f"{old} → {new}")
     return f"{label(path)}{value}"
 
 
@@ -47,7 +48,7 @@ def heading(change: dict[str, Any]) -> str:
 
 def show(value: Any) -> str:
     """A field's value in words; a dash where there is none."""
-    if value is None:
+    if value is None or value == []:
         return "–"
     if isinstance(value, list | tuple):
         return ", ".join(map(show, value))

@@ -147,10 +147,3 @@ def example_reason() -> str:
 def expected_file() -> str:
     """The list of the sandbox's recordings; empty without a sandbox, or when it has none."""
     return os.environ.get("OPSLIB_SANDBOX_EXPECTED_FILE", "")
-
-
-def where_we_work() -> str:
-    """Sandbox or live org, in words."""
-    if on_sandbox():
-        return "Sandbox: Genesys, S3 and a data lake on this machine. Nothing leaves it."
-    return "Live: what you do here changes a real Genesys Cloud org."

@@ -15,6 +15,7 @@ Cards:
     status       the icon and colour of each status
     receipt      a card as static HTML: heading, status line, error box
     file_card    the onboarding as YAML, to load, paste and save
+    shown        what a cell shows that is not a card, and where a notebook works
 
 What a step found, on its card:
     results      chooses how to show a step's result; labels of simple values
@@ -35,6 +36,17 @@ from opslib.widgets.card import StepCard
 from opslib.widgets.drift_cards import DriftCards
 from opslib.widgets.form import Form
 from opslib.widgets.secret import SecretField
+from opslib.widgets.shown import Place, Shown
 from opslib.widgets.walk_cards import WalkCards, auto_run
 
-__all__ = ["DriftCards", "Form", "SecretField", "StepCancelled", "StepCard", "WalkCards", "auto_run"]
+__all__ = [
+    "DriftCards",
+    "Form",
+    "Place",
+    "SecretField",
+    "Shown",
+    "StepCancelled",
+    "StepCard",
+    "WalkCards",
+    "auto_run",
+]

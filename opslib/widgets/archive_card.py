@@ -22,6 +22,7 @@ from opslib.walk.walk import Walk
 from opslib.widgets.archive_results import missing_frame, verification_html
 from opslib.widgets.base_card import Card, StepCancelled
 from opslib.widgets.form import Form
+from opslib.widgets.header import place_line
 from opslib.widgets.receipt import Rows, View
 from opslib.widgets.status import CardState
 
@@ -123,6 +124,7 @@ class ArchiveCard(Card[Verification]):
         self._noticed_in: object = None
         self.form = Form(ArchiveValues, lambda: self._values, self._take)
         super().__init__(_TITLE, _HELP, lambda: "Verify archive", self.form.widget)
+        self.frame.above(place_line(live=not self._is_local()))
         self.form.on_change.append(self._changed)
         self._changed()
 

@@ -29,6 +29,7 @@ from opslib.widgets.receipt import (
     status_line,
     trouble_first,
 )
+from opslib.widgets.shown import Shown
 from opslib.widgets.status import CardState
 
 R = TypeVar("R")
@@ -102,9 +103,10 @@ class Card(ABC, Generic[R]):
         """The card as it is now, as static HTML."""
         return receipt(self._view())
 
-    def snapshot(self) -> Html:
+    def snapshot(self) -> Shown:
         """The card as it is now, what went wrong first, for a notebook that shows it at several moments."""
-        return Html(trouble_first(self._view(), self._failing()), repr(self))
+        now = Html(trouble_first(self._view(), self._failing()), repr(self))
+        return Shown(now, local=self._is_local())
 
     def _failing(self) -> str:
         """What it was that failed, as HTML, where the error does not say it."""

@@ -1,5 +1,6 @@
 """The banner and the stepper: what the cards change, where the walk stands, and what comes next."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ class Header(anywidget.AnyWidget):
         """Say where the cards work."""
         self.live, self.facts = live, facts
         self.says = "Changes reach a real Genesys Cloud org." if live else "Nothing leaves this machine."
+
+
+@cache
+def place_line(*, live: bool) -> Header:
+    """SANDBOX or LIVE in one line, for a card that no other header stands above. All of them show the same one."""
+    line = Header(slim=True)
+    line.show_place(live=live, facts=[])
+    return line
 
 
 def facts(walk: WalkContext) -> list[list[str]]:

@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.html import table, text
-from opslib.router.render import show
+from opslib.router.render import sentence
 from opslib.verdict import Readiness
 from opslib.walk.environment import readiness_table
 from opslib.walk.state_machine import Result
@@ -61,9 +61,7 @@ def _changes(found: Mapping[str, Any], caption: str, *, measured: bool) -> str:
 
 
 def _change(change: Mapping[str, Any]) -> tuple[str, ...]:
-    fields = "; ".join(
-        f"{field['path']}: {show(field['before'])} → {show(field['after'])}" for field in change["fields"]
-    )
+    fields = "; ".join(sentence(change["action"], field) for field in change["fields"])
     about = f"{change['kind']} {change['name']}", change["action"], fields, change["source"]
     return *about, change["by"], change["at"]
 

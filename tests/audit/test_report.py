@@ -109,7 +109,7 @@ def test_a_plan_shows_consent_outcome_and_fields(run: Run, tmp_path: Path) -> No
         "the org is as it was before (no webhook)",
         "1 to change: all written and read back",
         PLAN.checksum,
-        "name | – | T",
+        "name | T",
         "The plan is that of apply 1.",
     ):
         assert words in shown

@@ -475,7 +475,7 @@ class Ledger:
         query = "SELECT substr(fullkey, 3), value, type FROM json_tree(?) WHERE type NOT IN ('object', 'array')"
         for path, value, kind in self.ask(query, json.dumps(change["after"])):
             if not path.endswith("]"):
-                yield path, "–", {"true": "yes", "false": "no"}.get(kind, str(value))
+                yield path, {"true": "yes", "false": "no"}.get(kind, str(value))
 
     def _steps(self) -> Iterator[tuple[str, ...]]:
         yield from self.ask(

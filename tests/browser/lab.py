@@ -48,13 +48,13 @@ set_up()
 del set_up
 """
 
+WIDTHS = (800, 1000, 1280, 1920)
+SCROLLED_SIDEWAYS = """panel => [panel, ...panel.querySelectorAll('*')].filter(one =>
+    one.clientWidth && one.scrollWidth > one.clientWidth + 1
+    && ['auto', 'scroll'].includes(getComputedStyle(one).overflowX))
+    .map(one => `${one.className}: ${one.innerText.slice(0, 80)}`)"""
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 SCROLLER = f"document.querySelector('{PANEL} .jp-WindowedPanel-outer')"
-# Not ours: pandas leaves the corner above a table's index empty, and JupyterLab scrolls a wide table by mouse only.
-PANDAS = {
-    "empty-table-header": "table.dataframe th",
-    "scrollable-region-focusable": ".jp-OutputArea-output:has(> div > table.dataframe)",
-}
 # Errors are counted in the model: on the page one looks like any other text on stderr.
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
     .flatMap(cell => cell.outputs ?? []).filter(output => output.output_type === 'error')
@@ -328,6 +328,16 @@ class Lab:
         await self.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
         await self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
+    async def scrolled_sideways(self) -> list[str]:
+        """What has a horizontal scrollbar at one of WIDTHS. The window is as it was afterwards."""
+        before, found = self.page.viewport_size, list[str]()
+        for width in WIDTHS:
+            await self.page.set_viewport_size({"width": width, "height": 900})
+            found += [f"{width}: {one}" for one in await self.notebook.evaluate(SCROLLED_SIDEWAYS)]
+        if before:
+            await self.page.set_viewport_size(before)
+        return found
+
     async def errors(self) -> int:
         """How many outputs are errors."""
         return len(await self.page.evaluate(ERRORS))
@@ -345,7 +355,7 @@ class Lab:
         To an image in HTML that lacks alternative text JupyterLab adds the word "Image", which axe accepts; we do not.
         """
         async with self.all_in_view():
-            found = await pages.axe(self.page, include, ignore=PANDAS)
+            found = await pages.axe(self.page, include)
         nameless = self.page.locator(include).locator('img[alt="Image"]')
         if images := await nameless.evaluate_all("all => all.map(one => one.outerHTML)"):
             found.append(Violation("image-alt", "critical", "Images must have alternative text", tuple(images)))

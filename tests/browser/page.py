@@ -1,7 +1,7 @@
 """What every browser test may rely on, JupyterLab or not: a guarded page, its focus, and axe."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -114,22 +114,21 @@ class Violation:
     nodes: tuple[str, ...]
 
 
-async def axe(page: Page, include: str | None = None, *, ignore: Mapping[str, str] | None = None) -> list[Violation]:
+async def axe(page: Page, include: str | None = None) -> list[Violation]:
     """Accessibility violations of the page, or of what the selector `include` matches.
 
-    An `include` that matches nothing is an error. `ignore` is, for a rule, the selector of elements that may break it.
+    An `include` that matches nothing is an error.
     """
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
     violations = await page.evaluate(
-        """async ([include, ignore]) => (await axe.run(include ? {include: [[include]]} : document, {
+        """async include => (await axe.run(include ? {include: [[include]]} : document, {
             resultTypes: ['violations'],
             preload: false,
-            elementRef: true,
-        })).violations.map(({id, impact, help, nodes}) => ({id, impact, help, nodes: nodes
-            .filter(node => !(ignore[id] && node.element.matches(ignore[id]))).map(node => node.target.join(' '))
-        })).filter(found => found.nodes.length)""",
-        [include, ignore or {}],
+        })).violations.map(({id, impact, help, nodes}) => (
+            {id, impact, help, nodes: nodes.map(node => node.target.join(' '))}
+        ))""",
+        include,
     )
     return [Violation(one["id"], one["impact"] or "", one["help"], tuple(one["nodes"])) for one in violations]
 

@@ -1,19 +1,17 @@
 """How notebook 01 lies on the page, with every form open; and what a mouse has to do in it."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
 from opslib.walk.steps import STEPS
 
-from .lab import DARK, LIGHT, Lab
+from .lab import DARK, LIGHT, WIDTHS, Lab
+from .page import artefact, chart_contrasts
 from .person import Person
-from .walk import NOTEBOOK, OUTPUT, all_fields, card, opened
+from .walk import NOTEBOOK, OUTPUT, all_fields, card, cell_with, opened
 
-WIDTHS = (800, 1000, 1280, 1920)
-# Not ours: JupyterLab's editor of code, and a table of pandas.
-SCROLLED_SIDEWAYS = """panel => [panel, ...panel.querySelectorAll('*')].filter(one =>
-    one.clientWidth && one.scrollWidth > one.clientWidth + 1 && !one.matches('.cm-scroller, :has(> div > .dataframe)')
-    && ['auto', 'scroll'].includes(getComputedStyle(one).overflowX)).map(one => one.className)"""
 # Pairs of a form's inputs, labels and lines below them that cover each other.
 OVERLAPS = """root => {
     const fields = '.ops-field :is(input, select, textarea, .widget-label, .ops-below), .jupyter-button';
@@ -35,9 +33,9 @@ async def test_all_forms_open_fit_the_window(lab: Lab, theme: str) -> None:
     await lab.run_all()
     for name in STEPS:
         await all_fields(card(lab, name) if name == "connect" else await opened(lab, name))
+    assert await lab.scrolled_sideways() == []
     for width in WIDTHS:
         await lab.page.set_viewport_size({"width": width, "height": 900})
-        assert await lab.notebook.evaluate(SCROLLED_SIDEWAYS) == [], width
         assert await lab.notebook.evaluate(OVERLAPS) == [], width
         if width in (800, 1280):
             await card(lab, "validate_bucket").scroll_into_view_if_needed()
@@ -57,3 +55,23 @@ async def test_a_walk_by_mouse_is_counted(configured: Lab) -> None:
     person = Person(lab)
     await person.walk()
     assert (person.clicks, person.scrolls) == (len(STEPS) + 1, 2)
+    await results_fit_and_can_be_read(lab)
+
+
+async def results_fit_and_can_be_read(lab: Lab) -> None:
+    """Every card open, with what the walk found and measured."""
+    await lab.run_cell(cell_with(lab, "walk.samples()"))
+    await lab.notebook.get_by_text(re.compile("^The first|rows$")).first.wait_for()
+    show = lab.notebook.get_by_role("button", name="Show", exact=True)
+    for left in range(await show.count(), 0, -1):
+        await show.first.press("Enter")
+        await expect(show).to_have_count(left - 1)
+    await expect(lab.notebook.get_by_role("img")).to_have_count(5)  # the bucket's clocks, and four of what was measured
+    assert await lab.scrolled_sideways() == []
+    for theme in (DARK, LIGHT):
+        await lab.set_theme(theme)
+        text, marks = await chart_contrasts(lab.page)
+        assert text >= 4.5
+        assert marks >= 3
+        async with lab.all_in_view():
+            await lab.notebook.screenshot(path=artefact(f"results-{theme}.png"))

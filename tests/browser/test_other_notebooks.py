@@ -14,7 +14,7 @@ from .walk import NOTEBOOK, OFFERED, OUTPUT, STATE
 # For each notebook as it is committed: how many outputs are HTML, how many pictures are in them, and texts with how
 # often they stand there.
 COMMITTED = {
-    "00_start_here.ipynb": (1, 0, {"✔ PASS": 4}),
+    "00_start_here.ipynb": (2, 0, {"✔ PASS": 4, "RECORDED EXAMPLE": 2}),
     NOTEBOOK: (
         14,
         5,
@@ -27,20 +27,20 @@ COMMITTED = {
     ),
     "02_audit_report.ipynb": (13, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
     "03_verify_archive.ipynb": (
-        2,
+        3,
         2,
         {
             "failed — FAIL: 390 of 400 recordings that were due arrived": 1,
-            "RECORDED EXAMPLE": 1,
+            "RECORDED EXAMPLE": 3,
             "Recordings missing: 10.": 1,
             "only a sidecar is in the bucket": 5,
         },
     ),
-    "05_troubleshooting.ipynb": (11, 3, {"Error: ": 10, "Changes: ": 10}),
+    "05_troubleshooting.ipynb": (12, 3, {"Error: ": 10, "Changes: ": 10, "RECORDED EXAMPLE": 12}),
     "06_drift_and_offboard.ipynb": (
-        12,
+        13,
         1,
-        {"✔ done — ": 7, "RECORDED EXAMPLE": 8, "3 removed, and read back as gone": 1, "- delete target": 1},
+        {"✔ done — ": 7, "RECORDED EXAMPLE": 10, "3 removed, and read back as gone": 1, "- delete target": 1},
     ),
 }
 
@@ -89,6 +89,7 @@ async def test_02_runs_right_after_00_in_the_same_workspace(lab: Lab) -> None:
         await lab.open(notebook)
         await lab.run_all()
         assert await lab.errors() == 0
+        assert await lab.scrolled_sideways() == []
 
 
 async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> None:
@@ -105,6 +106,7 @@ async def test_the_lessons_show_every_error_card_in_both_themes(lab: Lab) -> Non
     headings = await lab.notebook.locator("h2").evaluate_all("all => all.map(one => one.id || one.dataset.jupyterId)")
     assert len(targets) == 9
     assert set(targets) <= set(headings)
+    assert await lab.scrolled_sideways() == []
     assert await lab.axe() == []
     await lab.set_theme(DARK)
     assert await lab.axe() == []
@@ -129,6 +131,7 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
     assert "RECORDED EXAMPLE" not in await card.inner_text()
     await card.get_by_text("Missing: 10", exact=True).click()
     await expect(card.get_by_role("cell", name="only a sidecar is in the bucket")).to_have_count(5)
+    assert await lab.scrolled_sideways() == []
     for theme in (LIGHT, DARK):
         await lab.set_theme(theme)
         assert await lab.axe() == []
@@ -155,6 +158,7 @@ async def test_drift_and_removal_by_keyboard_in_both_themes(lab: Lab) -> None:
         await lab.tab_to(button)
         await lab.press("Enter")
         await lab.status(said)
+    assert await lab.scrolled_sideways() == []
     for field, typed in (("Target's name", "ProdVoiceArchive"), ("Reason", "a test")):
         await lab.notebook.get_by_label(field, exact=True).fill(typed)
     for theme in (LIGHT, DARK):

@@ -170,6 +170,14 @@ def _policy_off(sandbox: Sandbox, api: Api) -> None:
     assert api("PUT", f"{POLICIES}/{one['id']}", kept | {"enabled": False}).is_success
 
 
+def test_changes_are_in_people_s_words(env: dict[str, str], sandbox: Sandbox, api: Api, tmp_path: Path) -> None:
+    """With --paths, also as the API calls them."""
+    assert opslib(env, "apply", write_onboarding(tmp_path / "t.yaml", sandbox), "--yes").returncode == 0
+    changed(env)
+    _policy_off(sandbox, api)
+    assert "    switched on: yes → no\n        enabled\n" in opslib(env, "changes", "--paths").stdout
+
+
 def _retention_policy_off(sandbox: Sandbox, api: Api) -> None:
     """By another client: one of our own name is taken for us, if a run of ours is writing just then."""
     other = sandbox.api(sandbox.control("POST", "/clients", {"scopes": ["recording:retentionPolicy:edit"]}).json())

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from opslib.cli.app import cli
+
 from .. import terminal
 from ..forks import opslib
 from ..terminal import STYLE
@@ -72,6 +74,17 @@ def test_no_word_breaks_at_the_edge(env: dict[str, str], sandbox: Sandbox, tmp_p
             parts = re.findall(r"[^.]+\.?", path)
             pieces = {"".join(parts[a:b]) for a in range(len(parts)) for b in range(a + 1, len(parts) + 1)}
             assert "".join(word for word in seen.split() if word in pieces).count(path), path
+    asked = terminal.opslib(env, "apply", file, answers=["n"], columns=columns).text
+    assert "[y/N]" in asked
+    assert [line for line in asked.splitlines() if len(line) >= columns] == []
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_help_breaks_no_name_at_its_hyphens(name: str) -> None:
+    """They are copied; and no line is wider than 80 columns."""
+    context = cli.commands[name].make_context(name, [], resilient_parsing=True, terminal_width=80)
+    lines = context.get_help().splitlines()
+    assert [line for line in lines if line.endswith("-") or "\N{NON-BREAKING HYPHEN}" in line or len(line) > 80] == []
 
 
 def test_a_plan_is_in_people_s_words(env: dict[str, str], file: Path) -> None:

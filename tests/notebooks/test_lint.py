@@ -17,6 +17,8 @@ from .build import NOTEBOOKS, SOURCES
 
 WIDGETS = NOTEBOOKS.parent / "opslib" / "widgets"
 MAX_LINES = 6  # of code in a cell; comments and empty lines are free
+MAX_WIDTH = 80  # of a line that is shown
+MAX_FIRST = 50  # of the first line of a cell that is folded, which is shown beside a sign
 # Sliders have no accessible name, progress bars no role; ToggleButtons do not say what is pressed, Valid is an icon.
 UNHEARD = {"ToggleButtons", "Valid", "IntSlider", "FloatSlider", "IntProgress", "FloatProgress"}
 
@@ -79,6 +81,18 @@ def cells(source: Path) -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def too_wide(source: Path) -> list[str]:
+    """Lines that a reader sees, and that are wider than a narrow window. Of a folded cell that is the first one."""
+    cells = [cell for cell in jupytext.read(source, fmt="py:percent").cells if cell.cell_type == "code"]
+    folded = [bool(cell.metadata.get("jupyter", {}).get("source_hidden")) for cell in cells]
+    shown = [
+        (line, MAX_FIRST if hidden else MAX_WIDTH)
+        for cell, hidden in zip(cells, folded, strict=True)
+        for line in cell.source.splitlines()[: 1 if hidden else None]
+    ]
+    return [line for line, width in shown if len(line) > width]
+
+
 def wrapped(cell: str) -> str:
     """A cell may await at its top; the parser needs a function for that, and lines stay lines."""
     return cell if "await" not in cell else cell.replace("await ", "")
@@ -98,6 +112,12 @@ def test_notebooks_keep_the_rules() -> None:
         for cell in cells(source)
     }
     assert not {where: words for where, words in found.items() if words}
+
+
+def test_a_line_of_code_fits_a_narrow_window() -> None:
+    """Before a cell has run, nothing wraps it."""
+    found = {source.name: too_wide(source) for source in SOURCES.glob("[0-9]*.py")}
+    assert not {name: lines for name, lines in found.items() if lines}
 
 
 FRESH = """\

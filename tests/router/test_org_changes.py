@@ -258,6 +258,7 @@ def test_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=90)
     assert done.returncode == 0, done.stderr
     assert "audit      Create Policy By hand, by" in done.stdout
+    assert "    name: By hand\n" in done.stdout
     again = subprocess.run([*command, "--json"], capture_output=True, text=True, env=env, timeout=90)
     assert json.loads(again.stdout)["changes"] == []
     assert list(Ledger(tmp_path).entries(CHANGE))

@@ -79,7 +79,7 @@ async def test_what_others_changed_is_listed_with_by_and_when(drift: DriftCards,
     shorten(api, card._walk.onboarding.policy.id)
     await card.click()
     assert "1 change was found" in lines(card)
-    assert "retentionPeriodDays: 365 → 30" in card.receipt()
+    assert "delete after 365 days → 30 days" in card.receipt()
     assert "When (UTC)" in lines(card)
     assert "When (UTC)" not in card.receipt()
 

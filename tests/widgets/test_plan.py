@@ -1,6 +1,7 @@
 """A plan on its card and in the audit: one renderer for what changes."""
 
 from opslib.audit.as_html import block_html
+from opslib.audit.document import Table
 from opslib.audit.sections.plan import blocks
 from opslib.router.plan import Change, Plan
 from opslib.widgets.plan import plan_html
@@ -35,6 +36,19 @@ def test_the_audit_and_the_card_show_the_same_changes() -> None:
     for words in ("T &lt;b&gt;", "enabled", "disable", "go after 90 days", "not sent"):
         assert words in card
         assert words in audit
+
+
+def test_no_column_is_empty() -> None:
+    """What is created had no value before, and what is removed has none after."""
+    removed = Change(action="delete", kind="target", id="t-1", name="T", before={"name": "T"}, after=None)
+    plan = PLAN.model_copy(update={"changes": (*PLAN.changes, removed)}).as_json()
+    tables = blocks(plan)[:3]
+    assert [table.head for table in tables if isinstance(table, Table)] == [
+        ("Field", "After"),
+        ("Field", "Before", "After"),
+        ("Field", "Before"),
+    ]
+    assert [table.rows for table in tables if isinstance(table, Table)][2] == [["name", "T"]]
 
 
 def test_without_changes_both_say_so() -> None:

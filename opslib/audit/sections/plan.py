@@ -14,15 +14,14 @@ def changes(plan: dict[str, Any]) -> Sequence[Block]:
     """A table for each change, with a row for each field; a sentence when nothing is to change."""
     if not plan["changes"]:
         return [Prose(NOTHING)]
-    return [
-        Table(
-            heading(change),
-            ("Field", "Before", "After"),
-            [[field["path"], show(field["before"]), show(field["after"])] for field in change["fields"]],
-            (33, 33, 34),
-        )
-        for change in plan["changes"]
-    ]
+    return [_fields(change) for change in plan["changes"]]
+
+
+def _fields(change: dict[str, Any]) -> Table:
+    """What is created has nothing before, and what is removed nothing after."""
+    sides = {"create": ["after"], "delete": ["before"]}.get(change["action"], ["before", "after"])
+    rows: list[list[Cell]] = [[field["path"], *(show(field[side]) for side in sides)] for field in change["fields"]]
+    return Table(heading(change), ("Field", *map(str.capitalize, sides)), rows, (1,) * (1 + len(sides)))
 
 
 def blocks(plan: dict[str, Any]) -> Sequence[Block]:
