@@ -63,6 +63,12 @@ def label(path: str) -> str:
     return f"{_MEDIA.get(medium, medium)}: {known}" if medium else known
 
 
+def title(path: str) -> str:
+    """A field's name at the head of a row; its path where it has no words."""
+    words = label(path).rstrip(": ")
+    return words if words == path else words[0].upper() + words[1:]
+
+
 def in_words(path: str, value: Any) -> Any:
     """The value as people say it; as it is where that needs no words."""
     if isinstance(value, list):  # as Genesys's audit has every value, in texts

@@ -11,7 +11,7 @@ _WARN = '<span aria-hidden="true">⚠</span>'
 
 def plan_html(plan: dict[str, Any]) -> Html:
     """Signs and words rather than colour. Without changes there is nothing unsafe."""
-    tables = "".join(block_html(block).html for block in changes(plan))
+    tables = "".join(block_html(block).html for block in changes(plan, words=True))
     risks = (f"<strong>{text(risk['name'])}</strong>: {text(risk['why'])}" for risk in plan["unsafe"])
     unsafe = _listed(f"{_WARN} <strong>Unsafe, needs consent:</strong>", risks)
     warnings = _listed(f"{_WARN} <strong>{WARNINGS}:</strong>", map(text, plan.get("warnings", ())))

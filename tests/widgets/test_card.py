@@ -243,7 +243,7 @@ async def test_the_plan_is_seen_before_apply_opens(cards: WalkCards) -> None:
     for page in (lines(card), card.receipt()):
         assert "<caption" in page
         assert "+ create policy ComplianceVoicePolicy" in page
-        assert "retentionPeriodDays" in page
+        assert "Delete after" in page
     assert "Checksum" in lines(card)
     assert "Checksum" not in card.receipt()
     assert "no change is unsafe" in lines(cards["approve"])

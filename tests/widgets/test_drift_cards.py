@@ -69,7 +69,7 @@ async def test_a_difference_is_an_error_with_its_fix_and_the_fields(drift: Drift
     for shown in (lines(card), card.receipt()):
         assert "ComplianceVoicePolicy: 1 field differs" in shown
         assert "apply the onboarding again" in shown
-        assert "retentionPeriodDays" in shown
+        assert "Delete after" in shown
 
 
 async def test_what_others_changed_is_listed_with_by_and_when(drift: DriftCards, api: Api) -> None:

@@ -2,7 +2,7 @@
 
 from opslib.audit.as_html import block_html
 from opslib.audit.document import Table
-from opslib.audit.sections.plan import blocks
+from opslib.audit.sections.plan import blocks, changes
 from opslib.router.plan import Change, Plan
 from opslib.widgets.plan import plan_html
 
@@ -26,16 +26,20 @@ PLAN = Plan(
 
 
 def test_the_audit_and_the_card_show_the_same_changes() -> None:
-    """Table by table the same HTML; what is unsafe and the notes are in both, too."""
+    """Row by row, in the audit as the API has it, and on the card in words; what is unsafe and the notes in both."""
     plan = PLAN.as_json()
-    page = [block_html(block) for block in blocks(plan)]
-    card = plan_html(plan).html
-    for table in page[: len(plan["changes"])]:
-        assert table.html in card
-    audit = "".join(block.html for block in page)
-    for words in ("T &lt;b&gt;", "enabled", "disable", "go after 90 days", "not sent"):
+    audit, card = "".join(block_html(block).html for block in blocks(plan)), plan_html(plan).html
+    for words in ("T &lt;b&gt;", "disable", "go after 90 days", "not sent"):
         assert words in card
         assert words in audit
+    tables = [table for table in changes(plan, words=True) if isinstance(table, Table)]
+    assert [table.rows for table in tables] == [[["Name", "T <b>"]], [["Switched on", "yes", "no"]]]
+    assert [table.rows for table in blocks(plan)[:2] if isinstance(table, Table)] == [
+        [["name", "T <b>"]],
+        [["enabled", "yes", "no"]],
+    ]
+    for table in tables:
+        assert block_html(table).html in card
 
 
 def test_no_column_is_empty() -> None:

@@ -4,23 +4,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from opslib.audit.document import Block, Cell, Prose, Table
+from opslib.genesys.field_words import in_words, title
 from opslib.router.differences import Difference
 from opslib.router.render import NOTHING, heading, show
 
 WARNINGS = "Where the org does not do what the onboarding says, or may not"
 
 
-def changes(plan: dict[str, Any]) -> Sequence[Block]:
-    """A table for each change, with a row for each field; a sentence when nothing is to change."""
+def changes(plan: dict[str, Any], *, words: bool = False) -> Sequence[Block]:
+    """A table for each change, with a row for each field; a sentence when nothing is to change. Fields are as in the
+    API, where a reviewer can trace them; with `words` as people call them."""
     if not plan["changes"]:
         return [Prose(NOTHING)]
-    return [_fields(change) for change in plan["changes"]]
+    return [_fields(change, words) for change in plan["changes"]]
 
 
-def _fields(change: dict[str, Any]) -> Table:
+def _fields(change: dict[str, Any], words: bool) -> Table:
     """What is created has nothing before, and what is removed nothing after."""
     sides = {"create": ["after"], "delete": ["before"]}.get(change["action"], ["before", "after"])
-    rows: list[list[Cell]] = [[field["path"], *(show(field[side]) for side in sides)] for field in change["fields"]]
+    rows: list[list[Cell]] = [
+        [
+            title(field["path"]) if words else field["path"],
+            *(show(in_words(field["path"], field[side]) if words else field[side]) for side in sides),
+        ]
+        for field in change["fields"]
+    ]
     return Table(heading(change), ("Field", *map(str.capitalize, sides)), rows, (1,) * (1 + len(sides)))
 
 
