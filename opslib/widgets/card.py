@@ -49,6 +49,7 @@ class StepCard(Card[Result]):
         result = self._findings.widget if self._findings else None
         super().__init__(self._step.title, help, verb, self._form_place, result)
         self.widget.add_class(f"ops-step-{step_name}")
+        self.frame.on_open.append(self._opened)
         self._current: bool | None = None
         self._renew_form()
         # By whether it is measured: the result that was last written as HTML, and that.
@@ -69,6 +70,11 @@ class StepCard(Card[Result]):
             self._current = current
             self.frame.fold(not current)
             mark(self.widget, "ops-current", current)
+        self._opened()
+
+    def _opened(self) -> None:
+        if self.form and not self.frame.folded:
+            self.form.opened()
 
     def cancel(self) -> None:
         """Stop the step if it is running. What it had sent stays sent."""

@@ -1,5 +1,7 @@
-"""What the conditions of a policy refer to: queues, users, teams and wrap-up codes, by name. They are only read here, and
-a policy may refer to any id, as if others had been there when it was made."""
+"""Whom a policy can be about: queues, users, teams and wrap-up codes, by name.
+
+They are only read here. A policy may refer to any other id, too, as to a queue that was deleted.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,9 +49,7 @@ def routes(guard: Guard) -> list[Route]:
 def _entities(path: str) -> list[dict[str, Any]]:
     kind = list(_NAMES).index(path) + 1
     ids = [f"{kind}0000000-0000-4000-8000-{number:012}" for number in range(1, len(_NAMES[path]) + 1)]
-    return [
-        {"id": id, "name": name, "selfUri": f"{path}/{id}"} for id, name in zip(ids, _NAMES[path], strict=True)
-    ]
+    return [{"id": id, "name": name, "selfUri": f"{path}/{id}"} for id, name in zip(ids, _NAMES[path], strict=True)]
 
 
 def _page_after(request: Request, entities: Sequence[dict[str, Any]]) -> JSONResponse:
