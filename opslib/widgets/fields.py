@@ -237,7 +237,7 @@ class Suggested(Simple):
 
 
 class Named(Listed):
-    """Ids with commas between them, and an input that adds one by its name, once the names are known.
+    """Ids with commas between them; above them, an input that adds one by its name, once the names are known.
 
     A text there that is not one of the names is no value: the model is given None in its place, and refuses it.
     """
@@ -256,7 +256,7 @@ class Named(Listed):
         )
         self._about_names = ""
         self._add.observe(self._added, "value")
-        self.widget.children = [self._input, self._add, self.below]
+        self.widget.children = [self._add, self._input, self.below]
 
     def offer(self, names: Mapping[str, str], message: str = "") -> None:
         """Names to choose from, by id; without any there is nothing to choose. `message` says why, or how many more

@@ -93,6 +93,7 @@ async def test_a_text_that_is_no_name_blocks_the_plan(platform_walk: Walk) -> No
     browser_sets(queues._add, value="Salse")
     assert form.problems == ["Queues: not one of the names; choose one, or clear what was typed"]
     assert "not one of the names" in queues.below.value
+    assert not cards["plan"].frame.folded
     with pytest.raises(InvalidInput, match="not one of the names"):
         await cards["plan"].click()
     browser_sets(queues._add, value="")
@@ -224,6 +225,6 @@ def test_every_input_has_a_label() -> None:
     """Also the one that adds a name."""
     control = Named("Queues", "", lambda: None)
     assert [one.description for one in control.widget.children if isinstance(one, w.Text)] == [
-        "Queues",
         "Add queues by name",
+        "Queues",
     ]
