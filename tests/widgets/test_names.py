@@ -10,6 +10,7 @@ import pytest
 
 from opslib.errors import InvalidInput
 from opslib.onboarding.values import aws_regions
+from opslib.validator.own_buckets import Buckets
 from opslib.walk.walk import Walk
 from opslib.widgets import Form, WalkCards, lookup
 from opslib.widgets.fields import Group, Named
@@ -98,6 +99,9 @@ async def test_a_text_that_is_no_name_blocks_the_plan(platform_walk: Walk) -> No
         await cards["plan"].click()
     browser_sets(queues._add, value="")
     assert form.problems == []
+    browser_sets(queues._add, value="Salse")
+    queues.offer({})
+    assert form.problems == []  # without names it could not be cleared by hand
     assert platform_walk.onboarding == before
 
 
@@ -116,6 +120,18 @@ async def test_nothing_is_asked_before_connect_and_once_after(platform_walk: Wal
     await looked_up(form)
     assert sorted(asked(sandbox)) == ["/api/v2/routing/queues", "/api/v2/routing/wrapupcodes"]
     assert not any("routing" in str(entry.data) for entry in platform_walk.journal.ledger.entries())
+
+
+async def test_it_is_no_part_of_what_redraws_the_card(platform_walk: Walk) -> None:
+    """A card is redrawn in the middle of a step's operation, whose attempts and deadline are its own."""
+    cards = WalkCards(platform_walk)
+    form = policy_form(cards)
+    await cards["connect"].click()
+    async with platform_walk.session.client.operation("of_a_step") as operation:
+        cards["plan"].frame.fold(False)
+        await looked_up(form)
+    assert field(form, "queues")._names
+    assert operation.attempts == 0
 
 
 async def test_without_the_permission_ids_can_be_typed(platform_walk: Walk, sandbox: Sandbox) -> None:
@@ -190,6 +206,24 @@ async def test_buckets_and_regions_are_suggested(walk: Walk, cards: WalkCards, s
     browser_sets(bucket, value="another-bucket")
     assert walk.onboarding.target.bucket == "another-bucket"
     assert form.problems == []
+
+
+async def test_buckets_that_a_page_would_obey_are_left_out(
+    walk: Walk, cards: WalkCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers need not be AWS. That there are more is said."""
+
+    async def foreign(*_: object) -> Buckets:
+        return Buckets(("good", f"bad{WIPE}"), more=True)
+
+    monkeypatch.setattr("opslib.widgets.names.own_buckets", foreign)
+    form = cards["validate_bucket"].form
+    assert isinstance(form, Form)
+    await cards["connect"].click()
+    await looked_up(form)
+    bucket: Any = form.controls["bucket"]
+    assert list(bucket._input.options) == ["good"]
+    assert "The first 1000 buckets are suggested." in bucket.below.value
 
 
 async def test_buckets_that_may_not_be_listed_are_typed(
