@@ -21,6 +21,7 @@ target_notes             what there is to say about a target and is not a change
 properties_schema        checks an integration's properties against the schema of its type
 audit_log                the org's own audit log: who changed an integration or a policy
 datalake                 has an event arrived in the data lake?
+names                    of queues, users, teams and wrap-up codes, for a form to choose from
 token                    whose token it is, and what it may ask for in a minute
 assumptions              what we rely on and cannot prove without a live org, and how its answers decide it
 permissions              which permissions opslib needs, and which of them we have (the doctor asks)

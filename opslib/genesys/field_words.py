@@ -66,7 +66,7 @@ def label(path: str) -> str:
 def title(path: str) -> str:
     """A field's name at the head of a row; its path where it has no words."""
     words = label(path).rstrip(": ")
-    return words if words == path else words[0].upper() + words[1:]
+    return words[0].upper() + words[1:] if _split(path)[1] in _LABELS else words
 
 
 def in_words(path: str, value: Any) -> Any:

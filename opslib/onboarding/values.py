@@ -44,7 +44,7 @@ def _name(value: str) -> str:
 
 
 @cache
-def _aws_regions() -> frozenset[str]:
+def aws_regions() -> frozenset[str]:
     """Every region with S3 that botocore knows, in all partitions. Imported here: botocore is slow to load."""
     import botocore.session
 
@@ -58,8 +58,8 @@ def _aws_regions() -> frozenset[str]:
 
 def aws_region(value: str) -> str:
     """The region, if AWS has it. Raises ValueError."""
-    if value not in _aws_regions():
-        meant = did_you_mean(value, _aws_regions()) or " Examples: us-east-1, eu-central-1"
+    if value not in aws_regions():
+        meant = did_you_mean(value, aws_regions()) or " Examples: us-east-1, eu-central-1"
         raise ValueError(f"AWS has no region {value!r}.{meant}")
     return value
 

@@ -17,7 +17,7 @@ How it is asked, from a check down to AWS:
 - `inspection.py` is one check's view of one bucket, and keeps the evidence; it remembers, so that no call is made
   twice. The check answers as in `finding.py`.
 - `aws.py` makes the call, in a thread; `aws_calls.py` lists the calls and the IAM action that each needs.
-- `caller.py` asks whose keys they are.
+- `caller.py` asks whose keys they are, `own_buckets.py` which buckets the account has.
 - `bucket_errors.py` turns a refusal into an error with cause and fix; `denial.py` reads AWS's sentence about a denial.
 - `role_writer.py` asks for everything that can forbid the role to write, and combines it.
 

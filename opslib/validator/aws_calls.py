@@ -37,6 +37,7 @@ CALLS: dict[str, Call] = {
         "s3", "get_bucket_notification_configuration", "s3:GetBucketNotification"
     ),
     "GetBucketLocation": Call("s3", "get_bucket_location", "s3:GetBucketLocation"),
+    "ListBuckets": Call("s3", "list_buckets", "s3:ListAllMyBuckets"),
     "ListBucketIntelligentTieringConfigurations": Call(
         "s3", "list_bucket_intelligent_tiering_configurations", "s3:GetIntelligentTieringConfiguration"
     ),
@@ -77,6 +78,7 @@ FIELDS: dict[str, str] = {
     "GetBucketAcl": "Grants",
     "GetObjectLockConfiguration": "ObjectLockConfiguration",
     "GetBucketLifecycleConfiguration": "Rules",
+    "ListBuckets": "Buckets",
     "ListBucketIntelligentTieringConfigurations": "IsTruncated",
     "GetBucketReplication": "ReplicationConfiguration.Rules",
     "CreateMultipartUpload": "UploadId",

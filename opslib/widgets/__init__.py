@@ -28,6 +28,8 @@ Forms:
     walk_forms   the form of each step: which fields, and where its values go
     form         a form made from a pydantic model; several forms, or a table, on one card
     fields       an input for each kind of field
+    names        what the forms offer to choose from: names of the org, buckets of AWS
+    lookup       asks for them in the background, once for each connection
     secret       the input for a secret, which leaves nothing behind
 """
 

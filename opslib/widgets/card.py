@@ -49,6 +49,7 @@ class StepCard(Card[Result]):
         result = self._findings.widget if self._findings else None
         super().__init__(self._step.title, help, verb, self._form_place, result)
         self.widget.add_class(f"ops-step-{step_name}")
+        self.frame.on_open.append(self._opened)
         self._current: bool | None = None
         self._renew_form()
         # By whether it is measured: the result that was last written as HTML, and that.
@@ -64,11 +65,20 @@ class StepCard(Card[Result]):
 
     def follow(self, *, current: bool) -> None:
         """Be open while this is the current step, unless somebody has folded or opened it since it became or ceased to
-        be that."""
-        if current != self._current:
+        be that. It stays open while there is something to correct, which can make an earlier step the current one."""
+        if current != self._current and (current or not self._to_correct()):
             self._current = current
             self.frame.fold(not current)
             mark(self.widget, "ops-current", current)
+        self._opened()
+
+    def _to_correct(self) -> Sequence[str]:
+        """What is typed here and is not valid; what blocks a recovery is nothing typed."""
+        return self.problems if self._step.name in STEPS else ()
+
+    def _opened(self) -> None:
+        if self.form and not self.frame.folded:
+            self.form.opened()
 
     def cancel(self) -> None:
         """Stop the step if it is running. What it had sent stays sent."""
@@ -147,7 +157,7 @@ class StepCard(Card[Result]):
             state=state,
             summary=summary,
             reasons=() if state == "running" else reasons,
-            to_correct=self.problems if self._step.name in STEPS else (),
+            to_correct=self._to_correct(),
             progress=progress[:2] if progress else None,
             inputs=self.form.rows() if self.form else (),
             result=self._result_html(shown, measured=measured) if shown else "",

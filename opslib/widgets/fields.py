@@ -1,11 +1,12 @@
 """One input per field of a pydantic model, chosen by its annotation, with label, help and its error beside it.
 
 str → text · int and float → number · bool → checkbox · Literal → list · tuple of Literals → checkboxes · tuple of str →
-text with commas · SecretStr → secret field · model → its fields · union of models → a list, and the fields of what is
-chosen. A field that can have one value only is not shown.
+text with commas · Ids → the same, and a name to add · SecretStr → secret field · model → its fields · union of models →
+a list, and the fields of what is chosen. A field that can have one value only is not shown.
 """
 
 import types
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from opslib.html import text
+from opslib.onboarding.values import Id
+from opslib.visible import visible
 from opslib.widgets.frame import mark, plain, reveal, styled
 from opslib.widgets.receipt import note, problem
 from opslib.widgets.secret import SecretField
@@ -59,8 +62,15 @@ def label_of(name: str, info: FieldInfo) -> str:
     return f"{label[0].upper()}{label[1:]}" + (f" ({unit})" if unit else "")
 
 
-def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, str] | None = None) -> Control | None:
-    """The control for a field; None when it can have one value only. `options` is {label: value} for a list.
+def control(
+    name: str,
+    info: FieldInfo,
+    edited: Edited,
+    options: Mapping[str, str] | None = None,
+    suggestions: Sequence[str] | None = None,
+) -> Control | None:
+    """The control for a field; None when it can have one value only. `options` is {label: value} for a list, and
+    `suggestions` what a text is likely to be.
 
     Raises TypeError for an annotation that no control knows.
     """
@@ -68,6 +78,8 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
     members = [member for member in get_args(kind) if member is not type(None)]
     if options is not None:
         return Listing(label, about, edited, w.Dropdown, options=list(options.items()))
+    if suggestions is not None:
+        return Suggested(label, about, edited, w.Combobox, options=list(suggestions))
     if get_origin(kind) in (Union, types.UnionType):
         if len(members) > 1 and all(_is_model(member) for member in members):
             return Choice(label, about, members, edited)
@@ -78,7 +90,7 @@ def control(name: str, info: FieldInfo, edited: Edited, options: Mapping[str, st
     if get_origin(kind) is tuple and get_origin(members[0]) is Literal:
         return Several(label, about, get_args(members[0]), edited)
     if get_origin(kind) is tuple:
-        return Listed(label, about, edited)
+        return (Named if members[0] == Id else Listed)(label, about, edited)
     if kind is SecretStr:
         return Secret(label, about, edited)
     if kind is bool:
@@ -215,6 +227,85 @@ class Listed(Typed):
         super().load(", ".join(value))
 
 
+class Suggested(Simple):
+    """A text with suggestions; any other text may be typed as well."""
+
+    def suggest(self, suggestions: Sequence[str], message: str = "") -> None:
+        """Suggest these from now on; `message` says what there is to know about them."""
+        self._input.options = list(suggestions)
+        self.note(message)
+
+
+class Named(Listed):
+    """Ids with commas between them; above them, an input that adds one by its name, once the names are known.
+
+    A text there that is not one of the names is no value: the model is given None in its place, and refuses it.
+    """
+
+    def __init__(self, label: str, about: str, edited: Edited) -> None:
+        super().__init__(label, about, edited)
+        self._edited = edited
+        self._names: Mapping[str, str] = {}
+        # Sent when it is left, or Enter is pressed: half a name may be another one.
+        self._add = plain(
+            w.Combobox,
+            description=f"Add {label[0].lower()}{label[1:]} by name",
+            placeholder="once the names are read",
+            continuous_update=False,
+            disabled=True,
+        )
+        self._about_names = ""
+        self._add.observe(self._added, "value")
+        self.widget.children = [self._add, self._input, self.below]
+
+    def offer(self, names: Mapping[str, str], message: str = "") -> None:
+        """Names to choose from, by id; without any there is nothing to choose. `message` says why, or how many more
+        there are."""
+        self._names, self._about_names = _told_apart(names), message
+        self._add.options, self._add.disabled = list(self._names.values()), not names
+        if names:
+            self._add.placeholder = ""
+        else:
+            self._add.value = ""  # it could not be cleared by hand
+        self._say_names()
+
+    def raw(self) -> Any:
+        return (*super().raw(), *([None] if self._add.value else []))
+
+    def load(self, value: Any) -> None:
+        self._add.value = ""
+        super().load(value)
+        self._say_names()
+
+    def explain(self, message: str) -> None:
+        super().explain(message)
+        self._say_names()
+
+    def rows(self) -> list[tuple[str, str]]:
+        chosen = [f"{self._names[id]} ({id})" if id in self._names else id for id in super().raw()]
+        return [(self._label, ", ".join(chosen) or "none")]
+
+    def _added(self, change: dict[str, str]) -> None:
+        ids = [id for id, name in self._names.items() if change["new"].strip() in (name, id)]
+        if not ids:
+            self._edited()
+            return
+        self._add.value = ""
+        self._input.value = ", ".join(dict.fromkeys([*super().raw(), *ids]))
+
+    def _say_names(self) -> None:
+        chosen = [self._names.get(id, id) for id in super().raw()] if self._names else []
+        self.note("; ".join(filter(None, (", ".join(chosen), self._about_names))))
+
+
+def _told_apart(names: Mapping[str, str]) -> Mapping[str, str]:
+    """Names on one line each, in the order of the alphabet; where several have one, with the id behind it."""
+    shown = {id: visible(name) or id for id, name in names.items()}
+    often = Counter(shown.values())
+    told = {id: name if often[name] == 1 else f"{name} ({id})" for id, name in shown.items()}
+    return dict(sorted(told.items(), key=lambda item: item[1].casefold()))
+
+
 class Secret(_Labelled):
     """A secret; its value stays in a SecretStr."""
 
@@ -240,7 +331,8 @@ class Secret(_Labelled):
 
 
 class Group:
-    """The fields of a model, in order. `include` names those to show; `options` the lists to choose from."""
+    """The fields of a model, in order. `include` names those to show; `options` the lists to choose from, and
+    `suggestions` those of which a text is likely to be one."""
 
     def __init__(
         self,
@@ -249,9 +341,12 @@ class Group:
         *,
         include: Sequence[str] | None = None,
         options: Mapping[str, Mapping[str, str]] | None = None,
+        suggestions: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         made = {
-            name: control(name, model.model_fields[name], edited, (options or {}).get(name))
+            name: control(
+                name, model.model_fields[name], edited, (options or {}).get(name), (suggestions or {}).get(name)
+            )
             for name in include or model.model_fields
         }
         self.controls: dict[str, Control] = {name: control for name, control in made.items() if control}

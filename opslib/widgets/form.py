@@ -11,6 +11,7 @@ from opslib.errors import OpslibError
 from opslib.html import text
 from opslib.widgets.fields import Control, Group, Loc
 from opslib.widgets.frame import plain, reveal, styled
+from opslib.widgets.lookup import Lookup
 from opslib.widgets.receipt import Rows, compact, problem, table
 
 M = TypeVar("M", bound=BaseModel)
@@ -23,6 +24,7 @@ _PLAIN = {
     "greater_than_equal": "must be {ge} or more",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be {le} or less",
+    "string_type": "not one of the names; choose one, or clear what was typed",
     "string_too_short": "needs {min_length} characters or more",
     "string_too_long": "must have {max_length} characters or fewer",
     "too_short": "choose {min_length} or more",
@@ -49,6 +51,9 @@ class Panel(Protocol):
     def forget(self) -> None:
         """Drop what was typed and is not valid; the next `sync` shows what the walk has."""
 
+    def opened(self) -> None:
+        """Its card is open: what takes time can be asked for."""
+
 
 class Form(Generic[M]):
     """Inputs for the fields of a model.
@@ -61,8 +66,12 @@ class Form(Generic[M]):
         include: the fields to show, by default all.
         advanced: of these, the fields that are folded away.
         options: for a field, {label: value} to choose from.
+        suggestions: for a field, texts of which its value is likely to be one.
         build: makes the model from the values typed; by default `model.model_validate`.
         annotate: called with the form's controls after every change, to write notes below the fields.
+
+    Attributes:
+        lookup: asks for the names to choose from.
     """
 
     def __init__(
@@ -74,6 +83,7 @@ class Form(Generic[M]):
         include: Sequence[str] | None = None,
         advanced: Sequence[str] = (),
         options: Mapping[str, Mapping[str, str]] | None = None,
+        suggestions: Mapping[str, Sequence[str]] | None = None,
         build: Callable[[dict[str, Any]], M] | None = None,
         annotate: Callable[[Mapping[str, Control]], None] = lambda _: None,
     ) -> None:
@@ -82,7 +92,8 @@ class Form(Generic[M]):
         self.on_change: list[Callable[[], None]] = []
         self._busy = False
         self._problems: dict[str, str] = {}
-        self._group = Group(model, self._edited, include=include, options=options)
+        self.lookup: Lookup | None = None
+        self._group = Group(model, self._edited, include=include, options=options, suggestions=suggestions)
         self._whole = styled(plain(w.HTML), "ops-below", "ops-whole")
         self._advanced = Advanced([self.controls[name] for name in advanced if name in self.controls])
         simple = [one.widget for name, one in self.controls.items() if name not in advanced]
@@ -115,6 +126,10 @@ class Form(Generic[M]):
     def forget(self) -> None:
         self._explain([])
         self._shown = None
+
+    def opened(self) -> None:
+        if self.lookup:
+            self.lookup.start()
 
     def _load(self, value: M) -> None:
         self._busy = True
@@ -223,6 +238,9 @@ class Summary:
     def forget(self) -> None:
         """Nothing is typed here."""
 
+    def opened(self) -> None:
+        """Nothing here takes time."""
+
 
 class Sections:
     """Several panels on one card, each under its title."""
@@ -252,6 +270,10 @@ class Sections:
     def forget(self) -> None:
         for panel in self.panels.values():
             panel.forget()
+
+    def opened(self) -> None:
+        for panel in self.panels.values():
+            panel.opened()
 
     def _changed(self) -> None:
         for callback in self.on_change:

@@ -1,6 +1,6 @@
 """The frame of a card: one line that is always there, and a body that can be folded away."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -8,10 +8,12 @@ import ipywidgets as w
 
 
 class Frame:
-    """`line` holds the title and where the card stands; `children` are below it while the card is open."""
+    """`line` holds the title and where the card stands; `children` are below it while the card is open. `on_open`
+    callbacks are called, without arguments, when it opens."""
 
     def __init__(self, title: str, children: Sequence[w.Widget], *, line: str = "", folded: bool = False) -> None:
         self._title, self.line = title, plain(w.HTML, line)
+        self.on_open: list[Callable[[], None]] = []
         self._button = styled(plain(w.Button), "ops-quiet")
         self._button.on_click(lambda _: self.fold(not self.folded))
         self._body = styled(plain(w.VBox, children), "ops-body")
@@ -30,6 +32,9 @@ class Frame:
         reveal(self._body, not folded)
         self._button.description = "Show" if folded else "Hide"
         self._button.tooltip = f"{self._button.description} “{self._title}”"
+        if not folded:
+            for callback in self.on_open:
+                callback()
 
 
 @cache

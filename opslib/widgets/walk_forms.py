@@ -14,6 +14,7 @@ from opslib.onboarding.models import (
     RecordingPolicy,
     StorageTarget,
 )
+from opslib.onboarding.values import aws_regions
 from opslib.router.apply import remaining_steps
 from opslib.router.differences import Difference
 from opslib.router.unsafe_changes import UNSAFE
@@ -25,6 +26,7 @@ from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
 from opslib.widgets.fields import Choice, Control, Secret, Simple
 from opslib.widgets.form import Form, Panel, Sections, Summary
+from opslib.widgets.names import buckets_lookup, names_lookup
 from opslib.widgets.plan import plan_html
 from opslib.widgets.receipt import compact
 
@@ -149,8 +151,11 @@ def _part(walk: Walk, name: str, model: type[P]) -> Form[P]:
     def commit(value: P) -> None:
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), name: value})
 
-    fields = _fields(walk.onboarding.backend, name, model)
-    return Form(model, read, commit, include=fields, advanced=_ADVANCED[name], build=build)
+    fields, regions = _fields(walk.onboarding.backend, name, model), {"region": sorted(aws_regions())}
+    form = Form(model, read, commit, include=fields, advanced=_ADVANCED[name], suggestions=regions, build=build)
+    if conditions := form.controls.get("conditions"):
+        form.lookup = names_lookup(walk, conditions)
+    return form
 
 
 def _target(walk: Walk) -> Form[_Target]:
@@ -167,16 +172,19 @@ def _target(walk: Walk) -> Form[_Target]:
         return model.model_validate({**_set(read(), *raw), **raw})
 
     rules = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
-    return Form(
+    form = Form(
         model,
         read,
         commit,
         include=_fields(walk.onboarding.backend, "target", model),
         advanced=_ADVANCED["target"],
         options={"profile": rules},
+        suggestions={"bucket": (), "region": sorted(aws_regions())},
         build=build,
         annotate=_say_if_keys_are_set,
     )
+    form.lookup = buckets_lookup(walk, form.controls["bucket"])
+    return form
 
 
 def _set(value: StorageTarget, *without: str) -> dict[str, Any]:

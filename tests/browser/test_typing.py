@@ -113,3 +113,27 @@ async def test_on_platform_the_forms_offer_only_what_works_there(configured: Lab
     assert unfit <= labels["storage-targets"]
     assert not unfit & labels["platform"]
     assert "Bucket" in labels["platform"]
+
+
+async def test_a_queue_is_chosen_by_its_name(configured: Lab, sandbox: Sandbox) -> None:
+    """By keyboard, on platform: its id is written below the name, and planned. A text that is no name is refused."""
+    lab = configured
+    known = Launched(sandbox.facts, sandbox.process).environment()
+    lab.environment({**known, "OPSLIB_BACKEND": "platform"})
+    await walk_up_to(lab, "plan")
+    plan = card(lab, "plan")
+    by_name, ids = plan.get_by_label("Add queues by name"), plan.get_by_label("Queues", exact=True)
+    await expect(by_name).to_be_enabled()
+    await by_name.fill("Salse")
+    await by_name.press("Enter")
+    await expect(plan).to_contain_text("not one of the names")
+    await by_name.fill("Sales")
+    await by_name.press("Enter")
+    await expect(ids).to_have_value("10000000-0000-4000-8000-000000000003")
+    await expect(by_name).to_have_value("")
+    await expect(plan).not_to_contain_text("not one of the names")
+    await plan.get_by_role("button", name=RUN).press("Enter")
+    await said(lab, "plan", "done")
+    await expect(plan).to_contain_text("10000000-0000-4000-8000-000000000003")
+    assert await lab.axe() == []
+    assert await lab.errors() == 0

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter
 
-from opslib.sandbox.server.platform import audit_routes, integration_routes, policy
+from opslib.sandbox.server.platform import audit_routes, integration_routes, people_routes, policy
 
 from ..sandbox.platform import active, eventbridge_properties, interval, retention_policy, s3_properties, s3_type
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, eventually
@@ -140,6 +140,15 @@ def test_audits_and_the_org_speak_the_sdks_language(sandbox, api):
     query = checked("POST", QUERY, body).json()
     eventually(lambda: checked("GET", f"{QUERY}/{query['id']}").json()["state"] == "Succeeded")
     assert len(checked("GET", f"{QUERY}/{query['id']}/results?pageSize=2").json()["entities"]) == 2
+
+
+def test_names_speak_the_sdks_language(api):
+    """Queues, users, teams and wrap-up codes, page after page, have only what the SDK knows."""
+    checked = Checked(api)
+    for path in (people_routes.QUEUES, people_routes.USERS, people_routes.WRAPUP_CODES):
+        assert checked("GET", f"{path}?pageSize=2&pageNumber=2").json()["entities"]
+    following = checked("GET", f"{people_routes.TEAMS}?pageSize=2").json()["nextUri"]
+    assert checked("GET", following).json()["entities"]
 
 
 def test_events_speak_the_sdks_language(sandbox, api):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from opslib.sandbox.server.platform.people_routes import QUEUES, TEAMS, USERS, WRAPUP_CODES
+
 from ..world import INTEGRATIONS, RETENTION_POLICIES, TARGETS, running
 from .platform import EVENTBRIDGE, add_policy, create
 
@@ -33,6 +35,10 @@ NEEDED = [
     ("GET", f"{QUERY}/none", "audits:audit:view"),
     ("GET", f"{QUERY}/none/results", "audits:audit:view"),
     ("GET", RETENTION, "analytics:dataRetention:view"),
+    ("GET", QUEUES, "routing:queue:view"),
+    ("GET", USERS, "directory:user:view"),
+    ("GET", TEAMS, "groups:team:view"),
+    ("GET", WRAPUP_CODES, "routing:wrapupCode:view"),
 ]
 """Every method of every path that asks for a permission (reference, §7)."""
 

@@ -36,6 +36,7 @@ from opslib.sandbox.server.platform import (
     credential_routes,
     integration_routes,
     org_routes,
+    people_routes,
     policy_routes,
 )
 from opslib.sandbox.server.platform.another_integration import add_another_integration
@@ -190,6 +191,7 @@ def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveri
         *credential_routes.routes(org, guard),
         *integration_routes.routes(org, guard),
         *policy_routes.routes(org, guard),
+        *people_routes.routes(guard),
         *audit_routes.routes(org, guard),
     ]
     served = {

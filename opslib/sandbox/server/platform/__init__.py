@@ -3,5 +3,6 @@
 How a change flows: a route in `integration_routes` or `policy_routes` checks the body and writes the `org` → the org
 keeps an entry of it in its `audit_log` → `event_feed` sends the entry along every active EventBridge integration.
 `credential_routes` keeps the credentials that integrations use, `shapes` says what the S3 integration looks like,
-`audit_routes` answers queries of the log, `org_routes` what a token asks about itself and its org.
+`audit_routes` answers queries of the log, `org_routes` what a token asks about itself and its org, `people_routes` whom
+a policy can be about.
 """
