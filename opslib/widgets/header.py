@@ -57,7 +57,8 @@ def place_line(*, live: bool) -> Header:
 
 def facts(walk: WalkContext) -> list[list[str]]:
     """Org, region and workspace, as far as they are known."""
-    workspace = str(walk.settings.home).replace(str(Path.home()), "~", 1)
+    home = walk.settings.home
+    workspace = f"~/{home.relative_to(Path.home())}" if home.is_relative_to(Path.home()) else str(home)
     known = {"Org": _org(walk), "Region": walk.settings.region or "", "Workspace": workspace}
     return [[label, visible(value)] for label, value in known.items() if value]
 

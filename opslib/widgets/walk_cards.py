@@ -19,20 +19,20 @@ AUTO_RUN = "OPSLIB_AUTO_RUN"
 
 _HELP = {
     "connect": "Gets a token for the OAuth client and asks which API the org serves. Needs the client's id and secret.",
-    "validate_bucket": "Holds the bucket against its profile: who can reach it, encryption, how long recordings stay, "
-    "whether they can be written. Reads only, but for an upload that is taken back at once.",
+    "validate_bucket": "Checks the bucket against its profile: who can reach it, encryption, how long recordings stay, "
+    "whether they can be written. It only reads, except for a test upload that it aborts at once.",
     "plan": "Reads what the org has and shows what would change, field by field. Writes nothing.",
-    "approve": "Your consent to just this plan goes into the record. What is unsafe needs the target's name, typed.",
-    "apply": "Writes the approved changes and reads each back. When one fails, all are undone. Cancel lets the change "
-    "in flight finish; pressed twice, it stops at once.",
-    "see_event": "Writes the policy once more, as it is, and waits until the data lake has the event.",
-    "report": "Counts the operations of this walk. It speaks of HTTP calls, not of the recordings.",
-    "resume": "Looks at the bucket again, then goes on where a crash or a stop left an apply; one that was being "
-    "undone is undone to its end.",
-    "rollback": "Puts every object back as it was before the apply, and reads it back.",
+    "approve": "Records your consent to exactly this plan. An unsafe change needs the target's name and a reason.",
+    "apply": "Writes the approved changes and reads each back. If one fails, all are undone. Cancel lets the "
+    "current change finish; pressed twice, it stops at once.",
+    "see_event": "Writes the policy again, unchanged, and waits until the data lake has received the event.",
+    "report": "Counts the operations of this walk. It is about HTTP calls, not about recordings.",
+    "resume": "Checks the bucket again, then continues an apply that a crash or a stop interrupted. If it was being "
+    "undone, the undo is completed.",
+    "rollback": "Restores every object to what it was before the apply, and reads it back.",
     "accept": "Keeps what is listed as the org has it, and does the rest. The record says who accepted what. The "
     "next plan shows it as a change until the onboarding says the same.",
-    "overwrite": "Puts every object back as it was before the apply, also where it was changed since, as listed.",
+    "overwrite": "Restores every object to what it was before the apply, even where it was changed since, as listed.",
 }
 # What the buttons do. Where it is known, with how much that is.
 _VERBS: dict[str, Callable[[Walk], str]] = {
@@ -49,12 +49,12 @@ _VERBS: dict[str, Callable[[Walk], str]] = {
     "overwrite": lambda walk: "Undo over later changes",
 }
 _REMOVAL_HELP = {
-    "validate_bucket": "Reads what the bucket is like, for the record. Its verdict does not stop a removal, and "
-    "nothing in the bucket is touched: recordings stay.",
+    "validate_bucket": "Checks the bucket, for the record. Its verdict does not stop a removal, and nothing in the "
+    "bucket is changed: recordings stay.",
     "plan": "Reads what the org has of this onboarding, and shows what would be removed. Writes nothing.",
-    "approve": "Your consent to just this removal goes into the record. Type the target's name and a reason.",
-    "apply": "Deletes webhook, policy and target, in this order, and reads back that each is gone. When one fails, all "
-    "are put back. Cancel lets the deletion in flight finish; pressed twice, it stops at once.",
+    "approve": "Records your consent to exactly this removal. Type the target's name and a reason.",
+    "apply": "Deletes webhook, policy and target, in this order, and checks that each is gone. If one fails, all are "
+    "restored. Cancel lets the current deletion finish; pressed twice, it stops at once.",
 }
 _REMOVAL_VERBS: dict[str, Callable[[Walk], str]] = {
     "plan": lambda walk: "Plan the removal",

@@ -24,8 +24,7 @@ async def onboarding(lab: Lab) -> None:
     """The card that is open, what is about to be applied, and what was measured."""
     await walk_up_to(lab, "validate_bucket")
     await lab.page.set_viewport_size(WINDOW)
-    await lab.notebook.get_by_role("list", name="Steps").first.scroll_into_view_if_needed()
-    await window(lab, "onboard")
+    await window(lab, lab.notebook.locator(".ops-header").first, "onboard")
     for name in ("validate_bucket", "plan", "approve"):
         await run_by_keyboard(lab)
         await said(lab, name, "done")
@@ -35,7 +34,8 @@ async def onboarding(lab: Lab) -> None:
         await said(lab, name, "done")
     await lab.set_theme(DARK)
     heading = lab.page.get_by_role("heading", name="Measurements", level=3)
-    await whole(lab, lab.notebook.locator(OUTPUT).filter(has=heading), "measurements-dark")
+    await lab.notebook.get_by_text("see event (").first.wait_for(state="attached")
+    await window(lab, lab.notebook.locator(OUTPUT).filter(has=heading), "measurements-dark")
 
 
 async def trouble(lab: Lab) -> None:
@@ -53,7 +53,8 @@ async def archive(lab: Lab) -> None:
     await lab.tab_to("Verify archive")
     await lab.press("Enter")
     await lab.notebook.locator("figure").nth(1).wait_for()
-    await whole(lab, lab.notebook.locator(".ops-card"), "archive")
+    await lab.page.set_viewport_size(WINDOW)
+    await window(lab, lab.notebook.get_by_text("When recordings arrived").first, "archive")
 
 
 async def audit(lab: Lab) -> None:
@@ -65,7 +66,9 @@ async def audit(lab: Lab) -> None:
     await lab.page.screenshot(path=IMAGES / "audit.png")
 
 
-async def window(lab: Lab, name: str) -> None:
+async def window(lab: Lab, first: Locator, name: str) -> None:
+    """The notebook from there on, as far as the window shows it."""
+    await first.evaluate("one => one.scrollIntoView({ block: 'start' })")
     await lab.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)").screenshot(path=IMAGES / f"{name}.png")
 
 
