@@ -106,6 +106,9 @@ def test_an_unknown_profile_check_target_or_run_is_named_too(sandbox: Sandbox, a
     own.write_text(f"{about}checks: {{tls-onyl: {{level: WARN, source: s}}}}\n")
     assert "Did you mean 'tls-only'?" in opslib(env, "check-bucket", sandbox["bucket"], "--profile", own).stderr
     file = write_onboarding(tmp_path / "t.yaml", sandbox)
+    mistyped = tmp_path / "mistyped.yaml"
+    mistyped.write_text(file.read_text() + "profile: basline\n")
+    assert "Did you mean 'baseline'?" in opslib(env, "plan", mistyped).stderr
     assert opslib(env, "apply", file, "--yes").returncode == 0
     assert "Did you mean 't-1'?" in opslib(env, "export", "t-11").stderr
     runs = json.loads(opslib(env, "where", "--json").stdout)["runs"]
