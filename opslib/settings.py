@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -144,6 +144,21 @@ def _given_in(field: str, arguments: Iterable[str]) -> str:
     return ENVIRONMENT if _in_environment(field) else f"{ENV_FILE} ({env_file_path()})"
 
 
+def _why(problem: Any) -> str:
+    """pydantic's words, with the name that was probably meant; no other value is shown, it may be a secret."""
+    why = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] != "literal_error":
+        return why
+    names = get_args(Settings.model_fields[problem["loc"][0]].annotation)
+    return f"{why}.{did_you_mean(str(problem['input']), [*_flat(names)])}".rstrip(".")
+
+
+def _flat(names: Iterable[Any]) -> Iterable[str]:
+    """The names of a Literal, also of one that may be missing."""
+    for name in names:
+        yield from [name] if isinstance(name, str) else get_args(name)
+
+
 def _in_environment(field: str) -> bool:
     return _variable(field) in map(str.upper, os.environ)
 
@@ -242,14 +257,12 @@ class Settings(BaseSettings):
             _warn_of_unknown_settings()
             return cls(**values)  # type: ignore[arg-type]
         except ValidationError as error:
-            first = error.errors(include_input=False)[0]
+            first = error.errors()[0]
             if isinstance(cause := (first.get("ctx") or {}).get("error"), InvalidInput):
                 raise cause from None
             field = "_".join(str(part) for part in first["loc"])
             name, where = _variable(field), _given_in(field, values)
-            raise InvalidInput(
-                f"{name} is not usable", cause=str(first["msg"]), fix=f"correct {name} in {where}"
-            ) from None
+            raise InvalidInput(f"{name} is not usable", cause=_why(first), fix=f"correct {name} in {where}") from None
         except (OSError, UnicodeError) as error:
             raise InvalidInput(
                 ".env cannot be read", cause=str(error), fix="make it a text file in UTF-8, or remove it"

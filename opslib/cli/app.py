@@ -8,6 +8,8 @@ import ast
 import sys
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from io import TextIOWrapper
@@ -143,7 +145,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Of a file or folder that others can write, say."""
-    say(f"warning: {message}", err=True)
+    _warn_once(str(message))
+
+
+@cache
+def _warn_once(words: str) -> None:
+    """Python forgets what it has shown whenever a library changes its filters."""
+    say(f"warning: {words}", err=True)
 
 
 def _refused_by_the_system(error: OSError) -> OpslibError:
@@ -155,8 +163,12 @@ def _refused_by_the_system(error: OSError) -> OpslibError:
 
 
 def _fail(error: OpslibError, words: list[str]) -> None:
-    if "--json" in words:
-        say_json(error.as_json())
-    else:
-        say_text(str(error), err=True)
+    try:
+        if "--json" in words:
+            say_json(error.as_json())
+        else:
+            say_text(str(error), err=True)
+    except OSError:  # stdout itself cannot be written: its disk is full, say
+        with suppress(OSError):
+            say_text(str(error), err=True)
     sys.exit(ExitCode.HALF_DONE if isinstance(error, HalfDone) else ExitCode.FAILED)

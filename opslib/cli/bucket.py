@@ -118,7 +118,7 @@ def _wanted(
     external_id: str | None,
 ) -> Wanted:
     """What the options say of one bucket. With a role, it writes; else the key that checks. Raises InvalidInput."""
-    role = checked(RoleReference, role_arn=role_arn, external_id=external_id) if role_arn or external_id else None
+    role = _role(role_arn, external_id) if role_arn or external_id else None
     return Wanted(
         checked_value(BucketName, bucket, "bucket"),
         checked_value(AwsRegion, region, "region"),
@@ -130,6 +130,12 @@ def _wanted(
         writer=role or keys,
         genesys_domain=domain,
     )
+
+
+def _role(role_arn: str | None, external_id: str | None) -> RoleReference:
+    if not (role_arn and external_id):
+        options.refuse("--role-arn and --external-id go together")
+    return checked(RoleReference, role_arn=role_arn, external_id=external_id)
 
 
 def _place(prefix: str | None, role: RoleReference | None) -> str | None:

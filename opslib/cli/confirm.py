@@ -12,7 +12,7 @@ from opslib.settings import Settings
 
 def can_ask(*, as_json: bool) -> bool:
     """Whether somebody is there to answer."""
-    return not as_json and sys.stdin.isatty() and is_terminal(err=True)
+    return not as_json and sys.stdin is not None and sys.stdin.isatty() and is_terminal(err=True)
 
 
 def agreed(will_do: str, where: str) -> bool:

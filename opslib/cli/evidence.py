@@ -183,7 +183,7 @@ async def _read_anchors(verification: Verification, bucket: str, region: str) ->
         raise LedgerError(
             f"Bucket {bucket} has no anchor of this ledger",
             cause=f"no object there is a checkpoint of it by {verification.key} ({others} others stand in their place)",
-            fix="if it was anchored there, it was made anew from the start; else anchor it first: opslib anchor",
+            fix="if it was anchored there, it was rewritten from the start; else anchor it first: opslib anchor",
         )
     return anchors, others
 

@@ -18,6 +18,7 @@ from opslib.env_file import PLACE, env_file_path, env_file_values
 from opslib.errors import InvalidInput
 from opslib.sandbox.launch import use_sandbox_unless_configured
 from opslib.settings import Settings
+from opslib.suggestion import did_you_mean
 
 _RECORDINGS = 400  # as in notebook 03, which verifies that they arrive
 # What boto3 itself reads; of the rest, opslib reads in the file what it needs.
@@ -32,7 +33,9 @@ def lab(notebook: Path, no_browser: bool) -> int:
     """Open JupyterLab on a notebook, with a sandbox unless an org is configured."""
     if not notebook.is_file():
         raise InvalidInput(
-            f"There is no notebook {notebook}", cause="no such file", fix="run it from the project folder"
+            f"There is no notebook {notebook}",
+            cause=f"no such file.{did_you_mean(str(notebook), map(str, notebook.parent.glob('*.ipynb')))}".rstrip("."),
+            fix="run it from the project folder",
         )
     _take_over_env_file()
     sandbox = use_sandbox_unless_configured(recordings=_RECORDINGS, planted=True)

@@ -129,6 +129,8 @@ def onboard(
     options.check_recordings(recordings, planted)
     if recordings and not on_sandbox:
         options.refuse("--recordings needs --sandbox: a live org has its own")
+    if not (file or on_sandbox or Settings.load().onboarding):
+        options.refuse("Missing argument 'FILE': name one, set OPSLIB_ONBOARDING, or use --sandbox.")
     asks = not yes and can_ask(as_json=as_json)
     if not (yes or asks or on_sandbox):
         raise needs_yes("onboard", "see what it would do: opslib plan FILE")
@@ -151,13 +153,13 @@ def onboard(
 
 @click.command(epilog=options.examples("opslib resume", "opslib resume --accept"))
 @click.option("--accept", is_flag=True, help="Keep what was shown to be in the org, where it is not as it was sent.")
-@options.yes
+@options.yes_on_terminal
 @options.allow
 @options.reason
 @options.until
 @options.as_json
 def resume(accept: bool, yes: bool, as_json: bool, **consent: Any) -> ExitCode:
-    """Finish an apply that a crash or a stop left unfinished. The bucket is looked at again first.
+    """Finish an apply that a crash or a stop left unfinished. Checks the bucket again first.
 
     On a terminal it asks first. Exit code 3: something is left to do.
     """
@@ -166,7 +168,7 @@ def resume(accept: bool, yes: bool, as_json: bool, **consent: Any) -> ExitCode:
 
 @click.command(epilog=options.examples("opslib rollback", "opslib rollback --overwrite"))
 @click.option("--overwrite", is_flag=True, help="Also where an object was changed since, as it was shown.")
-@options.yes
+@options.yes_on_terminal
 @options.as_json
 def rollback(overwrite: bool, yes: bool, as_json: bool) -> ExitCode:
     """Undo an apply that a crash or a stop left unfinished.
@@ -267,7 +269,7 @@ class _Review:
         """What would be written."""
         parts = ", ".join(f"{change.action} {change.kind} {change.name}" for change in self.plan.changes)
         many = "change" if len(self.plan.changes) == 1 else "changes"
-        return f"Apply {len(self.plan.changes)} {many} ({parts})" if parts else "Apply nothing, as all is as wanted"
+        return f"Apply {len(self.plan.changes)} {many} ({parts})" if parts else "Change nothing (the org is as wanted)"
 
 
 def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool) -> bool:

@@ -31,6 +31,20 @@ class Choice(click.Choice[str]):
         return f"{super().get_invalid_choice_message(value, ctx)}{did_you_mean(str(value), self.choices)}"
 
 
+class Day(click.DateTime):
+    """A day or a time; the error shows how one is written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            shown = " or ".join(_EXAMPLE_DAY.strftime(form) for form in self.formats)
+            self.fail(f"{value!r} is not a date; write it as {shown}", param, ctx)
+
+
+_EXAMPLE_DAY = datetime(2026, 11, 1, 13, 30, tzinfo=UTC)
+
+
 def examples(*lines: str) -> str:
     """What stands below a command's options: lines to copy, each with what it does behind it."""
     return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
@@ -47,7 +61,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 recordings = click.option(
     "--recordings",
     type=click.IntRange(1, 100_000),
-    help="So many recordings are in the bucket once routing there is on.",
+    help="Put this many recordings in the bucket once routing to it is on.",
 )
 planted = click.option(
     "--planted", is_flag=True, help="With --recordings: some are lost, late, empty, without sidecar, misnamed."
@@ -62,7 +76,7 @@ def check_recordings(recordings: int | None, planted: bool) -> None:
 
 def _day_to_come(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:
     if value and value.date() < datetime.now(UTC).date():
-        raise click.BadParameter(f"{value.date()} is over; an exception ends on a day to come, or today (UTC)")
+        raise click.BadParameter(f"{value.date()} is in the past; an exception ends today (UTC) or later")
     return value.date() if value else None
 
 
@@ -76,7 +90,7 @@ allow = click.option(
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; needed with --allow, and shown in the audit.")
 until = click.option(
     "--until",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=Day(["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
     callback=_day_to_come,
     help=f"The last day of what --allow agrees to (UTC); by default {EXCEPTION_DAYS} days from now.",
@@ -86,12 +100,15 @@ anchor_region = click.option(
 )
 
 
-yes = click.option("--yes", is_flag=True, help="Do it without asking; needed where nobody can be asked.")
+yes = click.option("--yes", is_flag=True, help="Do it without asking; required where nobody can be asked.")
+yes_on_terminal = click.option(
+    "--yes", is_flag=True, help="Do it without asking; elsewhere than on a terminal it never asks."
+)
 
 
 def consent(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a command needs that changes an org."""
-    checksum = click.option("--checksum", help="Apply this plan only, as `opslib plan` printed it.")
+    checksum = click.option("--checksum", help="Apply only the plan with this checksum, as it was shown.")
     return yes(checksum(allow(reason(until(as_json(command))))))
 
 

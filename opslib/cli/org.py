@@ -86,11 +86,20 @@ async def _diagnose() -> tuple[Diagnosis, Settings]:
         return diagnosis, walk.settings
 
 
+def _not_to_come(_: click.Context, __: click.Parameter, value: datetime | None) -> datetime | None:
+    moment = value.replace(tzinfo=UTC) if value else None
+    if moment and moment > datetime.now(UTC):
+        raise click.BadParameter(f"{value} is in the future (UTC)")
+    return moment
+
+
 @click.command(epilog=options.examples("opslib changes", "opslib changes --since 2026-11-01"))
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    help="In UTC; by default the last look, at most 30 days ago; the first time 7 days ago.",
+    type=options.Day(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="TIME",
+    callback=_not_to_come,
+    help="In UTC, such as 2026-11-01; by default the last look, at most 30 days ago; the first time 7 days ago.",
 )
 @options.paths
 @options.as_json
@@ -99,7 +108,7 @@ def changes(since: datetime | None, paths: bool, as_json: bool) -> ExitCode:
 
     What this workspace's own runs wrote is not listed as somebody's change.
     """
-    report = asyncio.run(_find_changes(since.replace(tzinfo=UTC) if since else None))
+    report = asyncio.run(_find_changes(since))
     if as_json:
         answer = {"since": report.since.isoformat(), "changes": report.changes, "unaudited": report.unaudited}
         say_json({**answer, "left_out": report.left_out, "own": report.own, "own_runs": report.own_runs})

@@ -32,7 +32,8 @@ _BEGINNING = re.compile(r"( *)(\S+)(.*)", re.DOTALL)
 
 
 def is_terminal(*, err: bool = False) -> bool:
-    return (sys.stderr if err else sys.stdout).isatty()
+    stream = sys.stderr if err else sys.stdout
+    return stream is not None and stream.isatty()  # None: closed by whoever started us
 
 
 def say(*lines: object, err: bool = False) -> None:
@@ -76,6 +77,7 @@ def ask(question: str) -> bool:
     try:
         return click.confirm("\n".join(_folded(visible_line(question), beside=len(" [y/N]: y"))), err=True)
     except click.Abort:
+        click.echo(err=True)  # what follows begins its own line
         raise click.Abort("Ctrl-C, or the end of input, instead of an answer; nothing was written") from None
 
 
@@ -83,7 +85,7 @@ def _print(line: str, *, err: bool) -> None:
     if not is_terminal(err=err):
         click.echo(line, err=err)
         return
-    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for number, part in enumerate(_folded(line)):
         click.echo(_coloured(part) if colour and not number else part, err=err, color=colour)
 

@@ -1,5 +1,6 @@
 """`opslib where`: which org, workspace and settings the other commands would use. Asks nobody."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from opslib.env_file import env_file_path
 from opslib.errors import InvalidInput
 from opslib.ledger.chain import Entry
 from opslib.ledger.database import FILE_NAME, entries_of, reading
-from opslib.settings import ENV_FILE, Settings, unknown_settings
+from opslib.router.journal import is_left_in
+from opslib.settings import DEFAULT, ENV_FILE, Settings, unknown_settings
 
 _KINDS = {
     "sandbox": "SANDBOX: Genesys, S3 and a data lake on this machine; nothing leaves it",
@@ -28,7 +30,7 @@ _RUNS = 5
 @click.option("--runs", type=click.IntRange(0), default=_RUNS, show_default=True, help="How many runs to list.")
 @options.as_json
 def where(runs: int, as_json: bool) -> None:
-    """Say which org, workspace and settings opslib uses here, and where each setting comes from. Asks nobody."""
+    """Say which org, workspace and settings opslib uses here, and where each setting comes from. Sends no request."""
     here = _Here.now(runs)
     if as_json:
         say_json(here.as_json())
@@ -41,30 +43,34 @@ class _Here:
     settings: Settings
     api_url: str
     begun: list[Entry]
+    unfinished: bool
     shown: int
 
     @classmethod
     def now(cls, shown: int) -> "_Here":
-        settings, api_url, begun = Settings.load(), "", list[Entry]()
+        settings, api_url, begun, unfinished = Settings.load(), "", list[Entry](), False
         with suppress(InvalidInput):  # no org is configured
             api_url = settings.api_base
         if (settings.home / FILE_NAME).exists():  # a look makes no ledger
             with reading(settings.home) as db:
                 begun = entries_of(db, ["run.started"])
-        return cls(settings, api_url, begun, shown)
+            unfinished = is_left_in(settings.home, api_url)
+        return cls(settings, api_url, begun, unfinished, shown)
 
     @property
     def kind(self) -> str:
         return "none" if not self.api_url else "sandbox" if self.settings.on_sandbox else "live"
 
     def as_json(self) -> dict[str, Any]:
-        """{kind, api_url, org_id, backend, workspace, run_count, runs, settings, unknown}."""
+        """{kind, api_url, org_id, backend, workspace, workspace_fits, unfinished, run_count, runs, …, unknown}."""
         return {
             "kind": self.kind,
             "api_url": self.api_url or None,
             "org_id": self.settings.org_id or None,
             "backend": self.settings.backend,
             "workspace": str(self.settings.home),
+            "workspace_fits": self.workspace_fits,
+            "unfinished": self.unfinished,
             "run_count": len(self.begun),
             "runs": self._runs(),
             "settings": self._settings(),
@@ -79,17 +85,28 @@ class _Here:
             _KINDS[self.kind],
             "",
             f"org        {org}",
-            f"backend    {self.settings.backend} (from {_place(sources['backend'])})",
-            f"workspace  {self.settings.home} (from {_place(sources['home'])}), {number} run{'s' * (number != 1)}",
+            f"backend    {self.settings.backend}{_from(sources['backend'])}",
+            f"workspace  {self.settings.home}{_from(sources['home'])}, {number} run{'s' * (number != 1)}",
             *(f"    {run['id']}  {run['command']}  by {run['user']}" for run in self._runs()),
+            *self._warnings(),
             "",
             "settings",
-            *(
-                f"    {one['name']}: {_in_words(one['value'])} (from {_place(one['source'])})"
-                for one in self._settings()
-            ),
+            *(f"    {one['name']}: {_in_words(one['value'])}{_from(one['source'])}" for one in self._settings()),
             *(f"⚠ {name} in {place} is not a setting of opslib.{meant}" for name, meant, place in unknown_settings()),
         ]
+
+    @property
+    def workspace_fits(self) -> bool:
+        """Whether its runs are of this kind; the other commands refuse a workspace with runs of the other one."""
+        kinds = {run.data["sandbox"] for run in self.begun if "sandbox" in run.data}
+        return self.kind == "none" or not kinds - {self.settings.on_sandbox}
+
+    def _warnings(self) -> Iterator[str]:
+        if not self.workspace_fits:
+            other = "a live org" if self.settings.on_sandbox else "a sandbox"
+            yield f"⚠ this workspace is for {other}, so other commands refuse it here: set OPSLIB_HOME to another one"
+        if self.unfinished:
+            yield "⚠ an apply is unfinished: opslib resume, or opslib rollback"
 
     def _runs(self) -> list[dict[str, Any]]:
         """The newest first; unchecked, `opslib verify` proves them."""
@@ -102,10 +119,6 @@ class _Here:
             {"name": f"OPSLIB_{name.upper()}", "value": _shown(getattr(self.settings, name)), "source": source}
             for name, source in sources.items()
         ]
-
-
-def _setting_line(one: dict[str, Any]) -> str:
-    return f"    {one['name']}: {_in_words(one['value'])} (from {_place(one['source'])})"
 
 
 def _named(entry: Entry, *names: str) -> dict[str, Any]:
@@ -123,5 +136,8 @@ def _in_words(value: Any) -> str:
     return "not set" if value in (None, "") else {True: "true", False: "false"}.get(value, str(value))
 
 
-def _place(source: str) -> str:
-    return str(env_file_path()) if source == ENV_FILE else source
+def _from(source: str) -> str:
+    """Behind a value: where it comes from."""
+    if source == DEFAULT:
+        return " (default)"
+    return f" (from {env_file_path() if source == ENV_FILE else source})"

@@ -224,7 +224,7 @@ def _check_signed(head: Head, checkpoints: Sequence[Checkpoint], walked: _Walked
         first = _unproved(checkpoints, walked)
         if signed and head.seq > last and not _contradicted(checkpoints, walked, first):
             raise _Broken(last + 1, f"entry {last + 1} is missing: {head.seq} were signed")
-        why = "the chain was made anew without the key" if signed else "the signature of the head is not the key's"
+        why = "the chain was rewritten without the key" if signed else "the signature of the head is not the key's"
         raise _Broken(first, f"{why}: nothing from entry {first} on is proved")
     if head.seq < last:
         raise _Broken(head.seq + 1, f"entry {head.seq + 1} was added without the key")
@@ -243,7 +243,7 @@ def _check_anchors(anchors: Sequence[Checkpoint], checkpoints: Sequence[Checkpoi
         if anchor.seq > walked.last:
             raise _Broken(walked.last + 1, f"entry {walked.last + 1} is missing: an anchor names {anchor.seq} entries")
         if walked.hashes[anchor.seq] != anchor.hash:
-            raise _Broken(proved + 1, f"it was made anew: an anchor names other entries from {proved + 1} on")
+            raise _Broken(proved + 1, f"it was rewritten: an anchor names other entries from {proved + 1} on")
         if anchor.digest() not in here:
             raise _Broken(None, f"every entry is as it was signed, but the checkpoint at entry {anchor.seq} is another")
         proved = anchor.seq
@@ -270,10 +270,10 @@ def _open_points(state: str, pinned: str | None, anchors: Sequence[Checkpoint] |
     if state == "broken":
         return ()
     if state == "unsigned":
-        return ("that nobody made it anew: there is no signature",)
+        return ("that nobody rewrote it: there is no signature",)
     whose = () if pinned else ("whose key it is: compare it with the one that its owner gave you (--key)",)
     if anchors is None:
-        return (*whose, "that the key's owner did not make it anew, or hand over an older copy (--anchor)")
+        return (*whose, "that the key's owner did not rewrite it, or hand over an older copy (--anchor)")
     anchored = max((anchor.seq for anchor in anchors), default=0)
     newer = () if anchored == last else (f"the same of the entries after {anchored}, which are not anchored",)
     return (*whose, *newer)

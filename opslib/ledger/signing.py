@@ -88,7 +88,8 @@ def read_public_key(text: str) -> str:
         try:
             key = read_regular(Path(text), _LONGEST_KEY_FILE).decode().strip()
         except (OSError, ValueError) as error:
-            raise _no_key(text, str(error)) from None
+            why = error.strerror if isinstance(error, OSError) else None
+            raise _no_key(text, f"it does not begin with {_PREFIX}, and as a file: {why or error}") from None
     try:
         if not key.startswith(_PREFIX) or len(_bytes(key.removeprefix(_PREFIX))) != 32:
             raise ValueError("a public key is ed25519: and 64 hexadecimal digits")
@@ -99,7 +100,7 @@ def read_public_key(text: str) -> str:
 
 def _no_key(text: str, cause: str) -> InvalidInput:
     fix = "give ed25519:… or the .pub file, as the operator handed it over"
-    return InvalidInput(f"{text} is no public key", cause=cause, fix=fix)
+    return InvalidInput(f"{text} is not a public key", cause=cause, fix=fix)
 
 
 def _bytes(digits: str) -> bytes:

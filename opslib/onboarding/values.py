@@ -134,7 +134,12 @@ def checked(model: type[M], **values: Any) -> M:
     try:
         return model(**values)
     except ValidationError as error:
-        raise invalid_input(model.__name__, error) from None
+        raise invalid_input(_in_words(model.__name__), error) from None
+
+
+def _in_words(class_name: str) -> str:
+    """`RoleReference` is “The role reference”."""
+    return "The" + re.sub(r"[A-Z][a-z]+", lambda word: f" {word[0].lower()}", class_name).replace(" aws ", " AWS ")
 
 
 def invalid_input(name: str, error: ValidationError) -> InvalidInput:

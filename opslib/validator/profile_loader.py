@@ -42,7 +42,7 @@ def load_profile(name: str) -> Profile:
     raise InvalidInput(
         f"There is no profile {name}",
         cause=f"it is neither a profile of the kit nor a YAML file.{did_you_mean(name, BUILT_IN)}".rstrip("."),
-        fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was sent",
+        fix=f"choose one of {', '.join(BUILT_IN)}, or give the path of a YAML file; nothing was written",
     )
 
 

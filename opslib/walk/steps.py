@@ -14,6 +14,7 @@ from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan
 from opslib.router.unsafe_changes import UNSAFE
+from opslib.validator.profile_loader import load_profile
 from opslib.walk.consent import agrees, note_approval, options_for
 from opslib.walk.context import WalkContext
 from opslib.walk.doctor import API_NAMES, examine, not_served
@@ -58,6 +59,7 @@ async def _validate_bucket(walk: WalkContext) -> Result:
 
 async def _plan(walk: WalkContext) -> Result:
     walk.look_for_unfinished()
+    load_profile(walk.onboarding.profile)  # a mistyped name is refused here, too: a plan may be all that is asked for
     before, plan = walk.plan, await walk.make_plan()
     walk.plan = plan
     walk.journal.append(PLAN_MADE, {"plan": plan.model_dump(mode="json")})

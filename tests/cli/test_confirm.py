@@ -39,6 +39,7 @@ def test_it_asks_before_it_writes(env: dict[str, str], file: Path, sandbox: Sand
         said = terminal.opslib(env, command, file, answers=[answer])
         assert said.code == (1 if answer == INTERRUPT else 2), said.text
         assert "nothing was written" in said.text
+        assert f"{PROMPT}Interrupted" not in said.text
     assert written(sandbox) == []
     question = " ".join(said.text.partition("Apply 3 changes")[2].partition(PROMPT)[0].split())
     for words in ("create target T", "create policy P", "SANDBOX", sandbox["org_id"], sandbox["api_url"]):

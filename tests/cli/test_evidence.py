@@ -145,7 +145,7 @@ def test_an_anchor_shows_what_a_signature_cannot(workspace: Workspace, bucket: s
     assert verify(path).intact
     found = workspace.json("verify", path, "--anchor", bucket, code=1)
     assert (found["state"], found["bad_seq"]) == ("broken", 1)
-    assert "made anew" in found["reason"]
+    assert "rewritten" in found["reason"]
 
 
 @pytest.mark.slow

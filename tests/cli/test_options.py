@@ -28,7 +28,9 @@ def said(command: str, *words: str) -> str:
 def test_a_day_that_is_over_ends_no_exception(command: str) -> None:
     """It would be refused later, as if nothing had been agreed to."""
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-    assert f"{yesterday} is over" in said(command, "--allow", "delete", "--reason", "a test", "--until", yesterday)
+    assert f"{yesterday} is in the past" in said(
+        command, "--allow", "delete", "--reason", "a test", "--until", yesterday
+    )
 
 
 @pytest.mark.parametrize("command", CONSENTING)
@@ -104,6 +106,9 @@ def test_an_unknown_profile_check_target_or_run_is_named_too(sandbox: Sandbox, a
     own.write_text(f"{about}checks: {{tls-onyl: {{level: WARN, source: s}}}}\n")
     assert "Did you mean 'tls-only'?" in opslib(env, "check-bucket", sandbox["bucket"], "--profile", own).stderr
     file = write_onboarding(tmp_path / "t.yaml", sandbox)
+    mistyped = tmp_path / "mistyped.yaml"
+    mistyped.write_text(file.read_text() + "profile: basline\n")
+    assert "Did you mean 'baseline'?" in opslib(env, "plan", mistyped).stderr
     assert opslib(env, "apply", file, "--yes").returncode == 0
     assert "Did you mean 't-1'?" in opslib(env, "export", "t-11").stderr
     runs = json.loads(opslib(env, "where", "--json").stdout)["runs"]
@@ -129,3 +134,30 @@ def test_a_usage_error_points_to_the_command_s_own_help(words: list[str], help: 
     refused = opslib(without_settings(), *words)
     assert refused.returncode == 1
     assert f"Fix: Try '{help} --help'" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("BACKEND", "platfrom", "Did you mean 'platform'?"), ("LOG_LEVEL", "wanring", "Did you mean 'warning'?"),
+     ("REGION", "eu-centrl-1", "Cause: unknown region")],
+)  # fmt: skip
+def test_a_mistyped_setting_is_refused_with_the_one_that_is_meant(name: str, value: str, words: str) -> None:
+    assert words in opslib(without_settings() | {f"OPSLIB_{name}": value}, "where").stderr
+
+
+def test_what_is_missing_or_is_not_a_time_is_a_usage_error() -> None:
+    """With the way to write it; nothing is configured, so nothing could be sent."""
+    for command, words in (
+        (["onboard", "--yes"], "Missing argument 'FILE'"),
+        (["changes", "--since", "yesterday"], "write it as 2026-11-01 or 2026-11-01T13:30:00"),
+        (["changes", "--since", "2999-01-01"], "in the future"),
+        (["check-bucket", "bucket-of-ours", "--external-id", "x"], "--role-arn and --external-id go together"),
+    ):
+        ended = opslib(without_settings(), *command)
+        assert (ended.returncode, words in ended.stderr) == (1, True), ended.stderr
+        assert f"Try 'opslib {command[0]} --help'" in ended.stderr
+    role = ["--role-arn", "arn:aws:iam::123456789012:role/r", "--external-id", "x"]
+    assert (
+        "The role reference is not valid" in opslib(without_settings(), "check-bucket", "bucket-of-ours", *role).stderr
+    )
+    assert "bad is not a public key" in opslib(without_settings(), "verify", "x", "--key", "bad").stderr

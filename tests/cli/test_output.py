@@ -1,6 +1,8 @@
 """What a terminal gets, and what a pipe gets: colour, progress and line breaks are for people who look on."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from opslib.cli.app import cli
 
 from .. import terminal
+from ..children import started
 from ..forks import opslib
 from ..terminal import STYLE
 from ..world import TARGETS, Sandbox, environment, target, without_settings, write_onboarding
@@ -32,6 +35,7 @@ def test_colour_is_for_a_terminal(env: dict[str, str], file: Path) -> None:
     for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         said = terminal.opslib(env | plain, "plan", file)
         assert (STYLE.search(said.raw), said.text) == (None, coloured.text)
+    assert STYLE.search(terminal.opslib(env | {"NO_COLOR": ""}, "plan", file).raw)
     piped = opslib(env, "plan", file)
     assert ESCAPE not in piped.stdout + piped.stderr
     assert piped.stdout.split() == coloured.text.split()
@@ -115,3 +119,18 @@ def test_a_server_s_name_acts_on_no_terminal(env: dict[str, str], file: Path, sa
     said = terminal.opslib(env, "apply", file, *consent, answers=["n"])
     assert f"{ESCAPE}[2J" not in said.raw
     assert said.text.count("U+001B[2J") >= 2
+
+
+def test_an_output_that_cannot_be_written_is_no_defect(env: dict[str, str], file: Path) -> None:
+    """A closed stdout is nobody to talk to; of a full disk stderr says so, also with --json."""
+    command = [sys.executable, "-m", "opslib.cli"]
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command, "where"]
+    with started(closed, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.communicate()[1] == ""
+        assert process.returncode == 0
+    with (
+        Path("/dev/full").open("w") as full,
+        started([*command, "plan", str(file), "--json"], env=env, stdout=full, stderr=subprocess.PIPE, text=True) as it,
+    ):
+        said = it.communicate()[1]
+    assert (it.returncode, "No space left" in said, "Traceback" in said) == (1, True, False)

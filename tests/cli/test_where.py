@@ -108,6 +108,8 @@ def test_a_sandbox_and_a_live_org_do_not_share_a_ledger(base: dict[str, str], sa
             assert f"The workspace {home} is for " in refused.stderr
             assert "OPSLIB_HOME" in refused.stderr
         assert list(Ledger(home).entries()) == entries
+        assert "so other commands refuse it here" in opslib(after, "where").stdout
+        assert where(before)["workspace_fits"]
     refused = opslib(base | live | {"OPSLIB_HOME": str(home)}, "onboard", "--sandbox")
     assert "is for a live org" in refused.stderr
 

@@ -88,7 +88,7 @@ def test_the_reason_says_from_where_on_nothing_is_proved() -> None:
     made = tables()
     made.entries[10]["body"] = "{}"
     made.rechain(11)
-    assert reason(made) == (11, "the chain was made anew without the key: nothing from entry 11 on is proved")
+    assert reason(made) == (11, "the chain was rewritten without the key: nothing from entry 11 on is proved")
     made = tables()
     del made.entries[11]
     assert reason(made) == (12, "entry 12 is missing: 12 were signed")
@@ -142,12 +142,12 @@ def test_an_anchor_shows_what_its_owner_made_anew() -> None:
     made.entries[1]["body"] = "{}"
     made.rechain(2)
     made.refit(SIGNER)
-    assert reason(made, anchors) == (1, "it was made anew: an anchor names other entries from 1 on")
+    assert reason(made, anchors) == (1, "it was rewritten: an anchor names other entries from 1 on")
     made = tables()
     made.entries[6]["body"] = "{}"
     made.rechain(7)
     made.refit(SIGNER)
-    assert reason(made, anchors) == (5, "it was made anew: an anchor names other entries from 5 on")
+    assert reason(made, anchors) == (5, "it was rewritten: an anchor names other entries from 5 on")
     made = tables()
     made.checkpoints[1]["at"] = "then"
     made.refit(SIGNER)
