@@ -115,7 +115,8 @@ function render({ model, el }) {
   for (const trait of ["live", "says", "facts", "steps", "next"]) model.on(`change:${trait}`, draw);
   draw();
   watch(model);
-  new ResizeObserver((_, drawn) => { drawn.disconnect(); endHere(el); }).observe(el);
+  // Only now it is on its card.
+  new ResizeObserver((_, drawn) => { drawn.disconnect(); draw(); endHere(el); }).observe(el);
 }
 
 export default { render };

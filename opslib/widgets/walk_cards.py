@@ -20,9 +20,10 @@ AUTO_RUN = "OPSLIB_AUTO_RUN"
 _HELP = {
     "connect": "Gets a token for the OAuth client and asks which API the org serves. Needs the client's id and secret.",
     "validate_bucket": "Holds the bucket against its profile: who can reach it, encryption, how long recordings stay, "
-    "whether they can be written. Reads only, but for an upload that is taken back at once.",
+    "whether they can be written. Only reads, except for a small upload that it deletes at once.",
     "plan": "Reads what the org has and shows what would change, field by field. Writes nothing.",
-    "approve": "Your consent to just this plan goes into the record. What is unsafe needs the target's name, typed.",
+    "approve": "Your consent to just this plan goes into the record. An unsafe change also needs the target's name "
+    "and a reason.",
     "apply": "Writes the approved changes and reads each back. When one fails, all are undone. Cancel lets the change "
     "in flight finish; pressed twice, it stops at once.",
     "see_event": "Writes the policy once more, as it is, and waits until the data lake has the event.",

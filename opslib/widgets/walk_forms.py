@@ -82,8 +82,13 @@ class PlanSummary(Summary):
 
 
 def _approval(walk: Walk) -> Sections:
-    unsafe = Summary("", lambda: _unsafe(walk))
-    return Sections({"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": _consent(walk)})
+    unsafe, consent = Summary("", lambda: _unsafe(walk)), _consent(walk)
+
+    def needed() -> bool:
+        return bool(consent.problems or (not walk.blockers("approve") and walk.needs_consent()))
+
+    panels: dict[str, Panel] = {"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": consent}
+    return Sections(panels, {"Consent": needed})
 
 
 def _recovery(walk: Walk) -> Summary:
@@ -171,12 +176,14 @@ def _target(walk: Walk) -> Form[_Target]:
     def build(raw: dict[str, Any]) -> _Target:
         return model.model_validate({**_set(read(), *raw), **raw})
 
+    fields = _fields(walk.onboarding.backend, "target", model)
+    fields.insert(fields.index("retention_days") + 1, fields.pop(fields.index("profile")))  # they belong together
     rules = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
     form = Form(
         model,
         read,
         commit,
-        include=_fields(walk.onboarding.backend, "target", model),
+        include=fields,
         advanced=_ADVANCED["target"],
         options={"profile": rules},
         suggestions={"bucket": (), "region": sorted(aws_regions())},
