@@ -30,7 +30,7 @@ _WHY: Mapping[State, str] = {
     "running": "; it is running",
     "failed": "; it has failed",
     "unknown": "; its result is not known",
-    "stale": "; an input has changed since it was",
+    "stale": ": an input has changed since",
 }
 
 
@@ -115,7 +115,8 @@ class StateMachine:
         step = self.steps[name]
         rules = [(need, "done", _DONE) for need in step.needs] + [(need, "run", _ENDED) for need in step.after]
         return self._not_valid(name) + [
-            f"“{self.steps[need].title}” must be {verb} first" + _WHY.get(state, "")
+            f"“{self.steps[need].title}” must be {verb} {'again' if state == 'stale' else 'first'}"
+            + _WHY.get(state, "")
             for need, verb, enough in rules
             if (state := self.state(need)) not in enough
         ]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import BaseModel, Field, ValidationError
 
 from opslib.credentials import KeyReference, RoleReference
-from opslib.errors import AwsCredentialsInvalid
+from opslib.errors import AwsCredentialsInvalid, InvalidInput
 from opslib.onboarding.models import (
     ONLY,
     BackendName,
@@ -13,6 +13,7 @@ from opslib.onboarding.models import (
     Onboarding,
     RecordingPolicy,
     StorageTarget,
+    check_retention,
 )
 from opslib.onboarding.values import aws_regions
 from opslib.router.apply import remaining_steps
@@ -171,6 +172,11 @@ def _target(walk: Walk) -> Form[_Target]:
 
     def commit(value: _Target) -> None:
         target, profile = StorageTarget.model_validate(_set(value, "profile")), value.profile
+        try:
+            check_retention(walk.onboarding.policy.retention_days, target.retention_days)
+        except ValueError as error:
+            cause = f"{error}. The policy's is on the card “Plan”: shorten that first"
+            raise InvalidInput("The retention does not fit", cause=cause, fix="shorten the policy's first") from None
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), "target": target, "profile": profile})
 
     def build(raw: dict[str, Any]) -> _Target:
