@@ -136,7 +136,10 @@ def _consent(walk: Walk) -> Form[Consent]:
 def _unsafe(walk: Walk) -> list[tuple[str, str]]:
     if missing := walk.blockers("approve"):
         return [("Not known yet", "; ".join(missing))]
-    return [(name, UNSAFE[name]) for name in walk.needs_consent()] or [("Nothing", "no change is unsafe")]
+    if not (unsafe := walk.needs_consent()):
+        return [("Nothing", "no change is unsafe")]
+    agree = f"type the target's name, {walk.onboarding.target.name}, and a reason"
+    return [*((name, UNSAFE[name]) for name in unsafe), ("To agree", agree)]
 
 
 def _unfinished(walk: Walk) -> list[tuple[str, str]]:
