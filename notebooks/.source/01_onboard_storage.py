@@ -35,7 +35,8 @@ from opslib.audit.verify import verify
 sandbox = launch.use_sandbox_unless_configured()
 
 # %% jupyter={"source_hidden": true}
-walk = Walk(resume=True)  # goes on after a restart; Walk() starts over
+# The walk, which goes on after a restart
+walk = Walk(resume=True)  # Walk() starts over
 cards = WalkCards(walk, auto_run=AUTO_RUN)
 cards
 
