@@ -21,19 +21,22 @@
 #
 # Without an org configured, this works on a **sandbox**: Genesys, S3 and a data lake on this machine.
 
-# %% tags=["parameters"]
+# %% jupyter={"source_hidden": true} tags=["parameters"]
+# Whether the cards run by themselves
 from opslib.widgets import Shown, WalkCards, auto_run
 
-AUTO_RUN = auto_run()  # True: the cards run by themselves, as in tests
+AUTO_RUN = auto_run()  # True: as in tests
 
-# %%
+# %% jupyter={"source_hidden": true}
+# A sandbox, unless an org is configured
 from opslib import Walk, launch
 from opslib.audit.verify import verify
 
 sandbox = launch.use_sandbox_unless_configured()
 
-# %%
-walk = Walk(resume=True)  # goes on after a restart; Walk() starts over
+# %% jupyter={"source_hidden": true}
+# The walk, which goes on after a restart
+walk = Walk(resume=True)  # Walk() starts over
 cards = WalkCards(walk, auto_run=AUTO_RUN)
 cards
 
@@ -80,13 +83,17 @@ await cards.step("report")
 # %% jupyter={"source_hidden": true} tags=["volatile"]
 cards.measurements
 
+# %% [markdown]
+# The same as a table. It shows what was measured before its cell ran: after the walk, run it again with Shift+Enter.
+
 # %%
 samples = walk.samples()  # a pandas DataFrame, to work on
 Shown(samples[["step", "endpoint", "attempt", "status", "outcome"]])
 
 # %% [markdown]
 # ## Is the record intact?
-# Every entry is chained to the one before it; the last one's hash covers them all.
+# Every entry is chained to the one before it; the last one's hash covers them all. Run this cell
+# again after the walk, too.
 
 # %%
 await walk.aclose()

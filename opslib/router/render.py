@@ -43,7 +43,8 @@ def sentence(action: str | None, field: dict[str, Any]) -> str:
 
 def heading(change: dict[str, Any]) -> str:
     """A change in one line, with its sign."""
-    return f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']} ({change['id']})"
+    id = f" ({change['id']})" if change["id"] != change["name"] else ""  # platform: not known before it is made
+    return f"{_SIGNS[change['action']]} {change['action']} {change['kind']} {change['name']}{id}"
 
 
 def show(value: Any) -> str:

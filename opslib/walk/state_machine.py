@@ -25,6 +25,13 @@ JSON = dict[str, Any]
 State = Literal["waiting", "ready", "running", "done", "failed", "unknown", "stale"]
 _DONE: tuple[State, ...] = ("done",)
 _ENDED: tuple[State, ...] = ("done", "failed", "unknown")
+# Why a step that was run does not count; one that was never run needs no reason.
+_WHY: Mapping[State, str] = {
+    "running": "; it is running",
+    "failed": "; it has failed",
+    "unknown": "; its result is not known",
+    "stale": ": an input has changed since",
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,8 @@ class StateMachine:
         step = self.steps[name]
         rules = [(need, "done", _DONE) for need in step.needs] + [(need, "run", _ENDED) for need in step.after]
         return self._not_valid(name) + [
-            f"“{self.steps[need].title}” must be {verb} first; it is {state}"
+            f"“{self.steps[need].title}” must be {verb} {'again' if state == 'stale' else 'first'}"
+            + _WHY.get(state, "")
             for need, verb, enough in rules
             if (state := self.state(need)) not in enough
         ]

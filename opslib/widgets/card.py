@@ -12,7 +12,7 @@ from opslib.errors import Defect, InvalidInput, OpslibError, StepBlocked
 from opslib.walk.context import WalkContext
 from opslib.walk.state_machine import Result
 from opslib.walk.steps import STEPS
-from opslib.walk.what_changed import NOT_STARTED, what_changed
+from opslib.walk.what_changed import NOT_STARTED, NOTHING, what_changed
 from opslib.widgets.base_card import Card, StepCancelled
 from opslib.widgets.findings import FindingsView, failing_html
 from opslib.widgets.form import Panel
@@ -140,8 +140,9 @@ class StepCard(Card[Result]):
         if state == "stale":
             summary, error = f"an input has changed since. Before: {summary}", None
         if isinstance(notice, StepCancelled):
-            state, summary, error = "cancelled", "stopped before it finished; what had been sent stays sent", None
             changes = what_changed(self._walk.journal, self._step.name)
+            sent = "" if changes == [NOTHING] else "; what had been sent stays sent"
+            state, summary, error = "cancelled", f"stopped before it finished{sent}", None
         elif notice:
             error = notice
             refused = isinstance(notice, StepBlocked | InvalidInput)

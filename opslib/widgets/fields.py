@@ -182,7 +182,7 @@ class Several(_Labelled):
         for box in self._boxes.values():
             box.observe(lambda _: edited(), "value")
         name = plain(w.HTML, f"<strong>{text(label)}</strong>")
-        self.widget = styled(plain(w.VBox, [name, *self._boxes.values(), self.below]), "ops-field")
+        self.widget = styled(plain(w.VBox, [name, *self._boxes.values(), self.below]), "ops-field", "ops-several")
 
     def raw(self) -> Any:
         return tuple(option for option, box in self._boxes.items() if box.value)

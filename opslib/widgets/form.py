@@ -243,15 +243,17 @@ class Summary:
 
 
 class Sections:
-    """Several panels on one card, each under its title."""
+    """Several panels on one card, each under its title; those of `when` only while that is true."""
 
-    def __init__(self, panels: Mapping[str, Panel]) -> None:
-        self.panels = panels
-        titles = [plain(w.HTML, compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')) for title in panels]
-        children = [
-            part for title, panel in zip(titles, panels.values(), strict=True) for part in (title, panel.widget)
-        ]
-        self.widget = plain(w.VBox, children)
+    def __init__(self, panels: Mapping[str, Panel], when: Mapping[str, Callable[[], bool]] | None = None) -> None:
+        self.panels, self._when = panels, when or {}
+        self._parts = {
+            title: plain(
+                w.VBox, [plain(w.HTML, compact(f'<h4 style="margin:6px 0 2px">{text(title)}</h4>')), panel.widget]
+            )
+            for title, panel in panels.items()
+        }
+        self.widget = plain(w.VBox, list(self._parts.values()))
         self.on_change: list[Callable[[], None]] = []
         for panel in panels.values():
             panel.on_change.append(self._changed)
@@ -266,6 +268,8 @@ class Sections:
     def sync(self) -> None:
         for panel in self.panels.values():
             panel.sync()
+        for title, wanted in self._when.items():
+            reveal(self._parts[title], wanted())
 
     def forget(self) -> None:
         for panel in self.panels.values():

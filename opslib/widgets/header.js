@@ -16,20 +16,27 @@ const GONE = ["restarting", "autorestarting", "terminating", "dead", "unknown"];
 // What JupyterLab and ipywidgets leave open; once for each kernel, as every header is drawn several times.
 function watch(model) {
   const manager = model.widget_manager;
-  const kernels = (document.opsKernels ??= new WeakSet());
-  if (!manager.kernel || kernels.has(manager.kernel)) return;
-  kernels.add(manager.kernel);
-  // JupyterLab lets go of the widgets at a restart that is asked for, not when a kernel dies by itself.
-  manager.kernel.statusChanged.connect((_, status) => { if (GONE.includes(status)) manager.disconnect(); });
-  clickAfterTyping(model);
-  keepFocus();
-  keysOfLists();
+  const kernels = (document.opsKernels ??= new WeakMap());
+  if (!manager.kernel) return;
+  if (!kernels.has(manager.kernel)) {
+    const clicks = clickAfterTyping();
+    kernels.set(manager.kernel, clicks);
+    manager.kernel.statusChanged.connect((_, status) => {
+      if (!GONE.includes(status)) return;
+      clicks.forget();
+      // JupyterLab lets go of the widgets at a restart that is asked for, not when a kernel dies by itself.
+      manager.disconnect();
+    });
+    keepFocus();
+    keysOfLists();
+  }
+  kernels.get(manager.kernel).askThrough(model); // a restarted kernel is the same one here, and has other widgets
 }
 
 // ipywidgets holds back what is typed while the letter before is under way, but no click: so the click waits until the
 // kernel has answered what was sent before. Widgets may have a queue of their own there, so it is asked through one.
-function clickAfterTyping(model) {
-  let typed = false;
+function clickAfterTyping() {
+  let typed = false, asked;
   const waiting = [];
   document.addEventListener("input", () => { typed = true; }, true);
   document.addEventListener("click", (event) => {
@@ -37,9 +44,13 @@ function clickAfterTyping(model) {
     if (!button || !(typed || waiting.length)) return;
     event.stopImmediatePropagation();
     typed = false;
-    if (waiting.push(button) === 1) model.send({});
+    if (waiting.push(button) === 1) asked.send({});
   }, true);
-  model.on("msg:custom", () => waiting.splice(0).forEach((button) => button.click()));
+  const answered = () => waiting.splice(0).forEach((button) => button.click());
+  return {
+    askThrough: (model) => { asked = model; model.on("msg:custom", answered); },
+    forget: () => { waiting.length = 0; },
+  };
 }
 
 // A button that is closed, or folded away, while it has the focus hands it on within its card.
@@ -115,7 +126,8 @@ function render({ model, el }) {
   for (const trait of ["live", "says", "facts", "steps", "next"]) model.on(`change:${trait}`, draw);
   draw();
   watch(model);
-  new ResizeObserver((_, drawn) => { drawn.disconnect(); endHere(el); }).observe(el);
+  // Only now it is on its card.
+  new ResizeObserver((_, drawn) => { drawn.disconnect(); draw(); endHere(el); }).observe(el);
 }
 
 export default { render };

@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import BaseModel, Field, ValidationError
 
 from opslib.credentials import KeyReference, RoleReference
-from opslib.errors import AwsCredentialsInvalid
+from opslib.errors import AwsCredentialsInvalid, InvalidInput
 from opslib.onboarding.models import (
     ONLY,
     BackendName,
@@ -13,6 +13,7 @@ from opslib.onboarding.models import (
     Onboarding,
     RecordingPolicy,
     StorageTarget,
+    check_retention,
 )
 from opslib.onboarding.values import aws_regions
 from opslib.router.apply import remaining_steps
@@ -82,8 +83,13 @@ class PlanSummary(Summary):
 
 
 def _approval(walk: Walk) -> Sections:
-    unsafe = Summary("", lambda: _unsafe(walk))
-    return Sections({"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": _consent(walk)})
+    unsafe, consent = Summary("", lambda: _unsafe(walk)), _consent(walk)
+
+    def needed() -> bool:
+        return bool(consent.problems or (not walk.blockers("approve") and walk.needs_consent()))
+
+    panels: dict[str, Panel] = {"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": consent}
+    return Sections(panels, {"Consent": needed})
 
 
 def _recovery(walk: Walk) -> Summary:
@@ -130,7 +136,10 @@ def _consent(walk: Walk) -> Form[Consent]:
 def _unsafe(walk: Walk) -> list[tuple[str, str]]:
     if missing := walk.blockers("approve"):
         return [("Not known yet", "; ".join(missing))]
-    return [(name, UNSAFE[name]) for name in walk.needs_consent()] or [("Nothing", "no change is unsafe")]
+    if not (unsafe := walk.needs_consent()):
+        return [("Nothing", "no change is unsafe")]
+    agree = f"type the target's name, {walk.onboarding.target.name}, and a reason"
+    return [*((name, UNSAFE[name]) for name in unsafe), ("To agree", agree)]
 
 
 def _unfinished(walk: Walk) -> list[tuple[str, str]]:
@@ -166,17 +175,24 @@ def _target(walk: Walk) -> Form[_Target]:
 
     def commit(value: _Target) -> None:
         target, profile = StorageTarget.model_validate(_set(value, "profile")), value.profile
+        try:
+            check_retention(walk.onboarding.policy.retention_days, target.retention_days)
+        except ValueError as error:
+            cause = f"{error}. The policy's is on the card “Plan”: shorten that first"
+            raise InvalidInput("The retention does not fit", cause=cause, fix="shorten the policy's first") from None
         walk.onboarding = Onboarding.model_validate({**dict(walk.onboarding), "target": target, "profile": profile})
 
     def build(raw: dict[str, Any]) -> _Target:
         return model.model_validate({**_set(read(), *raw), **raw})
 
+    fields = _fields(walk.onboarding.backend, "target", model)
+    fields.insert(fields.index("retention_days") + 1, fields.pop(fields.index("profile")))  # they belong together
     rules = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
     form = Form(
         model,
         read,
         commit,
-        include=_fields(walk.onboarding.backend, "target", model),
+        include=fields,
         advanced=_ADVANCED["target"],
         options={"profile": rules},
         suggestions={"bucket": (), "region": sorted(aws_regions())},

@@ -39,7 +39,7 @@ async def test_what_differs_from_the_plan_closes_it_and_all_after_it_at_once(con
         await retention.fill(typed)
         for name in ("plan", "approve"):
             await said(lab, name, "stale")
-        assert "must be done first" in await said(lab, "apply", "waiting")
+        assert "must be done again: an input has changed since" in await said(lab, "apply", "waiting")
         await expect(plan).to_contain_text(why)
         if typed == "900":
             await opened(lab, "apply")  # it folded, since it is not the current one any more
@@ -53,6 +53,18 @@ async def test_what_differs_from_the_plan_closes_it_and_all_after_it_at_once(con
     (policy,) = sandbox.api()("GET", POLICIES).json()["entities"]
     assert "250" in str(policy)
     assert "900" not in str(policy)
+
+
+async def test_after_a_restart_a_click_that_follows_typing_is_not_lost(configured: Lab) -> None:
+    """The page is the same, and what it knew of the kernel's widgets has gone."""
+    lab = configured
+    await walk_up_to(lab, "validate_bucket")
+    await lab.restart_kernel()
+    await lab.run_all()
+    shown = card(lab, "validate_bucket")
+    await shown.get_by_label("Retention (days)").fill("400")
+    await shown.get_by_role("button", name=RUN).click()
+    await said(lab, "validate_bucket", "done")
 
 
 @pytest.mark.parametrize("held_ms", [0, 150])

@@ -281,6 +281,7 @@ async def test_what_is_unsafe_needs_the_targets_name(cards: WalkCards, walk: Wal
     await cards["plan"].click()
     card = cards["approve"]
     assert "what is switched off no longer keeps" in lines(card)
+    assert "name, ProdVoiceArchive, and a reason" in lines(card)
     with pytest.raises(errors.ConsentMissing):
         await card.click()
     assert "type the target&#x27;s name, ProdVoiceArchive" in card.receipt()

@@ -126,6 +126,7 @@ async def test_what_does_not_fit_together_is_said_where_it_was_typed(cards: Walk
     assert walk.onboarding.policy.retention_days == 400
     fill(target.controls["retention_days"], 10)
     assert "is above the target's (10 days)" in target.problems[0]
+    assert "on the card “Plan”" in target.problems[0]
     assert walk.onboarding.target.retention_days == 500
 
 
