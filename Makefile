@@ -8,8 +8,8 @@ OPSLIB := $(PIP) --no-deps --no-build-isolation -e .
 BACKEND := sed -n 's/^requires = \["\(.*\)", "\(.*\)"\]/\1\n\2/p' pyproject.toml
 LOCK := $(BIN)/uv pip compile pyproject.toml - --quiet --universal --python-version 3.11.5 --generate-hashes --upgrade \
   --no-header --no-annotate
-# One worker more than there are cores: a test often waits, for a server, for a browser.
-WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
+# More workers than cores: a test often waits, for a server, for a browser.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 5 : 6)))
 # A ledger is flushed to disk at each entry, so the tests' files are in memory where that has room.
 SCRATCH := $(shell df -k /dev/shm 2>/dev/null | awk '$$4 > 4000000 && $$6 == "/dev/shm" {print $$6}')
 # In the order of the folders, so that the slow browser tests begin first.

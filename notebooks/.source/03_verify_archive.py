@@ -47,10 +47,8 @@ Place()
 
 # %%
 walk = Walk(resume=True)
-if launch.on_sandbox() and walk.state("apply") != "done":
-    steps = walk.in_order(until="apply")
-    print(*[step.summary async for step in steps], sep="\n")
-await walk.aclose()
+for said in await launch.onboard_on_sandbox(walk):
+    print(said)
 
 # %% [markdown]
 # ## Expected and arrived

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opslib.env_file import env_file_values
-from opslib.errors import SandboxError
+from opslib.errors import ConsentMissing, SandboxError
+
+if TYPE_CHECKING:
+    from opslib.walk.walk import Walk
 
 VARIABLES = {
     "OPSLIB_API_URL": "api_url",
@@ -137,6 +140,21 @@ def on_sandbox() -> bool:
     from opslib.settings import Settings  # a second of imports, for the first cell of a notebook
 
     return Settings.load().on_sandbox
+
+
+async def onboard_on_sandbox(walk: "Walk") -> list[str]:
+    """On a sandbox, the first steps of a walk up to “apply” unless that is done, and what each said; then close it.
+
+    A live org is left as it is, and so is a plan that needs somebody's consent.
+    """
+    said = []
+    async with walk:
+        if walk.settings.on_sandbox and walk.state("apply") != "done":
+            try:
+                said = [step.summary async for step in walk.in_order(until="apply")]
+            except ConsentMissing as refused:
+                said = [f"Nothing was onboarded here. {refused.title}: {refused.cause}"]
+    return said
 
 
 def example_reason() -> str:

@@ -41,7 +41,7 @@ def changes(sandbox: Sandbox) -> list[str]:
 def test_it_routes_first_and_finds_what_is_planted(recorded: Sandbox, tmp_path: Path, backend: str) -> None:
     notebook = run("03_verify_archive", recorded, tmp_path, OPSLIB_BACKEND=backend)
     truth = json.loads(Path(recorded["truth_file"]).read_text())
-    assert "3 changes applied and read back" in shown(notebook, "in_order")
+    assert "3 changes applied and read back" in shown(notebook, "onboard_on_sandbox")
     assert f"Recordings missing: {len(truth['missing'])}." in shown(notebook, "ArchiveCard.of(")
     assert all(name in shown(notebook, "card.missing") for name in truth["missing"])
     assert notebook.cells[-2].outputs[0]["data"]["text/plain"] == "True"  # the record is intact
@@ -54,7 +54,7 @@ def test_after_notebook_01_nothing_is_routed_again(recorded: Sandbox, tmp_path: 
     recorded.control("DELETE", "/requests")
     first, second = (run("03_verify_archive", recorded, tmp_path) for _ in range(2))
     assert changes(recorded) == []
-    assert shown(first, "in_order") == "[]"
+    assert shown(first, "onboard_on_sandbox") == "[]"
     lists = [json.loads(shown(one, "card.missing"))[0]["data"]["text/html"] for one in (first, second)]
     assert lists[0] == lists[1] != ""
     assert "FAIL: 39 of 40" in shown(second, "ArchiveCard.of(")

@@ -30,13 +30,13 @@ def test_what_01_made_is_compared_and_removed(sandbox: Sandbox, api: Api, tmp_pa
     assert targets(api, backend) != []
     sandbox.control("DELETE", "/requests")
     first = run(NAME, sandbox, tmp_path, OPSLIB_BACKEND=backend)
-    assert shown(first, "in_order") == "[]"
+    assert shown(first, "onboard_on_sandbox") == "[]"
     assert "The org is as the onboarding says" in shown(first, 'drift.step("compare")')
     assert "This is the first look" in shown(first, 'drift.step("changes")')
     assert "3 removed, and read back as gone" in shown(first, 'cards.step("apply")')
     assert targets(api, backend) == []
     again = run(NAME, sandbox, tmp_path, OPSLIB_BACKEND=backend)
-    assert "3 changes applied and read back" in shown(again, "in_order")
+    assert "3 changes applied and read back" in shown(again, "onboard_on_sandbox")
     assert "3 removed, and read back as gone" in shown(again, 'cards.step("apply")')
     assert targets(api, backend) == []
 
