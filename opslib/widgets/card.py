@@ -28,7 +28,9 @@ _UNFINISHED = "an apply was left unfinished: finish it or undo it first, with on
 class StepCard(Card[Result]):
     """One step as a widget with a static receipt.
 
-    `make_form` makes what stands above the buttons, and is called again when the onboarding is for another backend.
+    `make_form` makes what stands above the buttons: when the card is first open, since each widget of a form is a
+    message to the browser, and again when the onboarding is for another backend. What blocks a recovery is in its form,
+    so that is made at once.
     `help` is one line: what the step does and what it needs; `verb` is what its button says.
     """
 
@@ -51,7 +53,10 @@ class StepCard(Card[Result]):
         self.widget.add_class(f"ops-step-{step_name}")
         self.frame.on_open.append(self._opened)
         self._current: bool | None = None
-        self._renew_form()
+        self._form: Panel | None = None
+        self._form_for: str | None = None  # the backend; None: not made yet
+        if step_name not in STEPS:
+            self._renew_form()
         # By whether it is measured: the result that was last written as HTML, and that.
         self._written: dict[bool, tuple[Result, str]] = {}
         # How this card's last run ended where the walk keeps nothing: refused, cancelled, or a defect.
@@ -77,8 +82,8 @@ class StepCard(Card[Result]):
         return self.problems if self._step.name in STEPS else ()
 
     def _opened(self) -> None:
-        if self.form and not self.frame.folded:
-            self.form.opened()
+        if not self.frame.folded and (form := self.form):
+            form.opened()
 
     def cancel(self) -> None:
         """Stop the step if it is running. What it had sent stays sent."""
@@ -89,7 +94,14 @@ class StepCard(Card[Result]):
 
     @property
     def problems(self) -> Sequence[str]:
-        return self.form.problems if self.form else ()
+        return self._form.problems if self._form else ()
+
+    @property
+    def form(self) -> Panel | None:
+        """What stands above the buttons; made now if it was not yet."""
+        if self._form_for != self._walk.onboarding.backend:
+            self._renew_form()
+        return self._form
 
     async def _work(self) -> Result:
         self._notice = None
@@ -160,7 +172,7 @@ class StepCard(Card[Result]):
             reasons=() if state == "running" else reasons,
             to_correct=self._to_correct(),
             progress=progress[:2] if progress else None,
-            inputs=self.form.rows() if self.form else (),
+            inputs=self._form.rows() if self._form else (),
             result=self._result_html(shown, measured=measured) if shown else "",
             findings=shown.data if shown and self._findings else {},
             error=error,
@@ -177,20 +189,18 @@ class StepCard(Card[Result]):
         return html
 
     def _renew_form(self) -> None:
-        self._form_for, self.form = self._walk.onboarding.backend, self._make_form()
-        self._form_place.children = [self.form.widget] if self.form else []
-        if self.form:
-            self.form.on_change.append(self._walk.changed)  # what is not valid concerns the cards after it, too
+        self._form_for, self._form = self._walk.onboarding.backend, self._make_form()
+        self._form_place.children = [self._form.widget] if self._form else []
+        if self._form:
+            self._form.on_change.append(self._walk.changed)  # what is not valid concerns the cards after it, too
 
     def _progressed(self, step: str) -> None:
         if step == self._step.name:
             self._redraw()
 
     def _sync(self) -> None:
-        if self._form_for != self._walk.onboarding.backend:
-            self._renew_form()
-        if self.form:
-            self.form.sync()
+        if self._form_for and (form := self.form):
+            form.sync()
         if self._notice and self._noticed_in != self._situation():
             self._notice = None
 

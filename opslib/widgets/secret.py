@@ -46,7 +46,7 @@ class SecretField:
             w.VBox,
             [
                 self._input,
-                styled(plain(w.HBox, [self._status, self._clear]), "ops-actions"),
+                styled(plain(w.HBox, [self._clear, self._status]), "ops-actions"),
             ],
         )
         self.load(SecretStr(""))

@@ -141,8 +141,8 @@ class WalkCards(Mapping[str, StepCard]):
 
     def _forget(self) -> None:
         for card in self._cards.values():
-            if card.form:
-                card.form.forget()
+            if form := card.form:
+                form.forget()
 
     def _state(self, name: str) -> CardState:
         return self._cards[name].state if name in self._cards else self._walk.state(name)

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.async_api import expect
 
 from opslib.walk.steps import RECOVERY, STEPS
@@ -11,8 +10,8 @@ from ..world import Sandbox
 from .lab import DARK, LIGHT, Lab
 from .walk import NOTEBOOK, OFFERED, OUTPUT, RUN, STATE, card, cells, opened, run_by_keyboard, said
 
-# In each theme, the steps after which the walk is pictured.
-PICTURED = {LIGHT: {"connect": "walk-light", "plan": "walk-plan"}, DARK: {"apply": "walk-dark"}}
+# The steps after which the walk is pictured.
+PICTURED = {"connect": "walk-light", "plan": "walk-plan"}
 
 # Each card's states in the order in which the page showed them.
 WATCH = """([root, status]) => {
@@ -44,7 +43,7 @@ async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_
     opened, their button is closed."""
     await lab.open(NOTEBOOK)
     ribbon = lab.notebook.locator("strong").get_by_text("RECORDED EXAMPLE", exact=True)
-    await expect(ribbon).to_have_count(len(STEPS) + 3)  # the overview twice, and the measurements
+    await expect(ribbon).to_have_count(len(STEPS) + 4)  # the overview twice, measurements, attempts
     assert await ribbon.evaluate_all("all => all.every(one => parseFloat(getComputedStyle(one).fontSize) >= 18)")
     await lab.run_all()
     assert await lab.errors() == 0
@@ -61,14 +60,12 @@ async def test_run_all_on_a_fresh_kernel_raises_nothing_and_cards_say_what_they_
     assert await lab.axe() == []
 
 
-@pytest.mark.parametrize("theme", PICTURED)
-async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
+async def test_a_walk_by_keyboard_alone(configured: Lab) -> None:
     """From the first cell through every card to the charts; no mouse. One sees where one is. In either theme nothing
     breaks axe's rules."""
     lab = configured
     await lab.page.set_viewport_size({"width": 1280, "height": 1600})
     await lab.open(NOTEBOOK)
-    await lab.set_theme(theme)
     await lab.press(*["Shift+Enter"] * len(cells(lab)))
     await said(lab, "connect", "ready")
     await lab.wait_idle()
@@ -85,7 +82,7 @@ async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
             await choose_and_choose_back(lab)
         await run_by_keyboard(lab)
         assert " — " in await said(lab, name, "done")
-        if picture := PICTURED[theme].get(name):
+        if picture := PICTURED.get(name):
             await lab.screenshot(picture, of=".jp-NotebookPanel")
     stops = await lab.page.evaluate("opslibStops")
     assert len(stops) > 50
@@ -112,7 +109,10 @@ async def test_a_walk_by_keyboard_alone(configured: Lab, theme: str) -> None:
     assert await lab.notebook.locator("figure").get_by_role("img").count() == len(pictures) == 5
     forms = lab.notebook.locator(".widget-box")
     assert await forms.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
-    assert await lab.axe() == []
+    for theme in (LIGHT, DARK):
+        await lab.set_theme(theme)
+        await lab.screenshot(f"walk-done-{theme}", of=".jp-NotebookPanel")
+        assert await lab.axe() == []
 
 
 async def unfold_advanced(lab: Lab) -> None:

@@ -106,7 +106,7 @@ def test_an_absent_bucket_fails(env: dict[str, str]) -> None:
         (["a-bucket", "--prefix", "../x"], "prefix"),
         (["a-bucket", "--kms-key", "alias/x"], "kms_key"),
         (["a-bucket", "--role-arn", "x", "--external-id", "org-1"], "role_arn"),
-        (["a-bucket", "--role-arn", f"arn:aws:iam::{ACCOUNT}:role/R"], "external_id"),
+        (["a-bucket", "--role-arn", f"arn:aws:iam::{ACCOUNT}:role/R"], "--external-id"),
         (["a-bucket", "--print", "trust"], "needs the role"),
         ([], "Usage error"),
     ],

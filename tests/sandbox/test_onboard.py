@@ -17,7 +17,8 @@ async def test_it_is_onboarded_once_and_what_needs_consent_is_left_to_a_person(
     for name, value in environment(sandbox, tmp_path).items():
         monkeypatch.setenv(name, value)
     assert "3 changes applied and read back" in await onboard_on_sandbox(Walk(resume=True))
-    assert await onboard_on_sandbox(walk := Walk(resume=True)) == []
+    walk = Walk(resume=True)
+    assert await onboard_on_sandbox(walk) == []
     policy = walk.onboarding.policy.model_copy(update={"retention_days": 30})
     sandbox.control("DELETE", "/requests")
     (said,) = await onboard_on_sandbox(Walk(Onboarding.model_validate({**dict(walk.onboarding), "policy": policy})))
