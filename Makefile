@@ -9,10 +9,10 @@ BACKEND := sed -n 's/^requires = \["\(.*\)", "\(.*\)"\]/\1\n\2/p' pyproject.toml
 LOCK := $(BIN)/uv pip compile pyproject.toml - --quiet --universal --python-version 3.11.5 --generate-hashes --upgrade \
   --no-header --no-annotate
 # More workers than cores: a test often waits, for a server, for a browser.
-WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 5 : 6)))
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 4 : 6)))
 # A ledger is flushed to disk at each entry, so the tests' files are in memory where that has room.
 SCRATCH := $(shell df -k /dev/shm 2>/dev/null | awk '$$4 > 4000000 && $$6 == "/dev/shm" {print $$6}')
-# In the order of the folders, so that the slow browser tests begin first.
+# A file at a time, in the order of tests/conftest.py.
 PYTEST := $(if $(SCRATCH),TMPDIR=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval
 
 .DEFAULT_GOAL := help

@@ -22,6 +22,18 @@ def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+# The files that take minutes begin first, so that no worker is alone with one of them at the end.
+_LONGEST = ("router/test_crash.py", "browser/", "router/test_both_backends.py", "campaign/", "router/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((at for at, name in enumerate(_LONGEST) if f"/tests/{name}" in path), len(_LONGEST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Sandbox]:
     with running("--seed", "7") as sandbox:

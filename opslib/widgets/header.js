@@ -13,10 +13,16 @@ function usable(one) {
 
 const GONE = ["restarting", "autorestarting", "terminating", "dead", "unknown"];
 
-// What JupyterLab and ipywidgets leave open; once for each kernel, as every header is drawn several times.
+// What JupyterLab and ipywidgets leave open; once for the page and for each kernel, as headers are drawn several times.
 function watch(model) {
   const manager = model.widget_manager;
-  const kernels = (document.opsKernels ??= new WeakMap());
+  if (!document.opsKernels) {
+    document.opsKernels = new WeakMap();
+    keepFocus();
+    keysOfLists();
+    finishPress();
+  }
+  const kernels = document.opsKernels;
   if (!manager.kernel) return;
   if (!kernels.has(manager.kernel)) {
     const clicks = clickAfterTyping();
@@ -27,8 +33,6 @@ function watch(model) {
       // JupyterLab lets go of the widgets at a restart that is asked for, not when a kernel dies by itself.
       manager.disconnect();
     });
-    keepFocus();
-    keysOfLists();
   }
   kernels.get(manager.kernel).askThrough(model); // a restarted kernel is the same one here, and has other widgets
 }
@@ -51,6 +55,20 @@ function clickAfterTyping() {
     askThrough: (model) => { asked = model; model.on("msg:custom", answered); },
     forget: () => { waiting.length = 0; },
   };
+}
+
+// A line above that becomes longer or shorter moves a button under the pressed mouse: then the browser sees no click.
+function finishPress() {
+  let pressed, top;
+  document.addEventListener("pointerdown", ({ target }) => {
+    pressed = target.closest?.(".ops .jupyter-button");
+    top = pressed?.getBoundingClientRect().top;
+  }, true);
+  document.addEventListener("pointerup", ({ target }) => {
+    const moved = pressed?.isConnected && !pressed.contains(target) && pressed.getBoundingClientRect().top !== top;
+    if (moved) pressed.click();
+    pressed = undefined;
+  }, true);
 }
 
 // A button that is closed, or folded away, while it has the focus hands it on within its card.

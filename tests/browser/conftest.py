@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from playwright.async_api import Error as PlaywrightError
 
 from opslib.sandbox.launch import Sandbox as Launched
 
 from ..world import Sandbox
 from .lab import Lab, LabServer
-from .page import ONLY_LOOPBACK, Guard, artefact, screenshot
+from .page import DEADLINE_S, ONLY_LOOPBACK, Guard, artefact, screenshot
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -31,6 +31,8 @@ FLAGS = (
     ONLY_LOOPBACK,
 )
 FAILED = pytest.StashKey[bool]()
+
+expect.set_options(timeout=DEADLINE_S * 1000)  # by itself it is 5 s
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

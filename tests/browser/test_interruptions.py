@@ -59,6 +59,7 @@ async def test_after_a_restart_and_a_reload_finished_cards_come_back_and_nothing
     await lab.run_all()
     for name in ("connect", "validate_bucket", "plan", "approve", "apply"):
         assert "from the record of" in await said(lab, name, "done")
+    await opened(lab, "validate_bucket")
     assert await bucket.get_by_label("Retention (days)").input_value() == "500"
     await (await opened(lab, "plan")).get_by_text("+ create target ProdVoiceArchive").wait_for()
     assert sandbox.requests() == []
