@@ -99,7 +99,7 @@ def test_a_public_key_is_read_or_refused(tmp_path: Path) -> None:
     """Text or file; anything else names what a key looks like."""
     (tmp_path / "other.pub").write_text("ed25519:1234\n")
     for text in ("ed25519:12", "ed25519:" + "Z" * 64, str(tmp_path / "other.pub"), str(tmp_path / "missing"), ""):
-        with pytest.raises(InvalidInput, match="no public key"):
+        with pytest.raises(InvalidInput, match="is not a public key"):
             read_public_key(text)
 
 
