@@ -12,19 +12,9 @@ from .. import terminal
 from ..children import started
 from ..forks import opslib
 from ..terminal import INTERRUPT, PROMPT
-from ..world import TARGETS, Api, Sandbox, environment, eventually, without_settings, write_onboarding
+from ..world import TARGETS, Api, Sandbox, eventually, without_settings
 
 REMOVAL = ("--allow", "delete", "--reason", "a test")
-
-
-@pytest.fixture
-def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    return without_settings() | environment(sandbox, tmp_path / "home")
-
-
-@pytest.fixture
-def file(sandbox: Sandbox, tmp_path: Path) -> Path:
-    return write_onboarding(tmp_path / "target.yaml", sandbox)
 
 
 def written(sandbox: Sandbox) -> list[str]:

@@ -13,19 +13,9 @@ from .. import terminal
 from ..children import started
 from ..forks import opslib
 from ..terminal import STYLE
-from ..world import TARGETS, Sandbox, environment, target, without_settings, write_onboarding
+from ..world import TARGETS, Sandbox, target
 
 ESCAPE = "\x1b"
-
-
-@pytest.fixture
-def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    return without_settings() | environment(sandbox, tmp_path / "home")
-
-
-@pytest.fixture
-def file(sandbox: Sandbox, tmp_path: Path) -> Path:
-    return write_onboarding(tmp_path / "target.yaml", sandbox)
 
 
 def test_colour_is_for_a_terminal(env: dict[str, str], file: Path) -> None:

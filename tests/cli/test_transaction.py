@@ -23,25 +23,12 @@ from ..world import (
     WEBHOOKS,
     Api,
     Sandbox,
-    environment,
     eventually,
-    without_settings,
-    write_onboarding,
 )
 
 REMOVE = ("--yes", "--allow", "delete", "--reason", "a test")
 PATHS = (f"{TARGETS}/t-1", f"{POLICIES}/p-1", f"{WEBHOOKS}/w-1")
 Run = "subprocess.CompletedProcess[str]"
-
-
-@pytest.fixture
-def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    return without_settings() | environment(sandbox, tmp_path / "home")
-
-
-@pytest.fixture
-def file(sandbox: Sandbox, tmp_path: Path) -> Path:
-    return write_onboarding(tmp_path / "target.yaml", sandbox)
 
 
 def _state(api: Api) -> list[Any]:
