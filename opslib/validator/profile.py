@@ -34,13 +34,17 @@ class Retention(_Part):
 
 
 class Profile(_Part):
-    """What one rule asks of a bucket. `as_of` is when its sources were read; `note` is what a bucket cannot show."""
+    """What one rule asks of a bucket. `as_of` is when its sources were read; `note` is what a bucket cannot show.
+
+    With `worm`, a bucket without a lock is UNKNOWN: `instead` may take the lock's place.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     title: str
     as_of: date
     note: str
     worm: bool = False
+    instead: str = "another safeguard"
     retention: Retention
     checks: dict[str, Row]
 

@@ -28,6 +28,7 @@ _LOCK = "GetObjectLockConfiguration"
 _TIERING = "ListBucketIntelligentTieringConfigurations"
 
 _MIFID_72 = "Regulation (EU) 2017/565, Article 72(1): no alteration, amendments traceable"
+_MIFID_76 = "Regulation (EU) 2017/565, Article 76(10)"
 
 # Both replace all rules of the bucket by one that removes no recording.
 _REPLACES = " The command replaces all rules of the bucket: add those that you need."
@@ -212,6 +213,7 @@ _SHORTER_HOLD = "Take the event hold out of the bucket's default retention, or s
     control="retention",
     profiles={
         "sec-17a-4": Row(level="WARN", source="17 CFR 240.17a-4(b)(4): the first two years easily accessible"),
+        "mifid-ii": Row(level="WARN", source=f"{_MIFID_76}: recordings can be replayed (read in a summary)"),
         "cftc": Row(level="WARN", source="17 CFR 1.31: electronic records accessible throughout"),
     },
     why="From GLACIER or DEEP_ARCHIVE a recording takes hours to come back.",
@@ -286,7 +288,7 @@ async def versioning(inspection: Inspection) -> Outcome:
             source="17 CFR 240.17a-4(f)(2)(i)(B): non-rewriteable and non-erasable; adopted 2022-10-12, "
             "effective 2023-01-03",
         ),
-        "mifid-ii": Row(level="WARN", source=_MIFID_72),
+        "mifid-ii": Row(level="FAIL", source=f"{_MIFID_72}; {_MIFID_76}: the original is kept (read in a summary)"),
         "cftc": Row(
             level="WARN",
             source="AWS Foundational Security Best Practices S3.15; 17 CFR 1.31 asks for no such storage since "
@@ -307,7 +309,8 @@ async def versioning(inspection: Inspection) -> Outcome:
     not_proven="How recordings that arrived before are locked, and which lock the writer asks for.",
 )
 async def object_lock(inspection: Inspection) -> Outcome:
-    """Without a lock, 17a-4(f) may still be met by an audit trail, which no bucket can prove: UNKNOWN, not FAIL."""
+    """Without a lock, something else may keep recordings as they are, such as the audit trail of 17a-4(f), and no
+    bucket can prove that: UNKNOWN, not FAIL."""
     lock, days = await default_lock(inspection), inspection.retention_days
     held = f"; besides, each gets an event hold of {lock.hold_days} days" if lock and lock.hold_days else ""
     if lock is not None and lock.days and days is not None and lock.days < days:
@@ -316,7 +319,7 @@ async def object_lock(inspection: Inspection) -> Outcome:
         return failed(f"the lock ends after {lock.days} days, and recordings must stay for {days}")
     gap = _not_held(lock)
     if gap and inspection.profile.worm:
-        return unknown(f"{gap}; whether a complete audit trail takes its place cannot be seen in a bucket")
+        return unknown(f"{gap}; whether {inspection.profile.instead} takes its place cannot be seen in a bucket")
     if gap:
         return warned(gap) if lock and (lock.days or lock.hold_days) else failed(gap)
     assert lock  # noqa: S101 (held by _not_held)
