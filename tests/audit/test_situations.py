@@ -602,7 +602,7 @@ SITUATIONS = [
     Situation("bucket lost its policy", with_look(found(tls_only="FAIL")), {"transport": "FAIL"}, FAILS),
     Situation("bucket got a rule that deletes", with_look(found(retention="FAIL")), {"retention": "FAIL"}, FAILS),
     Situation("a check is not answered any more", with_look(found(owner="UNKNOWN")), {"storage": "UNKNOWN"}, OPEN),
-    Situation("the lock can be bypassed", with_look(found(object_lock="WARN")), {"worm": "WARN"}, REVIEW),
+    Situation("the lock can be bypassed", with_look(found(object_lock="UNKNOWN")), {"worm": "UNKNOWN"}, OPEN),
     Situation("the minimum is not met", with_look(found(retention_bounds="FAIL")), {"minimum": "FAIL"}, FAILS),
     Situation("bucket gone", bucket_gone, all_of("UNKNOWN", *BUCKET[1:], storage="FAIL"), FAILS),
     Situation("bucket not reached again", bucket_not_reached, all_of("UNKNOWN", *BUCKET), OPEN),

@@ -16,10 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ..world import own_key
 from .ledgers import rows as select
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / ".source" / "02_audit_report.py"
+
+_FILES = Path(__file__).parents[2] / "opslib" / "audit" / "framework_files"
+FRAMEWORKS = [yaml.safe_load(file.read_text()) for file in sorted(_FILES.iterdir())]
 
 # Texts that are the same in every report: methods, thresholds and the glossary.
 CONSTANTS = {
@@ -36,6 +41,7 @@ CONSTANTS = {
     "8 What was changed",
     "9 Is it still so?",
     "10 What is not proven",
+    *(f"Read for this table: {framework['texts']}" for framework in FRAMEWORKS),
     "Each verdict rests on numbered entries of the ledger. “Checks” counts the checks of the bucket behind it, by"
     " severity; where it is empty, the control rests on the ledger alone. A tag such as E-1 names an exception: it"
     " changes no verdict.",
@@ -61,6 +67,23 @@ PASSED = (
     *("Plan", "Approval", "Routing", "Change feed", "Clock", "Age"),
 )
 NOT_CHECKED = ("Minimum", "Exceptions", "Since then", "Recordings", "Anchor")
+_WORDS = {"WARN": WARNED, "PASS": PASSED, "not checked": NOT_CHECKED}
+# Those that the paragraphs of the frameworks rest on, in the order of the report.
+CLAIMS = {
+    "Storage": "The bucket is the right one, and Genesys can write to it",
+    "Encryption": "New recordings are encrypted as the target says",
+    "Access": "No public or unexpected cross-account access",
+    "Transport": "Unencrypted connections are refused",
+    "Retention": "Nothing removes a recording early",
+    "Minimum": MINIMUM,
+    "WORM": "Recordings cannot be altered or deleted early",
+    "Plan": "The plan was written down before it was applied",
+    "Approval": "Exactly this plan was approved before it was applied",
+    "Routing": "The org has what was planned, as last read",
+    "Change feed": "A change event reached the data lake",
+    "Since then": "Later changes were approved, and the rule still holds",
+    "Recordings": "Recordings arrive in the bucket",
+}
 # The points in section 9 of a run on the sandbox that one user did alone: four controls, and five that always stand.
 NOT_PROVEN = 10
 ICONS = {"PASS": "✔ PASS", "WARN": "⚠ WARN", "not_checked": "– not checked"}
@@ -72,6 +95,18 @@ def _moment(at: str) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _support(read: bool, covered: bool, words: set[str]) -> str:
+    if not read:
+        return "Paragraph not checked"
+    if not covered:
+        return "Not covered"
+    if words <= {"not checked"}:
+        return "Not checked in this run"
+    if words == {"PASS"}:
+        return "Supports"
+    return "Supports in part" if "PASS" in words else "Does not support"
 
 
 # A table's caption and the cells of one row, or no caption and one text.
@@ -215,6 +250,8 @@ class Ledger:
         yield "Who did what, in order", self._deeds()
         yield "Who they are, and who says so", self._names()
         yield f"{len(WARNED + PASSED + NOT_CHECKED)} controls in 7 groups", self._controls()
+        for framework in FRAMEWORKS:
+            yield f"{framework['name']} (not the rule of this run)", self._paragraphs(framework)
         yield "Which points the checks are named by", self._named_by()
         yield self._bucket_caption(), self._by_severity()
         yield "Findings and fixes", iter(())
@@ -263,6 +300,17 @@ class Ledger:
         why = "They do not apply, or lack an input: section 6 lists them."
         proof = "A new check of the bucket, with the inputs that are missing"
         yield f"What {left} checks of the bucket would show", why, proof
+
+    def _paragraphs(self, framework: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        """Their numbers are those of the law: they stand in the file of the framework."""
+        words = {name: word for word, names in _WORDS.items() for name in names}
+        for one in framework["paragraphs"]:
+            rests = [name for name in CLAIMS if name.lower().replace(" ", "_") in one["controls"]]
+            said = "; ".join(f"{words[name]}: {CLAIMS[name]}" for name in rests) or "–"
+            read = one.get("read", False)
+            asks = one["asks"] if read else f"Paragraph not checked. It is said that {one['asks']}"
+            found = {words[name] for name in rests}
+            yield one["paragraph"], asks, _support(read, bool(one["controls"]), found), said, one["missing"]
 
     def _named_by(self) -> Iterator[tuple[str, ...]]:
         for one in self._report()["findings"]:
