@@ -1,4 +1,4 @@
-"""Prove the folder of an opslib audit without opslib: python verify_audit.py FOLDER KEY
+"""Prove the folder of an opslib audit without opslib, with nothing but Python: python verify_audit.py FOLDER KEY
 
 KEY is the public key that its owner gave you: ed25519:… or the .pub file. Exit code 0 only if every file is as it was
 signed with that key; without KEY it is 1, since anybody can sign a folder that they made. More: docs/audit.md.
@@ -9,10 +9,48 @@ import json
 import sys
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 LONGEST = 1_000_000  # bytes of a manifest or of a key's file
+
+# Ed25519, RFC 8032: the prime, the order of the base point, the constant of the curve, and the base point.
+P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+BASE = (
+    15112221349535400772501151409588531511454012693041857206046113283949847762202,
+    46316835694926478169428394003475163141307993866256225615783033603165251855960,
+)
+
+
+def add(one, other):
+    (x1, y1), (x2, y2) = one, other
+    k = D * x1 * x2 * y1 * y2
+    return (x1 * y2 + x2 * y1) * pow(1 + k, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - k, -1, P) % P
+
+
+def times(number, point):
+    total = (0, 1)
+    while number:
+        total = add(total, point) if number & 1 else total
+        point, number = add(point, point), number >> 1
+    return total
+
+
+def point_of(raw):
+    """The point that 32 bytes name."""
+    y = int.from_bytes(raw, "little") & (2**255 - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if (x * x - square) % P == 0 else x * pow(2, (P - 1) // 4, P) % P
+    if len(raw) != 32 or y >= P or (x * x - square) % P:
+        raise ValueError("not a public key")
+    return x if x % 2 == raw[31] >> 7 else P - x, y
+
+
+def signed_by(raw, signature, message):
+    """Whether the holder of a public key signed a message."""
+    (x, y), s = point_of(raw), int.from_bytes(signature[32:], "little")
+    hashed = int.from_bytes(hashlib.sha512(signature[:32] + raw + message).digest(), "little") % ORDER
+    x, y = add(times(s, BASE), times(hashed, (P - x, y)))
+    return len(signature) == 64 and s < ORDER and signature[:32] == (y | x % 2 << 255).to_bytes(32, "little")
 
 
 def need(true, otherwise, word="NOT INTACT"):
@@ -46,10 +84,8 @@ def check(folder, pinned=None):
     need(pinned in (None, key), f"it is signed with another key, {key}")
     raw, signed = bytes.fromhex(key.removeprefix("ed25519:")), bytes.fromhex(signature)
     need((key, signature) == (f"ed25519:{raw.hex()}", signed.hex()), "the key or the signature is respelled")
-    try:
-        Ed25519PublicKey.from_public_bytes(raw).verify(signed, spelled({**manifest, "signature": ""}))
-    except InvalidSignature:
-        need(False, "the signature of manifest.json is not the key's")
+    own = signed_by(raw, signed, spelled({**manifest, "signature": ""}))
+    need(own, "the signature of manifest.json is not the key's")
     for name, stated in manifest["files"].items():
         need(Path(name).name == name and (folder / name).is_file(), f"{name} is missing")
         need(digest(folder / name) == stated, f"{name} was changed")

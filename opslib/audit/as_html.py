@@ -39,8 +39,11 @@ def page(title: str, sections: Sequence[Section]) -> str:
         if section.title and not section.on_paper
     )
     first = [block for section in sections if not section.title for block in section.blocks]
+    start = next(section for section in sections if section.title)
     return Template(template).substitute(
         title=_text(title),
+        first=_text(start.id),
+        first_title=_text(start.title),
         style=_template("audit.css"),
         links=links,
         bands="".join(block_html(block).html for block in first if isinstance(block, Band)),

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from opslib.audit.contents import number
 from opslib.audit.document import (
@@ -38,7 +38,11 @@ from opslib.visible import visible
 _FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
 
-def pdf(title: str, run_id: str, at: str, sections: Sequence[Section]) -> bytes:
+Paper = Literal["a4", "letter"]
+PAPERS: tuple[Paper, ...] = get_args(Paper)
+
+
+def pdf(title: str, run_id: str, at: str, sections: Sequence[Section], paper: Paper = "a4") -> bytes:
     """The whole report. `at` (ISO 8601, UTC) is the document's date."""
     import typst
 
@@ -47,6 +51,7 @@ def pdf(title: str, run_id: str, at: str, sections: Sequence[Section]) -> bytes:
         report = {
             "title": _shown(title),
             "run": _shown(run_id),
+            "paper": "us-letter" if paper == "letter" else paper,
             "at": list(datetime.fromisoformat(at).timetuple()[:6]),
             "sections": [_section(section, root, place) for place, section in enumerate(sections)],
         }

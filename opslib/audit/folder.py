@@ -10,25 +10,17 @@ from pathlib import Path
 
 from opslib.audit import exports, manifest
 from opslib.audit.as_html import page
-from opslib.audit.as_pdf import pdf
+from opslib.audit.as_pdf import Paper, pdf
+from opslib.audit.evidence_index import evidence_index
+from opslib.audit.folder_files import EVIDENCE_INDEX, FILES, HOW_TO_VERIFY, SCRIPTS, script
+from opslib.audit.how_to_verify import how_to_verify
 from opslib.audit.report import AuditReport
+from opslib.audit.zipped import refuse_to_overwrite, write_zip
 from opslib.errors import InvalidInput
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.signing import Signer
 from opslib.new_files import part_folder
 from opslib.redact import redact
-
-# The manifest comes last: until it is there, what is beside it counts for nothing.
-FILES = (
-    "audit.html",
-    "audit.pdf",
-    "findings.csv",
-    "findings.ocsf.jsonl",
-    "operations.csv",
-    "report.json",
-    "samples.csv",
-    manifest.NAME,
-)
 
 
 def write_audit(
@@ -39,13 +31,18 @@ def write_audit(
     run_id: str | None = None,
     compare_with: str | None = None,
     as_of: datetime | None = None,
+    paper: Paper = "a4",
+    zipped: bool = False,
 ) -> AuditReport:
     """Write FILES, the audit of a run in the workspace `home`, into `out`; by default of its last walk.
 
     `signing_key` signs the manifest; it is made on first use. `as_of` as in AuditReport.open. Files of an earlier audit
-    are replaced, once all new ones are there. Raises LedgerError, SigningKeyError, or InvalidInput when a ledger or key
-    is in `out` or below it, or `out` is in the workspace.
+    are replaced, once all new ones are there. `zipped` packs them as `zip_of(out)`, too. Raises LedgerError,
+    SigningKeyError, or InvalidInput when a ledger or key is in `out` or below it, `out` is in the workspace, or the zip
+    is there already.
     """
+    if zipped:
+        refuse_to_overwrite(zip_of(out))
     _refuse_to_hand_over(out, home, signing_key)
     signer = Signer.load(signing_key)
     report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key, as_of=as_of)
@@ -53,16 +50,32 @@ def write_audit(
     out.mkdir(parents=True, exist_ok=True)
     with part_folder(out) as new:
         _write(new / "audit.html", [page(title, sections)])
-        (new / "audit.pdf").write_bytes(pdf(title, facts.run_id, facts.extent()[1], sections))
+        (new / "audit.pdf").write_bytes(pdf(title, facts.run_id, facts.extent()[1], sections, paper))
         _write(new / "samples.csv", exports.samples_csv(facts))
         _write(new / "operations.csv", exports.operations_csv(facts))
         _write(new / "findings.csv", exports.findings_csv(facts))
         _write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
         _write(new / "report.json", [exports.report_json(facts, report.before)])
+        _write(new / HOW_TO_VERIFY, [how_to_verify()])
+        for name in SCRIPTS:
+            (new / name).write_bytes(script(name))
+        _write(new / EVIDENCE_INDEX, [evidence_index(facts, new)])
         manifest.write_manifest(new, facts.run_id, facts.extent()[1], facts.ledger, signer)
+        if zipped:
+            write_zip(zip_of(out), new, FILES, top=f"audit-{facts.run_id}", at=facts.extent()[1])
         for name in FILES:
             os.replace(new / name, out / name)
     return report
+
+
+def zip_of(out: Path) -> Path:
+    """The zip beside a folder.
+
+    >>> str(zip_of(Path("reports/out")))
+    'reports/out.zip'
+    """
+    named = out if out.name not in ("", "..") else out.resolve()
+    return named.with_name(f"{named.name}.zip")
 
 
 def _refuse_to_hand_over(out: Path, home: Path, signing_key: Path) -> None:

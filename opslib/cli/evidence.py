@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from opslib.audit.anchor import Anchor, AnchorBucket
-from opslib.audit.folder import FILES, write_audit
+from opslib.audit.as_pdf import PAPERS, Paper
+from opslib.audit.folder import write_audit, zip_of
+from opslib.audit.folder_files import FILES
 from opslib.audit.verify import verify as verify_record
 from opslib.cli import options
 from opslib.cli.confirm import agreed, can_ask
@@ -32,27 +34,42 @@ _WORDS = {
 }
 
 
-@click.command(epilog=options.examples("opslib audit --out out", "opslib audit --out out --recheck --run RUN"))
+@click.command(epilog=options.examples("opslib audit --out out --zip", "opslib audit --out out --recheck --run RUN"))
 @click.option(
     "--run", "run_id", metavar="RUN", help="A run's id, as `opslib where` lists them; by default the last walk."
 )
 @click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
 @click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again; writes to neither.")
 @click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
+@click.option(
+    "--zip", "zipped", is_flag=True, help="Write it as one file to hand over, too: the folder's name with .zip."
+)
+@click.option("--paper", type=click.Choice(PAPERS), default="a4", show_default=True, help="The paper of the PDF.")
 @options.as_json
-def audit(run_id: str | None, compare_with: str | None, read_again: bool, out: Path, as_json: bool) -> None:
-    """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON and their manifest."""
+def audit(
+    run_id: str | None, compare_with: str | None, read_again: bool, out: Path, zipped: bool, paper: Paper, as_json: bool
+) -> None:
+    """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON, how to verify it, and
+    their manifest."""
     settings = Settings.load()
     reads = asyncio.run(recheck(run_id, settings)) if read_again else []
     report = write_audit(
-        out, home=settings.home, signing_key=settings.signing_key, run_id=run_id, compare_with=compare_with
+        out,
+        home=settings.home,
+        signing_key=settings.signing_key,
+        run_id=run_id,
+        compare_with=compare_with,
+        paper=paper,
+        zipped=zipped,
     )
     if as_json:
         read = [{name: getattr(result, name) for name in ("step", "state", "summary")} for result in reads]
-        say_json({"folder": str(out), "files": FILES, **({"recheck": read} if read_again else {})})
+        packed = {"zip": str(zip_of(out))} if zipped else {}
+        say_json({"folder": str(out), "files": FILES, **packed, **({"recheck": read} if read_again else {})})
     else:
         say(*(f"{result.state:8} {result.summary}" for result in reads))
         say(*(f"written: {out / name}" for name in FILES))
+        say(*([f"written: {zip_of(out)}"] if zipped else []))
         say(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 
 
@@ -65,7 +82,7 @@ def audit(run_id: str | None, compare_with: str | None, read_again: bool, out: P
 @options.anchor_region
 @options.as_json
 def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, as_json: bool) -> ExitCode:
-    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
+    """Prove that PATH (workspace folder, ledger file, export, folder of an audit or its zip) is as it was signed.
 
     Exit code 0 only if it is, and the key is the one given or this machine's own. Anybody can sign what they made.
     """

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from opslib.audit import controls
-from opslib.audit.folder import FILES, write_audit
+from opslib.audit.folder import write_audit
+from opslib.audit.folder_files import FILES
 from opslib.audit.manifest import check_audit
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.errors import InvalidInput, LedgerError

@@ -620,8 +620,9 @@ class Ledger:
         )
         yield (
             "Run “opslib verify FOLDER --key KEY” with the public key that you got from its owner. It must print"
-            " “intact”. To verify the ledger, which stays with its owner, pass its path instead of FOLDER: it must"
-            f" print “all {self._entries()} entries are as they were signed”."
+            " “intact”. Without opslib, follow how_to_verify.html in the folder. To verify the ledger, which stays with"
+            f" its owner, pass its path instead of FOLDER: it must print “all {self._entries()} entries are as they were"
+            " signed”."
         )
         yield (
             f"Run {self.run}, prepared {datetime.fromisoformat(last):%d %b %Y}. Verdict: NEEDS REVIEW."

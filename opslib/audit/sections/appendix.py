@@ -7,6 +7,7 @@ from opslib.audit import controls, deeds
 from opslib.audit.contents import reference
 from opslib.audit.document import Block, Cell, Code, Command, Heading, Mark, Prose, Table, Terms
 from opslib.audit.facts import PROBLEMS_SHOWN, Facts
+from opslib.audit.folder_files import ABOUT, HOW_TO_VERIFY
 from opslib.audit.headline import bucket_of
 from opslib.audit.rule import rule_of
 from opslib.audit.sections import bucket, calls
@@ -14,16 +15,6 @@ from opslib.audit.sections.cover import key_words
 from opslib.audit.words import listed
 from opslib.ledger.signing import key_id
 
-FILES = {
-    "audit.html": "this report, for a browser",
-    "audit.pdf": "this report, for print",
-    "findings.csv": "each check of the bucket",
-    "findings.ocsf.jsonl": "the same findings, for security tools",
-    "manifest.json": "the name and hash of each file, and the ledger's head; signed",
-    "operations.csv": "each operation: what was asked of Genesys, and how it ended",
-    "report.json": "all facts of this report, for programs",
-    "samples.csv": "each HTTP attempt, with its time and answer",
-}
 _LEDGER = (
     "The ledger is a record that opslib writes while the work is done. Its entries are numbered, chained and signed, so"
     " that a later change shows. Every figure in this report comes from it."
@@ -71,7 +62,7 @@ def blocks(facts: Facts, notebook_sha256: str) -> Sequence[Block]:
         Heading("The record"),
         Prose(_LEDGER),
         _record(facts, notebook_sha256),
-        Table("Files in the folder of this report", ("File", "What it is"), list(FILES.items()), (1, 2)),
+        Table("Files in the folder of this report", ("File", "What it is", "Who needs it"), _files(), (2, 5, 3)),
         Heading("Glossary"),
         Terms(_WORDS),
         Heading("Reproduce this report"),
@@ -154,17 +145,19 @@ def _record(facts: Facts, notebook_sha256: str) -> Table:
     return Table("What this report is made from", ("What", "Value"), list(rows.items()), (1, 2))
 
 
+def _files() -> list[list[Cell]]:
+    return [[name, *about] for name, about in ABOUT.items()]
+
+
 def _again(facts: Facts) -> Iterator[Block]:
     """What a reader with their own access can run, without trusting whoever made the report."""
     name, rule = bucket_of(facts), rule_of(facts)
     yield Command(
-        "Verify this folder. It must say “intact”, with the key that its owner gave you.",
+        "Verify this folder. It must say “intact”, with the key that its owner gave you."
+        f" {HOW_TO_VERIFY} in this folder explains it step by step, also without opslib.",
         "opslib verify FOLDER --key KEY",
     )
-    yield Command(
-        "Recompute the figures from the tables in this folder, with docs/recompute.py of opslib's repository.",
-        "python recompute.py FOLDER",
-    )
+    yield Command("Recompute the figures from the tables in this folder.", "python recompute.py FOLDER")
     if name and rule:
         yield Command(
             f"Check the bucket with your own read-only credentials, and compare with {reference('bucket')}.",

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from opslib.audit import deeds
 from opslib.audit.document import Band, Block, Cell, Code, Cover
 from opslib.audit.facts import Facts
+from opslib.audit.folder_files import HOW_TO_VERIFY
 from opslib.audit.headline import Headline, headline, moment_words
 from opslib.ledger.signing import key_id
 
@@ -65,6 +66,7 @@ def _how_to_verify(facts: Facts) -> str:
     """The command, and what it must print about the ledger that this report was made from."""
     return (
         "Run “opslib verify FOLDER --key KEY” with the public key that you got from its owner. It must print “intact”."
+        f" Without opslib, follow {HOW_TO_VERIFY} in the folder."
         " To verify the ledger, which stays with its owner, pass its path instead of FOLDER: it must print"
         f" “all {facts.ledger.entries} entries are as they were signed”."
     )

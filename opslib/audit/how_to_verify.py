@@ -1,0 +1,148 @@
+"""The instruction that comes with an audit: how to verify it, for a reader who is not a programmer."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from opslib.audit.as_html import page
+from opslib.audit.document import Command, Prose, Section, Table
+
+TITLE = "How to verify this report"
+
+
+class Answer(NamedTuple):
+    """How an answer begins, what it means, and what to do then. Words in capitals such as KEY and FILE stand for
+    others; the scripts' own words in capitals are those of docs/evidence.md."""
+
+    begins: str
+    means: str
+    do: str
+
+
+SIGNATURE_COMMANDS = {
+    "On Windows: open this folder in the Explorer, click into the address bar, type cmd and press Enter. Then type:": (
+        "py verify_audit.py . KEY"
+    ),
+    "On macOS and Linux: open a terminal in this folder. Then type:": "python3 verify_audit.py . KEY",
+    "Where opslib is installed, this does the same:": "opslib verify . --key KEY",
+}
+FIGURES_COMMANDS = {
+    "On Windows, in the same window:": "py recompute.py .",
+    "On macOS and Linux, in the same terminal:": "python3 recompute.py .",
+}
+SIGNATURE_ANSWERS = (
+    Answer(
+        "intact: all NUMBER files are as they were signed with KEY",
+        "Nobody changed, removed or added a file since the owner of the key signed the folder.",
+        "Go on to the figures. If the line goes on “made from a ledger that was broken” or “unsigned”, the record"
+        " behind the report is in doubt: ask its owner.",
+    ),
+    Answer(
+        "SIGNED BY AN UNCONFIRMED KEY: all NUMBER files are as they were signed with KEY",
+        "The files fit together, but you gave no key. Anybody can make such a folder.",
+        "Get the key from its owner, and type the command again with it.",
+    ),
+    Answer(
+        "NOT INTACT: it is signed with another key, KEY",
+        "The key that you gave is not the one that signed the folder.",
+        "Compare what you typed with what you got. If it is the same, do not use the folder: ask the owner of the key"
+        " for the folder, by another way.",
+    ),
+    Answer(
+        "NOT INTACT: FILE was changed",
+        "That file is not as it was signed.",
+        "Do not use the folder. Ask for it again, and ask who handled it.",
+    ),
+    Answer(
+        "NOT INTACT: FILE is missing",
+        "That file was removed or renamed.",
+        "Unpack the whole zip again. If it is still missing, ask for the folder again.",
+    ),
+    Answer(
+        "NOT INTACT: FILE is not part of the audit",
+        "Somebody added that file.",
+        "If you saved it there yourself, move it away and type the command again. If not, do not use it.",
+    ),
+    Answer(
+        "NOT INTACT: the signature of manifest.json is not the key's",
+        "The list of files was changed.",
+        "Do not use the folder. Ask for it again, and ask who handled it.",
+    ),
+    Answer(
+        "CANNOT BE CHECKED: REASON",
+        "A file could not be read, or what you typed as KEY is neither a key nor a file with one.",
+        "Make sure that you are in this folder, and that KEY begins with ed25519: and goes on with 64 characters.",
+    ),
+)
+FIGURES_ANSWERS = (
+    Answer("agrees FIGURE", "The figure in the report follows from the tables in this folder.", "Nothing."),
+    Answer("DIFFERS FIGURE", "It does not follow from them.", "Do not use the figure. Ask the maker of the report."),
+    Answer(
+        "CANNOT BE RECOMPUTED: REASON",
+        "A file is missing or damaged.",
+        "Verify the folder first, then ask for it again.",
+    ),
+)
+_HEAD, _WIDTHS = ("It prints", "It means", "What to do"), (34, 30, 36)
+
+
+def how_to_verify() -> str:
+    """The page."""
+    return page(TITLE, [_section(place, *one) for place, one in enumerate(_SECTIONS, 1)])
+
+
+def _section(number: int, title: str, blocks: Sequence[Prose | Command | Table]) -> Section:
+    return Section(f"step-{number}", str(number), title, blocks)
+
+
+def _answers(caption: str, answers: Sequence[Answer]) -> Table:
+    return Table(caption, _HEAD, answers, _WIDTHS)
+
+
+_SECTIONS: Sequence[tuple[str, Sequence[Prose | Command | Table]]] = (
+    (
+        "What you need",
+        (
+            Prose("This folder, unpacked. Do not save anything in it."),
+            Prose(
+                "The public key of whoever signed it: a text that begins with ed25519: and goes on with 64 characters."
+                " Get it from its owner, and by another way than this folder: on the telephone, on paper, or from your"
+                " own register of keys. A key that came with the folder proves nothing, for whoever made the folder"
+                " chose it."
+            ),
+            Prose(
+                "Python 3.11 or newer, from python.org or your IT department. You need no other package, no network,"
+                " and no rights of an administrator."
+            ),
+        ),
+    ),
+    (
+        "Verify the signature",
+        (
+            Prose("Put the public key in the place of KEY."),
+            *(Command(text, command) for text, command in SIGNATURE_COMMANDS.items()),
+            _answers("What the answer begins with", SIGNATURE_ANSWERS),
+        ),
+    ),
+    (
+        "Recompute the figures",
+        (
+            *(Command(text, command) for text, command in FIGURES_COMMANDS.items()),
+            _answers("What each line begins with", FIGURES_ANSWERS),
+        ),
+    ),
+    (
+        "What this does not show",
+        (
+            Prose(
+                "The two scripts came with the folder. Whoever could change the folder could change them, too. If that"
+                " matters to you, take verify_audit.py and recompute.py from opslib's own repository (docs/), or have"
+                " your IT department read them."
+            ),
+            Prose(
+                "A signature shows which key signed, not who held it, and not that the report says what the ledger"
+                " says. The ledger stays with its owner: ask for an export of it (opslib export-ledger), and verify"
+                " that, too (opslib verify). Both answers name the head of the ledger, and it must be the same one."
+            ),
+        ),
+    ),
+)
