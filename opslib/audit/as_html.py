@@ -1,5 +1,6 @@
 """The report as HTML: one page without script and without network. A notebook shows the same sections unstyled."""
 
+import re
 from collections.abc import Sequence
 from functools import singledispatch
 from importlib.resources import files
@@ -225,7 +226,15 @@ def _cell(cell: Cell) -> Html | str:
         tags = "".join(f' <span class="tag">{_text(tag)}</span>' for tag in cell.exceptions)
         shown = verdict(cell.word)
         return Html(shown.html + tags, " ".join([shown.plain, *cell.exceptions]))
-    return visible(cell)
+    said = visible(cell)
+    if not isinstance(cell, str) or not _LONG.search(said):
+        return said
+    return Html(_LONG.sub(lambda word: _BREAKS.sub("<wbr>", word[0]), _text(cell)), said)
+
+
+# A long word of a program breaks after / : . - _ and before a capital, as people would break it.
+_LONG = re.compile(r"[\w/:.-]{16,}")
+_BREAKS = re.compile(r"(?<=[a-z0-9][/:._-])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 
 
 def _shown(cell: Cell) -> str:

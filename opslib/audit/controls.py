@@ -19,6 +19,7 @@ from opslib.audit.looks import Look
 from opslib.audit.rule import days_words, rule_of
 from opslib.audit.since_then import Since, since_then
 from opslib.audit.tampered import as_far_as_signed
+from opslib.audit.words import moment_words
 from opslib.ledger.chain import Entry
 from opslib.ledger.statistics import PASS_AT_PERCENT, success_rate_percent
 from opslib.router.apply import remaining_steps
@@ -433,7 +434,7 @@ def _age(facts: Facts) -> ControlResult:
     entries = sorted({one.entry for one in found})
     if stale:
         return ControlResult(control, "UNKNOWN", "; ".join(stale), entries)
-    said = "; ".join(f"{one.what} read {one.at}" for one in found)
+    said = "; ".join(f"{one.what} read {moment_words(one.at)}" for one in found)
     return ControlResult(control, "PASS", f"{said}; evidence up to {facts.evidence_days} days old counts", entries)
 
 

@@ -26,9 +26,12 @@ _CONTROLS_LEAD = (
 
 def evidence_index(facts: Facts, folder: Path) -> str:
     """The page, of the files that stand in `folder`."""
-    files = Table("Files", ("File", "What it is", "Who needs it", "SHA-256"), [*_files(folder)], (18, 30, 18, 34))
+    files = Table(
+        f"{len(ABOUT)} files", ("File", "What it is", "Who needs it", "SHA-256"), [*_files(folder)], (18, 30, 18, 34)
+    )
     head = ("Control", "Verdict", "Ledger entries", "Files")
-    rested = Table("Controls", head, [_control(result) for result in controls.results(facts)], (36, 16, 16, 32))
+    rows = [_control(result) for result in controls.results(facts)]
+    rested = Table(f"{len(rows)} controls", head, rows, (36, 16, 16, 32))
     return page(
         "Evidence index",
         [

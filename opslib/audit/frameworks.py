@@ -25,10 +25,12 @@ class _Part(BaseModel):
 
 class Paragraph(_Part):
     """`asks` is in our words; where the text was not `read`, it is what others say of it. `controls` are ids of
-    `ControlResult`, chosen narrowly; `missing` is what this record cannot show."""
+    `ControlResult`, chosen narrowly; where they cover the `whole` of it, it is supported, else in part at most.
+    `missing` is what this record cannot show."""
 
     paragraph: str
     read: bool = False
+    whole: bool = False
     asks: str
     controls: Sequence[str]
     missing: str
@@ -67,7 +69,7 @@ def support(paragraph: Paragraph, results: Sequence[ControlResult]) -> str:
         return "Not checked in this run"
     if "FAIL" in words or "PASS" not in words:
         return "Does not support"
-    return "Supports" if set(words) == {"PASS"} else "Supports in part"
+    return "Supports" if paragraph.whole and set(words) == {"PASS"} else "Supports in part"
 
 
 def _load(name: str) -> Framework:

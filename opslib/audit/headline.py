@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from opslib.audit.facts import Facts, once
 from opslib.audit.kind import Kind, kind_of
 from opslib.audit.reads import where
 from opslib.audit.rule import Rule, rule_of
+from opslib.audit.words import moment_words as moment_words
 from opslib.settings import is_loopback
 from opslib.verdict import WORST_FIRST, Verdict, in_words
 
@@ -136,15 +136,6 @@ def org_of(facts: Facts) -> str:
 def bucket_of(facts: Facts) -> str:
     report = facts.bucket_report() or {}
     return str(report.get("bucket") or (facts.given.get("onboarding") or {}).get("target", {}).get("bucket") or "")
-
-
-def moment_words(at: str) -> str:
-    """A moment as people read it.
-
-    >>> moment_words("2026-11-24T14:02:03.000Z")
-    '24 Nov 2026, 14:02 UTC'
-    """
-    return f"{datetime.fromisoformat(at):%d %b %Y, %H:%M} UTC"
 
 
 def _word(kind: Kind, worst: Verdict, results: Sequence[controls.ControlResult]) -> str:

@@ -4,31 +4,36 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from opslib.audit.as_html import page
-from opslib.audit.document import Command, Prose, Section, Table
+from opslib.audit.document import Block, Cell, Code, Prose, Section, Table
 
 TITLE = "How to verify this report"
 
 
 class Answer(NamedTuple):
-    """How an answer begins, what it means, and what to do then. Words in capitals such as KEY and FILE stand for
-    others; the scripts' own words in capitals are those of docs/evidence.md."""
+    """How an answer begins, what it means, and what to do then. NUMBER, KEY, FILE, FIGURE and REASON stand for
+    others."""
 
     begins: str
     means: str
     do: str
 
 
-SIGNATURE_COMMANDS = {
-    "On Windows: open this folder in the Explorer, click into the address bar, type cmd and press Enter. Then type:": (
-        "py verify_audit.py . KEY"
+# The system, how to get there, and what to type to verify the signature and to recompute the figures.
+COMMANDS = (
+    (
+        "Windows",
+        "Open this folder in the Explorer, click into the address bar, type cmd and press Enter.",
+        "py verify_audit.py . KEY",
+        "py recompute.py .",
     ),
-    "On macOS and Linux: open a terminal in this folder. Then type:": "python3 verify_audit.py . KEY",
-    "Where opslib is installed, this does the same:": "opslib verify . --key KEY",
-}
-FIGURES_COMMANDS = {
-    "On Windows, in the same window:": "py recompute.py .",
-    "On macOS and Linux, in the same terminal:": "python3 recompute.py .",
-}
+    (
+        "macOS, Linux",
+        "Open a terminal in this folder.",
+        "python3 verify_audit.py . KEY",
+        "python3 recompute.py .",
+    ),
+    ("With opslib", "Open a terminal in this folder.", "opslib verify . --key KEY", ""),
+)
 SIGNATURE_ANSWERS = (
     Answer(
         "intact: all NUMBER files are as they were signed with KEY",
@@ -87,18 +92,18 @@ _HEAD, _WIDTHS = ("It prints", "It means", "What to do"), (34, 30, 36)
 
 def how_to_verify() -> str:
     """The page."""
-    return page(TITLE, [_section(place, *one) for place, one in enumerate(_SECTIONS, 1)])
+    return page(TITLE, [Section(f"step-{one}", str(one), *section) for one, section in enumerate(_SECTIONS, 1)])
 
 
-def _section(number: int, title: str, blocks: Sequence[Prose | Command | Table]) -> Section:
-    return Section(f"step-{number}", str(number), title, blocks)
+def _commands() -> Table:
+    rows: list[list[Cell]] = [
+        [system, first, Code(signature), Code(figures) if figures else "–"]
+        for system, first, signature, figures in COMMANDS
+    ]
+    return Table("Commands", ("On", "First", "Verify the signature", "Recompute the figures"), rows, (14, 34, 30, 22))
 
 
-def _answers(caption: str, answers: Sequence[Answer]) -> Table:
-    return Table(caption, _HEAD, answers, _WIDTHS)
-
-
-_SECTIONS: Sequence[tuple[str, Sequence[Prose | Command | Table]]] = (
+_SECTIONS: Sequence[tuple[str, Sequence[Block]]] = (
     (
         "What you need",
         (
@@ -106,8 +111,8 @@ _SECTIONS: Sequence[tuple[str, Sequence[Prose | Command | Table]]] = (
             Prose(
                 "The public key of whoever signed it: a text that begins with ed25519: and goes on with 64 characters."
                 " Get it from its owner, and by another way than this folder: on the telephone, on paper, or from your"
-                " own register of keys. A key that came with the folder proves nothing, for whoever made the folder"
-                " chose it."
+                " own register of keys. A key that came with the folder proves nothing: whoever made the folder chose"
+                " it."
             ),
             Prose(
                 "Python 3.11 or newer, from python.org or your IT department. You need no other package, no network,"
@@ -115,19 +120,13 @@ _SECTIONS: Sequence[tuple[str, Sequence[Prose | Command | Table]]] = (
             ),
         ),
     ),
+    ("What to type", (Prose("Type the public key in the place of KEY. Then press Enter."), _commands())),
     (
-        "Verify the signature",
+        "What the answer means",
         (
-            Prose("Put the public key in the place of KEY."),
-            *(Command(text, command) for text, command in SIGNATURE_COMMANDS.items()),
-            _answers("What the answer begins with", SIGNATURE_ANSWERS),
-        ),
-    ),
-    (
-        "Recompute the figures",
-        (
-            *(Command(text, command) for text, command in FIGURES_COMMANDS.items()),
-            _answers("What each line begins with", FIGURES_ANSWERS),
+            Prose("Words in capitals such as NUMBER, KEY, FILE and FIGURE stand for what is printed there."),
+            Table("Verify the signature", _HEAD, SIGNATURE_ANSWERS, _WIDTHS),
+            Table("Recompute the figures, line by line", _HEAD, FIGURES_ANSWERS, _WIDTHS),
         ),
     ),
     (

@@ -1,6 +1,7 @@
 """Small forms of the report's sentences."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
 def sentence(text: str) -> str:
@@ -37,3 +38,12 @@ def some(texts: Sequence[str], at_most: int) -> str:
     """
     rest = len(texts) - at_most
     return f"{', '.join(texts[:at_most])} and {rest} more" if rest > 0 else listed(texts)
+
+
+def moment_words(at: str) -> str:
+    """A moment as people read it.
+
+    >>> moment_words("2026-11-24T14:02:03.000Z")
+    '24 Nov 2026, 14:02 UTC'
+    """
+    return f"{datetime.fromisoformat(at):%d %b %Y, %H:%M} UTC"

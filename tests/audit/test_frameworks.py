@@ -38,8 +38,10 @@ from .test_situations import with_look
 def test_only_what_passed_supports_a_paragraph_that_was_read(read: bool, words: Sequence[Verdict], said: str) -> None:
     """A FAIL speaks against it, whatever passed beside it; what has no answer leaves a part open."""
     results = [ControlResult(f"C{number}: it is so", word, "") for number, word in enumerate(words)]
-    paragraph = Paragraph(paragraph="1", read=read, asks="", controls=["c0", "c1"], missing="")
+    paragraph = Paragraph(paragraph="1", read=read, whole=True, asks="", controls=["c0", "c1"], missing="")
     assert support(paragraph, results) == said
+    part = paragraph.model_copy(update={"whole": False})
+    assert support(part, results) == ("Supports in part" if said == "Supports" else said)
 
 
 def test_a_paragraph_that_no_control_covers_says_so() -> None:

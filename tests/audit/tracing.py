@@ -41,7 +41,7 @@ CONSTANTS = {
     "8 What was changed",
     "9 Is it still so?",
     "10 What is not proven",
-    *(f"Read for this table: {framework['texts']}" for framework in FRAMEWORKS),
+    *(f"Read for the next table: {framework['texts']}" for framework in FRAMEWORKS),
     "Each verdict rests on numbered entries of the ledger. “Checks” counts the checks of the bucket behind it, by"
     " severity; where it is empty, the control rests on the ledger alone. A tag such as E-1 names an exception: it"
     " changes no verdict.",
@@ -97,14 +97,14 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _support(read: bool, covered: bool, words: set[str]) -> str:
+def _support(read: bool, whole: bool, covered: bool, words: set[str]) -> str:
     if not read:
         return "Paragraph not checked"
     if not covered:
         return "Not covered"
     if words <= {"not checked"}:
         return "Not checked in this run"
-    if words == {"PASS"}:
+    if whole and words == {"PASS"}:
         return "Supports"
     return "Supports in part" if "PASS" in words else "Does not support"
 
@@ -310,7 +310,8 @@ class Ledger:
             read = one.get("read", False)
             asks = one["asks"] if read else f"Paragraph not checked. It is said that {one['asks']}"
             found = {words[name] for name in rests}
-            yield one["paragraph"], asks, _support(read, bool(one["controls"]), found), said, one["missing"]
+            worth = _support(read, one.get("whole", False), bool(one["controls"]), found)
+            yield one["paragraph"], asks, worth, said, one["missing"]
 
     def _named_by(self) -> Iterator[tuple[str, ...]]:
         for one in self._report()["findings"]:
@@ -429,7 +430,9 @@ class Ledger:
         said = "This machine's clock and the org's were less than a minute apart."
         yield "This machine's clock agrees with the org's", "✔ PASS", said, "", str(self._end_seq("connect"))
         seq, at = self._org_read()
-        said = f"Bucket read {self._report()['at']}; org read {at}; evidence up to 30 days old counts."
+        said = (
+            f"Bucket read {_moment(self._report()['at'])}; org read {_moment(at)}; evidence up to 30 days old counts."
+        )
         yield "The evidence is recent", "✔ PASS", said, "", f"{self._bucket_seq()}, {seq}"
 
     def _approval(self) -> tuple[int, str]:
@@ -484,7 +487,7 @@ class Ledger:
     def _bucket_caption(self) -> str:
         report = self._report()
         about = f"bucket {report['bucket']}, keys below {report['prefix']}/, profile {report['profile']}"
-        return f"{len(report['findings'])} checks of {about}, read {report['at']}"
+        return f"{len(report['findings'])} checks of {about}, read {_moment(report['at'])}"
 
     def _calls(self) -> Iterator[tuple[str, ...]]:
         used: dict[tuple[str, ...], list[str]] = {}
@@ -621,8 +624,8 @@ class Ledger:
         yield (
             "Run “opslib verify FOLDER --key KEY” with the public key that you got from its owner. It must print"
             " “intact”. Without opslib, follow how_to_verify.html in the folder. To verify the ledger, which stays with"
-            f" its owner, pass its path instead of FOLDER: it must print “all {self._entries()} entries are as they were"
-            " signed”."
+            " its owner, pass its path instead of FOLDER: it must print"
+            f" “all {self._entries()} entries are as they were signed”."
         )
         yield (
             f"Run {self.run}, prepared {datetime.fromisoformat(last):%d %b %Y}. Verdict: NEEDS REVIEW."

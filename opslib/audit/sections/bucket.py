@@ -6,6 +6,7 @@ from typing import Any
 from opslib.audit.charts import retention_chart
 from opslib.audit.contents import number
 from opslib.audit.document import Block, Cell, Code, Mark, Prose, Table
+from opslib.audit.words import moment_words
 from opslib.validator.finding import SEVERITIES
 from opslib.validator.render import counts, place
 from opslib.verdict import TO_MEND, WORST_FIRST, in_words
@@ -75,7 +76,7 @@ def by_severity(report: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
     ]
     head = ("Severity", *(in_words(word) for word in WORST_FIRST))
     title = f"{len(findings)} checks of bucket {report['bucket']}, {place(report)}, profile {report['profile']}"
-    read = f", read {report['at']}" if report.get("at") else ""
+    read = f", read {moment_words(report['at'])}" if report.get("at") else ""
     return Table(f"{title}{read}", head, rows, (2, 1, 1, 1, 1, 2))
 
 

@@ -36,8 +36,8 @@ def blocks(facts: Facts) -> Sequence[Block]:
 def _framework(framework: Framework, results: Sequence[ControlResult], *, is_rule: bool) -> Iterator[Block]:
     suffix = "" if is_rule else " (not the rule of this run)"
     rows = [_row(paragraph, results) for paragraph in framework.paragraphs]
+    yield Prose(f"Read for the next table: {framework.texts}")
     yield Table(f"{framework.name}{suffix}", _HEAD, rows, _WIDTHS, folded=not is_rule)
-    yield Prose(f"Read for this table: {framework.texts}")
 
 
 def _row(paragraph: Paragraph, results: Sequence[ControlResult]) -> list[Cell]:
