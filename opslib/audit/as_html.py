@@ -31,8 +31,8 @@ from opslib.verdict import in_words
 from opslib.visible import visible
 
 
-def page(title: str, sections: Sequence[Section]) -> str:
-    """The whole page, with a list of its sections."""
+def page(title: str, sections: Sequence[Section], *, dense: bool = False) -> str:
+    """The whole page, with a list of its sections. `dense`: it is to fit on one sheet of paper."""
     template = _template("audit.html")
     links = "".join(
         f'<li><a href="#{_text(section.id)}"><span>{_text(section.number)}</span>{_text(section.title)}</a></li>\n'
@@ -43,6 +43,7 @@ def page(title: str, sections: Sequence[Section]) -> str:
     start = next(section for section in sections if section.title)
     return Template(template).substitute(
         title=_text(title),
+        kind=' class="dense"' if dense else "",
         first=_text(start.id),
         first_title=_text(start.title),
         style=_template("audit.css"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from opslib.audit.as_html import page
-from opslib.audit.document import Block, Cell, Code, Prose, Section, Table
+from opslib.audit.document import Block, Cell, Code, Group, Prose, Section, Table
 
 TITLE = "How to verify this report"
 
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
 
 # The system, how to get there, and what to type to verify the signature and to recompute the figures.
-COMMANDS = (
+COMMANDS: Sequence[Sequence[str]] = (
     (
         "Windows",
         "Open this folder in the Explorer, click into the address bar, type cmd and press Enter.",
@@ -87,20 +87,30 @@ FIGURES_ANSWERS = (
         "Verify the folder first, then ask for it again.",
     ),
 )
-_HEAD, _WIDTHS = ("It prints", "It means", "What to do"), (34, 30, 36)
 
 
 def how_to_verify() -> str:
     """The page."""
-    return page(TITLE, [Section(f"step-{one}", str(one), *section) for one, section in enumerate(_SECTIONS, 1)])
+    return page(
+        TITLE, [Section(f"step-{one}", str(one), *section) for one, section in enumerate(_SECTIONS, 1)], dense=True
+    )
 
 
 def _commands() -> Table:
     rows: list[list[Cell]] = [
-        [system, first, Code(signature), Code(figures) if figures else "–"]
-        for system, first, signature, figures in COMMANDS
+        [system, first, *(Code(command) if command else "–" for command in commands)]
+        for system, first, *commands in COMMANDS
     ]
     return Table("Commands", ("On", "First", "Verify the signature", "Recompute the figures"), rows, (14, 34, 30, 22))
+
+
+def _answers() -> list[Sequence[Cell] | Group]:
+    return [
+        Group("Verify the signature"),
+        *SIGNATURE_ANSWERS,
+        Group("Recompute the figures, line by line"),
+        *FIGURES_ANSWERS,
+    ]
 
 
 _SECTIONS: Sequence[tuple[str, Sequence[Block]]] = (
@@ -120,13 +130,15 @@ _SECTIONS: Sequence[tuple[str, Sequence[Block]]] = (
             ),
         ),
     ),
-    ("What to type", (Prose("Type the public key in the place of KEY. Then press Enter."), _commands())),
+    (
+        "What to type",
+        (Prose("Type the public key in the place of KEY, and press Enter after each line."), _commands()),
+    ),
     (
         "What the answer means",
         (
             Prose("Words in capitals such as NUMBER, KEY, FILE and FIGURE stand for what is printed there."),
-            Table("Verify the signature", _HEAD, SIGNATURE_ANSWERS, _WIDTHS),
-            Table("Recompute the figures, line by line", _HEAD, FIGURES_ANSWERS, _WIDTHS),
+            Table("Answers", ("It prints", "It means", "What to do"), _answers(), (34, 30, 36)),
         ),
     ),
     (

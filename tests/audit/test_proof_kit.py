@@ -65,7 +65,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _printed(folder: Path) -> list[str]:
-    """The commands of the instruction, row by row: to verify, to recompute, for each system; then opslib's."""
+    """The commands of the instruction, for each system to verify and to recompute; then opslib's."""
     return [unescape(one) for one in re.findall(r"<code[^>]*>(.*?)</code>", (folder / HOW_TO_VERIFY).read_text())]
 
 
