@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,27 @@ def _untouched(file: Path) -> Iterator[sqlite3.Connection]:
             raise sqlite3.OperationalError("it was written to while it was read: do it again")
 
 
+_HELD: ContextVar[tuple[Path, sqlite3.Connection] | None] = ContextVar("_HELD", default=None)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Within it, `select` reads this ledger as it is at one moment, and opens it once instead of for each query. Raises
+    LedgerError without one."""
+    with reading(path) as db:
+        token = _HELD.set((path, db))
+        try:
+            yield
+        finally:
+            _HELD.reset(token)
+
+
 def select(path: Path, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
     """The rows of an SQL query over a ledger, one at a time, without changing it. Raises LedgerError."""
+    held = _HELD.get()
+    if held and held[0] == path:
+        yield from held[1].execute(query, parameters)
+        return
     with reading(path) as db:
         yield from db.execute(query, parameters)
 
