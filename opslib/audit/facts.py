@@ -102,7 +102,7 @@ class Facts:
         """Number and time of the last entry that an actor wrote in a run, of those before one. Older ledgers do not
         name the actor in each entry."""
         query = (
-            f"SELECT max(seq), at FROM entries WHERE {_EVERY_KIND} AND run_id = ? AND +seq BETWEEN ? AND ?"
+            f"SELECT max(seq), at FROM entries WHERE {_EVERY_KIND} AND run_id = ? AND +seq BETWEEN ? AND ?"  # noqa: S608
             " AND kind <> 'actor'"
             " AND coalesce(json_extract(body, '$.actor'), ?) = ?"
         )
@@ -121,7 +121,7 @@ class Facts:
 
     def extent(self) -> tuple[int, str]:
         """How many entries the run has, and when the last one was written (UTC)."""
-        query = f"SELECT count(*), max(seq), at FROM entries WHERE {_EVERY_KIND} AND run_id = ? AND +seq <= ?"
+        query = f"SELECT count(*), max(seq), at FROM entries WHERE {_EVERY_KIND} AND run_id = ? AND +seq <= ?"  # noqa: S608
         ((count, _, at),) = select(self.path, query, (self.run_id, self.last_seq))
         return count, at
 
@@ -153,7 +153,8 @@ class Facts:
 
     def times(self) -> Iterator[tuple[int, str]]:
         """Number and time of each entry since this run began, of every run."""
-        query = f"SELECT seq, at FROM entries WHERE {_EVERY_KIND} AND {_IN} AND +seq BETWEEN ? AND ? ORDER BY seq"
+        where = f"{_EVERY_KIND} AND {_IN} AND +seq BETWEEN ? AND ?"
+        query = f"SELECT seq, at FROM entries WHERE {where} ORDER BY seq"  # noqa: S608 (constants of this file)
         values = (_listed(self.scope.all), self.started.seq, self.last_seq)
         return ((int(seq), str(at)) for seq, at in select(self.path, query, values))
 

@@ -40,7 +40,7 @@ WHEN '{STARTED}' THEN json_object('changes', (SELECT json_group_array(json_array
   json_extract(value, '$.id'))) FROM json_each(body, '$.plan.changes')))
 ELSE json_object('bucket', coalesce(json_extract(body, '$.bucket'), json_extract(body, '$.data.bucket')),
   'apply', json_extract(body, '$.apply')) END
-FROM entries WHERE +seq <= ? AND kind IN ({", ".join(f"'{kind}'" for kind in _KINDS)}) ORDER BY seq"""
+FROM entries WHERE +seq <= ? AND kind IN ({", ".join(f"'{kind}'" for kind in _KINDS)}) ORDER BY seq"""  # noqa: S608 (constants of this package)
 
 
 class Target(NamedTuple):
