@@ -38,7 +38,7 @@ WHEN 'step.done' THEN json_object('bucket', json_extract(body, '$.data.bucket'),
   json_extract(body, '$.data.org_id'), 'api_url', json_extract(body, '$.data.api_url'))
 WHEN '{STARTED}' THEN json_object('changes', (SELECT json_group_array(json_array(json_extract(value, '$.kind'),
   json_extract(value, '$.id'))) FROM json_each(body, '$.plan.changes')))
-ELSE json_object('bucket', coalesce(json_extract(body, '$.bucket'), json_extract(body, '$.data.bucket')),
+ELSE json_object('bucket', coalesce(json_extract(body, '$.data.bucket'), json_extract(body, '$.bucket')),
   'apply', json_extract(body, '$.apply')) END
 FROM entries WHERE +seq <= ? AND kind IN ({", ".join(f"'{kind}'" for kind in _KINDS)}) ORDER BY seq"""  # noqa: S608 (constants of this package)
 

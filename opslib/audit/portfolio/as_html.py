@@ -91,7 +91,7 @@ def _totals(portfolio: Portfolio) -> Iterator[str]:
     said = [
         *([_mark("bad", "FAIL", f"{exceptions['expired']} expired")] if exceptions["expired"] else []),
         *(
-            [_mark("look", "WARN", f"{exceptions['ending_soon']} within {SOON_DAYS} days of their end")]
+            [_mark("look", "WARN", f"{exceptions['ending_soon']} to end within {SOON_DAYS} days")]
             if exceptions["ending_soon"]
             else []
         ),
@@ -167,7 +167,7 @@ def _rule(row: Row) -> str:
     if row.rule is None:
         return _quiet("not known")
     days = days_words(row.rule["days"])
-    return f'{_text(row.rule["profile"])}<br><span class="quiet nowrap">{_text(days)}</span>'
+    return f'{_text(row.rule["profile"])}<br><span class="quiet">{_text(days)}</span>'
 
 
 def _verdict(row: Row) -> str:

@@ -21,6 +21,9 @@ from opslib.settings import DEFAULT_EVIDENCE_DAYS
 from opslib.verdict import WORST_FIRST, in_words
 from opslib.visible import visible_json
 
+# What an entry with a later date keeps from being counted.
+_LATER_WALKS = "SELECT 1 FROM entries WHERE kind = 'run.started' AND seq > ? AND at < ? LIMIT 1"
+
 
 class Chosen(NamedTuple):
     """One target: its walks in the range, oldest first, the last of which counts."""
@@ -80,7 +83,7 @@ class Source:
     def range_words(self) -> str:
         """The range as people read it, to follow a noun."""
         ends = [("since", self.since), ("before", self.until)]
-        return " and ".join(f"{word} {utc_text(at)}" for word, at in ends if at) or "in all its time"
+        return " and ".join(f"{word} {_short(at)}" for word, at in ends if at) or "that did something"
 
     def _why_none(self) -> str:
         walks = [at for _, at in Runs(self.path, sys.maxsize).walks()]
@@ -88,7 +91,13 @@ class Source:
             return f"{self.path} holds no walk that did something"
         if count := self.without_target():
             return f"{count} walks in this range do not say what target they are of, as an older opslib wrote them"
-        return f"its walks began between {min(walks)} and {max(walks)}"
+        return f"its walks began between {min(walks)} and {max(walks)}{self._cut_off()}"
+
+    def _cut_off(self) -> str:
+        """Which entry, dated at or after the end of the range, comes before the last walk."""
+        if self.until is None or not list(select(self.path, _LATER_WALKS, (self.last_seq, utc_text(self.until)))):
+            return ""
+        return f", and from entry {self.last_seq + 1} on, which is dated later, none counts: a clock was wrong"
 
 
 def open_source(
@@ -107,7 +116,7 @@ def open_source(
     if since and until and until <= since:
         raise InvalidInput(
             "The range has no time in it",
-            cause=f"--until {utc_text(until)} is not after --since {utc_text(since)}",
+            cause=f"--until {_short(until)} is not after --since {_short(since)}",
             fix="give a later --until: what happened at that moment itself is not in the range",
         )
     verification = verify(path)
@@ -188,6 +197,11 @@ class Portfolio:
             "targets": [row.as_json() for row in self.rows],
         }
         return visible_json(document, indent=2, sort_keys=True) + "\n"
+
+
+def _short(at: datetime) -> str:
+    """A midnight in UTC by its day."""
+    return utc_text(at).removesuffix("T00:00:00.000Z")
 
 
 def _chosen(runs: Runs, target: Target, walks: Sequence[tuple[str, str]]) -> Chosen:

@@ -10,7 +10,7 @@ from opslib.audit.facts import Facts, another
 from opslib.audit.headline import Headline, headline
 from opslib.audit.open_items import open_items
 from opslib.audit.runs import Target
-from opslib.audit.words import sentence
+from opslib.audit.words import counted, sentence
 from opslib.errors import OpslibError
 from opslib.router.journal import Progress
 from opslib.verdict import TO_MEND, WORST_FIRST, Verdict, in_words
@@ -139,7 +139,7 @@ def _why(facts: Facts, top: Headline) -> str:
     """What kind of run it was, where it was no onboarding, and the first open item."""
     kind = [] if top.kind in ("onboarding", "recheck") else [sentence(top.word.capitalize())]
     items = open_items(facts) if top.verdict in TO_MEND else []
-    more = f" {len(items) - 1} more." if len(items) > 1 else ""
+    more = f" {counted(len(items) - 1, 'more open item')}." if len(items) > 1 else ""
     return " ".join([*kind, *(sentence(item.title) + more for item in items[:1])])
 
 
