@@ -152,7 +152,7 @@ def row_of(document: dict[str, Any], name: str, org: str = "o-1") -> dict[str, A
 
 
 def test_the_worst_comes_first_and_then_the_oldest_evidence(document: dict[str, Any]) -> None:
-    """The bucket that fails; what is stale cannot be decided; an archive with gaps, an exception that is over; the rest."""
+    """The bucket that fails; what is stale cannot be decided; an archive with gaps, an expired exception, the rest."""
     rows = [(row["verdict"], row["target"]["name"], row["age_days"]) for row in document["targets"]]
     assert rows == [
         ("FAIL", "Twin", 7),
