@@ -203,7 +203,7 @@ def _change(row: Row) -> str:
     if row.last_change is None:
         return _quiet("none")
     change = row.last_change
-    who = f"{change.applied_by} / {change.approved_by or 'nobody approved'}"
+    who = f"{change.applied_by} / {change.approved_by or 'not approved'}"
     half = "" if change.finished else f"<br>{_mark('bad', 'FAIL', 'left half-done')}"
     return f'<span class="nowrap">{at_days(change.at)}</span><br>{_small(who)}{half}'
 
