@@ -34,7 +34,7 @@ from opslib.walk.walk import Walk
 from ..hostile import WIPE
 from ..walk.test_steps import onboarding as onboarding_of
 from ..world import Sandbox, environment, own_key
-from .ledgers import WHERE, Story, bodies, strict_report
+from .ledgers import WHERE, Story, bodies, rows, strict_report
 
 # When AWS was asked, in every finding of the test's.
 AWS_ASKED = "2026-11-24T08:00:00.000Z"
@@ -252,6 +252,8 @@ def test_a_range_has_its_beginning_and_not_its_end(home: Path, tmp_path: Path) -
     assert names(written(home, tmp_path / "2", since=begun + one)) == ["After", "Expired"]
     until = written(home, tmp_path / "3", until=begun)
     assert sorted(names(until)) == ["Before", "Expired", "Stale", "Twin"]
+    ((first,),) = rows(home, "SELECT min(seq) FROM entries WHERE at = ?", utc_text(begun))
+    assert until["ledger"]["last_entry_used"] == first - 1
 
 
 @pytest.mark.usefixtures("quick")
