@@ -130,7 +130,7 @@ def _say_target(done: int, total: int, name: str) -> None:
 @options.anchor_region
 @options.as_json
 def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, as_json: bool) -> ExitCode:
-    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit) is as it was signed.
+    """Prove that PATH (workspace folder, ledger file, export, or folder of an audit or portfolio) is as it was signed.
 
     Exit code 0 only if it is, and the key is the one given or this machine's own. Anybody can sign what they made.
     """
