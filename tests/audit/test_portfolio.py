@@ -435,3 +435,17 @@ async def test_three_targets_of_a_sandbox(sandbox: Sandbox, tmp_path: Path, monk
     assert found.sandboxes == 3
     assert (tmp_path / "out" / "portfolio.html").read_text().count(">SANDBOX<") == 3
     assert check_audit(tmp_path / "out").intact
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_writes_meanwhile_disturbs_nothing(clock: Clock, tmp_path: Path) -> None:
+    """A walk goes on while the portfolio is made, which tells what the ledger was when it began."""
+    targets, entries = Targets(tmp_path / "home"), list[int]()
+    targets.of("Voice")
+
+    def write(*_: object) -> None:
+        entries.append(targets.run.append("note", {}).seq)
+
+    found = write_portfolio(tmp_path / "out", home=targets.home, signing_key=own_key(), as_of=TODAY, tell=write)
+    assert [row.error for row in found.rows] == [""]
+    assert found.source.ledger.entries == found.source.last_seq == entries[0] - 1
