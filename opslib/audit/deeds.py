@@ -82,7 +82,8 @@ def _looked_again(facts: Facts) -> Iterator[Deed]:
     """Later runs that read the org or the bucket again."""
     later = {read.seq for read in reads.later(facts, reads.registered(facts)) if not read.ours}
     looked = {look.seq for look in facts.looks}
-    for entry in facts.everywhere(SNAPSHOT, PLAN_MADE, *looks.KINDS):
+    every = [*facts.everywhere(SNAPSHOT, PLAN_MADE), *facts.of_the_bucket(*looks.KINDS)]
+    for entry in every:
         if entry.run_id != facts.run_id and entry.seq in later | looked:
             what = "the org" if entry.seq in later else "the bucket"
             yield _deed(facts, entry, f"read {what} again, in run {entry.run_id}")
@@ -149,7 +150,7 @@ def _move(apply: Progress, number: int, entry: Entry) -> str:
 
 def _entries_of(facts: Facts, *applies: Progress) -> list[Entry]:
     ids = {apply.id for apply in applies}
-    every = facts.of_all_runs(*journal.KINDS) if ids else ()
+    every = facts.everywhere(*journal.KINDS) if ids else ()
     return [entry for entry in every if str(entry.seq) in ids or entry.data.get("apply") in ids]
 
 

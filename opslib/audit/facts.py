@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ from opslib.audit import actors
 from opslib.audit import looks as bucket_looks
 from opslib.audit.actors import Actor, Actors
 from opslib.audit.call_statistics import NOT_THERE, CallStatistics
+from opslib.audit.runs import Runs, Scope
 from opslib.audit.verify import verify
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Entry, Verification
@@ -26,11 +27,17 @@ T = TypeVar("T")
 PROBLEMS_SHOWN = 100
 
 _COLUMNS = "SELECT seq, run_id, kind, at, body, hash FROM entries"
+# Every kind there is, one by one: the index of a run's entries begins with their kind. `+seq` keeps SQLite from reading
+# all entries in order instead.
+_EVERY_KIND = (
+    "kind IN (WITH RECURSIVE every(kind) AS (SELECT min(kind) FROM entries UNION ALL SELECT (SELECT min(kind) FROM"
+    " entries WHERE kind > every.kind) FROM every WHERE every.kind IS NOT NULL) SELECT kind FROM every)"
+)
 _STEP_KINDS = ("step.started", "step.done", "step.failed", "step.unknown", "step.cancelled", "step.crashed")
 # The steps that write what is wanted to an org.
 _WRITING = ("apply", "resume", "accept")
 _FAILED = (
-    "run_id = ? AND seq <= ? AND (kind = 'step.failed' OR kind = 'sample'"
+    "run_id = ? AND +seq <= ? AND kind IN ('step.failed', 'sample') AND (kind = 'step.failed' OR kind = 'sample'"
     f" AND json_extract(body, '$.outcome') <> 'success' AND NOT {NOT_THERE})"
 )
 
@@ -53,7 +60,9 @@ class Facts:
 
     `ledger` is the result of verifying the whole chain. `own_key` is the public key of whoever makes the report: empty
     if they have none, None if it does not matter whose the ledger is. `applies` are those that this run began, to their
-    end, even if a later run finished or undid them; `all_applies` those of every run. `as_of` is the moment that the
+    end, even if a later run finished or undid them; `all_applies` those of every run. `runs`: what each run of the
+    ledger is about, and `scope`: which of them have something to say about this one; “every run” is every one of
+    these. `as_of` is the moment that the
     report speaks of, by default that of the ledger's last entry; `evidence_days` how old evidence may be then.
     """
 
@@ -61,6 +70,8 @@ class Facts:
     run_id: str
     last_seq: int
     ledger: Verification
+    runs: Runs
+    scope: Scope
     applies: Sequence[Progress] = ()
     own_key: str | None = None
     all_applies: Sequence[Progress] = ()
@@ -69,11 +80,15 @@ class Facts:
 
     def entries(self, *kinds: str, run_id: str = "") -> Iterator[Entry]:
         """The entries of some kinds, of this run or another one, in order, one at a time."""
-        return _entries(self.path, kinds, "run_id = ? AND seq <= ?", run_id or self.run_id, self.last_seq)
+        return _entries(self.path, kinds, "run_id = ? AND +seq <= ?", run_id or self.run_id, self.last_seq)
 
-    def of_all_runs(self, *kinds: str) -> Iterator[Entry]:
-        """The same of every run in the ledger."""
-        return _entries(self.path, kinds, "seq <= ?", self.last_seq)
+    def everywhere(self, *kinds: str) -> Iterator[Entry]:
+        """The same of every run of this org that is about the same objects."""
+        return _of_runs(self.path, kinds, self.scope.org, self.last_seq)
+
+    def of_the_bucket(self, *kinds: str) -> Iterator[Entry]:
+        """The same of every run that is about the same bucket, whatever org it is of."""
+        return _of_runs(self.path, kinds, self.scope.bucket, self.last_seq)
 
     def actor(self, entry: Entry) -> Actor:
         """Whose deed an entry is."""
@@ -81,13 +96,14 @@ class Facts:
 
     @cached_property
     def _actors(self) -> Actors:
-        return Actors(self.of_all_runs(*actors.KINDS))
+        return Actors(_of_runs(self.path, actors.KINDS, self.scope.all, self.last_seq))
 
     def last_entry(self, actor: Actor, run_id: str, before: int) -> tuple[int, str]:
         """Number and time of the last entry that an actor wrote in a run, of those before one. Older ledgers do not
         name the actor in each entry."""
         query = (
-            "SELECT max(seq), at FROM entries WHERE run_id = ? AND seq BETWEEN ? AND ? AND kind <> 'actor'"
+            f"SELECT max(seq), at FROM entries WHERE {_EVERY_KIND} AND run_id = ? AND +seq BETWEEN ? AND ?"  # noqa: S608
+            " AND kind <> 'actor'"
             " AND coalesce(json_extract(body, '$.actor'), ?) = ?"
         )
         last = min(before - 1, self.last_seq)
@@ -105,7 +121,7 @@ class Facts:
 
     def extent(self) -> tuple[int, str]:
         """How many entries the run has, and when the last one was written (UTC)."""
-        query = "SELECT count(*), max(seq), at FROM entries WHERE run_id = ? AND seq <= ?"
+        query = f"SELECT count(*), max(seq), at FROM entries WHERE {_EVERY_KIND} AND run_id = ? AND +seq <= ?"  # noqa: S608
         ((count, _, at),) = select(self.path, query, (self.run_id, self.last_seq))
         return count, at
 
@@ -126,11 +142,7 @@ class Facts:
 
     def of_the_org(self, kind: str) -> Iterator[Entry]:
         """Entries of a kind since this run began, also those of later runs."""
-        return _entries(self.path, [kind], "seq BETWEEN ? AND ?", self.started.seq, self.last_seq)
-
-    def everywhere(self, *kinds: str) -> Iterator[Entry]:
-        """Entries of some kinds, of every run, in order."""
-        return _entries(self.path, kinds, "seq <= ?", self.last_seq)
+        return (entry for entry in self.everywhere(kind) if entry.seq >= self.started.seq)
 
     def moment(self) -> datetime:
         """The moment that the report speaks of."""
@@ -141,8 +153,10 @@ class Facts:
 
     def times(self) -> Iterator[tuple[int, str]]:
         """Number and time of each entry since this run began, of every run."""
-        query = "SELECT seq, at FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
-        return ((int(seq), str(at)) for seq, at in select(self.path, query, (self.started.seq, self.last_seq)))
+        where = f"{_EVERY_KIND} AND {_IN} AND +seq BETWEEN ? AND ?"
+        query = f"SELECT seq, at FROM entries WHERE {where} ORDER BY seq"  # noqa: S608 (constants of this file)
+        values = (_listed(self.scope.all), self.started.seq, self.last_seq)
+        return ((int(seq), str(at)) for seq, at in select(self.path, query, values))
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -168,7 +182,7 @@ class Facts:
     def looks(self) -> list[bucket_looks.Look]:
         """Every look at the bucket, of this run and the later ones, oldest first."""
         bucket = str((self.wanted.get("target") or {}).get("bucket", ""))
-        return bucket_looks.looks(self.everywhere(*bucket_looks.KINDS), self.run_id, bucket)
+        return bucket_looks.looks(self.of_the_bucket(*bucket_looks.KINDS), self.run_id, bucket)
 
     def last_apply_begun(self) -> int | None:
         """The entry with which the step began that last wrote to this org: an apply, or one that finished it. None
@@ -225,7 +239,7 @@ class Facts:
         used_up = max(ended_well, default=0)
         return [
             entry
-            for entry in self.of_all_runs(APPROVAL)
+            for entry in self.everywhere(APPROVAL)
             if entry.seq < int(apply.id)
             and entry.data["checksum"] == apply.checksum
             and (entry.run_id == self.run_id or entry.seq > used_up)
@@ -241,7 +255,7 @@ class Facts:
         """What was agreed to after an apply had begun, by whoever finished it."""
         return [
             entry
-            for entry in self.of_all_runs(APPROVAL)
+            for entry in self.everywhere(APPROVAL)
             if entry.data["checksum"] == apply.checksum
             and int(apply.id) < entry.seq
             and (not apply.ended or entry.seq < apply.last_seq)
@@ -296,15 +310,9 @@ def load(
         raise LedgerError(
             "The ledger holds no walk yet", cause=f"{ledger} has none", fix="run notebook 01 or `opslib onboard FILE`"
         )
-    facts = _of_run(path, run_id or (_with_a_step(path, walks, last_seq) or walks)[-1], last_seq, verification, own_key)
-    return replace(facts, as_of=as_of, evidence_days=evidence_days)
-
-
-def _with_a_step(path: Path, walks: Sequence[str], last_seq: int) -> list[str]:
-    """Those that did something: a notebook begins a run when its cells are run, and perhaps no step."""
-    query = "SELECT DISTINCT run_id FROM entries WHERE kind <> 'actor' AND kind NOT LIKE 'run.%' AND seq <= ?"
-    acted = {run_id for (run_id,) in select(path, query, (last_seq,))}
-    return [run_id for run_id in walks if run_id in acted]
+    runs = Runs(path, last_seq)
+    chosen = run_id or ([id for id, _ in runs.walks()] or walks)[-1]
+    return of_run(chosen, path, last_seq, verification, runs, own_key, as_of=as_of, evidence_days=evidence_days)
 
 
 def another(facts: Facts, run_id: str) -> Facts:
@@ -312,16 +320,30 @@ def another(facts: Facts, run_id: str) -> Facts:
 
     Raises LedgerError when there is none.
     """
-    other = _of_run(facts.path, run_id, facts.last_seq, facts.ledger, facts.own_key)
+    rest = (facts.ledger, facts.runs, facts.own_key)
+    other = of_run(run_id, facts.path, facts.last_seq, *rest, evidence_days=facts.evidence_days)
     if other.started.seq < facts.started.seq:
-        other = _of_run(facts.path, run_id, facts.started.seq - 1, facts.ledger, facts.own_key)
-    return replace(other, evidence_days=facts.evidence_days)
+        return of_run(run_id, facts.path, facts.started.seq - 1, *rest, evidence_days=facts.evidence_days)
+    return other
 
 
-def _of_run(path: Path, run_id: str, last_seq: int, ledger: Verification, own_key: str | None) -> Facts:
-    every = applies(_entries(path, KINDS, "seq <= ?", last_seq))
+def of_run(
+    run_id: str,
+    path: Path,
+    last_seq: int,
+    ledger: Verification,
+    runs: Runs,
+    own_key: str | None = None,
+    *,
+    as_of: datetime | None = None,
+    evidence_days: int = DEFAULT_EVIDENCE_DAYS,
+) -> Facts:
+    """The facts of a run in a ledger that was verified; the arguments as in Facts. Raises LedgerError when there is no
+    such run."""
+    scope = runs.scope(run_id)
+    every = applies(_of_runs(path, KINDS, scope.org, last_seq))
     own = [apply for apply in every if apply.run_id == run_id]
-    facts = Facts(path, run_id, last_seq, ledger, own, own_key, every)
+    facts = Facts(path, run_id, last_seq, ledger, runs, scope, own, own_key, every, as_of, evidence_days)
     if not any(facts.entries("run.started")):
         walks = walks_before(path, last_seq)
         known = ", ".join(walks[-3:]) or "none"
@@ -337,6 +359,17 @@ def walks_before(path: Path, last_seq: int) -> list[str]:
     """The runs that are walks, oldest first, of those that began no later than an entry."""
     query = "SELECT run_id, body FROM entries WHERE kind = 'run.started' AND seq <= ? ORDER BY seq"
     return [run_id for run_id, body in select(path, query, (last_seq,)) if json.loads(body)["command"] == "walk"]
+
+
+_IN = "run_id IN (SELECT value FROM json_each(?))"
+
+
+def _listed(runs: Collection[str]) -> str:
+    return json.dumps(sorted(runs))
+
+
+def _of_runs(path: Path, kinds: Collection[str], runs: Collection[str], last_seq: int) -> Iterator[Entry]:
+    return _entries(path, kinds, f"{_IN} AND +seq <= ?", _listed(runs), last_seq)
 
 
 def _entries(path: Path, kinds: Collection[str], where: str, *values: object) -> Iterator[Entry]:

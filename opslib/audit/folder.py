@@ -17,7 +17,7 @@ from opslib.audit.how_to_verify import how_to_verify
 from opslib.audit.report import AuditReport
 from opslib.audit.zipped import refuse_to_overwrite, write_zip
 from opslib.errors import InvalidInput
-from opslib.ledger.database import FILE_NAME
+from opslib.ledger.database import FILE_NAME, held
 from opslib.ledger.signing import Signer
 from opslib.new_files import part_folder
 from opslib.redact import redact
@@ -43,28 +43,20 @@ def write_audit(
     """
     if zipped:
         refuse_to_overwrite(zip_of(out))
-    _refuse_to_hand_over(out, home, signing_key)
+    refuse_to_hand_over(out, home, signing_key)
+    if manifest.folders_of(out) is not None:
+        raise _not_there(out, "it holds a portfolio", "name another folder; nothing was written")
     signer = Signer.load(signing_key)
-    report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key, as_of=as_of)
-    facts, sections, title = report.facts, report.sections(), report.title
-    out.mkdir(parents=True, exist_ok=True)
-    with part_folder(out) as new:
-        _write(new / "audit.html", [page(title, sections)])
-        (new / "audit.pdf").write_bytes(pdf(title, facts.run_id, facts.extent()[1], sections, paper))
-        _write(new / "samples.csv", exports.samples_csv(facts))
-        _write(new / "operations.csv", exports.operations_csv(facts))
-        _write(new / "findings.csv", exports.findings_csv(facts))
-        _write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
-        _write(new / "report.json", [exports.report_json(facts, report.before)])
-        _write(new / HOW_TO_VERIFY, [how_to_verify()])
-        for name in SCRIPTS:
-            (new / name).write_bytes(script(name))
-        _write(new / EVIDENCE_INDEX, [evidence_index(facts, new)])
-        manifest.write_manifest(new, facts.run_id, facts.extent()[1], facts.ledger, signer)
-        if zipped:
-            write_zip(zip_of(out), new, FILES, top=f"audit-{facts.run_id}", at=facts.extent()[1])
-        for name in FILES:
-            os.replace(new / name, out / name)
+    with held(home / FILE_NAME):
+        report = AuditReport.open(run_id, home, compare_with=compare_with, signing_key=signing_key, as_of=as_of)
+        out.mkdir(parents=True, exist_ok=True)
+        with part_folder(out) as new:
+            write_files(new, report, signer, paper)
+            if zipped:
+                top, at = f"audit-{report.facts.run_id}", report.facts.extent()[1]
+                write_zip(zip_of(out), new, FILES, top=top, at=at)
+            for name in FILES:
+                os.replace(new / name, out / name)
     return report
 
 
@@ -78,31 +70,47 @@ def zip_of(out: Path) -> Path:
     return named.with_name(f"{named.name}.zip")
 
 
-def _refuse_to_hand_over(out: Path, home: Path, signing_key: Path) -> None:
+def write_files(new: Path, report: AuditReport, signer: Signer, paper: Paper) -> None:
+    """Write FILES into a new folder."""
+    facts, sections, title = report.facts, report.sections(), report.title
+    write(new / "audit.html", [page(title, sections)])
+    (new / "audit.pdf").write_bytes(pdf(title, facts.run_id, facts.extent()[1], sections, paper))
+    write(new / "samples.csv", exports.samples_csv(facts))
+    write(new / "operations.csv", exports.operations_csv(facts))
+    write(new / "findings.csv", exports.findings_csv(facts))
+    write(new / "findings.ocsf.jsonl", exports.findings_ocsf(facts))
+    write(new / "report.json", [exports.report_json(facts, report.before)])
+    write(new / HOW_TO_VERIFY, [how_to_verify()])
+    for name in SCRIPTS:
+        (new / name).write_bytes(script(name))
+    write(new / EVIDENCE_INDEX, [evidence_index(facts, new)])
+    manifest.write_manifest(new, facts.run_id, facts.extent()[1], facts.ledger, signer)
+
+
+def refuse_to_hand_over(out: Path, home: Path, signing_key: Path) -> None:
     """Readers of an audit get its whole folder, and a program that packs it may follow the links in it."""
     private = [os.path.realpath(file) for file in (home / FILE_NAME, signing_key)]
     if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(home)):
-        raise _not_there(out, f"it is in the workspace {home}")
+        raise _not_there(out, f"it is in the workspace {home}, and readers of the audit get the whole folder")
     for path in (out, *_below(out)):
         leads_to = os.path.realpath(path)
         holds = any(Path(file).is_relative_to(leads_to) for file in private)
         if holds or path.name in (FILE_NAME, signing_key.name):
             what = "a signing key or a ledger is in it" if path == out else f"{path} is, or leads to, a ledger or a key"
-            raise _not_there(out, what)
+            raise _not_there(out, f"{what}, and readers of the audit get the whole folder")
 
 
 def _below(folder: Path) -> Iterator[Path]:
     return (Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
 
 
-def _not_there(out: Path, cause: str) -> InvalidInput:
-    return InvalidInput(
-        f"An audit cannot be written to {out}",
-        cause=f"{cause}, and readers of the audit get the whole folder",
-        fix="name another folder, or move that file; nothing was written",
-    )
+def _not_there(
+    out: Path, cause: str, fix: str = "name another folder, or move that file; nothing was written"
+) -> InvalidInput:
+    return InvalidInput(f"An audit cannot be written to {out}", cause=cause, fix=fix)
 
 
-def _write(file: Path, parts: Iterable[str]) -> None:
+def write(file: Path, parts: Iterable[str]) -> None:
+    """Write a file of the audit, without any secret that is known here."""
     with file.open("w", encoding="utf-8", newline="") as out:
         out.writelines(redact(part) for part in parts)

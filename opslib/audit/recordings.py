@@ -52,7 +52,7 @@ _WRONG = {
 def last_verified(facts: Facts) -> Verified | None:
     """Of all runs since this one began; None where nobody has verified the archive of its bucket since."""
     bucket = (facts.bucket_report() or {}).get("bucket") or _target(facts).get("bucket")
-    found = [entry for entry in facts.everywhere(VERIFIED) if entry.seq > facts.started.seq]
+    found = [entry for entry in facts.of_the_bucket(VERIFIED) if entry.seq > facts.started.seq]
     own = [_verified(entry) for entry in found if entry.data["bucket"] == bucket]
     return own[-1] if own else None
 

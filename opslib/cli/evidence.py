@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from opslib.audit.anchor import Anchor, AnchorBucket
 from opslib.audit.as_pdf import PAPERS, Paper
 from opslib.audit.folder import write_audit, zip_of
 from opslib.audit.folder_files import FILES
+from opslib.audit.portfolio.folder import FILES as PORTFOLIO_FILES
+from opslib.audit.portfolio.folder import write_portfolio
 from opslib.audit.verify import verify as verify_record
 from opslib.cli import options
 from opslib.cli.confirm import agreed, can_ask
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.output import say, say_json
+from opslib.cli.output import say, say_json, say_progress
 from opslib.credentials import usual_keys
 from opslib.errors import InvalidInput, LedgerError, OpslibError
 from opslib.ledger.chain import Verification
@@ -23,6 +26,7 @@ from opslib.ledger.export import write_export
 from opslib.ledger.signing import existing_public_key, read_public_key
 from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.settings import ENV_FILE, Settings
+from opslib.verdict import in_words
 from opslib.walk.identities import Identities
 from opslib.walk.recheck import recheck
 
@@ -34,12 +38,26 @@ _WORDS = {
 }
 
 
-@click.command(epilog=options.examples("opslib audit --out out --zip", "opslib audit --out out --recheck --run RUN"))
+@click.command(
+    epilog=options.examples(
+        "opslib audit --out out --zip",
+        "opslib audit --out out --recheck --run RUN",
+        "opslib audit --all --since 2026-10-01 --until 2026-11-01 --out october",
+    )
+)
 @click.option(
     "--run", "run_id", metavar="RUN", help="A run's id, as `opslib where` lists them; by default the last walk."
 )
-@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk before.")
+@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk of this target before.")
 @click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again; writes to neither.")
+@click.option("--all", "of_all", is_flag=True, help="A page over every target, and the audit of the last walk of each.")
+@click.option("--since", type=options.UtcMoment(), metavar="TIME", help="With --all: walks that began then or later.")
+@click.option(
+    "--until",
+    type=options.UtcMoment(),
+    metavar="TIME",
+    help="With --all: as of then, without what is later.",
+)
 @click.option("--out", type=options.PathType(file_okay=False), required=True, help="The folder to write to.")
 @click.option(
     "--zip", "zipped", is_flag=True, help="Write it as one file to hand over, too: the folder's name with .zip."
@@ -47,11 +65,31 @@ _WORDS = {
 @click.option("--paper", type=click.Choice(PAPERS), default="a4", show_default=True, help="The paper of the PDF.")
 @options.as_json
 def audit(
-    run_id: str | None, compare_with: str | None, read_again: bool, out: Path, zipped: bool, paper: Paper, as_json: bool
+    run_id: str | None,
+    compare_with: str | None,
+    read_again: bool,
+    of_all: bool,
+    since: datetime | None,
+    until: datetime | None,
+    out: Path,
+    zipped: bool,
+    paper: Paper,
+    as_json: bool,
 ) -> None:
     """Write the reviewer's report from the ledger in the workspace: HTML, PDF, CSV, OCSF, JSON, how to verify it, and
-    their manifest."""
+    their manifest.
+
+    With --all, for every target, and a page over all of them: portfolio.html. A TIME is a day (its midnight in UTC) or
+    RFC 3339, such as 2026-10-01T08:00:00Z.
+    """
     settings = Settings.load()
+    if of_all:
+        if run_id or compare_with or read_again or zipped:
+            options.refuse("--all takes the last walk of every target: leave out --run, --compare, --recheck and --zip")
+        _write_portfolio(settings, out, since, until, paper, as_json=as_json)
+        return
+    if since or until:
+        options.refuse("--since and --until are for --all: without it, an audit is of one run")
     reads = asyncio.run(recheck(run_id, settings)) if read_again else []
     report = write_audit(
         out,
@@ -73,6 +111,34 @@ def audit(
         say(f"of run {report.facts.run_id}, begun {report.facts.started.at}; --run names another")
 
 
+def _write_portfolio(
+    settings: Settings, out: Path, since: datetime | None, until: datetime | None, paper: Paper, *, as_json: bool
+) -> None:
+    portfolio = write_portfolio(
+        out,
+        home=settings.home,
+        signing_key=settings.signing_key,
+        since=since,
+        until=until,
+        paper=paper,
+        evidence_days=settings.evidence_days,
+        tell=(lambda *_: None) if as_json else _say_target,
+    )
+    if as_json:
+        targets = [
+            {"name": row.name, "folder": row.folder, "verdict": in_words(row.verdict), "error": row.error}
+            for row in portfolio.rows
+        ]
+        say_json({"folder": str(out), "files": PORTFOLIO_FILES, "targets": targets})
+        return
+    say(*(f"{in_words(row.verdict):11} {row.name}: {row.error or row.folder}" for row in portfolio.rows))
+    say(*(f"written: {out / name}" for name in PORTFOLIO_FILES), f"of {len(portfolio.rows)} targets, a folder each")
+
+
+def _say_target(done: int, total: int, name: str) -> None:
+    say_progress("" if done == total else f"{done} of {total} targets, {name} …")
+
+
 @click.command(
     epilog=options.examples("opslib verify out --key ed25519:KEY", "opslib verify ledger.jsonl --anchor BUCKET")
 )
@@ -82,7 +148,7 @@ def audit(
 @options.anchor_region
 @options.as_json
 def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, as_json: bool) -> ExitCode:
-    """Prove that PATH (workspace folder, ledger file, export, folder of an audit or its zip) is as it was signed.
+    """Prove that PATH (workspace folder, ledger file, export, audit folder or its zip, portfolio) is as it was signed.
 
     Exit code 0 only if it is, and the key is the one given or this machine's own. Anybody can sign what they made.
     """

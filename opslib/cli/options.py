@@ -1,5 +1,6 @@
 """Arguments and options that several commands take. Each is a decorator."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from opslib.ledger.moment import parse_moment
 from opslib.onboarding.models import EXCEPTION_DAYS
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.suggestion import did_you_mean
@@ -40,6 +42,25 @@ class Day(click.DateTime):
         except click.BadParameter:
             shown = " or ".join(_EXAMPLE_DAY.strftime(form) for form in self.formats)
             self.fail(f"{value!r} is not a date; write it as {shown}", param, ctx)
+
+
+class UtcMoment(click.ParamType[datetime]):
+    """A day, which is its midnight in UTC, or RFC 3339."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+                return datetime.fromisoformat(value).replace(tzinfo=UTC)
+            if re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+                return parse_moment(value).astimezone(UTC)
+        except (ValueError, OverflowError):  # of a day that there is not, or beyond the years that Python counts
+            pass
+        shown = "2026-01-31 for its midnight in UTC, or 2026-01-31T08:00:00Z"
+        self.fail(f"{value!r} is not a time; write {shown}", param, ctx)
 
 
 _EXAMPLE_DAY = datetime(2026, 11, 1, 13, 30, tzinfo=UTC)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -120,10 +121,30 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+_HELD: ContextVar[tuple[Path, sqlite3.Connection] | None] = ContextVar("_HELD", default=None)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Within it, this ledger is read as it is now, however long that takes and whoever writes to it: from a copy, which
+    is opened once instead of for each query. Raises LedgerError without a ledger."""
+    with tempfile.TemporaryDirectory() as folder, closing(connect(Path(folder) / FILE_NAME)) as copy:
+        with reading(path) as db:
+            db.backup(copy)
+        token = _HELD.set((path, copy))
+        try:
+            yield
+        finally:
+            _HELD.reset(token)
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger file, or the one in a workspace folder, as it is at one moment. Raises LedgerError without one."""
     file = path / FILE_NAME if path.is_dir() else path
+    if (held_now := _HELD.get()) and held_now[0] == file:
+        yield held_now[1]
+        return
     if not file.is_file():
         raise LedgerError(
             f"No ledger at {path}",

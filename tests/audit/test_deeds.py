@@ -188,7 +188,7 @@ def test_a_plan_may_be_approved_in_one_run_and_applied_in_another(env: dict[str,
     _as("second", env, file, TO_APPROVE)
     _as("first", env, file, ["connect", "validate_bucket", "plan", "apply the plan of another run"])
     facts = load(home)
-    (approved_in,) = {entry.run_id for entry in facts.of_all_runs(APPROVAL)}
+    (approved_in,) = {entry.run_id for entry in facts.everywhere(APPROVAL)}
     assert approved_in != facts.run_id
     found = controls._approval(facts)
     assert found.word == "PASS"

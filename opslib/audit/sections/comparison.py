@@ -1,4 +1,4 @@
-"""What differs between two audits: verdicts, findings, outcome and rates."""
+"""What differs between two audits of one target: verdicts, findings, values, outcome and rates."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,34 +6,42 @@ from typing import Any
 from opslib.audit import controls, reads
 from opslib.audit.control_result import ControlResult
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
-from opslib.audit.facts import Facts, another, walks_before
+from opslib.audit.facts import Facts, another
 from opslib.audit.rule import rule_of
 from opslib.audit.sections import calls
 from opslib.audit.words import sentence
-from opslib.genesys.backend import leaves
+from opslib.errors import InvalidInput
+from opslib.genesys.backend import JSON, leaves
 from opslib.ledger.statistics import success_rate_percent
 from opslib.router.render import show
 from opslib.verdict import Verdict
 
 
 def earlier(facts: Facts, run_id: str | None = None) -> Facts | None:
-    """The run named, or else the last walk before this one that did something; None when there is none.
+    """The run named, or else the last walk of the same target before this one that did something; None when there is
+    none.
 
-    Raises LedgerError when there is no such run.
+    Raises LedgerError when there is no such run, and InvalidInput when it is of another target.
     """
-    if run_id:
-        return another(facts, run_id)
-    for walk in reversed(walks_before(facts.path, facts.started.seq - 1)):
-        other = another(facts, walk)
-        if any(entry.kind != "step.started" for entry in other.steps()):
-            return other
-    return None
+    if run_id is None:
+        before = facts.runs.walks_before(facts.run_id)
+        return another(facts, before[-1]) if before else None
+    other = another(facts, run_id)
+    if not facts.runs.are_of_one_target(facts.run_id, run_id):
+        known = facts.runs.walks_before(facts.run_id)[-3:]
+        raise InvalidInput(
+            f"Run {run_id} is of another target",
+            cause=f"run {facts.run_id} is of target {facts.runs.name(facts.run_id) or 'not known'}, and only runs of "
+            "one target can be compared",
+            fix=f"name an earlier walk of this target: {', '.join(known) or 'the ledger has none'}",
+        )
+    return other
 
 
 def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     """Tables of what differs; the outcome and the rates always."""
     if before is None:
-        return [Prose("There is no earlier walk in this ledger to compare with.")]
+        return [Prose("There is no earlier walk of this target in this ledger to compare with.")]
     old: dict[str, Verdict] = {result.control: result.word for result in controls.results(before)}
     pairs = [(result, old.pop(result.control, "not_checked")) for result in controls.results(now)]
     verdicts: list[list[Cell]] = [
@@ -48,35 +56,55 @@ def blocks(now: Facts, before: Facts | None) -> Sequence[Block]:
     ]
     findings = _findings(now, before)
     rows: list[list[Cell]] = [[name, value_of(before), value_of(now)] for name, value_of in _VALUES.items()]
-    compared: list[Block] = [Prose(f"Compared with run {before.run_id}, started at {before.started.at}.")]
+    compared: list[Block] = [Prose(f"Compared with {_named(now, before)}, started at {before.started.at}.")]
     for caption, what, changed, none in (
         ("Verdicts that changed", "Control", verdicts, "No verdict changed."),
         ("Findings that changed", "Check", findings, "No finding about the bucket changed."),
     ):
         table = Table(caption, (what, "Before", "Now", "Why now"), changed, (4, 2, 2, 5))
         compared.append(table if changed else Prose(none))
-    if registered := _registered(now, before):
-        compared.append(
-            Table(
-                "What the two runs left in the org, where it differs",
-                ("Object", "Value", "Before", "Now"),
-                registered,
-                (3, 4, 3, 3),
-            )
-        )
+    if values := _changed_values(now, before):
+        table = Table("Values that changed, also where no verdict did", _VALUES_HEAD, values, (3, 4, 3, 3))
+        compared.append(table)
+    else:
+        compared.append(Prose("No value changed: neither what was asked for, nor what was left in the org."))
     return [*compared, Table("Outcome and rates", ("What", "Before", "Now"), rows, (2, 3, 3))]
 
 
-def _registered(now: Facts, before: Facts) -> list[list[Cell]]:
-    """Values of the same objects that the two runs left otherwise, also where no verdict changed."""
-    old, new = reads.registered(before), reads.registered(now)
-    return [
-        [f"{key[0]} {new[key].name}", path, show(then.get(path)), show(found.get(path))]
-        for key in sorted(old.keys() & new.keys())
-        for then, found in [(dict(leaves(old[key].body)), dict(leaves(new[key].body)))]
-        for path in sorted(then.keys() | found.keys())
-        if then.get(path) != found.get(path)
+_VALUES_HEAD = ("Of what", "Value", "Before", "Now")
+
+
+def _named(now: Facts, before: Facts) -> str:
+    """The previous walk is called that; another run may have been asked for."""
+    is_previous = now.runs.walks_before(now.run_id)[-1:] == [before.run_id]
+    return f"the previous walk, run {before.run_id}" if is_previous else f"run {before.run_id}"
+
+
+def _changed_values(now: Facts, before: Facts) -> list[list[Cell]]:
+    """What was asked for, the bucket's days, and what the two runs left in the org, where one differs."""
+    old, new = _asked(before), _asked(now)
+    left, found = reads.registered(before), reads.registered(now)
+    compared: list[tuple[str, JSON | None, JSON | None]] = [(of, old[of], new[of]) for of in old if old[of] and new[of]]
+    compared += [
+        (f"{key[0]} {found[key].name}, in the org", left[key].body, found[key].body)
+        for key in sorted(left.keys() & found.keys())
     ]
+    return [
+        [of, path, show(one.get(path)), show(two.get(path))]
+        for of, then, is_now in compared
+        for one, two in [(dict(leaves(then)), dict(leaves(is_now)))]
+        for path in sorted(one.keys() | two.keys())
+        if one.get(path) != two.get(path)
+    ]
+
+
+def _asked(facts: Facts) -> dict[str, dict[str, Any]]:
+    """What each run was to do, by whose word, and the clocks of its bucket; empty where the ledger does not say."""
+    clocks = (facts.bucket_report() or {}).get("clocks") or {}
+    known = {
+        name: clocks[name] for name in ("policy_days", "target_days", "org_days", "lock", "removed") if name in clocks
+    }
+    return {"the onboarding": facts.wanted, "the bucket, in days": known}
 
 
 def _rule(facts: Facts) -> str:

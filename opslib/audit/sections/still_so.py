@@ -27,9 +27,9 @@ _SOURCES = (
 
 
 def blocks(facts: Facts, before: Facts | None) -> Sequence[Block]:
-    """The answer, then each value that is otherwise now, the org's own changes, and the report before this one."""
+    """The answer, then each value that is otherwise now, the org's own changes, and the walk before."""
     compared = comparison.blocks(facts, before)
-    return [*_differences(facts), *in_the_org(facts), Heading("Since the previous report"), *compared]
+    return [*_differences(facts), *in_the_org(facts), Heading("Compared with an earlier walk"), *compared]
 
 
 def _differences(facts: Facts) -> Iterator[Block]:

@@ -58,8 +58,8 @@ def _sentences(facts: Facts, top: Headline, before: Facts | None) -> Iterator[st
     if top.rule:
         yield top.rule.sentence
     earlier = rule_of(before) if before else None
-    if top.rule and earlier and earlier.words != top.rule.words:
-        yield f"The rule has changed: the previous report used {earlier.words}."
+    if top.rule and before and earlier and earlier.words != top.rule.words:
+        yield f"The rule has changed: run {before.run_id} was held to {earlier.words}."
     yield _counted(top)
     yield _age(top, facts.evidence_days)
 
