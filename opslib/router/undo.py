@@ -90,11 +90,10 @@ def restored(past: Past, onboarding: Onboarding, backend: Backend) -> dict[Kind,
 
 
 def routes_again(plan: Plan, onboarding: Onboarding, backend: Backend) -> bool:
-    """Whether the undo writes the onboarding's target or policy, rather than only taking them away."""
-    return any(
-        change.after is not None and change.kind != "webhook" and _is_own(change, onboarding, backend)
-        for change in plan.changes
-    )
+    """Whether recordings go to the onboarding's bucket after the undo: it changes something, and leaves the
+    onboarding's target and policy there."""
+    gone = [one for one in plan.changes if one.after is None and one.kind != "webhook"]
+    return bool(plan.changes) and not any(_is_own(one, onboarding, backend) for one in gone)
 
 
 async def make_undo(backend: Backend, past: Past, onboarding: Onboarding, client: GenesysClient) -> Plan:

@@ -13,6 +13,7 @@ from opslib.onboarding.models import BackendName, Consent
 from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan
+from opslib.router.undo import routes_again
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.validator.profile_loader import load_profile
 from opslib.walk.consent import agrees, note_approval, options_for
@@ -147,8 +148,11 @@ async def _before_it_goes_on(walk: WalkContext, apply: Progress) -> None:
     """The bucket is looked at once more, unless the rest of the apply only takes something away."""
     if apply.rolling_back or not any(change.after for change in apply.plan.changes):
         return
+    bucket = bucket_of_unfinished(walk, apply)
+    if apply.plan.undoes and not routes_again(apply.plan, bucket.onboarding, bucket.backend):
+        return
     otherwise = "; or undo the apply: `opslib rollback`. Nothing more was written"
-    await refuse_unfit(walk, bucket_of_unfinished(walk, apply), Writing("resume", apply.checksum, (), otherwise))
+    await refuse_unfit(walk, bucket, Writing("resume", apply.checksum, (), otherwise))
 
 
 async def _rollback(walk: WalkContext, name: str = "rollback", *, overwrite: bool = False) -> Result:

@@ -1,5 +1,7 @@
 """A walk that undoes a finished apply: its steps, consent, and the bucket that is written to again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +38,31 @@ async def carried_out(wanted: Onboarding | None = None, *allow: str, **kind: Any
         return walk
 
 
-async def test_consent_comes_first_and_the_audits_tell_the_undo(
-    sandbox: Sandbox, api: Api, workspace: Path
-) -> None:
+@contextmanager
+def without_bucket_policy(sandbox: Sandbox) -> Iterator[None]:
+    s3, bucket = sandbox.s3(), sandbox["bucket"]
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    yield
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+async def test_consent_comes_first_and_the_audits_tell_the_undo(sandbox: Sandbox, api: Api, workspace: Path) -> None:
     """Deleting what the apply created is "delete". The bucket, which then gets nothing, need not pass. The undone run's
     audit names the undo and its approval, and calls it nobody else's change."""
     before = state(api)
     onboarded = await carried_out(onboarding(sandbox), *UNSAFE)
-    sandbox.s3().delete_bucket_policy(Bucket=sandbox["bucket"])
     sandbox.control("DELETE", "/requests")
-    with pytest.raises(errors.ConsentMissing) as caught:
-        await carried_out(undo="last")
-    assert "delete: " in caught.value.cause
-    assert "failed-validation" not in caught.value.cause
-    assert writes(sandbox) == []
-    walk = await carried_out(None, "delete", undo="last")
+    with without_bucket_policy(sandbox):
+        with pytest.raises(errors.ConsentMissing) as caught:
+            await carried_out(undo="last")
+        assert "delete: " in caught.value.cause
+        assert "failed-validation" not in caught.value.cause
+        assert writes(sandbox) == []
+        walk = await carried_out(None, "delete", undo="last")
+    validated = walk.result("validate_bucket")
+    assert validated
+    assert validated.state == "failed"
     assert state(api) == before
     result = walk.result("apply")
     assert result
@@ -64,7 +76,7 @@ async def test_consent_comes_first_and_the_audits_tell_the_undo(
 
 
 async def test_routing_back_to_a_bucket_that_does_not_pass_needs_consent(sandbox: Sandbox, api: Api) -> None:
-    """The bucket that is written to after the undo is checked: before the approval, and again right before the apply."""
+    """The bucket that is written to after the undo is checked: before the approval, and right before the apply."""
     other = "another-bucket-of-ours"
     await carried_out(onboarding(sandbox, target={"bucket": other}), *UNSAFE)
     before = state(api)
