@@ -312,8 +312,7 @@ def _is_own(one: Written | Change, onboarding: Onboarding, backend: Backend) -> 
 
 
 def _notes(backend: Backend, past: Past, changes: Sequence[Change]) -> Iterator[str]:
-    apply = past.apply
-    yield f"this undoes what {apply.user} applied at {apply.at} in run {apply.run_id}"
+    yield f"this undoes what run {past.apply.run_id} applied"
     yield from _kept(past.objects)
     if not backend.ids_are_ours:
         for one in changes:

@@ -65,6 +65,7 @@ class WalkContext(StateMachine):
         self.onboarding = onboarding or wanted_onboarding(self.settings)
         self.consent = Consent()
         self.removal, self.rotate_credentials, self.undo = removal, rotate_credentials, undo
+        self.undo_run = undo  # the run itself once it is found
         self.plan: Plan | None = None
         ledger = workspace_ledger(self.settings)
         self._last_applies = last_applies(ledger)  # first of all: nothing is added to a ledger that was changed
@@ -138,18 +139,17 @@ class WalkContext(StateMachine):
             raise DuplicateName(error.title, cause=f"{error.cause}; {whose}", fix=error.fix, ids=error.ids) from None
 
     async def choose_undo(self) -> None:
-        """Find the apply to undo, and the onboarding as it will be then. Raises as `past`."""
+        """Find the apply to undo, perhaps another one by now, and the onboarding as it will be. Raises as `past`."""
         found = past(self.journal.ledger, self.settings.api_base, self.undo)
         self._choose(self.journal.ledger, found)
         bodies = restored(found, self.onboarding, self.backend)
         self.onboarding = await self.backend.onboarding_of(self.onboarding, bodies)
 
     def _choose(self, ledger: Ledger, found: Past) -> None:
-        """Later applies of other runs do not change which one it is."""
-        self.onboarding, self.undo = _begun_with(ledger, found.apply), found.apply.run_id
+        self.onboarding, self.undo_run = _begun_with(ledger, found.apply), found.apply.run_id
 
     async def _make_undo(self) -> Plan:
-        found = past(self.journal.ledger, self.backend.where, self.undo)
+        found = past(self.journal.ledger, self.backend.where, self.undo_run)
         await self.backend.onboarding_of(self.onboarding, {})
         plan = await make_undo(self.backend, found, self.onboarding, self.session.client)
         if needs_keys(plan):
@@ -164,7 +164,7 @@ class WalkContext(StateMachine):
 
     def wanted(self) -> JSON:
         """Everything that the plan depends on, except the org itself."""
-        undo = {"undo": self.undo} if self.undo else {}
+        undo = {"undo": self.undo_run} if self.undo else {}
         return {
             "onboarding": self.onboarding.values(),
             "removal": self.removal,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opslib import errors
+from opslib.audit.controls import routing
 from opslib.audit.facts import load
 from opslib.audit.headline import headline
 from opslib.audit.since_then import since_then
@@ -73,6 +74,9 @@ async def test_consent_comes_first_and_the_audits_tell_the_undo(sandbox: Sandbox
     why = since_then(undone).why
     assert f"undone by opslib in run {walk.run_id}, approved in entry " in why
     assert "outside" not in why
+    once_more = load(workspace, (await carried_out(undo="last")).run_id)
+    assert headline(once_more).word == "NOTHING APPLIED"
+    assert routing(once_more).word == "not_checked"
 
 
 async def test_routing_back_to_a_bucket_that_does_not_pass_needs_consent(sandbox: Sandbox, api: Api) -> None:
@@ -105,7 +109,7 @@ async def test_a_session_later_it_goes_on(sandbox: Sandbox, api: Api) -> None:
                 pass
             first = walk.run_id
     async with Walk(undo="last", resume=True) as walk:
-        assert (walk.run_id, walk.state("plan"), walk.undo) == (first, "done", applied.run_id)
+        assert (walk.run_id, walk.state("plan"), walk.undo_run) == (first, "done", applied.run_id)
         assert walk.onboarding.policy.retention_days == 365
         assert walk.onboarding.target.credentials == KeyReference()
         await walk.run("approve")
