@@ -121,7 +121,7 @@ await back.step("connect")
 # %% jupyter={"source_hidden": true}
 await back.step("validate_bucket")
 
-# %% jupyter={"source_hidden": true}
+# %% tags=["volatile"] jupyter={"source_hidden": true}
 await back.step("plan")
 
 # %% jupyter={"source_hidden": true}
