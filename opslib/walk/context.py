@@ -139,8 +139,12 @@ class WalkContext(StateMachine):
             raise DuplicateName(error.title, cause=f"{error.cause}; {whose}", fix=error.fix, ids=error.ids) from None
 
     async def choose_undo(self) -> None:
-        """Find the apply to undo, perhaps another one by now, and the onboarding as it will be. Raises as `past`."""
+        """Find the apply to undo, perhaps another one by now, and the onboarding as it will be.
+
+        Raises as `past`, and WrongOrg when the session is for another org than that apply's.
+        """
         found = past(self.journal.ledger, self.settings.api_base, self.undo)
+        await refuse_other_org(self.session.client, self._begun_in(found.apply, "the apply to undo"))
         self._choose(self.journal.ledger, found)
         bodies = restored(found, self.onboarding, self.backend)
         self.onboarding = await self.backend.onboarding_of(self.onboarding, bodies)
@@ -272,13 +276,13 @@ class WalkContext(StateMachine):
         refuse_unproved(self.journal.ledger, progress)
         session = await self.open_session()
         stated = stated_orgs(self.onboarding, self.settings)
-        await refuse_other_org(session.client, [*stated, *self._begun_in(progress)])
+        await refuse_other_org(session.client, [*stated, *self._begun_in(progress, "the unfinished apply")])
         async with self.changing(session.backends[progress.plan.backend]) as applier:
             yield applier
 
-    def _begun_in(self, progress: Progress) -> list[Stated]:
+    def _begun_in(self, progress: Progress, what: str) -> list[Stated]:
         id = self.org_of(progress)
-        return [Stated("the org of the unfinished apply", id, confirm=False)] if id else []
+        return [Stated(f"the org of {what}", id, confirm=False)] if id else []
 
     def org_of(self, progress: Progress) -> str:
         """The id of the org that an apply was begun in, as that told its own walk; empty where it did not say."""

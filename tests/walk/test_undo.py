@@ -119,6 +119,19 @@ async def test_a_session_later_it_goes_on(sandbox: Sandbox, api: Api) -> None:
         assert (walk.run_id, walk.state("apply")) == (first, "done")
 
 
+async def test_an_apply_to_another_org_is_not_undone_in_this_one(
+    sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orgs of one region have one address."""
+    await carried_out(onboarding(sandbox), *UNSAFE)
+    before = state(api)
+    monkeypatch.setattr(Walk, "org_of", lambda *_: "99999999-2222-4333-8444-555555555555")
+    with pytest.raises(errors.WrongOrg, match="not the org that is meant") as caught:
+        await carried_out(None, *UNSAFE, undo="last")
+    assert "the org of the apply to undo" in caught.value.cause
+    assert state(api) == before
+
+
 async def test_where_there_is_nothing_to_undo(sandbox: Sandbox) -> None:
     """`connect` says so, and nothing is planned."""
     async with Walk(undo="last") as walk:
