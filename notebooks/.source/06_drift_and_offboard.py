@@ -11,9 +11,10 @@
 # ---
 
 # %% [markdown]
-# # Drift and removal
+# # Drift, removal and undo
 #
-# Two questions about an onboarding that is in the org: **has somebody changed it?** And: **how do I remove it?**
+# Three questions about an onboarding that is in the org: **has somebody changed it?** **How do I remove it?** And: **how
+# do I undo the last apply?**
 #
 # **How to**: choose *Run > Run All Cells* once: nothing is sent to a live org by that. Then press the blue button of
 # the card that you need.
@@ -104,11 +105,47 @@ cards.recovery["resume"]
 cards.recovery["rollback"]
 
 # %% [markdown]
+# ## Undo the last apply
+# The last finished apply to this org, a removal too, is undone: each object is restored to what the ledger recorded
+# before it. If somebody has changed one of them since, nothing is undone. With AUTO_RUN this is only planned. On the
+# command line: `opslib undo`.
+
+# %% jupyter={"source_hidden": true}
+undo = Walk(settings=walk.settings, undo="last", resume=True)
+back = WalkCards(undo, auto_run=AUTO_RUN)
+back
+
+# %% jupyter={"source_hidden": true}
+await back.step("connect")
+
+# %% jupyter={"source_hidden": true}
+await back.step("validate_bucket")
+
+# %% tags=["volatile"] jupyter={"source_hidden": true}
+await back.step("plan")
+
+# %% jupyter={"source_hidden": true}
+back["approve"]
+
+# %% jupyter={"source_hidden": true}
+back["apply"]
+
+# %% [markdown]
+# **Only if an undo was left unfinished**, by a crash or a stop: finish it or undo it here.
+
+# %% jupyter={"source_hidden": true}
+back.recovery["resume"]
+
+# %% jupyter={"source_hidden": true}
+back.recovery["rollback"]
+
+# %% [markdown]
 # ## What the record says
-# Who removed what, when and why is in the ledger; [02 · Audit report](02_audit_report.ipynb) shows it to a reviewer.
+# Who removed or undid what, when and why is in the ledger; [02 · Audit report](02_audit_report.ipynb) shows it to a reviewer.
 
 # %% tags=["volatile"]
 removal.run_id
 
 # %%
 await removal.aclose()
+await undo.aclose()

@@ -161,6 +161,8 @@ def outcome(apply: Progress) -> str:
     """How an apply ended, in words."""
     if apply.ended == "done":
         done = "remove: all gone, as read back" if removes(apply) else "change: all written and read back"
+        if undoes := apply.plan.undoes:
+            done += f", which undoes the apply of run {undoes.run_id}, entry {undoes.entry}"
         accepted = "; ".join(difference.sentence for difference in apply.accepted.values())
         return f"{len(apply.plan.changes)} to {done}" + (f", except what was accepted: {accepted}" if accepted else "")
     if apply.ended:
@@ -410,6 +412,8 @@ def _applied(facts: Facts, control: str) -> ControlResult:
         return ControlResult(control, word, outcome(last), [int(last.id), last.last_seq])
     if refused := was_refused(facts):
         return ControlResult(control, "UNKNOWN", f"nothing was applied: {_summary(refused)}", [refused.seq])
+    if end and facts.given.get("undo") and not facts.applies:
+        return ControlResult(control, "not_checked", _summary(end), [end.seq])
     return _step(facts, "apply", control)
 
 

@@ -143,7 +143,8 @@ def _move(apply: Progress, number: int, entry: Entry) -> str:
         return f"took up apply {number}, to {'finish' if data['how'] == 'resume' else 'undo'} it"
     if entry.kind == journal.FINISHED:
         return f"finished {'' if data['how'] == 'done' else 'undoing '}apply {number}"
-    return {journal.STARTED: f"began apply {number}", journal.ROLLBACK: f"began to undo apply {number}"}.get(
+    undoes = f", which undoes run {apply.plan.undoes.run_id}" if apply.plan.undoes else ""
+    return {journal.STARTED: f"began apply {number}{undoes}", journal.ROLLBACK: f"began to undo apply {number}"}.get(
         entry.kind, ""
     )
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from opslib.audit import age, controls
 from opslib.audit.exceptions import Exempted, register
 from opslib.audit.facts import Facts, once
-from opslib.audit.kind import Kind, kind_of
+from opslib.audit.kind import Kind, is_undo, kind_of
 from opslib.audit.reads import where
 from opslib.audit.rule import Rule, rule_of
 from opslib.audit.words import moment_words as moment_words
@@ -101,7 +101,7 @@ def headline(facts: Facts) -> Headline:
     results, kind = controls.results(facts), kind_of(facts)
     worst, oldest, rule = controls.compliance(results), age.oldest(facts), rule_of(facts)
     return Headline(
-        title=_TITLES[kind].format(org=org_of(facts)),
+        title=_TITLES["undone" if is_undo(facts) else kind].format(org=org_of(facts)),
         kind=kind,
         word=_word(kind, worst.word, results),
         verdict=worst.word,

@@ -22,7 +22,8 @@ def kind_of(facts: Facts) -> Kind:
         return "undone"
     if was_refused(facts):
         return "refused"
-    return "onboarding" if last or facts.last_end("apply") else "not applied"
+    acted = last or (facts.last_end("apply") and not facts.given.get("undo"))
+    return "onboarding" if acted else "not applied"
 
 
 def was_refused(facts: Facts) -> Entry | None:
@@ -35,8 +36,14 @@ def was_refused(facts: Facts) -> Entry | None:
 
 
 def removes(apply: Progress) -> bool:
-    """Whether an apply is to remove something."""
-    return any(change.action == "delete" for change in apply.plan.changes)
+    """Whether an apply is to remove something; an undo, whether it removes the routing."""
+    kept = ("webhook",) if apply.plan.undoes else ()
+    return any(change.action == "delete" and change.kind not in kept for change in apply.plan.changes)
+
+
+def is_undo(facts: Facts) -> bool:
+    """Whether the run's last apply undid an earlier one."""
+    return any(apply.ended == "done" and apply.plan.undoes for apply in facts.applies[-1:])
 
 
 def _is_removal(facts: Facts, last: Progress | None) -> bool:

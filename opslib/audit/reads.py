@@ -147,6 +147,8 @@ def _planned(
         if key in changes:
             before = changes[key]["before"]
             yield key, None if before is None else comparable(plan["backend"], before)
+        elif asked.get("undo"):
+            continue  # an undo looks at what its apply wrote, and wants no onboarding
         elif key in _keys(asked) and asked.get("removal"):
             yield key, None
         elif key in _keys(asked) and asked.get("onboarding") == facts.given.get("onboarding"):

@@ -78,7 +78,7 @@ def since_then(facts: Facts) -> Since:
     broken = [value for value in values if value.breaks]
     entries = sorted({value.entry for value in values} | {entry.seq for entry in outside} | {r.seq for r in reads[-1:]})
     if broken:
-        return Since("FAIL", _sentence(broken, "it breaks the rule"), entries, values)
+        return Since("FAIL", _sentence(facts, broken, "it breaks the rule"), entries, values)
     if unread := _unread(facts, reads):
         return Since("UNKNOWN", f"it could not be read again: {unread[1]}", [*entries, unread[0]], values)
     if begun := _left_half_done(facts, objects, reads):
@@ -86,7 +86,7 @@ def since_then(facts: Facts) -> Since:
         return Since("UNKNOWN", why, [*entries, begun.last_seq], values)
     changed, unfit = [value for value in values if not value.ours], _unfit_meanwhile(facts, objects)
     if changed or outside or unfit:
-        said = [_sentence(changed, "the rule still holds")] if changed else []
+        said = [_sentence(facts, changed, "the rule still holds")] if changed else []
         said += [f"{'; '.join(map(_said, outside))}; opslib did not make it"] if outside else []
         said += (
             [f"bucket {facts.looks[-1].bucket} is fit again, and was not: {'; '.join(unfit.values())}"] if unfit else []
@@ -96,19 +96,31 @@ def since_then(facts: Facts) -> Since:
         return Since("not_checked", _NOT_READ, [])
     if stale := too_old(facts, reads[-1].at):
         return Since("UNKNOWN", f"the last read is stale: {stale}", entries, stale=True)
-    return Since("PASS", _as_it_was(values, reads[-1]), entries, values)
+    return Since("PASS", _as_it_was(facts, values, reads[-1]), entries, values)
 
 
 _NOT_READ = "nobody has looked since the change; “opslib audit --recheck” does"
 
 
-def _sentence(values: Sequence[Value], then: str) -> str:
-    by = "changed by opslib" if all(value.ours for value in values) else "changed outside opslib"
+def _sentence(facts: Facts, values: Sequence[Value], then: str) -> str:
+    by = _by_us(facts) if all(value.ours for value in values) else "changed outside opslib"
     return f"{by}, and {then}: " + "; ".join(value.words for value in values)
 
 
-def _as_it_was(values: Sequence[Value], read: Read) -> str:
-    by_us = f"; changed by opslib since: {'; '.join(value.words for value in values)}" if values else ""
+def _by_us(facts: Facts) -> str:
+    """Whether it was an undo of this run, and who agreed to that."""
+    own = {int(apply.id) for apply in facts.applies}
+    undos = [one for one in facts.all_applies if one.ended == "done" and one.plan.undoes]
+    for undo in reversed(undos):
+        if undo.plan.undoes and undo.plan.undoes.entry in own:
+            given = facts.approvals(undo)[-1:]
+            agreed = [f", approved in entry {entry.seq} by {facts.actor(entry)}" for entry in given]
+            return f"undone by opslib in run {undo.run_id}{''.join(agreed) or ', without an approval'}"
+    return "changed by opslib"
+
+
+def _as_it_was(facts: Facts, values: Sequence[Value], read: Read) -> str:
+    by_us = f"; {_by_us(facts)} since: {'; '.join(value.words for value in values)}" if values else ""
     return f"read again {read.at}, entry {read.seq}: as registered{by_us}"
 
 

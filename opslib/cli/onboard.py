@@ -26,6 +26,7 @@ from opslib.onboarding.models import BackendName, Consent, Onboarding
 from opslib.router.journal import Progress, is_left_in
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
+from opslib.router.undo import LAST
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
 from opslib.walk.consent import options_for
@@ -83,7 +84,7 @@ def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
     Shows the plan and asks first. Without --yes, where nobody can be asked, it only shows the plan. Exit code 1: failed
     and rolled back, 2: not applied, 3: half-done.
     """
-    return _change_org(file, rotate_credentials=rotate_credentials, **consent)
+    return _change_org(load_onboarding(file), rotate_credentials=rotate_credentials, **consent)
 
 
 @click.command(
@@ -97,7 +98,26 @@ def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
 @options.consent
 def offboard(file: Path, **consent: Any) -> ExitCode:
     """Remove the webhook, policy and target that FILE names; needs --allow delete and --reason. Recordings stay."""
-    return _change_org(file, removal=True, **consent)
+    return _change_org(load_onboarding(file), removal=True, **consent)
+
+
+@click.command(
+    epilog=options.examples(
+        "opslib undo",
+        "opslib undo --run RUN --yes --checksum CHECKSUM",
+        'opslib undo --allow delete --reason "wrong org"',
+    )
+)
+@click.option("--run", "run_id", metavar="RUN", default=LAST, help="The run to undo; by default the last apply.")
+@options.paths
+@options.consent
+def undo(run_id: str, **consent: Any) -> ExitCode:
+    """Undo a finished apply: restore what the ledger recorded before it.
+
+    Shows the plan and asks first, as apply does, with the same exit codes. Refused where somebody has changed one of
+    the objects since. An undo is an apply, too: undo its run to apply again. For an unfinished apply: opslib rollback.
+    """
+    return _change_org(None, undo=run_id, **consent)
 
 
 @click.command(
@@ -224,7 +244,7 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
 
 
 def _change_org(
-    file: Path,
+    onboarding: Onboarding | None,
     *,
     yes: bool,
     paths: bool,
@@ -235,8 +255,8 @@ def _change_org(
     as_json: bool,
     **kind: Any,
 ) -> ExitCode:
-    """Plan, ask unless `yes`, approve and apply. `kind` is a removal or a rotation of credentials, see Walk."""
-    onboarding, consent = load_onboarding(file), Consent(allow=allow, reason=reason, until=until)
+    """Plan, ask unless `yes`, approve and apply. `kind` is a removal, an undo or a rotation, see Walk."""
+    consent = Consent(allow=allow, reason=reason, until=until)
     if not yes:
         review = asyncio.run(half_done_if_cancelled(_review(onboarding, checksum, **kind)))
         if not _agreed_to(review, consent, paths=paths, as_json=as_json):
@@ -247,7 +267,7 @@ def _change_org(
     if as_json:
         say_json({**plan.as_json(), "applied": applied})
     elif applied:
-        say("done: applied and read back")
+        say(f"done: {'undone' if plan.undoes else 'applied'} and read back")
     elif plan.changes:
         say(
             "nothing was written to the org: since the plan was made, somebody else has brought the org to what it says"
@@ -269,7 +289,10 @@ class _Review:
         """What would be written."""
         parts = ", ".join(f"{change.action} {change.kind} {change.name}" for change in self.plan.changes)
         many = "change" if len(self.plan.changes) == 1 else "changes"
-        return f"Apply {len(self.plan.changes)} {many} ({parts})" if parts else "Change nothing (the org is as wanted)"
+        if not parts:
+            return "Change nothing (the org is as wanted)"
+        what = f"Undo run {self.plan.undoes.run_id} with" if self.plan.undoes else "Apply"
+        return f"{what} {len(self.plan.changes)} {many} ({parts})"
 
 
 def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool) -> bool:
@@ -307,7 +330,7 @@ def _options_for(plan: Plan) -> str:
 
 
 async def _apply(
-    onboarding: Onboarding, checksum: str | None, consent: Consent, *, show: bool, paths: bool, **kind: Any
+    onboarding: Onboarding | None, checksum: str | None, consent: Consent, *, show: bool, paths: bool, **kind: Any
 ) -> tuple[Plan, bool]:
     """The plan, and whether anything was written: another process may have been first.
 

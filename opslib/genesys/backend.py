@@ -1,10 +1,12 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from opslib.credentials import AwsKeys, RoleReference
 from opslib.errors import InvalidInput
 from opslib.onboarding.models import BackendName, Onboarding
+from opslib.onboarding.values import checked
 from opslib.suggestion import did_you_mean
 
 Kind = Literal["target", "policy", "webhook"]
@@ -133,6 +135,10 @@ class Backend(Protocol):
         `alone` with its name and is not; what was made of it until then is switched off.
         """
 
+    async def onboarding_of(self, onboarding: Onboarding, bodies: Mapping[Kind, JSON]) -> Onboarding:
+        """The onboarding as it is with these bodies of its objects. From then on `meaning` understands them, and
+        objects are known by their names again. What a body cannot say stays as the onboarding has it."""
+
     def server_id(self, kind: Kind, id: str) -> str:
         """The server's id of the object as it was last found; empty for none, or where the ids are ours."""
 
@@ -166,6 +172,20 @@ def nothing_to_rotate() -> InvalidInput:
         cause="Genesys writes with a role, which has none",
         fix="leave out --rotate-credentials; nothing was written",
     )
+
+
+def overlaid(onboarding: Onboarding, parts: Mapping[Kind, JSON]) -> Onboarding:
+    """The onboarding with these values of its parts; where together they cannot be said in one, with the bucket and
+    the credentials only."""
+    values = onboarding.values()
+    known = {kind: {name: value for name, value in part.items() if value is not None} for kind, part in parts.items()}
+    with suppress(InvalidInput):
+        return checked(Onboarding, **values | {kind: values[kind] | part for kind, part in known.items()})
+    place = {name: value for name, value in known.get("target", {}).items() if name in _PLACE}
+    return checked(Onboarding, **values | {"target": values["target"] | place})
+
+
+_PLACE = ("bucket", "region", "credentials")
 
 
 def leaves(body: JSON | None, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -56,6 +56,11 @@ def platform_comparable(body: JSON) -> JSON:
     return normal
 
 
+def of_others(backend: BackendName, body: JSON) -> JSON:
+    """The fields of a body that no onboarding sets: they are not compared, and stay as they are."""
+    return {key: value for key, value in body.items() if key not in PLATFORM_OURS} if backend == "platform" else {}
+
+
 _COMPARABLE: Mapping[BackendName, Callable[[JSON], JSON]] = {
     "storage-targets": storage_targets_comparable,
     "platform": platform_comparable,

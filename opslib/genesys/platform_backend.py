@@ -7,7 +7,8 @@ to its integration by name in plans, and by id on the wire.
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from opslib.genesys.backend import (
     leaves,
     nothing_to_rotate,
     only,
+    overlaid,
 )
 from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.comparable import (
@@ -295,6 +297,22 @@ class PlatformBackend:
             ]
             bodies = [await self._whole(kind, entity["id"]) for entity in listed]
             return [body for body in bodies if body is not None]
+
+    async def onboarding_of(self, onboarding: Onboarding, bodies: Mapping[Kind, JSON]) -> Onboarding:
+        role = onboarding.target.credentials
+        assert isinstance(role, RoleReference)  # noqa: S101 (held by the onboarding)
+        self.objects.forget_what_is_meant()
+        async with self._client.operation("read_integration_type"):
+            await self._target.body(onboarding.target, role)
+        parts: dict[Kind, JSON] = {}
+        if target := bodies.get("target"):
+            parts["target"] = self._target.values_of(target, role)
+        if policy := bodies.get("policy"):
+            with suppress(InvalidInput):  # what no onboarding can say
+                parts["policy"] = policy_values(policy)
+                days = max(onboarding.target.retention_days, parts["policy"]["retention_days"])
+                parts.setdefault("target", {})["retention_days"] = days
+        return overlaid(onboarding, parts)
 
     async def adopt(self, target: str, policy: str | None, webhook: str | None) -> Onboarding:
         async with self._client.operation("adopt"):

@@ -132,6 +132,20 @@ class S3Target:
             **fields,
         }
 
+    def values_of(self, target: JSON, role: RoleReference) -> JSON:
+        """What an integration says for fields of an onboarding; None for what it does not. `role` counts where it is in
+        a credential that opslib did not make. Call `body` before."""
+        fields = {name: self.carried(target, name) for name in ("bucket", "region", "path_prefix", "encryption")}
+        own = [held(str(reference.get("name"))) for reference in (target.get("credentials") or {}).values()]
+        holds = next((one for one in own if one), role)
+        arn = self.carried(target, "role_arn") or holds.role_arn
+        external_id = self.carried(target, "external_id") or holds.external_id or role.external_id
+        return {
+            **fields,
+            "credentials": {"role_arn": arn, "external_id": external_id},
+            "enabled": target.get("intendedState") == "ENABLED",
+        }
+
     def _role_of_credential(self, target: JSON, external_id: str) -> JSON:
         """What opslib wrote into the target's credential. An example where somebody else wrote it."""
         names = [reference["name"] for reference in (target.get("credentials") or {}).values() if "name" in reference]

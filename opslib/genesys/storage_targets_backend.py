@@ -1,12 +1,12 @@
 """The storage-targets backend: three kinds of object, each written with PUT under an id that we choose."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from opslib.credentials import AwsKeys, RoleReference
+from opslib.credentials import AwsKeys, KeyReference, RoleReference
 from opslib.errors import InvalidInput
 from opslib.genesys.answers import Entity, Page, Shape, counted
-from opslib.genesys.backend import JSON, Creation, Item, Kind, Meaning, nothing_to_rotate, only
+from opslib.genesys.backend import JSON, Creation, Item, Kind, Meaning, nothing_to_rotate, only, overlaid
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.comparable import storage_targets_comparable, storage_targets_writable
 from opslib.onboarding.models import BackendName, DataLakeWebhook, Onboarding, RecordingPolicy, StorageTarget
@@ -190,6 +190,14 @@ class StorageTargetsBackend:
             of_webhook = only(await self.list("webhook"), "webhook", webhook)
         return checked(Onboarding, target=_target(of_target), policy=_policy(of_policy), webhook=_webhook(of_webhook))
 
+    async def onboarding_of(self, onboarding: Onboarding, bodies: Mapping[Kind, JSON]) -> Onboarding:
+        parts = {kind: _PARTS[kind]({"id": getattr(onboarding, kind).id, **body}) for kind, body in bodies.items()}
+        if "target" in parts and not parts["target"]["credentials"]:
+            known = onboarding.target.credentials
+            reference = known if isinstance(known, KeyReference) else KeyReference()
+            parts["target"]["credentials"] = reference.model_dump()
+        return overlaid(onboarding, parts)
+
     async def probe(self) -> int | None:
         async with self._client.operation("probe_storage_targets"):
             page = await self._client.request_or_none(
@@ -287,6 +295,9 @@ def _webhook(body: JSON) -> JSON:
         "events": tuple(body["events"]),
         "authentication": body.get("authentication") or {},
     }
+
+
+_PARTS: Mapping[Kind, Callable[[JSON], JSON]] = {"target": _target, "policy": _policy, "webhook": _webhook}
 
 
 def _common(body: JSON) -> JSON:

@@ -250,4 +250,4 @@ def refuse_unproved(ledger: Ledger, apply: Progress) -> None:
         why = f"the plan in entry {apply.id} is not the one that entry {approvals[-1].seq} approves"
     else:
         return
-    raise LedgerNotProved("The unfinished apply is not carried out or undone", cause=why, fix=INSTEAD)
+    raise LedgerNotProved("The apply is not carried out or undone", cause=why, fix=INSTEAD)

@@ -70,6 +70,14 @@ class Change(_Data):
         )
 
 
+class Undoes(_Data):
+    """The finished apply that a plan undoes: its run, the number of its first entry, and its plan's checksum."""
+
+    run_id: str
+    entry: int
+    checksum: str
+
+
 class Plan(_Data):
     """The ordered changes to one org. `where` is the API's address, `backend` which API; a plan is good for these only.
 
@@ -80,6 +88,7 @@ class Plan(_Data):
     where: str
     backend: BackendName = "storage-targets"  # the only one when older ledgers were written
     changes: tuple[Change, ...]
+    undoes: Undoes | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -96,9 +105,10 @@ class Plan(_Data):
 
     def as_json(self) -> JSON:
         """{checksum, changes: [{action, kind, id, name, fields: [{path, before, after}]}], unsafe: [{name, why}],
-        warnings: [text], notes: [text]}."""
+        warnings: [text], notes: [text]}; of an undo also undoes: {run_id, entry, checksum}."""
         return {
             "checksum": self.checksum,
+            **({"undoes": self.undoes.model_dump()} if self.undoes else {}),
             "changes": [
                 {
                     **change.model_dump(include={"action", "kind", "id", "name"}),
@@ -115,6 +125,8 @@ class Plan(_Data):
 def checksum_of(plan: JSON) -> str:
     """The checksum of a plan as JSON, such as the ledger has it."""
     done = {name: value for name, value in plan.items() if name not in ("notes", "warnings")}
+    if done.get("undoes") is None:  # older ledgers do not have it
+        done.pop("undoes", None)
     return hashlib.sha256(rfc8785.dumps(done)).hexdigest()
 
 

@@ -8,6 +8,7 @@ from opslib.visible import visible_line
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 NOTHING = "Nothing to do: the org is as wanted."
+NOTHING_TO_UNDO = "Nothing to undo."
 
 
 def as_text(plan: dict[str, Any], *, paths: bool = False) -> str:
@@ -15,7 +16,7 @@ def as_text(plan: dict[str, Any], *, paths: bool = False) -> str:
     then what is unsafe (!), the warnings (⚠), the notes (i) and the checksum."""
     notes = [*(f"⚠ {one}" for one in plan.get("warnings", ())), *(f"i {one}" for one in plan.get("notes", ()))]
     if not plan["changes"]:
-        return "\n".join(map(visible_line, [NOTHING, *notes]))
+        return "\n".join(map(visible_line, [NOTHING_TO_UNDO if plan.get("undoes") else NOTHING, *notes]))
     lines = [line for change in plan["changes"] for line in _change_lines(change, paths)]
     unsafe = [
         f"! {item['name']}: {item['why']} (needs --allow {item['name']}, with a reason)" for item in plan["unsafe"]

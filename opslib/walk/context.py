@@ -11,12 +11,14 @@ from opslib.errors import DuplicateName, LedgerError, OpslibError
 from opslib.genesys.backend import Backend
 from opslib.genesys.recorder import Recorder, current_step
 from opslib.ledger.chain import Entry
+from opslib.ledger.ledger import Ledger
 from opslib.ledger.workspace import kind_of, refuse_other_kind, workspace_ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.journal import Progress, last_applies, made_by_opslib, refuse_unproved
 from opslib.router.plan import Plan, make_plan, make_removal
+from opslib.router.undo import Past, make_undo, needs_keys, past, refuse_unknown_secret, restored, routes_again
 from opslib.settings import Settings, check_aws_secret
 from opslib.walk.identities import Identities
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
@@ -41,6 +43,8 @@ class WalkContext(StateMachine):
             was chosen and done is restored from the ledger, except secrets.
         removal: plan to remove the onboarding.
         rotate_credentials: plan to write the target's credentials again.
+        undo: plan to undo the finished apply of this run, or the "last" one. The onboarding is then that apply's, and
+            from `connect` on as it will be after the undo.
         session: share its token and rate gate with other walks.
     """
 
@@ -53,17 +57,22 @@ class WalkContext(StateMachine):
         resume: bool = False,
         removal: bool = False,
         rotate_credentials: bool = False,
+        undo: str = "",
         session: Session | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings or (session.settings if session else Settings.load())
         self.onboarding = onboarding or wanted_onboarding(self.settings)
         self.consent = Consent()
-        self.removal, self.rotate_credentials = removal, rotate_credentials
+        self.removal, self.rotate_credentials, self.undo = removal, rotate_credentials, undo
+        self.undo_run = undo  # the run itself once it is found
         self.plan: Plan | None = None
-        began_with = hash_of(self.given())
         ledger = workspace_ledger(self.settings)
         self._last_applies = last_applies(ledger)  # first of all: nothing is added to a ledger that was changed
+        if undo and self._is_configured:
+            with suppress(OpslibError):  # `connect` says it
+                self._choose(ledger, past(ledger, self.settings.api_base, undo))
+        began_with = hash_of(self.given())
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
         about = {"backend": self.onboarding.backend, "began_with": began_with, **kind_of(self.settings)}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
@@ -119,6 +128,8 @@ class WalkContext(StateMachine):
         try:
             if self.removal:
                 return await make_removal(self.backend, self.onboarding)
+            if self.undo:
+                return await self._make_undo()
             credentials = await self.credentials()
             return await make_plan(self.backend, self.onboarding, credentials, rotate=self.rotate_credentials)
         except DuplicateName as error:
@@ -127,9 +138,43 @@ class WalkContext(StateMachine):
             whose = f"by this workspace's ledger, opslib made {', '.join(ours) or 'none of them'}"
             raise DuplicateName(error.title, cause=f"{error.cause}; {whose}", fix=error.fix, ids=error.ids) from None
 
+    async def choose_undo(self) -> None:
+        """Find the apply to undo, perhaps another one by now, and the onboarding as it will be.
+
+        Raises as `past`, and WrongOrg when the session is for another org than that apply's.
+        """
+        found = past(self.journal.ledger, self.settings.api_base, self.undo)
+        await refuse_other_org(self.session.client, self._begun_in(found.apply, "the apply to undo"))
+        self._choose(self.journal.ledger, found)
+        bodies = restored(found, self.onboarding, self.backend)
+        self.onboarding = await self.backend.onboarding_of(self.onboarding, bodies)
+
+    def _choose(self, ledger: Ledger, found: Past) -> None:
+        self.onboarding, self.undo_run = _begun_with(ledger, found.apply), found.apply.run_id
+
+    async def _make_undo(self) -> Plan:
+        found = past(self.journal.ledger, self.backend.where, self.undo_run)
+        await self.backend.onboarding_of(self.onboarding, {})
+        plan = await make_undo(self.backend, found, self.onboarding, self.session.client)
+        if needs_keys(plan):
+            refuse_unknown_secret(plan, await self.credentials())
+        return plan
+
+    def routes(self, plan: Plan) -> bool:
+        """Whether recordings are written to the onboarding's bucket once the plan is carried out."""
+        if self.undo:
+            return routes_again(plan, self.onboarding, self.backend)
+        return not self.removal
+
     def wanted(self) -> JSON:
         """Everything that the plan depends on, except the org itself."""
-        return {"onboarding": self.onboarding.values(), "removal": self.removal, "rotate": self.rotate_credentials}
+        undo = {"undo": self.undo_run} if self.undo else {}
+        return {
+            "onboarding": self.onboarding.values(),
+            "removal": self.removal,
+            "rotate": self.rotate_credentials,
+            **undo,
+        }
 
     def given(self) -> JSON:
         return {"org": org_of(self.settings), "consent": self.consent.model_dump(mode="json"), **self.wanted()}
@@ -138,6 +183,8 @@ class WalkContext(StateMachine):
         """The choices come first: a result counts only for exactly those."""
         self.onboarding, self.settings, self.consent = saved.onboarding, saved.settings, saved.consent
         self.plan, self._connected_with = saved.plan, saved.settings.client_secret
+        if self.undo and "connect" in saved.ends:
+            self.onboarding = Onboarding.model_validate(saved.ends["connect"].data["data"]["onboarding"])
         for entry in saved.run.ledger.proved_entries("sample", "operation", run_id=saved.run.id):
             self.recorder.recall(entry.kind, entry.data)
         self.recall(saved.ends)
@@ -155,7 +202,7 @@ class WalkContext(StateMachine):
     def needs_consent(self) -> list[str]:
         """The names of what is unsafe in the plan; a bucket that did not pass counts as unsafe."""
         plan, bucket = self.reviewed_plan(), self.state("validate_bucket")
-        unproven = not self.removal and (bucket == "failed" or (plan.changes and bucket != "done"))
+        unproven = self.routes(plan) and (bucket == "failed" or (plan.changes and bucket != "done"))
         return [*plan.unsafe, *(["failed-validation"] if unproven else [])]
 
     @property
@@ -192,8 +239,11 @@ class WalkContext(StateMachine):
     @property
     def last_apply(self) -> Progress | None:
         """The newest apply to the org that the settings name, as last read from the ledger."""
-        configured = self.settings.api_url or self.settings.region
-        return self._last_applies.get(self.settings.api_base) if configured else None
+        return self._last_applies.get(self.settings.api_base) if self._is_configured else None
+
+    @property
+    def _is_configured(self) -> bool:
+        return bool(self.settings.api_url or self.settings.region)
 
     @property
     def unfinished(self) -> Progress | None:
@@ -226,13 +276,13 @@ class WalkContext(StateMachine):
         refuse_unproved(self.journal.ledger, progress)
         session = await self.open_session()
         stated = stated_orgs(self.onboarding, self.settings)
-        await refuse_other_org(session.client, [*stated, *self._begun_in(progress)])
+        await refuse_other_org(session.client, [*stated, *self._begun_in(progress, "the unfinished apply")])
         async with self.changing(session.backends[progress.plan.backend]) as applier:
             yield applier
 
-    def _begun_in(self, progress: Progress) -> list[Stated]:
+    def _begun_in(self, progress: Progress, what: str) -> list[Stated]:
         id = self.org_of(progress)
-        return [Stated("the org of the unfinished apply", id, confirm=False)] if id else []
+        return [Stated(f"the org of {what}", id, confirm=False)] if id else []
 
     def org_of(self, progress: Progress) -> str:
         """The id of the org that an apply was begun in, as that told its own walk; empty where it did not say."""
@@ -242,15 +292,7 @@ class WalkContext(StateMachine):
 
     def begun_with(self, progress: Progress) -> Onboarding:
         """What an apply's own walk was for when it began. Raises LedgerError where that is not in the ledger."""
-        begun = self.journal.ledger.proved_entries("step.started", run_id=progress.run_id)
-        given = [entry.data["given"] for entry in begun if entry.seq < int(progress.id) and "given" in entry.data]
-        if not given:
-            raise LedgerError(
-                "The unfinished apply is not carried out",
-                cause=f"the ledger does not say for which onboarding entry {progress.id} began it",
-                fix="undo it: `opslib rollback`; nothing was written",
-            )
-        return Onboarding.model_validate(given[-1]["onboarding"])
+        return _begun_with(self.journal.ledger, progress)
 
     def teller(self) -> Callable[[int, int, str], None]:
         """A callback with which the running step, which asks for it, reports its progress."""
@@ -266,6 +308,18 @@ class WalkContext(StateMachine):
     def _ended(self, name: str, task: asyncio.Task[Any] | None) -> None:
         self.progress.pop(name, None)
         super()._ended(name, task)
+
+
+def _begun_with(ledger: Ledger, progress: Progress) -> Onboarding:
+    begun = ledger.proved_entries("step.started", run_id=progress.run_id)
+    given = [entry.data["given"] for entry in begun if entry.seq < int(progress.id) and "given" in entry.data]
+    if not given:
+        raise LedgerError(
+            "The apply is not carried out or undone",
+            cause=f"the ledger does not say for which onboarding entry {progress.id} began it",
+            fix="an unfinished one can be undone with `opslib rollback`; nothing was written",
+        )
+    return Onboarding.model_validate(given[-1]["onboarding"])
 
 
 def _connected(entry: Entry) -> bool:

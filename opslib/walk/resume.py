@@ -47,13 +47,18 @@ class SavedWalk:
         if self.applied and self.plan:
             count, given = len(self.plan.changes), self.applied.data["given"]
             end = {"step": "apply", "input_hash": self.applied.data["input_hash"], "error": None}
-            said = {"summary": applied_words(count, removal=given["removal"]), "data": {"changes": count}}
+            said = {
+                "summary": applied_words(count, removal=given["removal"], undo="undo" in given),
+                "data": {"changes": count},
+            }
             self.ends["apply"] = self.run.append("step.done", {**end, **said})
         return self.run
 
 
-def applied_words(changes: int, *, removal: bool) -> str:
+def applied_words(changes: int, *, removal: bool, undo: bool = False) -> str:
     """What the step “apply” says at its end."""
+    if undo:
+        return f"{changes} {'object' if changes == 1 else 'objects'} restored to what was there before, and read back"
     if removal:
         return f"{changes} removed, and read back as gone"
     return f"{changes} {'change' if changes == 1 else 'changes'} applied and read back"

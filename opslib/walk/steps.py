@@ -13,6 +13,7 @@ from opslib.onboarding.models import BackendName, Consent
 from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan
+from opslib.router.undo import routes_again
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.validator.profile_loader import load_profile
 from opslib.walk.consent import agrees, note_approval, options_for
@@ -29,8 +30,13 @@ _EVENT_WITHIN_S = 15.0
 # What `probe` counts.
 _COUNTED: dict[BackendName, str] = {"storage-targets": "targets", "platform": "retention policies"}
 
+_NOTHING_TO_DO = "Nothing to do: the org is as wanted"
+_NOTHING_TO_UNDO = "Nothing to undo: the org is as it was before that apply"
+
 
 async def _connect(walk: WalkContext) -> Result:
+    if walk.undo:
+        walk.look_for_unfinished()
     session, wanted = await walk.open_session(), walk.onboarding.backend
     count = await walk.backend.probe()
     if count is None:
@@ -41,7 +47,10 @@ async def _connect(walk: WalkContext) -> Result:
     walk.identities.note_client(walk.settings.client_id, about.client, why)
     for error in about.wrong_orgs():
         raise error
+    if walk.undo:
+        await walk.choose_undo()
     data: JSON = {
+        **({"onboarding": walk.onboarding.values()} if walk.undo else {}),
         "api_url": session.client.base_url,
         "org_id": "" if isinstance(org, str) else org.id,  # as the org says; a setting proves nothing
         "backend": wanted,
@@ -67,7 +76,7 @@ async def _plan(walk: WalkContext) -> Result:
         walk.consent = Consent()
     data = plan.as_json()
     if not plan.changes:
-        return Result("plan", "done", "Nothing to do: the org is as wanted", data)
+        return Result("plan", "done", _NOTHING_TO_UNDO if walk.undo else _NOTHING_TO_DO, data)
     words = ", ".join(f"{change.action} {change.kind}" for change in plan.changes)
     return Result("plan", "done", f"{len(plan.changes)} to change: {words}", data)
 
@@ -111,14 +120,16 @@ async def _apply(walk: WalkContext) -> Result:
         replan = partial(_plan_to_carry_out, walk)
         written = await applier.apply(walk.reviewed_plan(), walk.onboarding.target.credentials, replan)
     if not written:
-        return Result("apply", "done", "Nothing to do: the org is as wanted, so nothing was applied", {"changes": 0})
-    return Result("apply", "done", applied_words(written, removal=walk.removal), {"changes": written})
+        words = f"{_NOTHING_TO_UNDO if walk.undo else _NOTHING_TO_DO}, so nothing was applied"
+        return Result("apply", "done", words, {"changes": 0})
+    words = applied_words(written, removal=walk.removal, undo=bool(walk.undo))
+    return Result("apply", "done", words, {"changes": written})
 
 
 async def _plan_to_carry_out(walk: WalkContext) -> Plan:
     """The plan as it is now. Where it will be carried out, the bucket is looked at once more, right before that."""
     plan = await walk.make_plan()
-    if plan.changes and plan.checksum == walk.reviewed_plan().checksum and not walk.removal:
+    if plan.changes and plan.checksum == walk.reviewed_plan().checksum and walk.routes(plan):
         writing = Writing("apply", plan.checksum, walk.needs_consent(), ". Nothing was applied")
         await refuse_unfit(walk, bucket_of(walk), writing)
     return plan
@@ -137,8 +148,11 @@ async def _before_it_goes_on(walk: WalkContext, apply: Progress) -> None:
     """The bucket is looked at once more, unless the rest of the apply only takes something away."""
     if apply.rolling_back or not any(change.after for change in apply.plan.changes):
         return
+    bucket = bucket_of_unfinished(walk, apply)
+    if apply.plan.undoes and not routes_again(apply.plan, bucket.onboarding, bucket.backend):
+        return
     otherwise = "; or undo the apply: `opslib rollback`. Nothing more was written"
-    await refuse_unfit(walk, bucket_of_unfinished(walk, apply), Writing("resume", apply.checksum, (), otherwise))
+    await refuse_unfit(walk, bucket, Writing("resume", apply.checksum, (), otherwise))
 
 
 async def _rollback(walk: WalkContext, name: str = "rollback", *, overwrite: bool = False) -> Result:
@@ -177,7 +191,7 @@ async def _see_event(walk: WalkContext) -> Result:
 
 
 async def _report(walk: WalkContext) -> Result:
-    if walk.state("apply") == "done" and not walk.removal:
+    if walk.state("apply") == "done" and not (walk.removal or walk.undo):
         walk.session.router.routed |= {"target", "policy", "webhook"}  # each read back
     report = walk.session.router.generate_audit_report()
     metrics = report["metrics"]

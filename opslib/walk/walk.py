@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# A removal has no event to wait for, and no routing to report.
+# A removal has no event to wait for, and no routing to report; neither has an undo.
 _REMOVAL = ("connect", "validate_bucket", "plan", "approve", "apply")
 
 
@@ -22,8 +22,8 @@ class Walk(WalkContext):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The steps that it goes through, in order; those of a removal are fewer."""
-        return _REMOVAL if self.removal else tuple(STEPS)
+        """The steps that it goes through, in order; those of a removal or an undo are fewer."""
+        return _REMOVAL if self.removal or self.undo else tuple(STEPS)
 
     async def run_all(self, consent: Consent | None = None) -> list[Result]:
         """Every step in order; see `in_order`."""

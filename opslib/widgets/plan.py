@@ -15,7 +15,8 @@ def plan_html(plan: dict[str, Any]) -> Html:
     risks = (f"<strong>{text(risk['name'])}</strong>: {text(risk['why'])}" for risk in plan["unsafe"])
     unsafe = _listed(f"{_WARN} <strong>Unsafe, needs consent:</strong>", risks)
     warnings = _listed(f"{_WARN} <strong>{WARNINGS}:</strong>", map(text, plan.get("warnings", ())))
-    notes = _listed("<strong>What this API does otherwise:</strong>", map(text, plan.get("notes", ())))
+    about = "About this undo" if plan.get("undoes") else "What this API does otherwise"
+    notes = _listed(f"<strong>{about}:</strong>", map(text, plan.get("notes", ())))
     return Html(tables + unsafe + warnings + notes, as_text(plan))
 
 

@@ -61,6 +61,19 @@ _REMOVAL_VERBS: dict[str, Callable[[Walk], str]] = {
     "approve": lambda walk: f"Approve {_changes(walk, 'removal')}",
     "apply": lambda walk: f"Remove {_changes(walk, 'object')}",
 }
+_UNDO_HELP = {
+    "connect": "Gets a token for the OAuth client, and finds the last finished apply to this org in the ledger.",
+    "validate_bucket": "Checks the bucket that recordings go to after the undo. If the undo removes the routing, the "
+    "verdict does not stop it.",
+    "plan": "Reads every object that the apply wrote. If somebody has changed one since, nothing is undone, and what "
+    "differs is shown. Writes nothing.",
+    "apply": "Restores each object to what it was before the apply, last one first, and reads each back. If one fails, "
+    "all are as before this step. Cancel lets the current change finish; pressed twice, it stops at once.",
+}
+_UNDO_VERBS: dict[str, Callable[[Walk], str]] = {
+    "plan": lambda walk: "Plan the undo",
+    "apply": lambda walk: f"Undo {_changes(walk)}{to_org(walk)}",
+}
 # The cards for an object that is not as it was sent, by the card that they stand on.
 _DECISIONS = {"resume": "accept", "rollback": "overwrite"}
 
@@ -191,10 +204,10 @@ def _changes(walk: Walk, what: str = "change") -> str:
 
 
 def _help(walk: Walk, name: str) -> str:
-    helps = {**_HELP, **_REMOVAL_HELP} if walk.removal else _HELP
+    helps = {**_HELP, **(_REMOVAL_HELP if walk.removal else _UNDO_HELP if walk.undo else {})}
     return f"Step {walk.order.index(name) + 1} of {len(walk.order)}. {helps[name]}"
 
 
 def _verb(walk: Walk, name: str) -> str:
-    verbs = {**_VERBS, **_REMOVAL_VERBS} if walk.removal else _VERBS
+    verbs = {**_VERBS, **(_REMOVAL_VERBS if walk.removal else _UNDO_VERBS if walk.undo else {})}
     return verbs[name](walk)

@@ -57,7 +57,8 @@ class _PlatformTarget(_Target):
 
 
 def form(walk: Walk, step: str) -> Panel | None:
-    make = {**_FORMS, **_REMOVAL_FORMS}.get(step) if walk.removal else _FORMS.get(step)
+    own = _REMOVAL_FORMS if walk.removal else _UNDO_FORMS if walk.undo else {}
+    make = {**_FORMS, **own}.get(step)
     return make(walk) if make else None
 
 
@@ -281,6 +282,10 @@ def _arrival(walk: Walk) -> Panel | None:
     return FeedDocuments(walk) if walk.onboarding.backend == "platform" else None
 
 
+def _bucket(walk: Walk) -> Summary:
+    return Summary("", lambda: [("Bucket", walk.onboarding.target.bucket)])
+
+
 def _to_remove(walk: Walk) -> Summary:
     """What is removed is found by its id, or on platform by its name: nothing else of the onboarding counts."""
 
@@ -309,6 +314,10 @@ _FORMS: dict[str, Callable[[Walk], Panel | None]] = {
     "overwrite": _overwriting,
 }
 _REMOVAL_FORMS: dict[str, Callable[[Walk], Panel | None]] = {
-    "validate_bucket": lambda walk: Summary("", lambda: [("Bucket", walk.onboarding.target.bucket)]),
+    "validate_bucket": _bucket,
     "plan": _to_remove,
+}
+_UNDO_FORMS: dict[str, Callable[[Walk], Panel | None]] = {
+    "validate_bucket": _bucket,
+    "plan": lambda walk: Summary("What is undone", lambda: [("Run", walk.undo_run)]),
 }

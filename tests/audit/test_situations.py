@@ -14,7 +14,8 @@ from opslib.audit import controls
 from opslib.audit.facts import Facts, load
 from opslib.audit.headline import headline
 from opslib.audit.open_items import open_items
-from opslib.router.plan import Plan
+from opslib.router.journal import Progress, all_applies
+from opslib.router.plan import Plan, Undoes
 from opslib.verdict import Verdict
 
 from .ledgers import IDS, WHERE, Story, bodies, bucket_report, delete, onboarding, plan_of, strict_report, update
@@ -132,6 +133,48 @@ def removed_without_a_bucket(story: Story) -> None:
     plan = story.plan(plan_of(delete("target")))
     story.approve(plan, ["delete"], **REASON)
     story.apply(plan)
+
+
+def undo_of(apply: Progress) -> Plan:
+    """The plan that undoes an apply, as the ledger has it."""
+    changes = [
+        change.model_copy(
+            update={
+                "action": "delete" if change.before is None else "update",
+                "before": change.after,
+                "after": change.before,
+                "unsafe": ("delete",) if change.before is None else (),
+            }
+        )
+        for change in reversed(apply.plan.changes)
+    ]
+    undoes = Undoes(run_id=apply.run_id, entry=int(apply.id), checksum=apply.checksum)
+    return Plan(where=WHERE, changes=tuple(changes), undoes=undoes)
+
+
+def undo(story: Story) -> None:
+    """The last apply is undone by another run, with consent."""
+    plan = undo_of(all_applies(story.ledger)[-1])
+    story.given["undo"] = plan.undoes and plan.undoes.run_id
+    story.again().connect()
+    story.look(strict_report(at=story.now()))
+    story.approve(story.plan(plan), plan.unsafe, **REASON)
+    story.apply(plan)
+
+
+def undone_twice(story: Story) -> None:
+    """The second time there is nothing to undo: that says nothing about what the first walk registered."""
+    undo(story.walk())
+    story.again().connect()
+    plan = Plan(where=WHERE, changes=(), undoes=all_applies(story.ledger)[-1].plan.undoes)
+    story.approve(story.plan(plan))
+    story.begin("apply")
+    story.end("apply", data={"changes": 0})
+
+
+def cut_and_undone(story: Story) -> None:
+    another_run_applies(SHORTER, ["shorter-retention"])(story)
+    undo(story)
 
 
 def refused(story: Story) -> None:
@@ -591,6 +634,21 @@ SITUATIONS = [
         lambda story: removed(story.walk().again("offboard")),
         all_of("FAIL", "since_then", "routing", exceptions="PASS"),
         FAILS,
+    ),
+    Situation(
+        "undone by a later run",
+        lambda story: undo(story.walk()),
+        all_of("FAIL", "since_then", "routing", exceptions="PASS"),
+        FAILS,
+    ),
+    Situation(
+        "undone, and once more in vain", undone_twice, all_of("FAIL", "since_then", "routing", exceptions="PASS"), FAILS
+    ),
+    Situation(
+        "cut below the rule by this tool, and that undone",
+        cut_and_undone,
+        {"since_then": "PASS", "exceptions": "PASS"},
+        FINE,
     ),
     # The bucket.
     Situation("bucket read again, still fit", with_look(strict_report), {}, FINE),

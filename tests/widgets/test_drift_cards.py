@@ -113,6 +113,25 @@ async def test_a_removal_has_five_steps_that_say_what_they_do(removal: Walk, san
     assert repr(cards) == "5 of 5 steps done"
 
 
+async def test_an_undo_has_five_steps_that_say_what_they_do(removal: Walk, api: Api) -> None:
+    """Of a removal: the cards were made before there was one to undo, and find it when they connect."""
+    before = api("GET", TARGETS).json()["entities"][0]["configuration"]
+    async with Walk(settings=removal.settings, undo="last", session=removal.session) as walk:
+        cards = WalkCards(walk)
+        assert list(cards) == list(removal.order)
+        async for _ in removal.in_order(Consent(allow=("delete",), reason="a test")):
+            pass
+        for name in ("connect", "validate_bucket", "plan"):
+            await cards[name].click()
+        assert removal.run_id in lines(cards["plan"])
+        assert "About this undo" in lines(cards["plan"])
+        assert "what it was before the apply" in lines(cards["apply"])
+        await cards["approve"].click()
+        assert cards["apply"].run_button.description == "Undo 3 changes to Sandbox"
+        await cards["apply"].click()
+    assert api("GET", TARGETS).json()["entities"][0]["configuration"] == before
+
+
 async def test_a_removal_by_itself_needs_a_consent_with_a_reason(removal: Walk, api: Api) -> None:
     """As on a live org, where a notebook has no reason of its own."""
     cards = WalkCards(removal, auto_run=True)

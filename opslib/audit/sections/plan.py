@@ -44,9 +44,7 @@ def blocks(plan: dict[str, Any]) -> Sequence[Block]:
         rows = [[risk["name"], risk["why"]] for risk in plan["unsafe"]]
         tables.append(Table("Unsafe, needs consent", ("Name", "What it means"), rows, (1, 3)))
     if notes := plan.get("notes"):
-        tables.append(
-            Table("What this API does not carry, or does otherwise", ("Part", "What"), _by_part(notes), (1, 3))
-        )
+        tables.append(Table(_about(plan), ("Part", "What"), _by_part(notes), (1, 3)))
     return tables
 
 
@@ -59,6 +57,10 @@ def decisions(taken: Sequence[Difference]) -> Sequence[Block]:
     ]
     head = ("Object", "Field", "Sent", "In the org", "Decision", "By, when (UTC)", "Changed by")
     return [Table("Not as it was sent", head, rows, (14, 24, 14, 14, 10, 14, 10))] if rows else []
+
+
+def _about(plan: dict[str, Any]) -> str:
+    return "About this undo" if plan.get("undoes") else "What this API does not carry, or does otherwise"
 
 
 def _by_part(notes: Sequence[str]) -> list[list[Cell]]:
