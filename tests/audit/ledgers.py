@@ -6,9 +6,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from opslib.credentials import KeyReference
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.signing import Signer
+from opslib.router.approval import Org, PlanFile, Planned, approve
 from opslib.router.journal import Progress, started
 from opslib.router.plan import Change, Plan
 
@@ -176,9 +180,12 @@ class Story:
         self.end("plan", data=made.as_json())
         return made
 
-    def approve(self, plan: Plan, unsafe: Sequence[str] = (), **consent: Any) -> None:
+    def approve(self, plan: Plan, unsafe: Sequence[str] = (), *, second: bool | None = None, **consent: Any) -> None:
+        """By a listed second key, unless `second` is False or the consent has an end of its own."""
         self.begin("approve")
         given = {"confirm": "", "reason": "", "allow": [], "until": None, **consent}
+        if plan.changes and (second if second is not None else "until" not in consent):
+            given = {"approvers": [SECOND.public_key], "document": approval_of(plan, unsafe, given["reason"]), **given}
         self.run.append("approval", {"checksum": plan.checksum, "unsafe": list(unsafe), **given})
         self.end("approve")
 
@@ -277,6 +284,17 @@ class Story:
         """The time of the last entry."""
         ((at,),) = rows(self.home, "SELECT at FROM entries ORDER BY seq DESC LIMIT 1")
         return str(at)
+
+
+SECOND = Signer(Ed25519PrivateKey.generate())
+
+
+def approval_of(
+    plan: Plan, unsafe: Sequence[str] = (), reason: str = "", *, signer: Signer = SECOND, org_id: str = "o-1"
+) -> dict[str, Any]:
+    """What a second key signed, as the ledger has it."""
+    planned = Planned(plan=plan, org=Org(id=org_id, name="O"), target="T", unsafe=tuple(set(unsafe) - {*plan.unsafe}))
+    return approve(PlanFile.of(planned, None), signer, reason=reason, days=90).model_dump(mode="json")
 
 
 def plan_of(*changes: Change) -> Plan:

@@ -10,7 +10,8 @@ from opslib.audit.document import Panel
 from opslib.audit.facts import Facts, load
 from opslib.audit.open_items import open_items
 from opslib.audit.report import AuditReport
-from opslib.audit.sections import cover, sign_off
+from opslib.audit.sections import sign_off
+from opslib.audit.words import key_words
 from opslib.ledger.ledger import Ledger
 from opslib.verdict import TO_MEND
 
@@ -174,7 +175,7 @@ def test_what_is_ticked_before_a_signature_is_what_is_open(tmp_path: Path) -> No
     story.apply(plan, report=strict_report(tls_only="WARN"))
     facts: Facts = load(tmp_path)
     shown = AuditReport.open(home=tmp_path).show("sign_off").plain
-    assert cover.key_words(story.ledger._signer.key_id) in shown
+    assert key_words(story.ledger._signer.key_id) in shown
     assert "Open item 1 (Why tls-only) was answered." in shown
     assert "Exception E-1 (shorter-retention) is accepted." in shown
     assert len(sign_off.blocks(facts)) == 1 + 4 + 1 + 1

@@ -33,6 +33,7 @@ GOOD: dict[str, Verdict] = {
     "operation": "PASS",
     "plan": "PASS",
     "approval": "PASS",
+    "separation_of_duties": "PASS",
     "exceptions": "not_checked",
     "routing": "PASS",
     "change_feed": "PASS",

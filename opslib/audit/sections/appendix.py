@@ -10,8 +10,7 @@ from opslib.audit.facts import PROBLEMS_SHOWN, Facts
 from opslib.audit.headline import bucket_of
 from opslib.audit.rule import rule_of
 from opslib.audit.sections import bucket, calls
-from opslib.audit.sections.cover import key_words
-from opslib.audit.words import listed
+from opslib.audit.words import key_words, listed
 from opslib.ledger.signing import key_id
 
 FILES = {
