@@ -1,6 +1,7 @@
 """`opslib approve`: sign a plan that somebody else made. Reads two files, the plan and the key, and nothing else: no
 settings, no .env, no workspace; and it asks no org and no AWS."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -62,7 +63,7 @@ def approve(
         if not agreed(f"Sign exactly this plan, for {expires_days} days,", _place(file)):
             return ExitCode.FAILED
     signer = Signer.load(key or signing_key_of_environment())
-    approval = sign(file, signer, reason=reason, days=expires_days)
+    approval = sign(file, signer, datetime.now(UTC), reason=reason, days=expires_days)
     write_new(out, approval)
     if file.approvers is not None and signer.public_key not in file.approvers:
         say("warning: your key is not one that the plan's file lists, so it will be refused there", err=True)

@@ -189,10 +189,11 @@ def refuse_to_sign(file: PlanFile, reason: str) -> None:
         )
 
 
-def approve(file: PlanFile, signer: Signer, *, reason: str, days: int) -> Approval:
-    """Sign exactly this plan. Raises InvalidInput as `refuse_to_sign`, and for words that the ledger would hide."""
+def approve(file: PlanFile, signer: Signer, now: datetime, *, reason: str, days: int) -> Approval:
+    """Sign exactly this plan, for so many days. Raises InvalidInput as `refuse_to_sign`, and for words that the ledger
+    would hide."""
     refuse_to_sign(file, reason)
-    planned, now = file.planned, datetime.now(UTC)
+    planned = file.planned
     statement = Statement(
         where=planned.plan.where,
         backend=planned.plan.backend,
