@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opslib.env_file import warn_if_open_to_others
-from opslib.errors import ApprovalRefused, InvalidInput
+from opslib.errors import ApprovalRefused, InvalidInput, OpslibError
 from opslib.files import read_regular
 from opslib.ledger.moment import parse_moment
 from opslib.ledger.signing import Signer, read_public_key
@@ -55,6 +55,14 @@ def approvers_of(settings: Settings, onboarding: Onboarding) -> Approvers | None
             fix=f"correct the lists; {_NOTHING}",
         )
     return Approvers(keys, where)
+
+
+def is_required(settings: Settings, onboarding: Onboarding) -> bool:
+    """Whether a second key must approve; also where the list cannot be read."""
+    try:
+        return approvers_of(settings, onboarding) is not None
+    except OpslibError:
+        return True
 
 
 def _lists(settings: Settings, onboarding: Onboarding) -> Iterator[tuple[str, tuple[str, ...]]]:
