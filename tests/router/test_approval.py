@@ -80,41 +80,38 @@ def without(document: Any, at: tuple[Any, ...]) -> Any:
 
 
 VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-5, 5),
-    st.floats(allow_nan=False),
-    st.text(max_size=5),
-    st.just([]),
-    st.just({}),
+    st.none(), st.booleans(), st.integers(-5, 5), st.floats(allow_nan=False), st.text(max_size=5), st.builds(dict)
 )
-PLAN_DOCUMENT, APPROVAL_DOCUMENT = (file.model_dump(mode="json") for file in (FILE, APPROVAL))
+DOCUMENTS = {"plan": FILE.model_dump(mode="json"), "approval": APPROVAL.model_dump(mode="json")}
 
 
-def is_refused(path: Path, document: Any) -> bool:
+def is_refused(kind: str, path: Path, document: Any) -> bool:
     """Whether a file is refused by itself: as it is read, or for its signature."""
     path.write_text(json.dumps(document))
     try:
-        return (
-            not read_approval(path).is_signed() if document.get("type") == APPROVAL.type else bool(read_plan(path)) - 1
-        )
+        if kind == "approval":
+            return not read_approval(path).is_signed()
+        read_plan(path)
     except InvalidInput:
         return True
+    return False
 
 
-@pytest.mark.parametrize("document", [PLAN_DOCUMENT, APPROVAL_DOCUMENT], ids=["plan", "approval"])
-def test_no_field_can_be_left_out(document: Any, tmp_path: Path) -> None:
-    for at in places(document):
-        assert is_refused(tmp_path / "file.json", without(document, at)), at
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_no_field_can_be_left_out(kind: str, tmp_path: Path) -> None:
+    assert not is_refused(kind, tmp_path / "file.json", DOCUMENTS[kind])
+    for at in places(DOCUMENTS[kind]):
+        assert is_refused(kind, tmp_path / "file.json", without(DOCUMENTS[kind], at)), at
 
 
 @given(data=st.data(), value=VALUES)
-@pytest.mark.parametrize("document", [PLAN_DOCUMENT, APPROVAL_DOCUMENT], ids=["plan", "approval"])
-def test_no_field_can_be_changed(document: Any, data: st.DataObject, value: Any, tmp_path_factory: Any) -> None:
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_no_field_can_be_changed(kind: str, data: st.DataObject, value: Any, tmp_path_factory: Any) -> None:
     """Whatever it becomes, also where another type would be read as the same value."""
+    document = DOCUMENTS[kind]
     other = changed(document, data.draw(st.sampled_from([*places(document)])), value)
     if json.dumps(other, sort_keys=True) != json.dumps(document, sort_keys=True):
-        assert is_refused(tmp_path_factory.getbasetemp() / "file.json", other)
+        assert is_refused(kind, tmp_path_factory.getbasetemp() / "file.json", other)
 
 
 def test_a_plan_whose_digest_was_made_to_fit_is_approved_as_what_it_is(tmp_path: Path) -> None:
@@ -146,7 +143,7 @@ def test_it_approves_nothing_else(changes: dict[str, Any], cause: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "counts"),
+    ("days", "counts"),
     [
         (-timedelta(minutes=6), False),
         (timedelta(0), True),
@@ -154,10 +151,11 @@ def test_it_approves_nothing_else(changes: dict[str, Any], cause: str) -> None:
         (timedelta(days=7), False),
     ],
 )
-def test_it_holds_from_when_it_was_signed_until_it_expires(after: timedelta, counts: bool) -> None:
+def test_it_holds_from_when_it_was_signed_until_it_expires(days: float, counts: bool) -> None:
     """By each clock that is asked: this machine's, and the org's, so that one that is set back revives nothing."""
-    assert (flaw(APPROVAL, NOW + after) is None) == counts
-    assert (flaw(APPROVAL, NOW, NOW + after) is None) == counts
+    then = NOW + timedelta(days=days)
+    assert (flaw(APPROVAL, then) is None) == counts
+    assert (flaw(APPROVAL, NOW, then) is None) == counts
 
 
 def test_a_listed_key_counts_unless_it_applies() -> None:
