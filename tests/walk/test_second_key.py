@@ -161,7 +161,8 @@ async def test_an_unfit_bucket_is_not_allowed_alone_where_a_second_key_is_requir
 
     monkeypatch.setattr("opslib.walk.look._looked_again", failed)
     assert walk.plan
-    bucket = Bucket(walk.onboarding, walk.backend, "o-1")
+    nowhere: Any = None
+    bucket = Bucket(walk.onboarding, nowhere, "o-1")
     writing = Writing("resume", walk.plan.checksum, (), "")
     if listed:
         with pytest.raises(errors.ConsentMissing) as caught:

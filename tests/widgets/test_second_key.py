@@ -28,9 +28,8 @@ async def test_out_to_a_second_key_and_back(cards: WalkCards, walk: Walk, tmp_pa
     """Where a key is listed, the button refuses and the card says why; with the file the same button approves."""
     second = Signer.load(tmp_path / "keys" / "second.pem")
     walk.settings = walk.settings.model_copy(update={"approvers": second.public_key})
-    card = cards["approve"]
-    assert "A second key must approve this plan: OPSLIB_APPROVERS lists 1 key" in card.receipt()
-    files = panel(cards)
+    card, files = cards["approve"], panel(cards)
+    assert "A second key must approve this plan: OPSLIB_APPROVERS lists 1 key" in files._state.value
     files.save.click()
     assert "plan first" in files._said.value
     for step in ("connect", "validate_bucket", "plan"):
