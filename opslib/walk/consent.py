@@ -28,9 +28,9 @@ def _agrees_alone(walk: WalkContext, name: str, onboarding: Onboarding) -> bool:
     return walk.consent.covers(name, walk.onboarding.target.name) and walk.consent.last_day(_today()) >= _today()
 
 
-def agrees_by_name(walk: WalkContext, name: str, onboarding: Onboarding) -> bool:
+def agrees_by_name(walk: WalkContext, name: str, onboarding: Onboarding | None = None) -> bool:
     """The same of what they could not be shown yet: the target's name, typed, agrees to what stood above it."""
-    return name in walk.consent.allow and _agrees_alone(walk, name, onboarding)
+    return name in walk.consent.allow and _agrees_alone(walk, name, onboarding or walk.onboarding)
 
 
 def agreed_to(walk: WalkContext, checksum: str, name: str) -> bool:
@@ -40,17 +40,21 @@ def agreed_to(walk: WalkContext, checksum: str, name: str) -> bool:
 
 
 def note_approval(
-    walk: WalkContext, checksum: str, unsafe: Sequence[str], approval: Approval | None, onboarding: Onboarding
+    walk: WalkContext,
+    checksum: str,
+    unsafe: Sequence[str],
+    approval: Approval | None = None,
+    onboarding: Onboarding | None = None,
 ) -> dict[str, Any]:
     """Note the agreement to just this plan, and to what is unsafe; what was noted.
 
     A second key's `approval` is noted as a whole, so that it can be verified from the ledger alone; and with it the
-    list of keys, where there is one.
+    list of keys, where there is one. `onboarding` is what the plan is for, by default the walk's.
     """
     data = {"checksum": checksum, "unsafe": list(unsafe), **walk.consent.model_dump(mode="json")}
     if approval:
         data["document"] = approval.model_dump(mode="json")
-    if approvers := approvers_of(walk.settings, onboarding):
+    if approvers := approvers_of(walk.settings, onboarding or walk.onboarding):
         data["approvers"] = list(approvers.keys)
     walk.journal.append(APPROVAL, {**data, **machine()})
     return data

@@ -90,7 +90,7 @@ async def _approve(walk: WalkContext) -> Result:
             cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
             fix=_bucket_first(walk, missing) + _how_to_agree(walk, missing),
         )
-    data = note_approval(walk, plan.checksum, needed, walk.approval if plan.changes else None, walk.onboarding)
+    data = note_approval(walk, plan.checksum, needed, walk.approval if plan.changes else None)
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
     by = f" by key {key_id(walk.approval.statement.key)}" if walk.approval and plan.changes else ""
