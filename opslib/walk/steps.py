@@ -154,7 +154,7 @@ async def _before_it_goes_on(walk: WalkContext, apply: Progress) -> None:
     if apply.rolling_back:
         return
     refuse_unapproved_unfinished(walk, apply, walk.begun_with(apply))
-    if any(change.after for change in apply.plan.changes):
+    if not any(change.after for change in apply.plan.changes):
         return
     otherwise = "; or undo the apply: `opslib rollback`. Nothing more was written"
     await refuse_unfit(walk, bucket_of_unfinished(walk, apply), Writing("resume", apply.checksum, (), otherwise))

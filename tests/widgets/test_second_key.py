@@ -13,6 +13,7 @@ from opslib.widgets import WalkCards
 from opslib.widgets.form import Sections
 from opslib.widgets.second_key import SecondKey
 
+from ..world import Sandbox
 from .conftest import browser_sets
 
 
@@ -24,10 +25,12 @@ def panel(cards: WalkCards) -> SecondKey:
     return found
 
 
-async def test_out_to_a_second_key_and_back(cards: WalkCards, walk: Walk, tmp_path: Path) -> None:
-    """Where a key is listed, the button refuses and the card says why; with the file the same button approves."""
-    second = Signer.load(tmp_path / "keys" / "second.pem")
-    walk.settings = walk.settings.model_copy(update={"approvers": second.public_key})
+async def test_out_to_a_second_key_and_back(cards: WalkCards, walk: Walk, tmp_path: Path, sandbox: Sandbox) -> None:
+    """Where a key is listed, the button refuses and the card says why; with the file it approves. A key that
+    is not listed any more when it is applied counts no more, and nothing is written."""
+    second, keys = Signer.load(tmp_path / "keys" / "second.pem"), tmp_path / "keys.txt"
+    keys.write_text(second.public_key)
+    walk.settings = walk.settings.model_copy(update={"approvers": str(keys)})
     card, files = cards["approve"], panel(cards)
     assert "A second key must approve this plan: OPSLIB_APPROVERS lists 1 key" in files._state.value
     files.save.click()
@@ -48,6 +51,10 @@ async def test_out_to_a_second_key_and_back(cards: WalkCards, walk: Walk, tmp_pa
     assert f"The approval of key {second.public_key}" in card.receipt()
     await card.click()
     assert card.state == "done"
+    keys.write_text("ed25519:" + "0" * 64)
+    with pytest.raises(ApprovalRefused, match="does not count"):
+        await cards["apply"].click()
+    assert not [one for one in sandbox.requests() if one["method"] in ("PUT", "DELETE")]
     files.drop.click()
     assert (walk.approval, walk.state("approve")) == (None, "stale")
 
