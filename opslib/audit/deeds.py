@@ -105,7 +105,7 @@ def _signed(facts: Facts, entry: Entry, approval: Approval, elsewhere: str) -> I
     if approval.is_signed():
         what = f"approved the plan, by a signature of {said.approved_at} that holds until {said.expires_at}"
         yield replace(_deed(facts, entry, what + elsewhere), actor=approver(entry, approval))
-        yield _deed(facts, entry, f"took over the approval of key {key_id(said.key)}{elsewhere}")
+        yield _deed(facts, entry, f"took over the approval of key {key_words(key_id(said.key))}{elsewhere}")
     else:
         yield _deed(facts, entry, f"took over an approval whose signature does not fit{elsewhere}")
 
@@ -122,7 +122,7 @@ def approved_by(facts: Facts, entry: Entry, name: str = "") -> str:
     if approval is None or not approval.is_signed() or (name and name not in approval.statement.unsafe):
         return str(facts.actor(entry))
     who = approver(entry, approval)
-    return f"key {key_words(who.key_id)} ({who}, as the approval says)"
+    return f"key {key_words(who.key_id)}, {who} as the approval says"
 
 
 def _deed(facts: Facts, entry: Entry, what: str) -> Deed:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from opslib.audit.control_result import ControlResult
 from opslib.audit.deeds import of_apply
 from opslib.audit.facts import Facts
+from opslib.audit.words import key_words
 from opslib.ledger.chain import Entry
 from opslib.ledger.moment import parse_moment
 from opslib.ledger.signing import key_id
@@ -17,7 +18,7 @@ from opslib.router.journal import Progress
 from opslib.verdict import WORST_FIRST, Verdict
 
 SEPARATION = "Separation of duties: a second key approved exactly this plan"
-_ASK = "ask for a second approval"
+_ASK = "Ask for a second approval"
 
 
 def separation(facts: Facts) -> ControlResult:
@@ -67,12 +68,14 @@ def _of_apply(facts: Facts, number: int, apply: Progress) -> tuple[Verdict, str]
     if entry is None or approval is None:
         if listed is not None:
             return bad, f"the apply that entry {apply.id} begins needed the approval of a listed key, and has none"
-        return bad, f"one person planned, approved and applied: no second key signed the plan. {_sentence(_ASK)}"
-    name = f"key {key_id(approval.statement.key)}"
+        return bad, f"{_alone(facts, number, entry)}: no second key signed the plan. {_ASK}"
+    name = f"key {key_words(key_id(approval.statement.key))}"
+    if listed is not None and approval.statement.key not in listed:
+        return bad, f"{name} signed the approval, and was not listed"
     if wrong := _flaw(facts, apply, approval, listed):
         return bad, f"the approval by {name} does not count: {wrong}"
     if key_id(approval.statement.key) in _part_takers(facts, apply, entry):
-        return bad, f"{name} approved its own apply: one person planned, approved and applied. {_sentence(_ASK)}"
+        return bad, f"{name} approved its own apply: one person planned, approved and applied. {_ASK}"
     if listed is None:
         why = f"{name} approved exactly this plan, and no list says whose keys count: set OPSLIB_APPROVERS"
         return "WARN", why
@@ -103,5 +106,8 @@ def _part_takers(facts: Facts, apply: Progress, entry: Entry) -> set[str]:
     return {actor.key_id for actor in actors if actor.key_id} | {key_id(facts.ledger.key)}
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _alone(facts: Facts, number: int, approval: Entry | None) -> str:
+    """Who took part, where no second key did."""
+    users = {str(deed.actor) for deed in of_apply(facts, number) if deed.began}
+    users |= {str(facts.actor(approval))} if approval else set()
+    return "one person planned, approved and applied" if len(users) == 1 else "several users took part with one key"

@@ -936,7 +936,7 @@ def test_consent_to_a_shorter_retention_stays_visible(tmp_path: Path) -> None:
     assert (exception.tag, exception.name, exception.state) == ("E-1", "shorter-retention", "in force")
     assert exception.changed == "target T: retentionPeriodDays 1827 → 1826"
     assert exception.reason == REASON["reason"]
-    assert exception.by.startswith(f"key {key_words(SECOND.key_id)} (")
+    assert exception.by.startswith(f"key {key_words(SECOND.key_id)}, ")
     given = datetime.fromisoformat(exception.at).date()
     assert exception.until - given == timedelta(days=90)
     assert [one.is_open for one in top.exceptions] == [False]

@@ -306,7 +306,7 @@ def test_a_removal_is_approved_like_any_other_plan(
     facts = load(tmp_path / "home")
     (exception,) = [one for one in register(facts) if one.name == "delete"]
     assert exception.reason == "moved away"
-    assert exception.by.startswith(f"key {key_words(Signer.load(approver.key).key_id)} (")
+    assert exception.by.startswith(f"key {key_words(Signer.load(approver.key).key_id)}, ")
     assert (exception.until - datetime.now(UTC).date()).days == 2
     assert controls(engineer, tmp_path)["separation_of_duties"] == "PASS"
 
