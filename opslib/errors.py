@@ -7,6 +7,7 @@ OpslibError
 │   ├── WrongOrg                         the org is not the one that is stated, or does not say which one it is
 │   ├── StalePlan                        the org is not as it was when the plan was made
 │   ├── ConsentMissing                   an unsafe change without consent
+│   ├── ApprovalRefused                  an approval by a second key is missing, or does not count
 │   └── Busy                             somebody else works in this workspace, or a plan was left unfinished
 ├── OrgDrifted                           the org is not as the onboarding says; nothing was written
 ├── RolledBack                           a change failed; the state before was restored
@@ -121,6 +122,10 @@ class StalePlan(ChangeRefused):
 
 class ConsentMissing(ChangeRefused):
     """An unsafe change without consent."""
+
+
+class ApprovalRefused(ChangeRefused):
+    """An approval by a second key is missing, or does not count."""
 
 
 class Busy(ChangeRefused):

@@ -180,6 +180,17 @@ def default_home(*, sandbox: bool) -> Path:
     return home / "sandbox" if sandbox else home
 
 
+def signing_key_of_environment() -> Path:
+    """The file of the signing key where only the environment counts: no .env, and no setting that an org needs."""
+    named = os.environ.get(_variable("signing_key"))
+    return Path(named) if named else _default_signing_key()
+
+
+def _default_signing_key() -> Path:
+    # Named apart: on macOS and Windows a program's folders for data and configuration are one.
+    return platformdirs.user_config_path("opslib-keys") / "signing_key.pem"
+
+
 def _names_live_org(known: dict[str, Any]) -> bool:
     """Whether these settings name an org that is not a sandbox. Without an org, opslib works on a sandbox."""
     url = known.get("api_url")
@@ -220,7 +231,8 @@ class Settings(BaseSettings):
 
     Raises InvalidInput (through `load`) when a value is wrong. `home` holds ledger.sqlite3; `signing_key` is the file
     of the key that signs it, in a folder of its own; `catalogue_url` is where the data lake lists the events it
-    received; `onboarding` is the file that notebooks work on; `sandbox_…` are set by the sandbox.
+    received; `onboarding` is the file that notebooks work on; `approvers` are the public keys of which one must approve
+    each plan, or a file of them; `sandbox_…` are set by the sandbox.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
@@ -234,8 +246,7 @@ class Settings(BaseSettings):
     backend: Literal["storage-targets", "platform"] = "storage-targets"
     sandbox_bucket: str = ""
     home: Path = Field(default_factory=lambda known: default_home(sandbox=not _names_live_org(known)))
-    # Named apart: on macOS and Windows a program's folders for data and configuration are one.
-    signing_key: Path = Field(default_factory=lambda: platformdirs.user_config_path("opslib-keys") / "signing_key.pem")
+    signing_key: Path = Field(default_factory=_default_signing_key)
     catalogue_url: str | None = None
     onboarding: Path | None = None
     sandbox_role_arn: str = ""
@@ -245,6 +256,7 @@ class Settings(BaseSettings):
     deadline_s: float = Field(default=DEFAULT_DEADLINE_S, gt=0)
     timeout_s: float = Field(default=DEFAULT_TIMEOUT_S, gt=0)
     evidence_days: int = Field(default=DEFAULT_EVIDENCE_DAYS, ge=1)
+    approvers: str = ""
 
     @classmethod
     def load(cls, **values: object) -> "Settings":

@@ -11,6 +11,7 @@ What it says:
     reads             every later read of the objects that the run registered
     since_then        is it still so? what became of them, and what of that breaks the rule
     rule, age, clock  what is judged by, how old the evidence is, and whether the clock was right
+    separation        whether a second key approved exactly what was applied
     exceptions        unsafe changes that somebody agreed to: why, who, until when
     kind, tampered    what sort of run it was; what a verdict is worth in a ledger that was changed
     deeds, actors     who did what, and crashes; who wrote an entry

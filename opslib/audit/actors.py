@@ -30,7 +30,7 @@ class Actor:
 
     `uid` is None where the system has none, or the ledger does not say. `key_id` names the key that the process signed
     with; empty where nothing was signed. `of_run`: the entry speaks of the whole run, as the ledger is of an older
-    release. `identities` has what others call the process, in order.
+    release. `of_approval`: it signed an approval elsewhere. `identities` has what others call the process, in order.
     """
 
     entry: int
@@ -39,6 +39,7 @@ class Actor:
     host: str
     key_id: str
     of_run: bool = False
+    of_approval: bool = False
     identities: Sequence[Identity] = ()
 
     @property

@@ -17,12 +17,14 @@ from opslib.audit.facts import Facts, once
 from opslib.audit.kind import kind_of, removes, was_refused
 from opslib.audit.looks import Look
 from opslib.audit.rule import days_words, rule_of
+from opslib.audit.separation import separation
 from opslib.audit.since_then import Since, since_then
 from opslib.audit.tampered import as_far_as_signed
 from opslib.audit.words import moment_words
 from opslib.ledger.chain import Entry
 from opslib.ledger.statistics import PASS_AT_PERCENT, success_rate_percent
 from opslib.router.apply import remaining_steps
+from opslib.router.approval import terms
 from opslib.router.journal import PLAN_MADE, Progress
 from opslib.router.plan import checksum_of
 from opslib.validator.check import Check, Control
@@ -82,6 +84,7 @@ def results(facts: Facts) -> list[ControlResult]:
         *_bucket_or_removed(facts),
         _plan(facts),
         _refusal(facts) or _approval(facts),
+        separation(facts),
         _exceptions(facts),
         _removal(facts) if kind_of(facts) == "offboarding" else _routing(facts, since),
         _event(facts),
@@ -334,7 +337,8 @@ def _exceptions(facts: Facts) -> ControlResult:
     missing = [f"entry {apply.id}: {', '.join(names)}" for apply, given in risky if (names := _missing(apply, given))]
     if missing:
         return ControlResult(control, "FAIL", f"applied without consent: {'; '.join(missing)}", entries)
-    if any(given and not str(given.data.get("reason", "")).strip() for _, given in risky):
+    reasons = [terms(given.data, name)[0] for apply, given in risky if given for name in apply.plan.unsafe]
+    if not all(reason.strip() for reason in reasons):
         return ControlResult(control, "WARN", "consent was given without a reason", entries)
     own = [one for one in exceptions.register(facts) if one.state not in ("undone", "not applied")]
     if expired := [one for one in own if one.state == "expired"]:

@@ -10,8 +10,11 @@ from typing import Any
 from opslib.audit import looks, reads
 from opslib.audit.actors import RESUMED, STARTED, Actor
 from opslib.audit.facts import Facts, once
+from opslib.audit.words import key_words
 from opslib.ledger.chain import Entry
+from opslib.ledger.signing import key_id
 from opslib.router import journal
+from opslib.router.approval import Approval, recorded
 from opslib.router.journal import APPROVAL, PLAN_MADE, Progress
 from opslib.router.org_changes import SNAPSHOT
 from opslib.router.plan import checksum_of
@@ -64,20 +67,6 @@ def of_apply(facts: Facts, number: int) -> list[Deed]:
     return _in_order([*(deed for entry in agreed for deed in _deeds(facts, entry)), *_moves(facts, number), *crashes])
 
 
-def not_two_people(facts: Facts) -> str:
-    """Why the approval of the last apply does not show a second person; empty when user and key differ."""
-    last = facts.applies[-1:]
-    given = [facts.actor(entry) for apply in last if (entry := facts.approval(apply))]
-    applied = [deed.actor for deed in of_apply(facts, len(facts.applies)) if deed.began] if last else []
-    if any(str(approver) == str(actor) for approver in given for actor in applied):
-        return "The approver took part in the apply: no second person is shown."
-    if any(not (approver.key_id and actor.key_id) for approver in given for actor in applied):
-        return "Another user name applied it, and the ledger does not name both keys: no second person is shown."
-    if any(approver.key_id == actor.key_id for approver in given for actor in applied):
-        return "Another user name applied it with the same signing key: no second person is shown."
-    return ""
-
-
 def _looked_again(facts: Facts) -> Iterator[Deed]:
     """Later runs that read the org or the bucket again."""
     later = {read.seq for read in reads.later(facts, reads.registered(facts)) if not read.ours}
@@ -101,9 +90,40 @@ def _deeds(facts: Facts, entry: Entry) -> Iterator[Deed]:
         PLAN_MADE: "planned",
         APPROVAL: "approved the plan",
     }
-    yield _deed(facts, entry, words[entry.kind] + elsewhere)
-    if entry.kind == APPROVAL:
-        yield from (_deed(facts, entry, f"consented to {name}{elsewhere}") for name in entry.data["unsafe"])
+    signed = recorded(entry.data) if entry.kind == APPROVAL else None
+    if signed is None:
+        yield _deed(facts, entry, words[entry.kind] + elsewhere)
+    else:
+        yield from _signed(facts, entry, signed, elsewhere)
+    for name in entry.data["unsafe"] if entry.kind == APPROVAL else ():
+        deed = _deed(facts, entry, f"consented to {name}{elsewhere}")
+        yield replace(deed, actor=approver(entry, signed)) if signed and name in signed.statement.unsafe else deed
+
+
+def _signed(facts: Facts, entry: Entry, approval: Approval, elsewhere: str) -> Iterator[Deed]:
+    """An approval by a second key, and who brought it."""
+    said = approval.statement
+    if approval.is_signed():
+        what = f"approved the plan, by a signature of {said.approved_at} that holds until {said.expires_at}"
+        yield replace(_deed(facts, entry, what + elsewhere), actor=approver(entry, approval))
+        yield _deed(facts, entry, f"took over the approval of key {key_words(key_id(said.key))}{elsewhere}")
+    else:
+        yield _deed(facts, entry, f"took over an approval whose signature does not fit{elsewhere}")
+
+
+def approver(entry: Entry, approval: Approval) -> Actor:
+    """Who signed an approval, by their key; the names are those that the signer's machine gave."""
+    said = approval.statement
+    return Actor(entry.seq, said.user, said.uid, said.host, key_id(said.key), of_approval=True)
+
+
+def approved_by(facts: Facts, entry: Entry, name: str = "") -> str:
+    """Who agreed to a plan, or to something unsafe in it: a key where one signed that, else the machine's user."""
+    approval = recorded(entry.data)
+    if approval is None or not approval.is_signed() or (name and name not in approval.statement.unsafe):
+        return str(facts.actor(entry))
+    who = approver(entry, approval)
+    return f"key {key_words(who.key_id)}, {who} as the approval says"
 
 
 def _deed(facts: Facts, entry: Entry, what: str) -> Deed:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+from opslib.audit.deeds import approved_by
 from opslib.audit.facts import Facts, once
 from opslib.audit.reads import where
 from opslib.genesys.backend import leaves
 from opslib.ledger.chain import Entry
 from opslib.onboarding.models import Consent
+from opslib.router.approval import terms
 from opslib.router.journal import APPROVAL, Progress
 from opslib.router.plan import Change
 from opslib.router.render import show
@@ -90,15 +92,16 @@ def beside(control: str, exceptions: list[Exempted]) -> tuple[str, ...]:
 
 
 def _exempted(facts: Facts, number: int, entry: Entry, name: str, used: list[Progress]) -> Exempted:
-    consent = Consent.model_construct(until=_day(entry.data.get("until")))
+    reason, last = terms(entry.data, name)
+    consent = Consent.model_construct(until=_day(last))
     until, today = consent.last_day(datetime.fromisoformat(entry.at).date()), facts.moment().date()
     return Exempted(
         number,
         name,
         UNSAFE.get(name, name),
         "; ".join(_values(name, used[0])) if used else "",
-        str(entry.data.get("reason", "")),
-        str(facts.actor(entry)),
+        reason,
+        approved_by(facts, entry, name),
         entry.at,
         until,
         (until - today).days,

@@ -79,6 +79,12 @@ _QUESTIONS = {
         "Who approved this plan, when, and where that is on record.",
         "The approval is found elsewhere, or a new run is approved before it is applied.",
     ),
+    "separation_of_duties": Question(
+        "Nobody else has looked at the change, as far as keys show it.",
+        _ENGINEER,
+        "Who else agreed to this change, and with which key. For the next one, a second approval: “opslib approve”.",
+        "The approval is found elsewhere, or a new run is approved by a listed key that takes no other part in it.",
+    ),
     "exceptions": Question(
         "A risky change without a reason, or past its date, is not covered by an exception.",
         "The person who approved it",

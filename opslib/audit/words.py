@@ -22,6 +22,15 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what if number == 1 else many}"
 
 
+def key_words(key: str) -> str:
+    """A key's short name, in groups that people can compare.
+
+    >>> key_words("7c01531742bea684")
+    '7c01 5317 42be a684'
+    """
+    return " ".join(key[at : at + 4] for at in range(0, len(key), 4))
+
+
 def listed(texts: Sequence[str], last: str = " and ") -> str:
     """
     >>> listed(["a", "b", "c"])

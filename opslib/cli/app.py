@@ -24,9 +24,11 @@ from opslib.errors import Defect, HalfDone, InvalidInput, OpslibError
 _ONBOARD, _EVIDENCE = "onboard", "evidence"
 _COMMANDS = {
     "Try": {"lab": "lab", "sandbox": "sandbox", "where": "where"},
-    "Change": dict.fromkeys(
-        ["init", "plan", "apply", "onboard", "resume", "rollback", "undo", "offboard", "export"], _ONBOARD
-    ),
+    "Change": {
+        **dict.fromkeys(["init", "plan"], _ONBOARD),
+        "approve": "approve",
+        **dict.fromkeys(["apply", "onboard", "resume", "rollback", "undo", "offboard", "export"], _ONBOARD),
+    },
     "Check": {
         "doctor": "org",
         "check-bucket": "bucket",

@@ -4,8 +4,8 @@ import asyncio
 import os
 import shlex
 import textwrap
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,9 +20,10 @@ from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.cli.output import NEXT, say, say_document, say_json, say_text
 from opslib.cli.progress import progress_shown
 from opslib.errors import HalfDone, InvalidInput, LedgerError, LedgerNotProved, OpslibError, StalePlan, foreseen
-from opslib.onboarding.example import write_example
+from opslib.onboarding.example import wanted_onboarding, write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
+from opslib.router.approval import Approval, exists_already, read_approval, write_new
 from opslib.router.journal import Progress, is_left_in
 from opslib.router.plan import Plan
 from opslib.router.render import as_text
@@ -30,6 +31,7 @@ from opslib.router.undo import LAST
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
 from opslib.walk.consent import options_for
+from opslib.walk.second_key import plan_file, planned_of, refuse_before_connecting
 from opslib.walk.walk import Walk
 
 
@@ -48,23 +50,23 @@ def init(file: Path, backend: BackendName) -> None:
     say(f"written: {file}, for the {backend} API", f"{NEXT}opslib plan {shlex.quote(str(file))}")
 
 
-@click.command(epilog=options.examples("opslib plan onboarding.yaml", "opslib plan onboarding.yaml --json > plan.json"))
+@click.command(
+    epilog=options.examples("opslib plan onboarding.yaml", "opslib plan onboarding.yaml --out plan.json  # to approve")
+)
 @options.onboarding_file
+@click.option("--out", type=options.PathType(), help="Also write the plan to a new file, for `opslib approve`.")
+@click.option("--removal", is_flag=True, help="What `opslib offboard` would remove.")
+@options.rotate_credentials
 @options.paths
 @options.as_json
-def plan(file: Path, paths: bool, as_json: bool) -> ExitCode:
-    """Show what would change for FILE, an onboarding file. Writes nothing.
+def plan(file: Path, out: Path | None, paths: bool, as_json: bool, **kind: bool) -> ExitCode:
+    """Show what would change for FILE, an onboarding file. Writes nothing to the org.
 
     Exit code 0: nothing to do, 2: changes.
     """
-    plan = asyncio.run(_review(load_onboarding(file))).plan
-    if as_json:
-        say_json(plan.as_json())
-    else:
-        say_text(as_text(plan.as_json(), paths=paths))
-        if plan.changes:
-            say(f"{NEXT}opslib apply {shlex.quote(str(file))}{_options_for(plan)}")
-    return ExitCode.CHANGES if plan.changes else ExitCode.DONE
+    rotating = " --rotate-credentials" if kind["rotate_credentials"] and not kind["removal"] else ""
+    carry_out = f"{'offboard' if kind['removal'] else 'apply'} {shlex.quote(str(file))}{rotating}"
+    return _show_plan(load_onboarding(file), out, carry_out, paths=paths, as_json=as_json, **kind)
 
 
 @click.command(
@@ -72,10 +74,11 @@ def plan(file: Path, paths: bool, as_json: bool) -> ExitCode:
         "opslib apply onboarding.yaml",
         "opslib apply onboarding.yaml --yes --checksum CHECKSUM",
         'opslib apply onboarding.yaml --allow shorter-retention --reason "agreed"',
+        "opslib apply onboarding.yaml --approval plan.approval.json",
     )
 )
 @options.onboarding_file
-@click.option("--rotate-credentials", is_flag=True, help="Write the target's credentials again.")
+@options.rotate_credentials
 @options.paths
 @options.consent
 def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
@@ -109,14 +112,17 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
     )
 )
 @click.option("--run", "run_id", metavar="RUN", default=LAST, help="The run to undo; by default the last apply.")
+@click.option("--out", type=options.PathType(), help="Only write the plan to a new file, for `opslib approve`.")
 @options.paths
 @options.consent
-def undo(run_id: str, **consent: Any) -> ExitCode:
+def undo(run_id: str, out: Path | None, **consent: Any) -> ExitCode:
     """Undo a finished apply: restore what the ledger recorded before it.
 
     Shows the plan and asks first, as apply does, with the same exit codes. Refused where somebody has changed one of
     the objects since. An undo is an apply, too: undo its run to apply again. For an unfinished apply: opslib rollback.
     """
+    if out:
+        return _show_plan(None, out, "undo", paths=consent["paths"], as_json=consent["as_json"], undo=run_id)
     return _change_org(None, undo=run_id, **consent)
 
 
@@ -128,6 +134,7 @@ def undo(run_id: str, **consent: Any) -> ExitCode:
 @options.yes
 @options.recordings
 @options.planted
+@options.approval
 @options.allow
 @options.reason
 @options.until
@@ -138,6 +145,7 @@ def onboard(
     yes: bool,
     recordings: int | None,
     planted: bool,
+    approval: Path | None,
     as_json: bool,
     **consent: Any,
 ) -> ExitCode:
@@ -158,13 +166,14 @@ def onboard(
         if own:
             os.environ.update(own.environment())
         onboarding, checksum = load_onboarding(file) if file else None, None
+        given = _Agreement(Consent(**consent), _approval(approval, onboarding))
         if asks:
             review = asyncio.run(_review(onboarding))
             say_text(as_text(review.plan.as_json()))
             if not agreed(f"{review.in_words}, and write the policy again to see its event arrive,", review.where):
                 return ExitCode.CHANGES
             checksum = review.plan.checksum
-        work = _walk_through(onboarding, checksum, Consent(**consent), quiet=as_json, show_plan=not asks)
+        work = _walk_through(onboarding, checksum, given, quiet=as_json, show_plan=not asks)
         results = asyncio.run(half_done_if_cancelled(work))
     if as_json:
         say_json({"steps": results})
@@ -243,12 +252,39 @@ def export(target_id: str, policy_id: str | None, webhook_id: str | None, out: P
     say(f"written: {out}")
 
 
+def _show_plan(
+    onboarding: Onboarding | None, out: Path | None, carry_out: str, *, paths: bool, as_json: bool, **kind: Any
+) -> ExitCode:
+    """Show a plan, and write it to `out`. `carry_out` is the command that does it."""
+    if out and out.exists():
+        raise exists_already(out)
+    plan = asyncio.run(_plan(onboarding, out, **kind))
+    if as_json:
+        say_json(plan.as_json())
+        return ExitCode.CHANGES if plan.changes else ExitCode.DONE
+    say_text(as_text(plan.as_json(), paths=paths))
+    if out:
+        say(f"written: {out}", f"{NEXT}somebody else, elsewhere, runs: opslib approve {shlex.quote(out.name)}")
+    elif plan.changes:
+        say(f"{NEXT}opslib {carry_out}{_options_for(plan)}")
+    return ExitCode.CHANGES if plan.changes else ExitCode.DONE
+
+
+async def _plan(onboarding: Onboarding | None, out: Path | None, **kind: Any) -> Plan:
+    """What would change, also written to a file to be approved."""
+    async with _planned(onboarding, **kind) as walk:
+        if out:
+            write_new(out, plan_file(walk))
+        return walk.reviewed_plan()
+
+
 def _change_org(
     onboarding: Onboarding | None,
     *,
     yes: bool,
     paths: bool,
     checksum: str | None,
+    approval: Path | None,
     allow: tuple[str, ...],
     reason: str,
     until: date | None,
@@ -256,13 +292,13 @@ def _change_org(
     **kind: Any,
 ) -> ExitCode:
     """Plan, ask unless `yes`, approve and apply. `kind` is a removal, an undo or a rotation, see Walk."""
-    consent = Consent(allow=allow, reason=reason, until=until)
+    given = _Agreement(Consent(allow=allow, reason=reason, until=until), _approval(approval, onboarding, **kind))
     if not yes:
         review = asyncio.run(half_done_if_cancelled(_review(onboarding, checksum, **kind)))
-        if not _agreed_to(review, consent, paths=paths, as_json=as_json):
+        if not _agreed_to(review, given, paths=paths, as_json=as_json):
             return ExitCode.CHANGES if review.plan.changes else ExitCode.DONE
         checksum = review.plan.checksum
-    work = _apply(onboarding, checksum, consent, show=yes and not as_json, paths=paths, **kind)
+    work = _apply(onboarding, checksum, given, show=yes and not as_json, paths=paths, **kind)
     plan, applied = asyncio.run(half_done_if_cancelled(work))
     if as_json:
         say_json({**plan.as_json(), "applied": applied})
@@ -275,6 +311,37 @@ def _change_org(
     else:
         say_text(as_text(plan.as_json()))
     return ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class _Agreement:
+    """What the user agrees to on the command line, and the approval of a second key."""
+
+    consent: Consent
+    approval: Approval | None
+
+    def covers(self, plan: Plan) -> bool:
+        """Whether everything unsafe in the plan is named, with a reason."""
+        signed = self.approval.statement.unsafe if self.approval else ()
+        left = set(plan.unsafe) - set(signed)
+        return not left or (left <= set(self.consent.allow) and bool(self.consent.reason))
+
+    def give(self, walk: Walk) -> Consent:
+        """To a walk; returns the consent."""
+        walk.approval = self.approval
+        return self.consent
+
+
+def _approval(path: Path | None, onboarding: Onboarding | None, undo: str = "", **_: bool) -> Approval | None:
+    """What a second key signed. Raises where it is known before connecting that it does not count; of an undo, that is
+    known once its plan is made."""
+    if path is None:
+        return None
+    approval, settings = read_approval(path), Settings.load()
+    if undo:
+        return approval
+    refuse_before_connecting(approval, settings, onboarding or wanted_onboarding(settings))
+    return approval
 
 
 @dataclass(frozen=True)
@@ -295,7 +362,7 @@ class _Review:
         return f"{what} {len(self.plan.changes)} {many} ({parts})"
 
 
-def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool) -> bool:
+def _agreed_to(review: _Review, given: _Agreement, *, paths: bool, as_json: bool) -> bool:
     """Show the plan and ask. Nobody is asked about a plan without changes, one that would be refused, or where nobody
     can be."""
     plan = review.plan
@@ -308,7 +375,7 @@ def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool)
     if not can_ask(as_json=as_json):
         say("nothing was written; add --yes to apply it", err=True)
         return False
-    if not set(plan.unsafe) <= set(consent.allow) or (plan.unsafe and not consent.reason):
+    if not given.covers(plan):
         say(f"nothing was written; what is unsafe (!) needs {options_for(plan.unsafe)}", err=True)
         return False
     return agreed(review.in_words, review.where)
@@ -316,12 +383,20 @@ def _agreed_to(review: _Review, consent: Consent, *, paths: bool, as_json: bool)
 
 async def _review(onboarding: Onboarding | None, checksum: str | None = None, **kind: Any) -> _Review:
     """What would change now. Writes nothing."""
+    async with _planned(onboarding, **kind) as walk:
+        org = planned_of(walk).org
+        where = place(walk.settings, f"{org.name} ({org.id})" if org.id else "")
+        return _Review(_reviewed(walk, checksum), where)
+
+
+@asynccontextmanager
+async def _planned(onboarding: Onboarding | None, **kind: Any) -> AsyncIterator[Walk]:
+    """A walk that has made its plan."""
     async with Walk(onboarding, command="plan", **kind) as walk:
         with progress_shown(walk):
-            connected = await walk.run("connect")
+            await walk.run("connect")
             await walk.run("plan")
-        org = connected.data["doctor"]["organization"]
-        return _Review(_reviewed(walk, checksum), place(walk.settings, f"{org['name']} ({org['id']})" if org else ""))
+        yield walk
 
 
 def _options_for(plan: Plan) -> str:
@@ -330,7 +405,7 @@ def _options_for(plan: Plan) -> str:
 
 
 async def _apply(
-    onboarding: Onboarding | None, checksum: str | None, consent: Consent, *, show: bool, paths: bool, **kind: Any
+    onboarding: Onboarding | None, checksum: str | None, given: _Agreement, *, show: bool, paths: bool, **kind: Any
 ) -> tuple[Plan, bool]:
     """The plan, and whether anything was written: another process may have been first.
 
@@ -339,7 +414,7 @@ async def _apply(
     written = False
     async with Walk(onboarding, **kind) as walk:
         with first_interrupt_stops(walk), progress_shown(walk):
-            async for result in walk.in_order(consent, until="apply"):
+            async for result in walk.in_order(given.give(walk), until="apply"):
                 if result.step == "plan" and _reviewed(walk, checksum).changes and show:
                     say_text(as_text(result.data, paths=paths))
                 written = result.step == "apply" and bool(result.data["changes"])
@@ -359,13 +434,13 @@ def _reviewed(walk: Walk, checksum: str | None) -> Plan:
 
 
 async def _walk_through(
-    onboarding: Onboarding | None, checksum: str | None, consent: Consent, *, quiet: bool, show_plan: bool
+    onboarding: Onboarding | None, checksum: str | None, given: _Agreement, *, quiet: bool, show_plan: bool
 ) -> list[dict[str, Any]]:
     """Every step of the walk in order, each told as it ends. Raises the first error."""
     results = []
     async with Walk(onboarding) as walk:
         with first_interrupt_stops(walk), progress_shown(walk):
-            async for result in walk.in_order(consent):
+            async for result in walk.in_order(given.give(walk)):
                 results.append({name: getattr(result, name) for name in ("step", "state", "summary", "data")})
                 if result.step == "plan":
                     _reviewed(walk, checksum)

@@ -121,6 +121,9 @@ anchor_region = click.option(
 )
 
 
+approval = click.option(
+    "--approval", type=PathType(), metavar="F", help="The approval of just this plan by a second key: `opslib approve`."
+)
 yes = click.option("--yes", is_flag=True, help="Do it without asking; required where nobody can be asked.")
 yes_on_terminal = click.option(
     "--yes", is_flag=True, help="Do it without asking; elsewhere than on a terminal it never asks."
@@ -130,7 +133,8 @@ yes_on_terminal = click.option(
 def consent(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a command needs that changes an org."""
     checksum = click.option("--checksum", help="Apply only the plan with this checksum, as it was shown.")
-    return yes(checksum(allow(reason(until(as_json(command))))))
+    return yes(checksum(approval(allow(reason(until(as_json(command)))))))
 
 
+rotate_credentials = click.option("--rotate-credentials", is_flag=True, help="Write the target's credentials again.")
 paths = click.option("--paths", is_flag=True, help="Show each field's path in the API, too.")

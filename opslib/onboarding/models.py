@@ -140,7 +140,12 @@ class Onboarding(_Model):
     target: StorageTarget
     policy: RecordingPolicy
     webhook: DataLakeWebhook
-    profile: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = "baseline"
+    profile: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9][a-z0-9-]{0,63}|[^\x00-\x1f\x7f]{1,250}\.ya?ml)$", description="A name, or a YAML file."
+        ),
+    ] = "baseline"
 
     @model_validator(mode="after")
     def _retention_fits(self) -> Self:

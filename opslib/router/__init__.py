@@ -2,6 +2,7 @@
 
 plan            what would change, field by field
 unsafe_changes  which changes need consent, by name
+approval        a second key's agreement to exactly one plan, as files that travel
 render          a plan for people, as text or HTML
 apply           carries out exactly one plan; reads back what was written; resumes and rolls back
 differences     an object that is not as it was sent: which fields, and whose doing it is

@@ -13,6 +13,9 @@ BUILT_IN: tuple[BuiltIn, ...] = get_args(BuiltIn)
 """The profiles that come with the kit."""
 
 
+PublicKey = Annotated[str, Field(pattern=r"^ed25519:[0-9a-f]{64}$")]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +39,8 @@ class Retention(_Part):
 class Profile(_Part):
     """What one rule asks of a bucket. `as_of` is when its sources were read; `note` is what a bucket cannot show.
 
-    With `worm`, a bucket without a lock is UNKNOWN: `instead` may take the lock's place.
+    With `worm`, a bucket without a lock is UNKNOWN: `instead` may take the lock's place. `approvers` are the public keys
+    of which one must approve each plan; None where one person is enough.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -47,6 +51,7 @@ class Profile(_Part):
     instead: str = "another safeguard"
     retention: Retention
     checks: dict[str, Row]
+    approvers: Annotated[tuple[PublicKey, ...], Field(min_length=1)] | None = None
 
     def retention_days(self, wanted: Wanted) -> int | None:
         """How long recordings must be kept: as stated, or else the rule's own minimum."""

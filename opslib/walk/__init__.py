@@ -6,7 +6,8 @@ steps          what each step does, what it needs, and which inputs make it stal
 state_machine  how steps are run, joined, cancelled and recorded, whatever they do
 session        the connection to one org, which several walks may share: token, rate gate, client, both backends
 look           the bucket against its profile, and once more right before something is written
-consent        whether the user agrees to something unsafe
+consent        whether the user, or a second key, agrees to something unsafe
+second_key     whether a second key must approve, whose keys count, and whether the approval does
 drift          has somebody changed the org? Compares it with the onboarding, and reads who changed what
 recheck        reads bucket and org again after a walk, for the audit; writes to neither
 identities     what AWS and Genesys call this process, noted in its run

@@ -16,6 +16,7 @@ from opslib.ledger.workspace import kind_of, refuse_other_kind, workspace_ledger
 from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
+from opslib.router.approval import Approval
 from opslib.router.journal import Progress, last_applies, made_by_opslib, refuse_unproved
 from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.router.undo import Past, make_undo, needs_keys, past, refuse_unknown_secret, restored, routes_again
@@ -27,15 +28,15 @@ from opslib.walk.session import Session
 from opslib.walk.state_machine import JSON, Result, StateMachine, hash_of
 
 # What a user may replace: what depends on it becomes stale, so the listeners are told.
-_CHOICES = ("onboarding", "settings", "consent")
+_CHOICES = ("onboarding", "settings", "consent", "approval")
 
 
 class WalkContext(StateMachine):
     """What the steps of one walk work on: what the user has chosen, the plan, the session, and the run in the ledger.
 
     Usable as `async with`; `aclose` closes the connections and writes a checkpoint. `onboarding`, `settings` (used by
-    the next `connect`) and `consent` (used by `approve`, for just its plan) may be replaced at any time; what depends
-    on them becomes stale.
+    the next `connect`), `consent` and `approval`, that of a second key (used by `approve`, for just its plan), may be
+    replaced at any time; what depends on them becomes stale.
 
     Args:
         command: what the ledger calls this run; an audit shows the newest "walk".
@@ -64,6 +65,7 @@ class WalkContext(StateMachine):
         self.settings = settings or (session.settings if session else Settings.load())
         self.onboarding = onboarding or wanted_onboarding(self.settings)
         self.consent = Consent()
+        self.approval: Approval | None = None
         self.removal, self.rotate_credentials, self.undo = removal, rotate_credentials, undo
         self.undo_run = undo  # the run itself once it is found
         self.plan: Plan | None = None
@@ -177,11 +179,18 @@ class WalkContext(StateMachine):
         }
 
     def given(self) -> JSON:
-        return {"org": org_of(self.settings), "consent": self.consent.model_dump(mode="json"), **self.wanted()}
+        approval = {"approval": self.approval.model_dump(mode="json")} if self.approval else {}
+        return {
+            "org": org_of(self.settings),
+            "consent": self.consent.model_dump(mode="json"),
+            **approval,
+            **self.wanted(),
+        }
 
     def _restore(self, saved: SavedWalk) -> None:
         """The choices come first: a result counts only for exactly those."""
         self.onboarding, self.settings, self.consent = saved.onboarding, saved.settings, saved.consent
+        self.approval = saved.approval
         self.plan, self._connected_with = saved.plan, saved.settings.client_secret
         if self.undo and "connect" in saved.ends:
             self.onboarding = Onboarding.model_validate(saved.ends["connect"].data["data"]["onboarding"])

@@ -14,6 +14,7 @@ from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
 from opslib.walk.consent import agreed_to, agrees_by_name, note_approval, options_for
 from opslib.walk.context import WalkContext
+from opslib.walk.second_key import HOW_TO_GET_ONE, approvers_of, noted_approval
 from opslib.walk.state_machine import JSON, Result
 
 _UNFIT = "failed-validation"
@@ -93,17 +94,22 @@ async def refuse_unfit(walk: WalkContext, bucket: Bucket, writing: Writing) -> N
     walk.journal.append(BUCKET_LOOKED, {**found, "error": error.as_json() if error else None})
     if looked.state == "done" or agreed_to(walk, writing.checksum, _UNFIT):
         return
-    if not agrees_by_name(walk, _UNFIT):
-        fix = (
-            f"To continue without that, on the command line: {options_for([_UNFIT])}; in the notebook: validate the "
-            f"bucket and approve again{writing.otherwise}"
-        )
+    if not agrees_by_name(walk, _UNFIT, bucket.onboarding):
+        fix = f"To continue without that, {_way_to_agree(walk, bucket.onboarding)}{writing.otherwise}"
         raise ConsentMissing(
             "The bucket does not pass its validation",
             cause=f"right before the {writing.step}: {looked.summary}" + (f": {error.cause}" if error else ""),
             fix=(f"{error.fix}; then run this again. " if error else "") + fix,
         )
-    note_approval(walk, writing.checksum, list(dict.fromkeys([*writing.unsafe, _UNFIT])))
+    unsafe, approval = dict.fromkeys([*writing.unsafe, _UNFIT]), noted_approval(walk, writing.checksum)
+    note_approval(walk, writing.checksum, list(unsafe), approval, bucket.onboarding)
+
+
+def _way_to_agree(walk: WalkContext, onboarding: Onboarding) -> str:
+    if approvers_of(walk.settings, onboarding):
+        return f"a second key must agree to {_UNFIT}: {HOW_TO_GET_ONE}"
+    options = f"on the command line: {options_for([_UNFIT])}"
+    return f"{options}; in the notebook: validate the bucket and approve again"
 
 
 async def _looked_again(walk: WalkContext, bucket: Bucket) -> Result:

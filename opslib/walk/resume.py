@@ -7,6 +7,7 @@ from opslib.ledger.actor import machine
 from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import Consent, Onboarding
+from opslib.router.approval import Approval
 from opslib.router.journal import FINISHED, PLAN_MADE, all_applies
 from opslib.router.plan import Plan
 from opslib.settings import Settings
@@ -37,6 +38,7 @@ class SavedWalk:
     onboarding: Onboarding
     settings: Settings
     consent: Consent
+    approval: Approval | None
     plan: Plan | None
     ends: dict[str, Entry]
     applied: Entry | None
@@ -94,11 +96,12 @@ def find_saved_walk(ledger: Ledger, began_with: str, settings: Settings) -> Save
     if given is None:
         return None
     onboarding, consent = Onboarding.model_validate(given["onboarding"]), Consent.model_validate(given["consent"])
+    approval = Approval.model_validate(given["approval"]) if given.get("approval") else None
     org = _settings_for(given["org"], settings)
     if plan and "plan" in ends and _changed_since(ledger, runs[-1], plan.where, ends["plan"].seq):
         del ends["plan"]
     cut_off = applied if "apply" not in ends else None
-    return SavedWalk(Run(ledger, runs[-1]), onboarding, org, consent, plan, ends, cut_off)
+    return SavedWalk(Run(ledger, runs[-1]), onboarding, org, consent, approval, plan, ends, cut_off)
 
 
 def _changed_since(ledger: Ledger, run_id: str, where: str, seq: int) -> bool:

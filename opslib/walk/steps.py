@@ -8,6 +8,7 @@ from functools import partial
 
 from opslib.errors import ConsentMissing, StalePlan
 from opslib.genesys.datalake import DataLake
+from opslib.ledger.signing import key_id
 from opslib.ledger.workspace import kind_of
 from opslib.onboarding.models import BackendName, Consent
 from opslib.router.journal import PLAN_MADE, Progress
@@ -22,6 +23,13 @@ from opslib.walk.doctor import API_NAMES, examine, not_served
 from opslib.walk.look import Writing, bucket_of, bucket_of_unfinished, judged, look_at, refuse_unfit
 from opslib.walk.resume import applied_words, org_of
 from opslib.walk.right_org import stated_orgs
+from opslib.walk.second_key import (
+    HOW_TO_GET_ONE,
+    approvers_of,
+    noted_approval,
+    refuse_unapproved,
+    refuse_unapproved_unfinished,
+)
 from opslib.walk.state_machine import JSON, Result, Step
 
 # How long an event may take to reach the data lake.
@@ -83,6 +91,7 @@ async def _plan(walk: WalkContext) -> Result:
 
 async def _approve(walk: WalkContext) -> Result:
     plan, needed = walk.reviewed_plan(), walk.needs_consent()
+    refuse_unapproved(walk, walk.approval, plan)
     missing = [name for name in needed if not agrees(walk, name)]
     if missing:
         raise ConsentMissing(
@@ -90,13 +99,16 @@ async def _approve(walk: WalkContext) -> Result:
             cause="; ".join(f"{name}: {_what_is_unsafe(walk, name)}" for name in missing),
             fix=_bucket_first(walk, missing) + _how_to_agree(walk, missing),
         )
-    data = note_approval(walk, plan.checksum, needed)
+    data = note_approval(walk, plan.checksum, needed, walk.approval if plan.changes else None)
     consented = f", with consent to {', '.join(needed)}" if needed else ""
     words = f"{len(plan.changes)} to change" if plan.changes else "nothing to change"
-    return Result("approve", "done", f"Approved: {words}{consented}", data)
+    by = f" by key {key_id(walk.approval.statement.key)}" if walk.approval and plan.changes else ""
+    return Result("approve", "done", f"Approved{by}: {words}{consented}", data)
 
 
 def _how_to_agree(walk: WalkContext, missing: list[str]) -> str:
+    if approvers_of(walk.settings, walk.onboarding):
+        return f"a second key must agree: {HOW_TO_GET_ONE}. Nothing was applied"
     name = walk.onboarding.target.name
     return f"{options_for(missing)}; in the notebook: type the target's name, {name}, and a reason. Nothing was applied"
 
@@ -129,7 +141,10 @@ async def _apply(walk: WalkContext) -> Result:
 async def _plan_to_carry_out(walk: WalkContext) -> Plan:
     """The plan as it is now. Where it will be carried out, the bucket is looked at once more, right before that."""
     plan = await walk.make_plan()
-    if plan.changes and plan.checksum == walk.reviewed_plan().checksum and walk.routes(plan):
+    if plan.checksum != walk.reviewed_plan().checksum:
+        return plan  # which is refused as stale
+    refuse_unapproved(walk, noted_approval(walk, plan.checksum), plan)
+    if plan.changes and walk.routes(plan):
         writing = Writing("apply", plan.checksum, walk.needs_consent(), ". Nothing was applied")
         await refuse_unfit(walk, bucket_of(walk), writing)
     return plan
@@ -145,8 +160,12 @@ async def _resume(walk: WalkContext, name: str = "resume", *, accept: bool = Fal
 
 
 async def _before_it_goes_on(walk: WalkContext, apply: Progress) -> None:
-    """The bucket is looked at once more, unless the rest of the apply only takes something away."""
-    if apply.rolling_back or not any(change.after for change in apply.plan.changes):
+    """A second key must have approved it, where that is required. The bucket is looked at once more, unless the rest of
+    the apply only takes something away."""
+    if apply.rolling_back:
+        return
+    refuse_unapproved_unfinished(walk, apply, walk.begun_with(apply))
+    if not any(change.after for change in apply.plan.changes):
         return
     bucket = bucket_of_unfinished(walk, apply)
     if apply.plan.undoes and not routes_again(apply.plan, bucket.onboarding, bucket.backend):
@@ -209,8 +228,14 @@ def _connection(walk: WalkContext) -> JSON:
 
 
 def _approval(walk: WalkContext) -> JSON:
-    """An approval holds neither for another plan nor for a bucket that fails its validation later."""
+    """An approval holds neither for another plan nor for a bucket that fails its validation later, nor where another
+    key is required since."""
+    second_key = {
+        **({"second_key": walk.approval.model_dump(mode="json")} if walk.approval else {}),
+        **({"approvers": walk.settings.approvers} if walk.settings.approvers else {}),
+    }
     return {
+        **second_key,
         "consent": walk.consent.model_dump(mode="json"),
         "checksum": walk.plan.checksum if walk.plan else None,
         "validation": walk.state("validate_bucket"),

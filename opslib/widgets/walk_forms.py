@@ -22,6 +22,7 @@ from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import ARGUMENT, DEFAULT, REGIONS, Settings
 from opslib.validator.profile import BUILT_IN
 from opslib.validator.profile_loader import load_profile
+from opslib.walk.second_key import is_required
 from opslib.walk.state_machine import Result
 from opslib.walk.walk import Walk
 from opslib.widgets.documents import FeedDocuments
@@ -30,6 +31,7 @@ from opslib.widgets.form import Form, Panel, Sections, Summary
 from opslib.widgets.names import buckets_lookup, names_lookup
 from opslib.widgets.plan import plan_html
 from opslib.widgets.receipt import compact
+from opslib.widgets.second_key import SecondKey
 
 P = TypeVar("P", RecordingPolicy, DataLakeWebhook)
 
@@ -89,7 +91,12 @@ def _approval(walk: Walk) -> Sections:
     def needed() -> bool:
         return bool(consent.problems or (not walk.blockers("approve") and walk.needs_consent()))
 
-    panels: dict[str, Panel] = {"The plan": PlanSummary(walk), "What needs your consent": unsafe, "Consent": consent}
+    panels: dict[str, Panel] = {
+        "The plan": PlanSummary(walk),
+        "What needs your consent": unsafe,
+        "Consent": consent,
+        "A second key": SecondKey(walk),
+    }
     return Sections(panels, {"Consent": needed})
 
 
@@ -140,6 +147,8 @@ def _unsafe(walk: Walk) -> list[tuple[str, str]]:
     if not (unsafe := walk.needs_consent()):
         return [("Nothing", "no change is unsafe")]
     agree = f"type the target's name, {walk.onboarding.target.name}, and a reason"
+    if is_required(walk.settings, walk.onboarding):
+        agree = "a second key must agree, with a reason"
     return [*((name, UNSAFE[name]) for name in unsafe), ("To agree", agree)]
 
 
@@ -188,7 +197,9 @@ def _target(walk: Walk) -> Form[_Target]:
 
     fields = _fields(walk.onboarding.backend, "target", model)
     fields.insert(fields.index("retention_days") + 1, fields.pop(fields.index("profile")))  # they belong together
-    rules = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
+    rules: dict[str, str] = {f"{name}: {load_profile(name).title}": name for name in BUILT_IN}
+    if (own := walk.onboarding.profile) not in BUILT_IN:
+        rules[own] = own
     form = Form(
         model,
         read,

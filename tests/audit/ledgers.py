@@ -3,12 +3,17 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opslib.credentials import KeyReference
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.signing import Signer
+from opslib.router.approval import Org, PlanFile, Planned, approve
 from opslib.router.journal import Progress, started
 from opslib.router.plan import Change, Plan
 
@@ -176,9 +181,13 @@ class Story:
         self.end("plan", data=made.as_json())
         return made
 
-    def approve(self, plan: Plan, unsafe: Sequence[str] = (), **consent: Any) -> None:
+    def approve(self, plan: Plan, unsafe: Sequence[str] = (), *, second: bool | None = None, **consent: Any) -> None:
+        """By a listed second key, unless `second` is False, or the consent has an end of its own or no reason."""
         self.begin("approve")
         given = {"confirm": "", "reason": "", "allow": [], "until": None, **consent}
+        agreed = "until" not in consent and (given["reason"] or not (unsafe or plan.unsafe))
+        if plan.changes and (agreed if second is None else second):
+            given = {"approvers": [SECOND.public_key], "document": approval_of(plan, unsafe, given["reason"]), **given}
         self.run.append("approval", {"checksum": plan.checksum, "unsafe": list(unsafe), **given})
         self.end("approve")
 
@@ -277,6 +286,24 @@ class Story:
         """The time of the last entry."""
         ((at,),) = rows(self.home, "SELECT at FROM entries ORDER BY seq DESC LIMIT 1")
         return str(at)
+
+
+SECOND = Signer(Ed25519PrivateKey.generate())
+
+
+def approval_of(
+    plan: Plan,
+    unsafe: Sequence[str] = (),
+    reason: str = "",
+    *,
+    signer: Signer = SECOND,
+    org_id: str = "o-1",
+    days_ago: int = 0,
+) -> dict[str, Any]:
+    """What a second key signed so many days ago for a week, or just now for 90 days, as the ledger has it."""
+    planned = Planned(plan=plan, org=Org(id=org_id, name="O"), target="T", unsafe=tuple(set(unsafe) - {*plan.unsafe}))
+    at, days = datetime.now(UTC) - timedelta(days=days_ago), 7 if days_ago else 90
+    return approve(PlanFile.of(planned, None), signer, at, reason=reason, days=days).model_dump(mode="json")
 
 
 def plan_of(*changes: Change) -> Plan:

@@ -16,7 +16,7 @@ from opslib.audit.deeds import Deed
 from opslib.audit.document import Table
 from opslib.audit.facts import Facts, load
 from opslib.audit.report import AuditReport
-from opslib.audit.sections.cover import key_words
+from opslib.audit.words import key_words
 from opslib.credentials import KeyReference
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run

@@ -10,11 +10,12 @@ from opslib.audit.document import Panel
 from opslib.audit.facts import Facts, load
 from opslib.audit.open_items import open_items
 from opslib.audit.report import AuditReport
-from opslib.audit.sections import cover, sign_off
+from opslib.audit.sections import sign_off
+from opslib.audit.words import key_words
 from opslib.ledger.ledger import Ledger
 from opslib.verdict import TO_MEND
 
-from .ledgers import Story, finding, plan_of, strict_report, update
+from .ledgers import SECOND, Story, finding, plan_of, strict_report, update
 from .test_situations import REASON, SITUATIONS, Situation, judged
 
 SHORTER = plan_of(update("target", ["shorter-retention"], retentionPeriodDays=1826))
@@ -92,9 +93,20 @@ def test_values_that_were_changed_are_on_the_first_page(tmp_path: Path) -> None:
 
 def test_an_approval_by_the_same_user_or_key_shows_no_second_person(tmp_path: Path) -> None:
     """The page says so beside the name, and among what is not proven."""
-    Story(tmp_path).walk()
+    Story(tmp_path).walk(second=False)
     assert "The approver took part in the apply: no second person is shown." in _answers(tmp_path)["Approved by whom?"]
     assert "A second person approved the plan | The approver took part in the apply" in _shown(tmp_path, "not_proven")
+
+
+def test_a_second_key_is_named_wherever_people_look(tmp_path: Path) -> None:
+    """First page, who did what, plan and exception: the key, with what its machine said."""
+    Story(tmp_path).walk(SHORTER, ["shorter-retention"], **REASON)
+    key = f"ey {key_words(SECOND.key_id)}"
+    assert key in (answer := _answers(tmp_path)["Approved by whom?"])
+    assert "Another key applied it." in answer
+    assert "A second person approved" not in _shown(tmp_path, "not_proven")
+    assert all(key in _shown(tmp_path, section) for section in ("who", "changes", "open_items"))
+    assert "the key: it signed the approval" in _shown(tmp_path, "who")
 
 
 def test_another_user_name_with_the_same_key_is_no_second_person_either(
@@ -105,7 +117,7 @@ def test_another_user_name_with_the_same_key_is_no_second_person_either(
     story.again().connect()
     story.look()
     plan = story.plan()
-    story.approve(plan)
+    story.approve(plan, second=False)
     monkeypatch.setenv("LOGNAME", "second")
     other = Story(tmp_path)
     other.given["removal"] = False
@@ -174,7 +186,7 @@ def test_what_is_ticked_before_a_signature_is_what_is_open(tmp_path: Path) -> No
     story.apply(plan, report=strict_report(tls_only="WARN"))
     facts: Facts = load(tmp_path)
     shown = AuditReport.open(home=tmp_path).show("sign_off").plain
-    assert cover.key_words(story.ledger._signer.key_id) in shown
+    assert key_words(story.ledger._signer.key_id) in shown
     assert "Open item 1 (Why tls-only) was answered." in shown
     assert "Exception E-1 (shorter-retention) is accepted." in shown
     assert len(sign_off.blocks(facts)) == 1 + 4 + 1 + 1

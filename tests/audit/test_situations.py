@@ -14,11 +14,25 @@ from opslib.audit import controls
 from opslib.audit.facts import Facts, load
 from opslib.audit.headline import headline
 from opslib.audit.open_items import open_items
+from opslib.audit.words import key_words
 from opslib.router.journal import Progress, all_applies
 from opslib.router.plan import Plan, Undoes
 from opslib.verdict import Verdict
 
-from .ledgers import IDS, WHERE, Story, bodies, bucket_report, delete, onboarding, plan_of, strict_report, update
+from .ledgers import (
+    IDS,
+    SECOND,
+    WHERE,
+    Story,
+    approval_of,
+    bodies,
+    bucket_report,
+    delete,
+    onboarding,
+    plan_of,
+    strict_report,
+    update,
+)
 
 # A walk under mifid-ii in which everything went well, and that nobody looked after.
 GOOD: dict[str, Verdict] = {
@@ -34,6 +48,7 @@ GOOD: dict[str, Verdict] = {
     "operation": "PASS",
     "plan": "PASS",
     "approval": "PASS",
+    "separation_of_duties": "PASS",
     "exceptions": "not_checked",
     "routing": "PASS",
     "change_feed": "PASS",
@@ -515,6 +530,36 @@ def renewed(story: Story) -> None:
     story.end("apply", data={"changes": 0})
 
 
+LISTED = {"approvers": [SECOND.public_key]}
+
+
+def signed(
+    of: Plan | None = None,
+    *,
+    forged: bool = False,
+    days_ago: int = 0,
+    org_id: str = "o-1",
+    **consent: Any,
+) -> Callable[[Story], object]:
+    """A walk whose approval says what is named here, without a list unless one is given."""
+
+    def tell(story: Story) -> None:
+        document = approval_of(
+            of or plan_of(), ["shorter-retention"] if of else (), "r", org_id=org_id, days_ago=days_ago
+        )
+        if forged:
+            document["statement"]["reason"] = "another"
+        story.walk(second=False, document=document, **consent)
+
+    return tell
+
+
+def signed_by_the_applier(story: Story, *, listed: bool = False) -> None:
+    own = story.ledger._signer
+    consent = {"approvers": [own.public_key]} if listed else {}
+    story.walk(second=False, document=approval_of(plan_of(), signer=own), **consent)
+
+
 # The last run of these is the one that is audited.
 OF_THE_LAST_RUN = (nothing_to_do, nothing_to_do_for_another_onboarding, renewed)
 
@@ -526,7 +571,12 @@ SITUATIONS = [
     Situation("a good walk", lambda story: story.walk(), {}, FINE),
     Situation("a plain apply looks for no event", plain_apply, {"change_feed": "not_checked"}, FINE),
     Situation("no data lake is named", no_catalogue, {"change_feed": "not_checked"}, FINE),
-    Situation("nothing was to do", nothing_to_do, {"change_feed": "not_checked", "since_then": "PASS"}, FINE),
+    Situation(
+        "nothing was to do",
+        nothing_to_do,
+        all_of("not_checked", "change_feed", "separation_of_duties", since_then="PASS"),
+        FINE,
+    ),
     Situation("undone first, then done", twice_in_one_run, {}, FINE),
     Situation("the profile has no minimum", under_baseline(30), {"minimum": "not_checked"}, FINE),
     # Is it still so?
@@ -614,7 +664,7 @@ SITUATIONS = [
     Situation(
         "nothing to do for another onboarding",
         nothing_to_do_for_another_onboarding,
-        {"change_feed": "not_checked", "minimum": "not_checked"},
+        all_of("not_checked", "change_feed", "minimum", "separation_of_duties"),
         FINE,
     ),
     Situation(
@@ -724,19 +774,19 @@ SITUATIONS = [
     Situation(
         "refused without consent",
         refused,
-        all_of("not_checked", "approval", "change_feed", routing="UNKNOWN"),
+        all_of("not_checked", "approval", "separation_of_duties", "change_feed", routing="UNKNOWN"),
         "PLAN REFUSED, NOTHING APPLIED",
     ),
     Situation(
         "refused right before the apply",
         refused_at_the_apply,
-        all_of("not_checked", "approval", "change_feed", transport="FAIL", routing="UNKNOWN"),
+        all_of("not_checked", "approval", "separation_of_duties", "change_feed", transport="FAIL", routing="UNKNOWN"),
         "PLAN REFUSED, NOTHING APPLIED",
     ),
     Situation(
         "stopped before the apply",
         stopped_before_the_apply,
-        {"routing": "UNKNOWN", "change_feed": "not_checked"},
+        all_of("not_checked", "change_feed", "separation_of_duties", routing="UNKNOWN"),
         "NOTHING APPLIED",
     ),
     Situation("finished by another run", finished_by_another_run(look=True), {"change_feed": "not_checked"}, FINE),
@@ -754,28 +804,76 @@ SITUATIONS = [
         {"exceptions": "PASS"},
         FINE,
     ),
-    Situation("a risky change without consent", unsafe_without_consent, {"exceptions": "FAIL"}, FAILS),
+    Situation(
+        "a risky change without consent",
+        unsafe_without_consent,
+        {"exceptions": "FAIL", "separation_of_duties": "WARN"},
+        FAILS,
+    ),
     Situation(
         "consent without a reason",
         lambda story: story.walk(SHORTER, ["shorter-retention"]),
-        {"exceptions": "WARN"},
+        all_of("WARN", "exceptions", "separation_of_duties"),
         REVIEW,
     ),
     Situation(
         "an exception has expired",
         lambda story: story.walk(SHORTER, ["shorter-retention"], until="2026-01-01", **REASON),
-        {"exceptions": "WARN"},
+        all_of("WARN", "exceptions", "separation_of_duties"),
         REVIEW,
     ),
-    Situation("cut by consent, and put back", cut_and_put_back, all_of("PASS", "since_then", "exceptions"), FINE),
-    Situation("an unfit bucket by consent", unfit_by_consent, {"transport": "FAIL", "exceptions": "PASS"}, FAILS),
-    Situation("an unfit bucket by consent, mended since", unfit_by_consent_and_mended, {"exceptions": "PASS"}, FINE),
+    Situation(
+        "cut by consent, and put back",
+        cut_and_put_back,
+        all_of("PASS", "since_then", "exceptions", separation_of_duties="WARN"),
+        REVIEW,
+    ),
+    Situation(
+        "an unfit bucket by consent",
+        unfit_by_consent,
+        {"transport": "FAIL", "exceptions": "PASS", "separation_of_duties": "WARN"},
+        FAILS,
+    ),
+    Situation(
+        "an unfit bucket by consent, mended since",
+        unfit_by_consent_and_mended,
+        {"exceptions": "PASS", "separation_of_duties": "WARN"},
+        REVIEW,
+    ),
     Situation(
         "an expired exception, renewed",
         renewed,
-        {"transport": "FAIL", "exceptions": "PASS", "change_feed": "not_checked", "since_then": "PASS"},
+        all_of(
+            "not_checked", "change_feed", "separation_of_duties", transport="FAIL", exceptions="PASS", since_then="PASS"
+        ),
         FAILS,
     ),
+    # A second key.
+    Situation("no second key", lambda story: story.walk(second=False), {"separation_of_duties": "WARN"}, REVIEW),
+    Situation("a second key, and no list", signed(), {"separation_of_duties": "WARN"}, REVIEW),
+    Situation(
+        "a second key that was not listed",
+        signed(approvers=["ed25519:" + "0" * 64]),
+        {"separation_of_duties": "FAIL"},
+        FAILS,
+    ),
+    Situation(
+        "a list, and no second key",
+        lambda story: story.walk(second=False, approvers=[SECOND.public_key]),
+        {"separation_of_duties": "FAIL"},
+        FAILS,
+    ),
+    Situation("approved with the applier's own key", signed_by_the_applier, {"separation_of_duties": "WARN"}, REVIEW),
+    Situation(
+        "approved with the applier's own key, which is listed",
+        lambda story: signed_by_the_applier(story, listed=True),
+        {"separation_of_duties": "FAIL"},
+        FAILS,
+    ),
+    Situation("the approval of another plan", signed(of=SHORTER, **LISTED), {"separation_of_duties": "FAIL"}, FAILS),
+    Situation("the approval of another org", signed(org_id="o-2", **LISTED), {"separation_of_duties": "FAIL"}, FAILS),
+    Situation("a forged approval", signed(forged=True, **LISTED), {"separation_of_duties": "FAIL"}, FAILS),
+    Situation("an approval that had expired", signed(days_ago=8, **LISTED), {"separation_of_duties": "FAIL"}, FAILS),
     # Offboarding.
     Situation(
         "offboarded",
@@ -896,7 +994,7 @@ def test_consent_to_a_shorter_retention_stays_visible(tmp_path: Path) -> None:
     assert (exception.tag, exception.name, exception.state) == ("E-1", "shorter-retention", "in force")
     assert exception.changed == "target T: retentionPeriodDays 1827 → 1826"
     assert exception.reason == REASON["reason"]
-    assert exception.by == str(facts.actor(facts.started))
+    assert exception.by.startswith(f"key {key_words(SECOND.key_id)}, ")
     given = datetime.fromisoformat(exception.at).date()
     assert exception.until - given == timedelta(days=90)
     assert [one.is_open for one in top.exceptions] == [False]

@@ -9,8 +9,7 @@ from typing import Any
 from opslib.audit.portfolio.portfolio import Portfolio
 from opslib.audit.portfolio.row import SOON_DAYS, Row, Walk, at_days
 from opslib.audit.rule import days_words
-from opslib.audit.sections.cover import key_words
-from opslib.audit.words import counted
+from opslib.audit.words import counted, key_words
 from opslib.html import text as escaped
 from opslib.html import verdict
 from opslib.ledger.moment import utc_text

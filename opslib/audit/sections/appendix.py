@@ -11,8 +11,7 @@ from opslib.audit.folder_files import ABOUT, HOW_TO_VERIFY
 from opslib.audit.headline import bucket_of
 from opslib.audit.rule import rule_of
 from opslib.audit.sections import bucket, calls
-from opslib.audit.sections.cover import key_words
-from opslib.audit.words import listed
+from opslib.audit.words import key_words, listed
 from opslib.ledger.signing import key_id
 
 _LEDGER = (

@@ -1,12 +1,15 @@
 """What was changed: each plan that was applied, who approved it and how it ended; without one, the last plan made."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from opslib.audit import controls
+from opslib.audit.deeds import approved_by
 from opslib.audit.document import Block, Cell, Code, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.sections import plan
 from opslib.ledger.chain import Entry
+from opslib.router.approval import recorded
 from opslib.router.journal import Progress
 
 
@@ -49,7 +52,7 @@ def _summary(facts: Facts, number: int, apply: Progress) -> Table:
         "Approved (UTC)": f"{approval.at}, entry {approval.seq}" if approval else "there is no approval",
         "Approved by": _approved_by(facts, approval) if approval else "nobody",
         "With consent to": ", ".join(consent.get("unsafe", ())) or "nothing unsafe was in it",
-        "Reason given": consent.get("reason") or "none",
+        "Reason given": "; ".join(_reasons(consent)) or "none",
         "Outcome": controls.outcome(apply),
         "Entries": f"{apply.id} to {apply.last_seq or apply.id}",
     }
@@ -58,4 +61,10 @@ def _summary(facts: Facts, number: int, apply: Progress) -> Table:
 
 def _approved_by(facts: Facts, approval: Entry) -> str:
     elsewhere = f", in run {approval.run_id}" if approval.run_id != facts.run_id else ""
-    return f"{facts.actor(approval)}{elsewhere}"
+    return f"{approved_by(facts, approval)}{elsewhere}"
+
+
+def _reasons(consent: dict[str, Any]) -> list[str]:
+    """Why it was approved, by the second key first."""
+    signed = recorded(consent)
+    return list(dict.fromkeys(filter(None, [signed.statement.reason if signed else "", consent.get("reason", "")])))

@@ -16,7 +16,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Access": ("access", "transport"),
     "Encryption": ("encryption",),
     "Retention": ("retention", "minimum", "worm"),
-    "Change control": ("plan", "approval", "exceptions", "routing", "removal", "since_then"),
+    "Change control": ("plan", "approval", "separation_of_duties", "exceptions", "routing", "removal", "since_then"),
     "Connection and arrival": ("connection", "change_feed", "recordings"),
     "Record integrity": ("record", "anchor", "clock", "age"),
 }

@@ -8,6 +8,7 @@ from opslib.audit.document import Band, Block, Cell, Code, Cover
 from opslib.audit.facts import Facts
 from opslib.audit.folder_files import HOW_TO_VERIFY
 from opslib.audit.headline import Headline, headline, moment_words
+from opslib.audit.words import key_words
 from opslib.ledger.signing import key_id
 
 _SANDBOX = "This run used a sandbox, not a live org. It shows the process. It is not evidence about a live org."
@@ -22,15 +23,6 @@ def blocks(facts: Facts, *, recorded: bool) -> Sequence[Block]:
         *([Band("SANDBOX", _SANDBOX)] if top.environment == "sandbox" else []),
     ]
     return [*bands, Cover([*_facts(facts, top)])]
-
-
-def key_words(key: str) -> str:
-    """A key's short name, in groups that people can compare.
-
-    >>> key_words("7c01531742bea684")
-    '7c01 5317 42be a684'
-    """
-    return " ".join(key[at : at + 4] for at in range(0, len(key), 4))
 
 
 def _facts(facts: Facts, top: Headline) -> Iterator[tuple[str, Sequence[Cell]]]:

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from opslib.audit import controls
 from opslib.audit.contents import reference
-from opslib.audit.deeds import not_two_people
 from opslib.audit.document import Block, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.headline import environment
 from opslib.audit.reads import last_read
 from opslib.audit.recordings import last_verified
+from opslib.audit.separation import not_two_people
 from opslib.audit.words import counted, sentence
 
 
@@ -23,7 +23,7 @@ class NotProven(NamedTuple):
 
 
 # A control that does not apply proves nothing and lacks nothing.
-_NEEDLESS = ("exceptions", "approval")
+_NEEDLESS = ("exceptions", "approval", "separation_of_duties")
 _PROOFS = {
     "recordings": "A list of the recordings that should exist, compared with the bucket: opslib archive verify",
     "since_then": "A recheck: opslib audit --recheck",
@@ -65,7 +65,7 @@ def _always(facts: Facts) -> Iterator[NotProven]:
         "A register of keys, signed by each holder",
     )
     if facts.applies and (why := not_two_people(facts)):
-        yield NotProven("A second person approved the plan", why, "An approval by another person, with another key")
+        yield NotProven("A second person approved the plan", why, "An approval by another key: opslib approve")
     if last_read(facts):
         yield NotProven(
             "Nothing was changed and set back between two readings",

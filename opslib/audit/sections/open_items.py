@@ -9,7 +9,7 @@ from opslib.audit.facts import Facts
 from opslib.audit.headline import moment_words
 from opslib.audit.open_items import OpenItem, open_items
 from opslib.audit.since_then import since_then
-from opslib.audit.words import counted, sentence
+from opslib.audit.words import counted, key_words, sentence
 from opslib.verdict import TO_MEND
 
 
@@ -87,5 +87,7 @@ def _notes(facts: Facts, one: Exempted) -> Iterator[str]:
 
 
 def _same_user(facts: Facts, one: Exempted) -> str:
-    applied = {str(deed.actor) for deed in deeds.of_run(facts) if deed.began}
-    return " The same user took part in the apply." if one.by in applied else ""
+    applied = [deed.actor for deed in deeds.of_run(facts) if deed.began]
+    if any(actor.key_id and key_words(actor.key_id) in one.by for actor in applied):
+        return " The same key took part in the apply."
+    return " The same user took part in the apply." if one.by in map(str, applied) else ""

@@ -7,7 +7,7 @@ from opslib.audit.exceptions import register
 from opslib.audit.facts import Facts
 from opslib.audit.headline import headline
 from opslib.audit.open_items import open_items
-from opslib.audit.sections.cover import key_words
+from opslib.audit.words import key_words
 from opslib.ledger.signing import key_id
 
 _BOX = "☐"

@@ -12,6 +12,7 @@ from opslib.audit.headline import Headline, headline, moment_words
 from opslib.audit.open_items import open_items
 from opslib.audit.rule import rule_of
 from opslib.audit.sections.not_proven import not_proven
+from opslib.audit.separation import not_two_people, second_key
 from opslib.audit.since_then import since_then
 from opslib.audit.words import counted, listed, sentence, some
 from opslib.ledger.chain import Entry
@@ -145,8 +146,13 @@ def _approved(facts: Facts) -> str:
     approval = given[-1]
     unsafe = approval.data.get("unsafe", ())
     risky = f" Approved risks: {', '.join(unsafe)}." if unsafe else ""
-    people = deeds.not_two_people(facts) or "Another user applied it, with another key."
-    return f"{facts.actor(approval)}, on {moment_words(approval.at)}{_soon(facts, approval)}. {people}{risky}"
+    signed = second_key(facts, facts.applies[-1])
+    people = not_two_people(facts) or ("Another key applied it." if signed else _OTHER_USER)
+    at, soon = (signed.statement.approved_at, "") if signed else (approval.at, _soon(facts, approval))
+    return sentence(f"{deeds.approved_by(facts, approval)}, on {moment_words(at)}{soon}") + f" {people}{risky}"
+
+
+_OTHER_USER = "Another user applied it, with another key."
 
 
 def _soon(facts: Facts, approval: Entry) -> str:

@@ -7,8 +7,7 @@ from opslib.audit.deeds import Deed, of_run
 from opslib.audit.document import Block, Cell, Prose, Table
 from opslib.audit.facts import Facts
 from opslib.audit.headline import environment
-from opslib.audit.sections.cover import key_words
-from opslib.audit.words import sentence
+from opslib.audit.words import key_words, sentence
 from opslib.ledger.signing import key_id
 
 _LEAD = (
@@ -34,7 +33,7 @@ def who(actor: Actor) -> str:
 def blocks(facts: Facts) -> Sequence[Block]:
     """All deeds, and the names of everybody in them."""
     deeds = of_run(facts)
-    actors = {deed.actor.entry: deed.actor for deed in deeds}.values()
+    actors = {(deed.actor.entry, deed.actor.of_approval): deed.actor for deed in deeds}.values()
     rows = [row for actor in actors for row in _names(facts, actor)]
     names = Table("Who they are, and who says so", ("Actor's entry", "Known as", "Vouched for by"), rows, (12, 53, 35))
     return [Prose(_LEAD), table(facts, "Who did what, in order", deeds), names]
@@ -43,12 +42,17 @@ def blocks(facts: Facts) -> Sequence[Block]:
 def _machine(actor: Actor) -> str:
     if not actor.entry:
         return "nothing: the entry names no actor"
+    if actor.of_approval:
+        return "the approval, as the signer's machine had it"
     return "the machine, for the whole run" if actor.of_run else "the machine"
 
 
 def _names(facts: Facts, actor: Actor) -> list[list[Cell]]:
     said = {(one.vouched_by, one.name): one for one in reversed(actor.identities)}
     rows: list[list[Cell]] = [[actor.entry, f"user {actor}", _machine(actor)]]
+    if actor.of_approval:
+        whose = "the key: it signed the approval"
+        return [*rows, [actor.entry, f"approver's key {key_words(actor.key_id)}", whose]]
     rows += [_identity(facts, actor, one) for one in sorted(said.values(), key=lambda one: one.entry)]
     if actor.key_id:
         whose = (
