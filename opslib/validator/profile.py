@@ -39,8 +39,8 @@ class Retention(_Part):
 class Profile(_Part):
     """What one rule asks of a bucket. `as_of` is when its sources were read; `note` is what a bucket cannot show.
 
-    With `worm`, a bucket without a lock is UNKNOWN: `instead` may take the lock's place. `approvers` are the public keys
-    of which one must approve each plan; None where one person is enough.
+    With `worm`, a bucket without a lock is UNKNOWN: `instead` may take the lock's place. `approvers` are the public
+    keys of which one must approve each plan; None where one person is enough.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]

@@ -27,8 +27,8 @@ _KEY = "ed25519:"
 HOW_TO_GET_ONE = (
     "write the plan to a file (`opslib plan FILE --out plan.json`, with --removal or --rotate-credentials where that is"
     " meant; of an undo, `opslib undo --out plan.json`; in the notebook: “Save the plan”), let the holder of a listed"
-    " key run `opslib approve plan.json`, and give what that writes: --approval plan.approval.json, or “Use this approval”"
-    " in the notebook"
+    " key run `opslib approve plan.json`, and give what that writes: --approval plan.approval.json, or “Use this"
+    " approval” in the notebook"
 )
 _NOTHING = "nothing was written to the org"
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from opslib.credentials import KeyReference
 from opslib.ledger.database import FILE_NAME
 from opslib.ledger.ledger import Ledger, Run
+from opslib.ledger.moment import parse_moment
 from opslib.ledger.signing import Signer
 from opslib.router.approval import Org, PlanFile, Planned, approve
 from opslib.router.journal import Progress, started
@@ -181,13 +182,16 @@ class Story:
         self.end("plan", data=made.as_json())
         return made
 
-    def approve(self, plan: Plan, unsafe: Sequence[str] = (), *, second: bool | None = None, **consent: Any) -> None:
+    def approve(
+        self, plan: Plan, unsafe: Sequence[str] = (), *, second: bool | None = None, org: str = "o-1", **consent: Any
+    ) -> None:
         """By a listed second key, unless `second` is False, or the consent has an end of its own or no reason."""
         self.begin("approve")
         given = {"confirm": "", "reason": "", "allow": [], "until": None, **consent}
         agreed = "until" not in consent and (given["reason"] or not (unsafe or plan.unsafe))
         if plan.changes and (agreed if second is None else second):
-            given = {"approvers": [SECOND.public_key], "document": approval_of(plan, unsafe, given["reason"]), **given}
+            document = approval_of(plan, unsafe, given["reason"], org_id=org, at=parse_moment(self.now()))
+            given = {"approvers": [SECOND.public_key], "document": document, **given}
         self.run.append("approval", {"checksum": plan.checksum, "unsafe": list(unsafe), **given})
         self.end("approve")
 
@@ -299,10 +303,11 @@ def approval_of(
     signer: Signer = SECOND,
     org_id: str = "o-1",
     days_ago: int = 0,
+    at: datetime | None = None,
 ) -> dict[str, Any]:
-    """What a second key signed so many days ago for a week, or just now for 90 days, as the ledger has it."""
+    """What a second key signed so many days ago for a week, or `at` that time or just now for 90 days."""
     planned = Planned(plan=plan, org=Org(id=org_id, name="O"), target="T", unsafe=tuple(set(unsafe) - {*plan.unsafe}))
-    at, days = datetime.now(UTC) - timedelta(days=days_ago), 7 if days_ago else 90
+    at, days = (at or datetime.now(UTC)) - timedelta(days=days_ago), 7 if days_ago else 90
     return approve(PlanFile.of(planned, None), signer, at, reason=reason, days=days).model_dump(mode="json")
 
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from opslib.audit import exports
+from opslib.audit.as_pdf import Paper
 from opslib.audit.folder import write_audit
 from opslib.audit.manifest import check_audit, write_manifest
 from opslib.audit.portfolio import folder as portfolio_folder
@@ -84,7 +85,7 @@ class Targets(Story):
         made = Change(action="create", kind="target", id=id, name=name, before=None, after=body, unsafe=tuple(unsafe))
         plan = Plan(where=WHERE, changes=(made,))
         self.plan(plan)
-        self.approve(plan, unsafe, reason=reason)
+        self.approve(plan, unsafe, org=org, reason=reason)
         self.apply(plan, report=report)
         return self.run.id
 
@@ -133,7 +134,7 @@ def out(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each target's files, only report.json and the manifest are written."""
 
-    def write(new: Path, report: AuditReport, signer: Signer) -> None:
+    def write(new: Path, report: AuditReport, signer: Signer, _: Paper) -> None:
         (new / "report.json").write_text(exports.report_json(report.facts, report.before))
         write_manifest(new, report.facts.run_id, report.facts.extent()[1], report.facts.ledger, signer)
 
@@ -315,7 +316,7 @@ def test_a_target_that_cannot_be_audited_does_not_stop_the_others(
     """It is listed with its error, as UNKNOWN, without a folder; the portfolio is whole without it."""
     write = portfolio_folder.write_files
 
-    def but_one(new: Path, report: AuditReport, signer: Any) -> None:
+    def but_one(new: Path, report: AuditReport, signer: Any, paper: Paper) -> None:
         if report.facts.wanted["target"]["name"] == "Stale":
             raise KeyError("title")
         write(new, report, signer)

@@ -10,8 +10,11 @@ from opslib.audit.facts import Facts, another
 from opslib.audit.headline import Headline, headline
 from opslib.audit.open_items import open_items
 from opslib.audit.runs import Target
-from opslib.audit.words import counted, sentence
+from opslib.audit.words import counted, key_words, sentence
 from opslib.errors import OpslibError
+from opslib.ledger.chain import Entry
+from opslib.ledger.signing import key_id
+from opslib.router.approval import recorded
 from opslib.router.journal import Progress
 from opslib.verdict import TO_MEND, WORST_FIRST, Verdict, in_words
 
@@ -155,9 +158,17 @@ def _change(facts: Facts, apply: Progress) -> Change:
         apply.run_id,
         apply.last_at,
         apply.user,
-        facts.actor(approval).user if approval else "",
+        _approver(facts, approval) if approval else "",
         finished=apply.ended == "done",
     )
+
+
+def _approver(facts: Facts, approval: Entry) -> str:
+    """The key that signed the approval, or else the machine's user."""
+    signed = recorded(approval.data)
+    if signed and signed.is_signed():
+        return f"key {key_words(key_id(signed.statement.key))}"
+    return facts.actor(approval).user
 
 
 def _trend(facts: Facts, verdict: Verdict, earlier: Sequence[str]) -> list[Walk]:
