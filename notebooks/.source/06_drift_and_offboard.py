@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Drift, removal and undo
 #
-# Three questions about an onboarding that is in the org: **has somebody changed it?** **How do I remove it?** And: **how
-# do I undo the last apply?**
+# Three questions about an onboarding that is in the org: **has somebody changed it?** **How do I remove it?** And:
+# **how do I undo the last apply?**
 #
 # **How to**: choose *Run > Run All Cells* once: nothing is sent to a live org by that. Then press the blue button of
 # the card that you need.
@@ -141,7 +141,8 @@ back.recovery["rollback"]
 
 # %% [markdown]
 # ## What the record says
-# Who removed or undid what, when and why is in the ledger; [02 · Audit report](02_audit_report.ipynb) shows it to a reviewer.
+# Who removed or undid what, when and why is in the ledger; [02 · Audit report](02_audit_report.ipynb) shows it
+# to a reviewer.
 
 # %% tags=["volatile"]
 removal.run_id
