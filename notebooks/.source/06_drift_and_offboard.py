@@ -141,8 +141,8 @@ back.recovery["rollback"]
 
 # %% [markdown]
 # ## What the record says
-# Who removed or undid what, when and why is in the ledger; [02 · Audit report](02_audit_report.ipynb) shows it to a
-# reviewer.
+# Who removed or undid what, when and why is in the ledger; [02 · Audit report](02_audit_report.ipynb) shows it
+# to a reviewer.
 
 # %% tags=["volatile"]
 removal.run_id
