@@ -53,6 +53,11 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _known_changes(plan: Plan) -> Plan:
+    _known(plan.unsafe)
+    return plan
+
+
 Moment = Annotated[str, AfterValidator(_time)]
 Unsafe = Annotated[tuple[str, ...], AfterValidator(_known)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -90,7 +95,7 @@ class Planned(_Part):
     """A plan with where it is to be carried out. `unsafe` is what needs consent beside the plan's own changes: a bucket
     that did not pass."""
 
-    plan: Plan
+    plan: Annotated[Plan, AfterValidator(_known_changes)]
     org: Org
     target: str
     unsafe: Unsafe = ()
@@ -209,7 +214,7 @@ def approve(file: PlanFile, signer: Signer, now: datetime, *, reason: str, days:
         **machine(),
     )
     approval = Approval(statement=statement, signature=signer.sign(_signed_bytes(statement)))
-    _refuse_hidden(approval)
+    refuse_hidden(approval)
     return approval
 
 
@@ -262,6 +267,18 @@ def mismatch(approval: Approval, planned: Planned) -> Flaw | None:
     return None
 
 
+def refuse_hidden(file: PlanFile | Approval) -> None:
+    """Raises InvalidInput for a secret in it: no file holds one, and the ledger would hide it, so that nobody could
+    verify the signature from there."""
+    plain = file.model_dump(mode="json")
+    if redact_json(plain) != plain:
+        raise InvalidInput(
+            f"The {'approval' if isinstance(file, Approval) else 'plan'} holds a secret",
+            cause="a part of it, such as a name or the reason, is a secret that is used here",
+            fix="use other words; nothing was written",
+        )
+
+
 def recorded(entry: JSON) -> Approval | None:
     """The approval in the body of a ledger's entry; None where there is none, or none that can be read."""
     try:
@@ -295,13 +312,12 @@ def read_plan(path: Path) -> PlanFile:
 
 def read_approval(path: Path) -> Approval:
     """An approval's file, whose signature is not checked yet. Raises InvalidInput."""
-    approval = _read(path, Approval, "an approval that `opslib approve` wrote")
-    _refuse_hidden(approval)
-    return approval
+    return _read(path, Approval, "an approval that `opslib approve` wrote")
 
 
 def write_new(path: Path, file: PlanFile | Approval) -> None:
-    """Raises InvalidInput where there is a file already, which is left alone, and OSError."""
+    """Raises InvalidInput where there is a file already, which is left alone, or for a secret in it; and OSError."""
+    refuse_hidden(file)
     try:
         with path.open("xb") as out:  # which follows no link either
             out.write(file.text())
@@ -339,17 +355,6 @@ def _once(pairs: list[tuple[str, Any]]) -> JSON:
     if len(read) != len(pairs):
         raise ValueError("a name is there twice")
     return read
-
-
-def _refuse_hidden(approval: Approval) -> None:
-    """The ledger hides secrets; an approval with one in it could not be verified from there."""
-    plain = approval.model_dump(mode="json")
-    if redact_json(plain) != plain:
-        raise InvalidInput(
-            "The approval holds a secret",
-            cause="a part of it, such as the reason, would be hidden in the ledger, and could not be verified there",
-            fix="approve again with other words; nothing was sent",
-        )
 
 
 def _org_words(org: Org) -> str:

@@ -15,7 +15,7 @@ from opslib.files import read_regular
 from opslib.ledger.moment import parse_moment
 from opslib.ledger.signing import Signer, read_public_key
 from opslib.onboarding.models import Onboarding
-from opslib.router.approval import Approval, Flaw, Org, PlanFile, Planned, flaw, mismatch, recorded
+from opslib.router.approval import Approval, Flaw, Org, PlanFile, Planned, flaw, mismatch, recorded, refuse_hidden
 from opslib.router.journal import APPROVAL, Progress, all_applies
 from opslib.router.plan import Plan
 from opslib.settings import Settings
@@ -146,6 +146,7 @@ def refuse_unapproved(walk: WalkContext, approval: Approval | None, plan: Plan) 
         if approvers := approvers_of(walk.settings, walk.onboarding):
             raise _missing(approvers)
         return
+    refuse_hidden(approval)
     now = datetime.now(UTC)
     wrong = _flaw(approval, walk.settings, walk.onboarding, now, now + timedelta(seconds=_org_ahead_s(walk)))
     _refuse(wrong or mismatch(approval, planned_of(walk, plan)) or _used(walk, approval))

@@ -101,7 +101,7 @@ def test_an_approval_by_the_same_user_or_key_shows_no_second_person(tmp_path: Pa
 def test_a_second_key_is_named_wherever_people_look(tmp_path: Path) -> None:
     """First page, who did what, plan and exception: the key, with what its machine said."""
     Story(tmp_path).walk(SHORTER, ["shorter-retention"], **REASON)
-    key = f"ey {key_words(SECOND.key_id)}"
+    key = f"key {key_words(SECOND.key_id)}"
     assert key in (answer := _answers(tmp_path)["Approved by whom?"])
     assert "Another key applied it." in answer
     assert "A second person approved" not in _shown(tmp_path, "not_proven")

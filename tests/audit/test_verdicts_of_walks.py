@@ -2,19 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opslib import Onboarding, errors
 from opslib.audit import controls, exports
 from opslib.audit.facts import Facts, load
 from opslib.audit.headline import headline
 from opslib.audit.report import AuditReport
+from opslib.ledger.signing import Signer
 from opslib.onboarding.models import Consent
+from opslib.router.approval import approve
 from opslib.settings import Settings
 from opslib.walk.recheck import recheck
+from opslib.walk.second_key import plan_file
 from opslib.walk.walk import Walk
 
 from ..forks import opslib
@@ -276,10 +281,15 @@ def strict(sandbox: Sandbox) -> Iterator[Planted]:
 
 
 async def test_a_strict_profile_can_pass(sandbox: Sandbox, home: Path, strict: Planted) -> None:
-    """What it asks for can be had all at once."""
+    """What it asks for can be had all at once, with the approval of a second key."""
     days = {"retention_days": 1827}
     wanted = onboarding(sandbox, target={"bucket": strict.name, **days}, policy=days, profile="mifid-ii")
-    await walked(wanted)
+    second = Signer(Ed25519PrivateKey.generate())
+    async with Walk(wanted, Settings.load(approvers=second.public_key)) as walk:
+        for step in ("connect", "plan"):
+            await walk.run(step)
+        walk.approval = approve(plan_file(walk), second, datetime.now(UTC), reason="r", days=7)
+        await walk.run_all()
     facts = load(home)
     top = headline(facts)
     assert (top.word, top.environment) == ("MEETS THE RULE, AS FAR AS CHECKED", "sandbox")

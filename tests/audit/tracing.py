@@ -61,7 +61,7 @@ CONSTANTS = {
 
 # The controls of the recorded run, by their words.
 MINIMUM = "The target's retention meets the rule's minimum"
-WARNED = ("Record", "WORM", "Operation")
+WARNED = ("Record", "WORM", "Operation", "Separation of duties")
 PASSED = (
     *("Connection", "Storage", "Encryption", "Access", "Transport", "Retention"),
     *("Plan", "Approval", "Routing", "Change feed", "Clock", "Age"),
@@ -425,6 +425,8 @@ class Ledger:
             yield control, "✔ PASS", _sentence(self._end(step)["summary"]), "", str(self._end_seq(step))
         said = "Each apply carries the checksum of a plan approved before it."
         yield "Exactly this plan was approved before it was applied", "✔ PASS", said, "", str(self._approval()[0])
+        said = "One person planned, approved and applied: no second key signed the plan. Ask for a second approval."
+        yield "A second key approved exactly this plan", "⚠ WARN", said, "", self._alone()
         yield from self._bucket_controls()
         yield MINIMUM, "– not checked", _sentence(self._no_minimum()), "", self._bucket_seq()
         said = "This machine's clock and the org's were less than a minute apart."
@@ -438,6 +440,10 @@ class Ledger:
     def _approval(self) -> tuple[int, str]:
         (found,) = self.ask("SELECT seq, at FROM entries WHERE run_id = ? AND kind = 'approval'", self.run)
         return found[0], found[1]
+
+    def _alone(self) -> str:
+        """The entries of the approval and of each apply that it was for."""
+        return ", ".join(map(str, sorted([self._approval()[0], *(seq for seq, _, _ in self._applies())])))
 
     def _org_read(self) -> tuple[int, str]:
         """When the last apply had read everything back."""
@@ -663,17 +669,19 @@ class Ledger:
         gravest = ("critical", "high", "medium", "low")
         found = [one for one in self._report()["findings"] if one["verdict"] == "WARN"]
         found.sort(key=lambda one: gravest.index(one["severity"]))
-        titles = ["The signing key is not confirmed", *(_sentence(one["cause"])[:-1] for one in found)]
+        own = ["The signing key is not confirmed", "One person planned, approved and applied"]
+        titles = [*own, *(_sentence(one["cause"])[:-1] for one in found)]
         total = len(titles)
         yield (
             f"{total} open items: {total} WARN. One control may have several."
             " There are no exceptions: no unsafe change was approved."
         )
-        notes = ["", *(f" severity {one['severity']}" for one in found)]
+        notes = [*("" for _ in own), *(f" severity {one['severity']}" for one in found)]
         for number, (title, note) in enumerate(zip(titles, notes, strict=True), 1):
             yield f"Open item {number}: {title} ⚠ WARN{note}"
             yield f"☐ Open item {number} ({title}) was answered. Reference: {'_' * 20}"
         yield self._unconfirmed()
+        yield f"ledger entries {self._alone()}"
         for _ in found:
             yield from (f"ledger entry {self._bucket_seq()}", f"The owner of bucket {bucket}")
 

@@ -149,7 +149,8 @@ def _approved(facts: Facts) -> str:
     signed = second_key(facts, facts.applies[-1])
     people = not_two_people(facts) or ("Another key applied it." if signed else _OTHER_USER)
     at, soon = (signed.statement.approved_at, "") if signed else (approval.at, _soon(facts, approval))
-    return sentence(f"{deeds.approved_by(facts, approval)}, on {moment_words(at)}{soon}") + f" {people}{risky}"
+    who = deeds.approved_by(facts, approval)
+    return f"{who}, on {moment_words(at)}{soon}. {people}{risky}"
 
 
 _OTHER_USER = "Another user applied it, with another key."
