@@ -12,8 +12,8 @@ import pytest
 from pypdf import PdfReader
 from pypdf.generic import ContentStream, DictionaryObject, NullObject
 
-from opslib.audit.as_pdf import pdf
-from opslib.audit.document import Mark, Prose, Section
+from opslib.audit.as_pdf import PAPERS, pdf
+from opslib.audit.document import Mark, Prose, Section, Table
 from opslib.audit.report import RECORDED, AuditReport
 from opslib.verdict import in_words
 
@@ -176,3 +176,25 @@ def test_the_same_report_is_the_same_bytes() -> None:
     sections = [Section("s", "1", "S", [Prose("p")])]
     assert pdf("T", "r", AT, sections) == pdf("T", "r", AT, sections)
     assert pdf("T", "r", AT, sections) != pdf("T", "r", AT.replace("2026", "2025"), sections)
+
+
+def test_the_paper_is_the_one_asked_for() -> None:
+    """A4, or US Letter, in points."""
+    section = Section("a", "1", "A", [Prose("x")])
+    sizes = [PdfReader(BytesIO(pdf("T", "r", AT, [section], paper))).pages[0].mediabox for paper in PAPERS]
+    assert [(round(size.width), round(size.height)) for size in sizes] == [(595, 842), (612, 792)]
+
+
+def test_a_short_table_and_a_row_are_not_split_between_pages() -> None:
+    """However much stands above: the caption, the head and the rows of a short table are on one page, and of a long one
+    the lines of each row."""
+    tall = "word " * 60
+    short = Table("Short", ("A", "B"), [[f"first{number}", f"last{number}"] for number in range(5)], (1, 1))
+    long = Table("Long", ("A", "B"), [[f"begin{number} {tall} end{number}", ""] for number in range(20)], (1, 3))
+    for lines in range(40, 60, 4):
+        filler = [Prose("x") for _ in range(lines)]
+        read = PdfReader(BytesIO(pdf("T", "r", AT, [Section("a", "1", "A", [*filler, short, long])])))
+        pages = [page.extract_text() for page in read.pages]
+        assert sum(all(word in page for word in ("Short", "first0", "last4")) for page in pages) == 1
+        for number in range(20):
+            assert any(f"begin{number} " in page and f"end{number}" in page for page in pages), number

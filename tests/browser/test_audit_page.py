@@ -59,6 +59,9 @@ async def test_nothing_is_cut_off(page: Page, audit: str, width: int) -> None:
     await page.set_viewport_size({"width": width, "height": 900})
     await page.goto(audit)
     assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    ids = page.locator('td[data-label^="Request id"]')
+    assert await ids.count() > 10
+    assert await ids.first.is_visible() == (width == 1280)  # on a telephone they are in report.json only
 
 
 async def test_plain_nbconvert_shows_each_receipt(page: Page, tmp_path: Path) -> None:

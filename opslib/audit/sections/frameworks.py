@@ -11,10 +11,11 @@ from opslib.audit.rule import rule_of
 from opslib.verdict import in_words
 
 _LEAD = (
-    "These tables help you to file the evidence. “Supports” means that this report can serve as evidence for that"
-    " paragraph. It does not mean that the requirement is met. A control that failed is shown as FAIL, and supports"
-    f" nothing. “{NOT_READ}” means that we could not read the paragraph: the row says what others say of it, and you"
-    " must read it before you rely on the row. Let counsel confirm every row."
+    "These tables help you to file the evidence; no row says that a requirement is met. “Supports”: this report can"
+    " serve as evidence for the paragraph. “Supports in part”: for a part of it. “Does not support”: a control failed,"
+    " or has no clear answer. “Not covered”: no control is about it. “Not checked in this run”: the controls about it"
+    f" were not checked. “{NOT_READ}”: we could not read its text, and the row repeats what others say of it; read it"
+    " before you rely on the row. Let counsel confirm every row."
 )
 _HEAD = ("Paragraph", "What it asks, in our words", "This record", "Controls it rests on", "Still missing")
 _WIDTHS = (13, 26, 14, 24, 23)
