@@ -79,6 +79,7 @@ CLAIMS = {
     "WORM": "Recordings cannot be altered or deleted early",
     "Plan": "The plan was written down before it was applied",
     "Approval": "Exactly this plan was approved before it was applied",
+    "Separation of duties": "A second key approved exactly this plan",
     "Routing": "The org has what was planned, as last read",
     "Change feed": "A change event reached the data lake",
     "Since then": "Later changes were approved, and the rule still holds",
