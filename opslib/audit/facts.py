@@ -60,10 +60,10 @@ class Facts:
 
     `ledger` is the result of verifying the whole chain. `own_key` is the public key of whoever makes the report: empty
     if they have none, None if it does not matter whose the ledger is. `applies` are those that this run began, to their
-    end, even if a later run finished or undid them; `all_applies` those of every run. `runs`: what each run of the
-    ledger is about, and `scope`: which of them have something to say about this one; “every run” is every one of
-    these. `as_of` is the moment that the
-    report speaks of, by default that of the ledger's last entry; `evidence_days` how old evidence may be then.
+    end, even if a later run finished or undid them; `all_applies` those of every run. `runs` says what each run of the
+    ledger is about, and `scope` which of them have something to say about this one: “every run” means these. `as_of`
+    is the moment that the report speaks of, by default that of the ledger's last entry; `evidence_days` how old
+    evidence may be then.
     """
 
     path: Path

@@ -135,7 +135,7 @@ def test_a_value_that_changed_is_listed_without_a_verdict_that_did(tmp_path: Pat
     values = tables["Values that changed, also where no verdict did"]
     assert ["the onboarding", "target.retention_days", "365", "30"] in values
     assert ["the onboarding", "target.name", "Old", "New"] in values
-    assert ["target T, in the org", "retentionPeriodDays", "1827", "30"] in values
+    assert ["target T", "retentionPeriodDays", "1827", "30"] in values
 
 
 def _in_another_org(story: Story) -> Story:

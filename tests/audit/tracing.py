@@ -606,7 +606,7 @@ class Ledger:
         yield from self._items(bucket)
         yield "The plan is that of apply 1."
         started = self.ask("SELECT at FROM entries WHERE run_id = ? AND kind = 'run.started'", self.before)[0]
-        yield f"Compared with run {self.before}, started at {started}."
+        yield f"Compared with the previous walk, run {self.before}, started at {started}."
         yield f"Calls, steps and errors are those of run {self.run}."
         yield self.how_they_add_up()
         marks = ", ".join(f"p{percent} {self.percentile(self.run, percent)}" for percent in (50, 95))

@@ -86,8 +86,7 @@ def _changed_values(now: Facts, before: Facts) -> list[list[Cell]]:
     left, found = reads.registered(before), reads.registered(now)
     compared: list[tuple[str, JSON | None, JSON | None]] = [(of, old[of], new[of]) for of in old if old[of] and new[of]]
     compared += [
-        (f"{key[0]} {found[key].name}, in the org", left[key].body, found[key].body)
-        for key in sorted(left.keys() & found.keys())
+        (f"{key[0]} {found[key].name}", left[key].body, found[key].body) for key in sorted(left.keys() & found.keys())
     ]
     return [
         [of, path, show(one.get(path)), show(two.get(path))]
