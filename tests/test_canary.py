@@ -69,9 +69,9 @@ def _holding(folder: Path, needle: str) -> list[str]:
 
 
 def _content(path: Path) -> bytes:
-    """What is in a PDF is compressed; a long word in it may be broken anywhere."""
+    """What is in a PDF is compressed; a long word may be broken anywhere, there and on a page."""
     if path.suffix != ".pdf":
-        return path.read_bytes()
+        return path.read_bytes().replace(b"<wbr>", b"")
     return "".join("".join(page.extract_text().split()) for page in PdfReader(path).pages).encode()
 
 

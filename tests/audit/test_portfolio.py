@@ -319,7 +319,7 @@ def test_a_target_that_cannot_be_audited_does_not_stop_the_others(
     def but_one(new: Path, report: AuditReport, signer: Any, paper: Paper) -> None:
         if report.facts.wanted["target"]["name"] == "Stale":
             raise KeyError("title")
-        write(new, report, signer)
+        write(new, report, signer, paper)
 
     monkeypatch.setattr(portfolio_folder, "write_files", but_one)
     found = written(home, tmp_path / "out")
