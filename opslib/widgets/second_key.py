@@ -32,12 +32,12 @@ class SecondKey:
         self._files = plain(
             w.VBox,
             [
-                styled(plain(w.HBox, [self.plan, self.save]), "ops-field"),
-                styled(plain(w.HBox, [self.approval, self.use, self.drop]), "ops-field"),
+                styled(plain(w.HBox, [self.plan, self.save]), "ops-field", "ops-beside"),
+                styled(plain(w.HBox, [self.approval, self.use, self.drop]), "ops-field", "ops-beside"),
             ],
         )
         self._said = plain(w.HTML)
-        self.widget = plain(w.VBox, [self._state, self._fold, self._files, self._said])
+        self.widget = plain(w.VBox, [self._state, plain(w.HBox, [self._fold]), self._files, self._said])
         self._fold.on_click(lambda _: self._toggle())
         for button, act in ((self.save, self._save), (self.use, self._use), (self.drop, self._drop)):
             button.on_click(lambda _, act=act: self._do(act))
