@@ -111,7 +111,7 @@ cards.recovery["rollback"]
 # command line: `opslib undo`.
 
 # %% jupyter={"source_hidden": true}
-undo = Walk(settings=walk.settings, undo="last", resume=True)
+undo = Walk(*given, undo="last", resume=True)
 back = WalkCards(undo, auto_run=AUTO_RUN)
 back
 

@@ -197,7 +197,7 @@ def test_terraform_is_whole(name: str) -> None:
     said = json.dumps(blocks)
     for address in ("aws_s3_bucket.recordings", "aws_s3_bucket.logs", "data.aws_iam_policy_document.recordings"):
         assert (f"{address}." in said) <= (address in blocks)
-    assert ("object_lock_enabled" in said) == (name == "sec-17a-4")
+    assert ("object_lock_enabled" in said) == load_profile(name).worm
     assert 'region = "eu-west-1"' in text
     assert blocks["aws_s3_bucket_logging.recordings"]["depends_on"] == ["${aws_s3_bucket_policy.logs}"]
 
