@@ -27,7 +27,9 @@ _COMMANDS = {
     "Change": {
         **dict.fromkeys(["init", "plan"], _ONBOARD),
         "approve": "approve",
-        **dict.fromkeys(["apply", "onboard", "resume", "rollback", "undo", "offboard", "export"], _ONBOARD),
+        **dict.fromkeys(["apply", "onboard"], _ONBOARD),
+        **dict.fromkeys(["resume", "rollback"], "recover"),
+        **dict.fromkeys(["undo", "offboard", "export"], _ONBOARD),
     },
     "Check": {
         "doctor": "org",
