@@ -6,7 +6,7 @@ from typing import Any
 from opslib.errors import ApiError, ConnectionFailed, NotFound, OpslibError, PermissionMissing, WrongOrg
 from opslib.genesys.backend import Backend
 from opslib.genesys.client import GenesysClient, answer
-from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, permissions
+from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, permissions, purpose_of
 from opslib.genesys.retention import SCREEN_DAYS, SETTINGS, Maximum, maximum_of, warnings
 from opslib.genesys.retry import tried_once
 from opslib.genesys.server_time import SKEW_FAILS_S, SKEW_WARNS_S
@@ -118,8 +118,9 @@ class Diagnosis:
         question, why = f"May {permission.name}", permission.why
         if permission.state == "present":
             return Readiness(question, "PASS", why)
-        needed = permission.name in NEEDED[self.wanted]
-        return Readiness(question, "FAIL" if needed else "WARN", why, "add it to a role of the OAuth client")
+        needed, purpose = permission.name in NEEDED[self.wanted], purpose_of(permission.name)
+        fix = "add it to a role of the OAuth client" + (f" for `{purpose}`" if purpose else "")
+        return Readiness(question, "FAIL" if needed else "WARN", why, fix)
 
     def _not_known(self) -> Iterator[Readiness]:
         """One answer for all permissions that are not known for the same reason."""
