@@ -18,6 +18,7 @@ from opslib.onboarding.values import AwsRegion
 from opslib.settings import Settings
 from opslib.verdict import Verdict
 from opslib.walk.archive import ArchiveQuestion, verify_archive
+from opslib.walk.archive_folder import Asking
 from opslib.walk.walk import Walk
 from opslib.widgets.archive_results import missing_frame, verification_html
 from opslib.widgets.base_card import Card, StepCancelled
@@ -117,7 +118,7 @@ class ArchiveCard(Card[Verification]):
         self._answered: ArchiveValues | None = None  # what was asked, when `found` was found
         self._written: tuple[Verification | None, str] = (None, "")
         self._running = self._stopping = False
-        self._so_far: Progress | None = None
+        self._so_far: Progress | Asking | None = None
         self._draws_soon = False
         # How the last run ended without an answer: refused, cancelled, or failed.
         self._notice: OpslibError | None = None
@@ -170,7 +171,7 @@ class ArchiveCard(Card[Verification]):
             self.found = outcome
         self._changed()
 
-    def _tell(self, so_far: Progress) -> None:
+    def _tell(self, so_far: Progress | Asking) -> None:
         """Called in another thread, for each folder: so the card is drawn once in a while."""
         self._so_far = so_far
         if not self._draws_soon:
@@ -211,10 +212,8 @@ class ArchiveCard(Card[Verification]):
         return self._answer(view, self.found, measured=measured) if self.found else view
 
     def _while_running(self, view: View) -> View:
-        words, so_far = "reading the expected file", self._so_far
-        if so_far:
-            words = f"{so_far.objects:,} objects; {so_far.done:,} of {so_far.known:,} folders known so far"
-        words = "stopping" if self._stopping else words
+        so_far = self._so_far
+        words = "stopping" if self._stopping else so_far.words if so_far else "reading the expected file"
         return replace(view, state="running", summary=words, progress=(so_far.done, so_far.known) if so_far else None)
 
     def _noticed(self, view: View, notice: OpslibError) -> View:
