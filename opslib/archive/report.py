@@ -136,9 +136,10 @@ class Verification:
 
     def _missing(self, row: dict[str, Any]) -> dict[str, Any]:
         """`why` and `fix` are empty where the org was not asked, and have several where recordings of a conversation
-        are missing for other reasons."""
+        are missing for other reasons. Genesys's own delete date counts over that of the file."""
         told = self.why.of(row["conversation_id"], row["recording_id"]) if self.why else []
-        return _missing(row) | {
+        deleted = [one.delete_at_ms for one in told if one.delete_at_ms is not None]
+        return _missing(row | {"delete_at_ms": min(deleted, default=row["delete_at_ms"])}) | {
             "why": list(dict.fromkeys(one.reason for one in told)),
             "fix": " ".join(dict.fromkeys(one.fix for one in told)),
         }
