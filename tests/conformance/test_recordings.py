@@ -10,11 +10,17 @@ from types import ModuleType
 import httpx
 import pytest
 
+from opslib.genesys import conversation_jobs, recording_jobs, recordings, upload_reports
+from opslib.genesys.recorder import Recorder
+from opslib.settings import Settings
+from opslib.walk.session import Session
+
 from ..sandbox.platform import active, s3_properties, s3_type
 from ..sandbox.test_recordings import keys_in
-from ..world import TARGETS, Json, Sandbox, eventually, running, target
+from ..world import TARGETS, Json, Sandbox, environment, eventually, running, target
 from . import oracle
 from .conftest import Sdk
+from .test_our_requests import Sent, sent, wrong  # noqa: F401 (sent is a fixture)
 from .test_sandbox_shapes import Checked
 
 ALL_DAYS = "2025-10-01T00:00:00Z/2026-02-02T00:00:00Z"
@@ -323,3 +329,38 @@ def test_a_query_that_finds_too_much_fails(recorded: Sandbox) -> None:
     failed = eventually(lambda: (one := api("GET", f"{DETAILS}/{job}").json())["state"] == "FAILED" and one)
     assert "shorter interval" in failed["errorMessage"]
     assert api("GET", f"{DETAILS}/{job}/results").status_code == 400
+
+
+async def test_our_requests_are_ones_that_the_sdk_knows(
+    recorded: Sandbox,
+    truth: dict[str, list[str]],
+    rows: dict[str, Json],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: Sent,  # noqa: F811
+) -> None:
+    """From the conversations to the end of a job: paths, query names, bodies, enums. Nothing is deleted."""
+    for name, value in environment(recorded, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    start, end = datetime(2025, 10, 1, tzinfo=UTC), datetime(2025, 11, 1, tzinfo=UTC)
+    async with Session(Settings.load(), Recorder(lambda kind, data: None)) as session:
+        client = session.client
+        await conversation_jobs.available_until(client)
+        query = await conversation_jobs.ask_for_recorded(client, start, end)
+        await conversation_jobs.wait_for(client, query, deadline_s=30)
+        assert [one async for one in conversation_jobs.results(client, query, page_size=40)]
+        await recordings.recordings_of(client, rows[truth["missing"][0]]["conversation_id"])
+        assert [one async for one in recordings.retained_recordings(client, 1)]
+        await recordings.orphans(client)
+        await upload_reports.uploads(client, start, "WaitForConversation", deadline_s=30)
+        export = recording_jobs.Export(start, end, at=datetime.now(UTC), integration_id="t-1")
+        made = await recording_jobs.create_job(client, export)
+        await recording_jobs.wait_while(client, made.id, "PENDING", deadline_s=30)
+        await recording_jobs.execute_job(client, made.id)
+        await recording_jobs.wait_while(client, made.id, "PROCESSING", deadline_s=30)
+        [one async for one in recording_jobs.failed_recordings(client, made.id)]
+        assert await recording_jobs.find_job(client, export)
+        await recording_jobs.running_jobs(client)
+    assert wrong(sent) == []
+    assert {method for method, *_ in sent} == {"GET", "POST", "PUT"}
+    assert len({path for _, path, *_ in sent}) == 12
