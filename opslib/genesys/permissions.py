@@ -22,7 +22,7 @@ from opslib.onboarding.models import BackendName
 State = Literal["present", "missing", "not known"]
 Params = Mapping[str, str | int]
 
-# What an onboarding does without.
+# What an onboarding does without; see `PURPOSES`.
 WHY = (
     "recording:job:view",
     "recording:recording:view",

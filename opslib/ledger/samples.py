@@ -20,7 +20,7 @@ Outcome = Literal[
 
 TOKEN_OPERATION = "get_access_token"
 DATA_LAKE_OPERATION = "read_catalogue"
-DOWNLOAD_OPERATION = "download_upload_report"
+DOWNLOAD_OPERATION = "read_upload_report"
 # Samples of these are kept, but are not calls of the org's API: no figure counts them.
 NOT_OF_THE_API = (TOKEN_OPERATION, DATA_LAKE_OPERATION, DOWNLOAD_OPERATION)
 
