@@ -31,7 +31,7 @@ RETENTION_POLICIES = "/api/v2/recording/mediaretentionpolicies"
 
 
 class Sandbox:
-    """A running sandbox: its facts (`sandbox["api_url"]`), its process, and HTTP to its five doors."""
+    """A running sandbox: its facts (`sandbox["api_url"]`), its process, and HTTP to its doors."""
 
     def __init__(self, launched: Launched) -> None:
         self.launched = launched

@@ -6,6 +6,7 @@ UUID of another variant is hashed, by its digits.
 """
 
 import re
+import uuid
 from hashlib import blake2b
 
 import numpy as np
@@ -47,6 +48,11 @@ def half(text: str) -> tuple[int, int]:
             return _signed(value)
     value = blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
     return _signed(value[:8] + bytes([value[8] | 0b1100_0000]) + value[9:])
+
+
+def canonical(text: str) -> str:
+    """One id as Genesys spells it: a UUID in lower case with dashes, any other as it is."""
+    return str(uuid.UUID(text)) if _HEX.fullmatch(text) else text
 
 
 def _signed(value: bytes) -> tuple[int, int]:

@@ -44,6 +44,10 @@ class Progress:
     done: int
     known: int
 
+    @property
+    def words(self) -> str:
+        return f"{self.objects:,} objects; {self.done:,} of {self.known:,} folders known so far"
+
 
 Job = Callable[[], "Iterable[Job]"]
 

@@ -9,7 +9,7 @@ PASS     every recording of the interval arrived
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,16 +19,16 @@ from opslib.archive.arrived import ArrivedParts, Gap
 from opslib.archive.expected import ExpectedFile
 from opslib.archive.histogram import percentile
 from opslib.archive.keys import HOUR_MS
-from opslib.archive.verification import COUNTED, LISTS, Answer, Group, answer, question
+from opslib.archive.times import time_text
+from opslib.archive.verification import COUNTED, FIRST_MISSING, LISTS, Answer, Group, answer, question
+from opslib.archive.why import Why
 from opslib.archive.words import wrong_storage
-from opslib.ledger.moment import utc_text
 from opslib.ledger.statistics import wilson_interval
 from opslib.new_files import part_folder
 from opslib.verdict import Verdict
 from opslib.visible import visible_cell
 
 _KINDS: Final = ("parquet", "csv")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FAILS: Final = {"missing": "missing", "empty": "empty: every media object has 0 bytes"}
 _WARNS: Final = {
     "late": "late",
@@ -50,6 +50,10 @@ class Verification:
     """Rows of the file that stand for a conversation: its recordings cannot be counted."""
     repeated: int
     columns: frozenset[str]
+    notes: tuple[str, ...] = ()
+    """What else there is to say about the list, a sentence each; the verdict does not depend on it."""
+    why: Why | None = None
+    """The reasons of what is missing, where the org was asked."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,12 +124,24 @@ class Verification:
             "arrivals_by_hour": [
                 {"hour": _text(hour), "recordings": count} for hour, count in self.answer.arrivals.items()
             ],
-            "missing": [_missing(row) for row in self.answer.missing],
+            "missing": [self._missing(row) for row in self.answer.missing],
             "storage": [kind | {"wrong": wrong_storage(kind)} for kind in self.answer.storage],
             "complete": self.complete,
             "gaps": [{"where": gap.where, "cause": gap.cause, "fix": gap.fix} for gap in self.gaps],
             "rows_for_conversations": self.conversations,
             "rows_repeated": self.repeated,
+            "notes": list(self.notes),
+            "why": self.why and self.why.as_json(FIRST_MISSING),
+        }
+
+    def _missing(self, row: dict[str, Any]) -> dict[str, Any]:
+        """`why` and `fix` are empty where the org was not asked, and have several where recordings of a conversation
+        are missing for other reasons. Genesys's own delete date counts over that of the file."""
+        told = self.why.of(row["conversation_id"], row["recording_id"]) if self.why else []
+        deleted = [one.delete_at_ms for one in told if one.delete_at_ms is not None]
+        return _missing(row | {"delete_at_ms": min(deleted, default=row["delete_at_ms"])}) | {
+            "why": list(dict.fromkeys(one.reason for one in told)),
+            "fix": " ".join(dict.fromkeys(one.fix for one in told)),
         }
 
     def _latency_s(self) -> dict[str, Any]:
@@ -166,21 +182,24 @@ def verify(
     until: datetime | None = None,
     within_hours: float = 24,
     out: Path | None = None,
+    missing: Path | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Verification:
-    """Compares. What does not fit into memory goes to `folder`; `out` gets a Parquet and a CSV file for each list."""
+    """Compares. What does not fit into memory goes to `folder`; `out` gets a Parquet and a CSV file for each list, and
+    `missing` is the file for all that is missing."""
     asked = question(expected, now, within_hours=within_hours, since=since, until=until)
     if out is None:
-        found = answer(asked, expected, arrived, folder)
+        found = answer(asked, expected, arrived, folder, missing=missing)
     else:
         remove_lists(out)
         with part_folder(out) as part:
-            found = answer(asked, expected, arrived, folder, lists=part)
+            found = answer(asked, expected, arrived, folder, lists=part, missing=missing)
             for name in LISTS:
                 _write_csv(part / f"{name}.parquet", part / f"{name}.csv")
             for path in sorted(part.iterdir()):
                 path.replace(out / path.name)
     return Verification(
-        found, arrived.complete, arrived.gaps, expected.conversations, expected.repeated, expected.columns
+        found, arrived.complete, arrived.gaps, expected.conversations, expected.repeated, expected.columns, notes
     )
 
 
@@ -241,4 +260,4 @@ def _at_most(value: float | None, longest: float | None) -> float | None:
 
 
 def _text(time_ms: int | None) -> str | None:
-    return None if time_ms is None else utc_text(_EPOCH + timedelta(milliseconds=time_ms))
+    return None if time_ms is None else time_text(time_ms)

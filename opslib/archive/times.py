@@ -1,4 +1,4 @@
-"""Times as milliseconds since 1970 in UTC, from ISO 8601 with an offset or from milliseconds."""
+"""Times as milliseconds since 1970 in UTC, from ISO 8601 with an offset or from milliseconds; and as text."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from opslib.archive.expected_rows import Batch
+from opslib.ledger.moment import utc_text
 
 # From March 1973 to the end of 9999: seconds since 1970 are smaller, microseconds larger.
 _EARLIEST_MS: Final = 100_000_000_000
@@ -31,6 +32,26 @@ def milliseconds(batch: Batch, name: str) -> pa.Array:
     if (at := pc.index(outside, True).as_py()) >= 0:
         batch.refuse(at, f"{name} is not between 1973 and 9999, read as milliseconds since 1970", _FIX)
     return times_ms
+
+
+def time_text(time_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    return utc_text(moment_of(time_ms))
+
+
+def time_words(time_ms: int) -> str:
+    """To the minute, for a sentence."""
+    return f"{moment_of(time_ms):%Y-%m-%d %H:%M} UTC"
+
+
+def moment_of(time_ms: int) -> datetime:
+    """Milliseconds since 1970 as a moment in UTC."""
+    return _EPOCH + timedelta(milliseconds=time_ms)
+
+
+def moment_ms(moment: datetime) -> int:
+    """A moment with an offset in milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def _of_timestamps(batch: Batch, name: str, values: pa.Array) -> pa.Array:
@@ -61,4 +82,4 @@ def _moment_ms(batch: Batch, name: str, at: int, text: str | None) -> int | None
         batch.refuse(at, f"{name} is not a time", _FIX)
     if moment.tzinfo is None:
         batch.refuse(at, f"{name} has no offset from UTC", _FIX)
-    return (moment - _EPOCH) // _MILLISECOND
+    return moment_ms(moment)

@@ -110,11 +110,18 @@ def question(
 
 
 def answer(
-    asked: Question, expected: ExpectedFile, arrived: ArrivedParts, folder: Path, *, lists: Path | None = None
+    asked: Question,
+    expected: ExpectedFile,
+    arrived: ArrivedParts,
+    folder: Path,
+    *,
+    lists: Path | None = None,
+    missing: Path | None = None,
 ) -> Answer:
-    """Asks. What does not fit into memory goes to `folder`; all lists go to `lists`, as Parquet, if it is given."""
+    """Asks. What does not fit into memory goes to `folder`; all lists go to `lists`, as Parquet, if it is given, and
+    what is missing to the file `missing`."""
     with opened(folder) as connection:
-        return _Query(DuckDB(connection), asked, expected, arrived).answer(lists)
+        return _Query(DuckDB(connection), asked, expected, arrived).answer(lists, missing)
 
 
 class _Query:
@@ -124,7 +131,7 @@ class _Query:
         self._arrived = engine.read(arrived.tables())
         self._by_conversation = expected.conversations > 0
 
-    def answer(self, lists: Path | None) -> Answer:
+    def answer(self, lists: Path | None, missing: Path | None) -> Answer:
         joined = self._engine.keep(self._joined(), "joined")
         judged = self._judged(joined)
         extra = self._extra(joined)
@@ -135,6 +142,8 @@ class _Query:
         storage = self._storage()
         if lists is not None:
             self._write(judged, extra_objects, lists)
+        if missing is not None:
+            self._engine.write(self._named(judged.filter(nw.col("missing"))), missing)
         return Answer(
             question=self._asked,
             groups=self._groups(judged),

@@ -24,7 +24,8 @@ INTERVAL_FROM = 20
 NOT_THERE = f"(json_extract(body, '$.outcome') = 'not_found' AND json_extract(body, '$.method') IN {MAY_BE_GONE})"
 
 _ATTEMPTS = (
-    "FROM entries WHERE kind = 'sample' AND run_id = ? AND seq <= ? AND json_extract(body, '$.operation') NOT IN (?, ?)"
+    "FROM entries WHERE kind = 'sample' AND run_id = ? AND seq <= ?"
+    f" AND json_extract(body, '$.operation') NOT IN {NOT_OF_THE_API}"
 )
 
 
@@ -123,4 +124,4 @@ class CallStatistics:
 
     def _rows(self, columns: str, then: str = "", *more: object) -> Iterator[tuple[Any, ...]]:
         query = f"{columns} {_ATTEMPTS} {then}"
-        return select(self.ledger, query, (self.run_id, self.last_seq, *NOT_OF_THE_API, *more))
+        return select(self.ledger, query, (self.run_id, self.last_seq, *more))

@@ -1,10 +1,11 @@
-"""Whether recordings arrive: the newest verification of the archive in the run's bucket that the ledger holds."""
+"""Whether recordings arrive, and why not: the newest verification of the archive in the run's bucket that the ledger
+holds, and the newest answer to why its recordings are missing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from opslib.audit.facts import Facts
-from opslib.ledger.archive import VERIFIED
+from opslib.ledger.archive import EXPLAINED, VERIFIED
 from opslib.ledger.chain import Entry
 from opslib.verdict import Verdict
 
@@ -13,8 +14,9 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verified:
-    """One verification. `answer` is what `opslib archive verify --json` prints, `expected` says by which file it was
-    judged, and `source` how the bucket was read."""
+    """One verification. `answer` is what `opslib archive verify --json` prints, `expected` says by which list it was
+    judged, and `source` how the bucket was read. `why` is what `opslib archive why --json` prints, with the first rows
+    of each list; None where no org was asked."""
 
     entry: int
     at: str
@@ -23,6 +25,8 @@ class Verified:
     source: str
     expected: JSON
     answer: JSON
+    why: JSON | None = None
+    why_entry: int | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -53,14 +57,16 @@ def last_verified(facts: Facts) -> Verified | None:
     """Of all runs since this one began; None where nobody has verified the archive of its bucket since."""
     bucket = (facts.bucket_report() or {}).get("bucket") or _target(facts).get("bucket")
     found = [entry for entry in facts.of_the_bucket(VERIFIED) if entry.seq > facts.started.seq]
-    own = [_verified(entry) for entry in found if entry.data["bucket"] == bucket]
-    return own[-1] if own else None
+    own = [entry for entry in found if entry.data["bucket"] == bucket]
+    return _verified(own[-1], facts) if own else None
 
 
-def _verified(entry: Entry) -> Verified:
+def _verified(entry: Entry, facts: Facts) -> Verified:
     data = entry.data
     place = f"s3://{data['bucket']}/{data['prefix']}"
-    return Verified(entry.seq, entry.at, entry.run_id, place, data["source"], data["expected"], data["answer"])
+    verified = Verified(entry.seq, entry.at, entry.run_id, place, data["source"], data["expected"], data["answer"])
+    told = [one for one in facts.of_the_bucket(EXPLAINED) if one.data["answer"]["verification"]["entry"] == entry.seq]
+    return replace(verified, why=told[-1].data["answer"], why_entry=told[-1].seq) if told else verified
 
 
 def _target(facts: Facts) -> JSON:

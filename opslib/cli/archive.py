@@ -1,20 +1,23 @@
-"""`opslib archive verify`: did every recording arrive, and how late."""
+"""`opslib archive`: did every recording arrive, how late, and why not."""
 
 import asyncio
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from opslib.archive.listing import Progress
-from opslib.archive.render import as_text
+from opslib.archive.render import as_text, why_as_text
+from opslib.archive.why import WITHIN_DAYS
 from opslib.cli import options
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.output import say, say_json, say_progress, say_text
 from opslib.credentials import usual_keys
 from opslib.ledger.moment import parse_moment
-from opslib.walk.archive import ArchiveQuestion, verify_archive
+from opslib.walk.archive import ANALYTICS, ArchiveQuestion, verify_archive
+from opslib.walk.archive_folder import Asking
+from opslib.walk.why import why_missing
 
 
 class _Moment(click.ParamType[datetime]):
@@ -31,17 +34,29 @@ class _Moment(click.ParamType[datetime]):
             self.fail(str(error), param, ctx)
 
 
+class _Expected(options.PathType):
+    """A file, or the word for the org's analytics."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == ANALYTICS else super().convert(value, param, ctx)
+
+
 @click.group()
 def archive() -> None:
-    """The recordings in the bucket: did they all arrive?"""
+    """The recordings in the bucket: did they all arrive, and why not?"""
 
 
-@archive.command(epilog=options.examples("opslib archive verify --expected calls.csv --bucket my-recordings"))
+@archive.command(
+    epilog=options.examples(
+        "opslib archive verify --expected calls.csv --bucket my-recordings",
+        "opslib archive verify --expected analytics --since 2026-11-01T00:00Z --bucket my-recordings",
+    )
+)
 @click.option(
     "--expected",
-    type=options.PathType(dir_okay=False),
+    type=_Expected(dir_okay=False),
     required=True,
-    help="CSV or Parquet: the recordings that should exist.",
+    help='CSV or Parquet: the recordings that should exist; "analytics" asks the org.',
 )
 @click.option("--bucket", required=True, help="The bucket that they should be in.")
 @click.option("--prefix", default="", help="Only below this folder.")
@@ -68,12 +83,19 @@ def archive() -> None:
 @click.option("--out", type=options.PathType(file_okay=False), help="Write every list there, as Parquet and CSV.")
 @options.as_json
 def verify(
-    expected: Path, bucket: str, out: Path | None, engine: str, *, as_json: bool, now: datetime | None, **asked: Any
+    expected: Path | Literal["analytics"],
+    bucket: str,
+    out: Path | None,
+    engine: str,
+    *,
+    as_json: bool,
+    now: datetime | None,
+    **asked: Any,
 ) -> ExitCode:
     """Compare the recordings in BUCKET with those expected. Exit code 0: PASS.
 
     FAIL: recordings are missing or empty. WARN: late, several times, without a sidecar, or foreign keys. UNKNOWN: the
-    bucket could not be read whole, or nothing was due.
+    bucket could not be read whole, or nothing was due. Where an org is configured, it is asked why they are missing.
     """
     question = ArchiveQuestion(expected, bucket, now=now, **asked)
     found = asyncio.run(verify_archive(question, usual_keys(), out=out, progress=_quiet if as_json else _tell))
@@ -86,10 +108,31 @@ def verify(
     return ExitCode.DONE if found.verdict == "PASS" else ExitCode.FAILED
 
 
-def _tell(progress: Progress) -> None:
-    words = f"{progress.objects:,} objects; {progress.done:,} of {progress.known:,} folders known so far"
-    say_progress(words, last=progress.done == progress.known)
+@archive.command(epilog=options.examples("opslib archive why", "opslib archive why --within-days 7 --json"))
+@click.option(
+    "--within-days",
+    type=click.FloatRange(0, min_open=True),
+    default=WITHIN_DAYS,
+    show_default=True,
+    help="At risk is what Genesys deletes within so many days.",
+)
+@options.as_json
+def why(within_days: float, *, as_json: bool) -> ExitCode:
+    """Why is missing what the last verification found missing? Asks the org, and reads only.
+
+    Each recording with its reason and what to do, and what Genesys deletes first. Exit code 0: nothing is missing.
+    """
+    found = asyncio.run(why_missing(within_days=within_days, progress=_quiet if as_json else _tell))
+    if as_json:
+        say_json(found.as_json())
+    else:
+        say_text(why_as_text(found))
+    return ExitCode.FAILED if found.verification["missing"] else ExitCode.DONE
 
 
-def _quiet(_: Progress) -> None:
+def _tell(progress: Progress | Asking) -> None:
+    say_progress(progress.words, last=progress.done == progress.known)
+
+
+def _quiet(_: Progress | Asking) -> None:
     """A program reads the answer only."""

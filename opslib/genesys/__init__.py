@@ -22,6 +22,11 @@ properties_schema        checks an integration's properties against the schema o
 audit_log                the org's own audit log: who changed an integration or a policy
 datalake                 has an event arrived in the data lake?
 names                    of queues, users, teams and wrap-up codes, for a form to choose from
+cursors                  lists that are continued by a cursor
+conversation_jobs        conversations of which something was recorded, by analytics, and until when that is complete
+recordings               what Genesys knows of recordings: state, dates of export and deletion, orphans
+upload_reports           the report on uploads, read at a signed URL without the token
+recording_jobs           bulk jobs that export recordings: made once, found again, carried out
 token                    whose token it is, and what it may ask for in a minute
 assumptions              what we rely on and cannot prove without a live org, and how its answers decide it
 permissions              which permissions opslib needs, and which of them we have (the doctor asks)

@@ -8,10 +8,12 @@ A shape names the fields that opslib reads. Other fields may come and are kept; 
 
 import json
 import math
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from opslib.errors import UnexpectedAnswer
 from opslib.genesys.gate import CORRELATION_HEADER
@@ -29,6 +31,29 @@ T = TypeVar("T")
 # Visible ASCII: an id becomes a part of a path, where "." and ".." mean another place.
 Id = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[!-~]*[!-\-/-~][!-~]*$")]
 Count = Annotated[int, Field(ge=0)]
+
+
+def moment(text: str) -> datetime:
+    """A time of an answer. Raises ValueError for one without its offset."""
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        raise ValueError("it has no offset")
+    return parsed
+
+
+def moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)
+
+
+def _checked_moment(text: str) -> str:
+    try:
+        moment(text)
+    except ValueError:
+        raise PydanticCustomError("moment", "Input should be a time with its offset") from None
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_checked_moment)]
 
 
 class Shape(BaseModel):

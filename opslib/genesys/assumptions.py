@@ -16,6 +16,7 @@ from opslib.errors import InvalidInput, NotFound, OpslibError, PermissionMissing
 from opslib.genesys.answers import JSON, BareList, Entity, Page, Shape
 from opslib.genesys.audit_log import SERVICES, audited_entities
 from opslib.genesys.client import answer
+from opslib.genesys.conversation_jobs import AVAILABILITY
 from opslib.genesys.creations import Creations
 from opslib.genesys.integration_credentials import CREDENTIALS, CredentialType, IntegrationCredentials
 from opslib.genesys.integration_credentials import TYPES as CREDENTIAL_TYPES
@@ -40,7 +41,6 @@ from opslib.onboarding.values import is_guid
 Holds = Literal["yes", "no", "not_known"]
 Params = Mapping[str, str | int]
 
-AVAILABILITY = "/api/v2/analytics/conversations/details/jobs/availability"
 _STATES = ("ACTIVE", "ACTIVATING", "INACTIVE", "DEACTIVATING", "ERROR")
 _RATE_HEADERS = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
 

@@ -13,6 +13,8 @@ from opslib.genesys.answers import Page
 from opslib.genesys.backend import JSON
 from opslib.genesys.client import GenesysClient, answer
 from opslib.genesys.policies import POLICIES
+from opslib.genesys.recording_jobs import JOBS
+from opslib.genesys.recordings import ORPHANS, RETENTION
 from opslib.genesys.retention import SETTINGS
 from opslib.genesys.shapes import as_list, as_object, as_objects
 from opslib.onboarding.models import BackendName
@@ -20,15 +22,37 @@ from opslib.onboarding.models import BackendName
 State = Literal["present", "missing", "not known"]
 Params = Mapping[str, str | int]
 
+# What an onboarding does without; see `PURPOSES`.
+WHY = (
+    "recording:job:view",
+    "recording:recording:view",
+    "recording:uploadReport:view",
+    "recording:orphan:view",
+)
+BACKFILL = (
+    "recording:job:add",
+    "recording:job:edit",
+    "recording:recording:editRetention",
+    "recording:screenRecording:editRetention",
+    "recording:snippetRecording:editRetention",
+)
+EXPECTED = ("analytics:conversationDetail:view",)
+PURPOSES: Mapping[str, Sequence[str]] = {
+    "opslib archive verify --expected analytics": EXPECTED,
+    "opslib archive why": WHY,
+    "opslib archive backfill": BACKFILL,
+}
+"""The permissions that only these commands need."""
+
 # The smallest roles for the platform API, to copy into Admin > Roles / Permissions.
 AUDITOR = (
     "recording:retentionPolicy:view",
     "integrations:integration:view",
-    "recording:job:view",
-    "recording:recording:view",
     "audits:audit:view",
     "analytics:dataRetention:view",
     "recording:encryptionKey:view",
+    *WHY,
+    *EXPECTED,
 )
 # To delete is needed to undo what was created, and to offboard.
 _CHANGES = tuple(
@@ -39,12 +63,8 @@ _CHANGES = tuple(
 OPERATOR = (
     *AUDITOR,
     *_CHANGES,
-    "recording:job:add",
-    "recording:job:edit",
+    *BACKFILL,
     "recording:job:delete",
-    "recording:recording:editRetention",
-    "recording:screenRecording:editRetention",
-    "recording:snippetRecording:editRetention",
 )
 # The storage-targets contract has scopes instead.
 SCOPES = ("recording:read", "webhook:read", "recording:write", "webhook:write", "analytics:read")
@@ -65,8 +85,9 @@ SUBJECT = "/api/v2/authorization/subjects/me"
 QUESTIONS: Mapping[str, tuple[str, Params]] = {
     "recording:retentionPolicy:view": (POLICIES, {"pageSize": 1}),
     "integrations:integration:view": ("/api/v2/integrations", {"pageSize": 1}),
-    "recording:job:view": ("/api/v2/recording/jobs", {"pageSize": 1}),
-    "recording:recording:view": ("/api/v2/recordings/retention/query", {"retentionThresholdDays": 1, "pageSize": 1}),
+    "recording:job:view": (JOBS, {"pageSize": 1}),
+    "recording:recording:view": (RETENTION, {"retentionThresholdDays": 1, "pageSize": 1}),
+    "recording:orphan:view": (ORPHANS, {"pageSize": 1}),
     "audits:audit:view": ("/api/v2/audits/query/servicemapping", {}),
     "analytics:dataRetention:view": (SETTINGS, {}),
     "recording:encryptionKey:view": ("/api/v2/recording/recordingkeys", {"pageSize": 1}),
@@ -111,6 +132,11 @@ def _by_roles(name: str, granted: Sequence[JSON]) -> Permission:
     if any(_covers(policy, name) for policy in granted):
         return Permission(name, "present", "by the client's roles")
     return Permission(name, "missing", "none of the client's roles has it")
+
+
+def purpose_of(name: str) -> str:
+    """The command that needs it, where an onboarding does not; else empty."""
+    return next((command for command, names in PURPOSES.items() if name in names), "")
 
 
 def _granted(subject: JSON) -> Iterator[JSON]:

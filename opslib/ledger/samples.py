@@ -20,8 +20,9 @@ Outcome = Literal[
 
 TOKEN_OPERATION = "get_access_token"
 DATA_LAKE_OPERATION = "read_catalogue"
+DOWNLOAD_OPERATION = "read_upload_report"
 # Samples of these are kept, but are not calls of the org's API: no figure counts them.
-NOT_OF_THE_API = (TOKEN_OPERATION, DATA_LAKE_OPERATION)
+NOT_OF_THE_API = (TOKEN_OPERATION, DATA_LAKE_OPERATION, DOWNLOAD_OPERATION)
 
 # A 404 to one of these is an answer: there is no such object, or it is gone already. To a write it is a failure.
 MAY_BE_GONE = ("GET", "DELETE")

@@ -3,49 +3,54 @@
 The command line and notebook 03 call the same coroutine.
 """
 
-import asyncio
-import hashlib
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal
 
 from opslib.archive.arrived import ArrivedParts
-from opslib.archive.expected import ExpectedFile, read_expected
+from opslib.archive.expected import read_expected
 from opslib.archive.inventory import read_inventory
 from opslib.archive.keys import below
 from opslib.archive.listing import Progress, list_bucket
+from opslib.archive.missing import FILE as MISSING
+from opslib.archive.missing import file_sha256
 from opslib.archive.report import Verification, remove_lists, verify
+from opslib.archive.times import moment_of
 from opslib.credentials import AwsKeys
-from opslib.errors import Busy, InvalidInput
+from opslib.errors import InvalidInput
 from opslib.ledger.archive import VERIFIED
+from opslib.ledger.ledger import Run
 from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.onboarding.bucket_name import bucket_name
-from opslib.router.lock import file_lock
 from opslib.settings import Settings
+from opslib.walk.archive_folder import Asking, archive_folder, in_a_thread
+from opslib.walk.archive_org import names_an_org
+from opslib.walk.expected_analytics import expected_from_analytics
 from opslib.walk.identities import Identities
+from opslib.walk.why import why_after
 
-FOLDER = "archive"
-"""The folder in the workspace in which the expected list and what was read of the bucket are kept, as Parquet."""
-_LOCK = "verify.lock"
+ANALYTICS: Final = "analytics"
+"""Instead of a file of expected recordings: the org's own analytics is asked."""
 
 # A listing that was stopped goes on within this time of its beginning. Recordings keep arriving, so later all is new.
 _GOES_ON_WITHIN = timedelta(days=1)
 
-T = TypeVar("T")
+Tell = Callable[[Progress | Asking], None]
 
 
 @dataclass(frozen=True)
 class ArchiveQuestion:
-    """What is asked. `expected` is CSV or Parquet; without `inventory` (a path or s3:// address of its manifest.json)
-    the bucket is listed. Without `since` and `until`, the whole list is judged. `now` is by default the
-    time at which the listing began, or that of the inventory: neither can tell what came later."""
+    """What is asked. `expected` is CSV or Parquet, or ANALYTICS, which needs `since`; without `inventory` (a path or
+    s3:// address of its manifest.json) the bucket is listed. Without `since` and `until`, the whole list is judged.
+    `now` is by default the time at which the listing began, or that of the inventory: neither can tell what came
+    later."""
 
-    expected: Path
+    expected: Path | Literal["analytics"]
     bucket: str
     prefix: str = ""
     region: str = "us-east-1"
@@ -57,6 +62,12 @@ class ArchiveQuestion:
 
     def __post_init__(self) -> None:
         """Raises InvalidInput."""
+        if self.expected == ANALYTICS and self.since is None:
+            raise InvalidInput(
+                "The archive cannot be verified",
+                cause="an org's analytics is asked for an interval, and it has no beginning",
+                fix="name the time from which on conversations are judged (--since); nothing was sent",
+            )
         if not 0 < self.within_hours < math.inf:
             raise InvalidInput(
                 "The archive cannot be verified",
@@ -74,71 +85,74 @@ class ArchiveQuestion:
         return f"inventory {self.inventory}" if self.inventory else "listing"
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """The list of expected recordings: its file, what the ledger says of it, and until when anything is claimed."""
+
+    path: Path
+    about: dict[str, Any]
+    until: datetime | None
+    notes: tuple[str, ...] = ()
+
+
 async def verify_archive(
     asked: ArchiveQuestion,
     keys: AwsKeys | None,
     settings: Settings | None = None,
     *,
     out: Path | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Tell = lambda _: None,
 ) -> Verification:
     """Compare, and note the answer in the ledger. With `out`, every list is written there as Parquet and CSV.
 
-    `progress` is called in another thread. A cancellation stops the reading and keeps what was read: asked again, it
-    goes on there.
+    Where recordings are missing and the settings name an org, it is asked why; that the bucket was read whole is needed
+    for it. `progress` may be called in another thread. A cancellation stops the reading and keeps what was read: asked
+    again, it goes on there.
 
     Raises InvalidInput for an expected list or an inventory that cannot be read, Busy while another one is at work in
-    the workspace, BucketNotFound, AwsCredentialsInvalid, LedgerError, and OSError.
+    the workspace, BucketNotFound, AwsCredentialsInvalid, LedgerError, and OSError; for a list from analytics also what
+    the org answers instead.
     """
     settings = settings or Settings.load()
-    folder = settings.home / FOLDER
-    for private in (settings.home, folder):
-        private.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with file_lock(folder / _LOCK, _another_verification):
+    with archive_folder(settings) as folder:
         if out is not None:
             remove_lists(out)
         return await _verify(asked, keys, settings, folder, out, progress)
 
 
-def _another_verification() -> Busy:
-    return Busy(
-        "Another verification is at work in this workspace",
-        cause="both would keep what they read in the same files",
-        fix="wait until it has finished, or set OPSLIB_HOME to another folder; nothing was read",
-    )
-
-
 async def _verify(
-    asked: ArchiveQuestion,
-    keys: AwsKeys | None,
-    settings: Settings,
-    folder: Path,
-    out: Path | None,
-    progress: Callable[[Progress], None],
+    asked: ArchiveQuestion, keys: AwsKeys | None, settings: Settings, folder: Path, out: Path | None, progress: Tell
 ) -> Verification:
     # The list first: nothing is asked of AWS for one that cannot be read.
-    expected = await _in_a_thread(partial(read_expected, asked.expected, folder / "expected"))
-    sha256 = await _in_a_thread(partial(_sha256, asked.expected))  # now: to read the bucket may take hours
-    run = workspace_ledger(settings).start_run("archive", bucket=asked.bucket, **kind_of(settings))
+    run = None if isinstance(asked.expected, Path) else _started(asked, settings)
+    listed = await _listed(asked, settings, run, folder, progress)
+    expected = await in_a_thread(partial(read_expected, listed.path, folder / "expected"))
+    sha256 = await in_a_thread(partial(file_sha256, listed.path))  # now: to read the bucket may take hours
+    run = run or _started(asked, settings)
     await Identities(run).ask_aws(asked.region, keys)
     arrived, now = await _read(asked, keys, folder, progress)
-    compare = partial(verify, expected, arrived, folder, now=now, out=out, within_hours=asked.within_hours)
-    found = await _in_a_thread(partial(compare, since=asked.since, until=asked.until))
-    run.append(VERIFIED, _entry(asked, expected, sha256, found))
+    missing = folder / MISSING
+    compare = partial(verify, expected, arrived, folder, now=now, out=out, missing=missing, notes=listed.notes)
+    found = await in_a_thread(partial(compare, within_hours=asked.within_hours, since=asked.since, until=listed.until))
+    about = {**listed.about, "sha256": sha256, "rows": expected.rows}
+    kept = {"sha256": await in_a_thread(partial(file_sha256, missing)), "rows": found.counts["missing"]}
+    verified = run.append(VERIFIED, _entry(asked, about, kept, found))
+    if found.complete and found.counts["missing"] and names_an_org(settings):
+        return replace(found, why=await why_after(settings, run, folder, verified, progress))
     return found
 
 
-async def _in_a_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:
-    """The result of the work. A cancellation calls `stop`, and waits for the work to end: who asks again uses the same
-    files."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop()
-        await asyncio.wait([task])
-        task.exception()  # of the work that was stopped
-        raise
+def _started(asked: ArchiveQuestion, settings: Settings) -> Run:
+    return workspace_ledger(settings).start_run("archive", bucket=asked.bucket, **kind_of(settings))
+
+
+async def _listed(asked: ArchiveQuestion, settings: Settings, run: Run | None, folder: Path, progress: Tell) -> _Listed:
+    if isinstance(asked.expected, Path):
+        return _Listed(asked.expected, {"name": asked.expected.name}, asked.until)
+    assert run is not None  # noqa: S101 (by the caller)
+    assert asked.since is not None  # noqa: S101 (by the question)
+    found = await expected_from_analytics(settings, run, folder, asked.since, asked.until, progress)
+    return _Listed(found.path, {"name": ANALYTICS, **found.provenance()}, moment_of(found.until_ms), found.notes)
 
 
 class _Stopped(Exception):
@@ -146,20 +160,20 @@ class _Stopped(Exception):
 
 
 async def _read(
-    asked: ArchiveQuestion, keys: AwsKeys | None, folder: Path, progress: Callable[[Progress], None]
+    asked: ArchiveQuestion, keys: AwsKeys | None, folder: Path, progress: Tell
 ) -> tuple[ArrivedParts, datetime]:
     stopped = threading.Event()
 
-    def tell(so_far: Progress) -> None:
+    def tell(so_far: Progress | Asking) -> None:
         if stopped.is_set():
             raise _Stopped
         progress(so_far)
 
-    return await _in_a_thread(partial(_read_bucket, asked, keys, folder, tell), stopped.set)
+    return await in_a_thread(partial(_read_bucket, asked, keys, folder, tell), stopped.set)
 
 
 def _read_bucket(
-    asked: ArchiveQuestion, keys: AwsKeys | None, folder: Path, progress: Callable[[Progress], None]
+    asked: ArchiveQuestion, keys: AwsKeys | None, folder: Path, progress: Tell
 ) -> tuple[ArrivedParts, datetime]:
     """What is in the bucket, and as of when. One that was read whole is read again."""
     arrived = ArrivedParts(folder / "arrived", asked.inventory or f"s3://{asked.bucket}/{below(asked.prefix)}")
@@ -180,16 +194,14 @@ def _read_bucket(
     return arrived, asked.now or read.created_at
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _entry(asked: ArchiveQuestion, expected: ExpectedFile, sha256: str, found: Verification) -> dict[str, Any]:
+def _entry(
+    asked: ArchiveQuestion, expected: dict[str, Any], missing: dict[str, Any], found: Verification
+) -> dict[str, Any]:
     return {
         "bucket": asked.bucket,
         "prefix": asked.prefix,
         "source": asked.source,
-        "expected": {"name": asked.expected.name, "sha256": sha256, "rows": expected.rows},
+        "expected": expected,
+        "missing": missing,
         "answer": found.as_json(),
     }

@@ -6,7 +6,16 @@ from typing import Any
 from opslib.errors import ApiError, ConnectionFailed, NotFound, OpslibError, PermissionMissing, WrongOrg
 from opslib.genesys.backend import Backend
 from opslib.genesys.client import GenesysClient, answer
-from opslib.genesys.permissions import AUDITOR, NEEDED, OPERATOR, SCOPES, Permission, permissions
+from opslib.genesys.permissions import (
+    AUDITOR,
+    NEEDED,
+    OPERATOR,
+    PURPOSES,
+    SCOPES,
+    Permission,
+    permissions,
+    purpose_of,
+)
 from opslib.genesys.retention import SCREEN_DAYS, SETTINGS, Maximum, maximum_of, warnings
 from opslib.genesys.retry import tried_once
 from opslib.genesys.server_time import SKEW_FAILS_S, SKEW_WARNS_S
@@ -64,7 +73,8 @@ class Diagnosis:
             self._served(),
             *self._who(),
             *self._right_org(),
-            *(self._permission(permission) for permission in self.permissions if permission.state != "not known"),
+            *(self._permission(permission) for permission in self.permissions if self._has_own_row(permission)),
+            *self._optional(),
             *self._not_known(),
             self._limit(),
             *self._retention(),
@@ -120,6 +130,17 @@ class Diagnosis:
             return Readiness(question, "PASS", why)
         needed = permission.name in NEEDED[self.wanted]
         return Readiness(question, "FAIL" if needed else "WARN", why, "add it to a role of the OAuth client")
+
+    def _has_own_row(self, permission: Permission) -> bool:
+        return permission.state == "present" or (permission.state == "missing" and not purpose_of(permission.name))
+
+    def _optional(self) -> Iterator[Readiness]:
+        """One answer for all that is missing and that only one command needs: an onboarding does without."""
+        for command, names in PURPOSES.items():
+            if missing := [one for one in self.permissions if one.state == "missing" and one.name in names]:
+                question = f"May {', '.join(one.name for one in missing)}"
+                fix = f"for `{command}`, add what is missing to a role of the OAuth client"
+                yield Readiness(question, "WARN", missing[0].why, fix)
 
     def _not_known(self) -> Iterator[Readiness]:
         """One answer for all permissions that are not known for the same reason."""

@@ -17,9 +17,10 @@ from opslib.onboarding.bucket_name import bucket_name
 from opslib.onboarding.values import AwsRegion
 from opslib.settings import Settings
 from opslib.verdict import Verdict
-from opslib.walk.archive import ArchiveQuestion, verify_archive
+from opslib.walk.archive import ANALYTICS, ArchiveQuestion, verify_archive
+from opslib.walk.archive_folder import Asking
 from opslib.walk.walk import Walk
-from opslib.widgets.archive_results import missing_frame, verification_html
+from opslib.widgets.archive_results import at_risk_frame, missing_frame, verification_html
 from opslib.widgets.base_card import Card, StepCancelled
 from opslib.widgets.form import Form
 from opslib.widgets.header import place_line
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
 _TITLE = "Verify the archive"
 _HELP = (
-    "Compares the recordings that should exist with those in the bucket: did each one arrive, and how late? It reads "
-    "the bucket, and writes only to the ledger."
+    "Compares the recordings that should exist with those in the bucket: did each one arrive, how late, and why not? "
+    "It reads the bucket and the org, and writes only to the ledger."
 )
-_NOTHING_CHANGED = "Nothing was changed: a verification only reads the bucket."
+_NOTHING_CHANGED = "Nothing was changed: a verification only reads."
 _STATES: dict[Verdict, CardState] = {"PASS": "done", "WARN": "done", "FAIL": "failed", "UNKNOWN": "unknown"}
 _DRAW_EVERY_S = 0.2
 
@@ -58,7 +59,11 @@ class ArchiveValues(BaseModel):
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
     expected: Annotated[
-        str, Field(title="Expected file", description="CSV or Parquet: the recordings that should exist.")
+        str,
+        Field(
+            title="Expected file",
+            description="CSV or Parquet: the recordings that should exist. Or analytics: the org is asked.",
+        ),
     ] = ""
     bucket: Annotated[str, AfterValidator(_bucket), Field(description="The bucket that they should be in.")] = ""
     prefix: Annotated[str, Field(description="Only below this folder; empty for the whole bucket.")] = ""
@@ -81,12 +86,14 @@ class ArchiveValues(BaseModel):
     def lacks(self) -> list[str]:
         """What cannot be done without."""
         needed = {"name the expected file": self.expected, "name the bucket": self.bucket}
+        if self.expected == ANALYTICS:
+            needed["name the time since which analytics is asked"] = self.since
         return [words for words, value in needed.items() if not value]
 
     def question(self) -> ArchiveQuestion:
         since, until = (parse_moment(text) if text else None for text in (self.since, self.until))
         return ArchiveQuestion(
-            expected=Path(self.expected).expanduser(),
+            expected=ANALYTICS if self.expected == ANALYTICS else Path(self.expected).expanduser(),
             bucket=self.bucket,
             prefix=self.prefix,
             region=self.region,
@@ -117,7 +124,7 @@ class ArchiveCard(Card[Verification]):
         self._answered: ArchiveValues | None = None  # what was asked, when `found` was found
         self._written: tuple[Verification | None, str] = (None, "")
         self._running = self._stopping = False
-        self._so_far: Progress | None = None
+        self._so_far: Progress | Asking | None = None
         self._draws_soon = False
         # How the last run ended without an answer: refused, cancelled, or failed.
         self._notice: OpslibError | None = None
@@ -137,6 +144,11 @@ class ArchiveCard(Card[Verification]):
 
     def _is_local(self) -> bool:
         return (self._settings or Settings.load()).is_local
+
+    @property
+    def at_risk(self) -> "pd.DataFrame":
+        """What is missing and soon deleted in Genesys, soonest first; without rows where no org was asked."""
+        return at_risk_frame(self.found)
 
     @property
     def missing(self) -> "pd.DataFrame":
@@ -170,7 +182,7 @@ class ArchiveCard(Card[Verification]):
             self.found = outcome
         self._changed()
 
-    def _tell(self, so_far: Progress) -> None:
+    def _tell(self, so_far: Progress | Asking) -> None:
         """Called in another thread, for each folder: so the card is drawn once in a while."""
         self._so_far = so_far
         if not self._draws_soon:
@@ -211,10 +223,8 @@ class ArchiveCard(Card[Verification]):
         return self._answer(view, self.found, measured=measured) if self.found else view
 
     def _while_running(self, view: View) -> View:
-        words, so_far = "reading the expected file", self._so_far
-        if so_far:
-            words = f"{so_far.objects:,} objects; {so_far.done:,} of {so_far.known:,} folders known so far"
-        words = "stopping" if self._stopping else words
+        so_far = self._so_far
+        words = "stopping" if self._stopping else so_far.words if so_far else "reading the expected file"
         return replace(view, state="running", summary=words, progress=(so_far.done, so_far.known) if so_far else None)
 
     def _noticed(self, view: View, notice: OpslibError) -> View:

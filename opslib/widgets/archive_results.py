@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from opslib.archive.reasons import WORDS
 from opslib.archive.report import Verification
 from opslib.archive.verification import FIRST_MISSING
+from opslib.archive.why import FIRST, Why
 from opslib.archive.words import CLOCKS, COUNTS, storage_sentences
 from opslib.audit.arrival_charts import archival_latency_chart, arrivals_chart
-from opslib.html import code, table, text, verdict
+from opslib.html import Html, code, table, text, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,24 +22,59 @@ _MISSING = {
     "recording_id": "Recording",
     "ended_at": "Ended (UTC)",
     "delete_at": "Deleted in Genesys (UTC)",
-    "reason": "Why it is missing",
+    "reason": "In the bucket",
+    "why": "Why it is missing",
 }
+_AT_RISK = ("conversation_id", "recording_id", "delete_at", "why", "fix")
 
 
 def verification_html(found: Verification) -> str:
-    """The verdict with its reasons, the counts, when and how late recordings arrived, and the first missing ones."""
+    """The verdict with its reasons, the counts, why recordings are missing and which are at risk, when and how late
+    they arrived, and the first missing ones."""
     answer = found.as_json()
-    figures = [_counts(found, answer), *_charts(found), *_days(answer["days"]), *_missing(found, answer["missing"])]
-    return "".join([*_verdict(found, answer), *figures])
+    why = list(_why(found.why)) if found.why else []
+    figures = [*_charts(found), *_days(answer["days"]), *_missing(found, answer["missing"])]
+    return "".join([*_verdict(found, answer), _counts(found, answer), *why, *figures])
 
 
 def missing_frame(found: Verification | None) -> "pd.DataFrame":
     """The first missing recordings, by the end of their conversations; without rows while there is no answer."""
     import pandas as pd
 
-    rows = found.as_json()["missing"] if found else []
+    rows = [one | {"why": _reasons(one["why"]) or "not asked"} for one in found.as_json()["missing"]] if found else []
     frame = pd.DataFrame(rows, columns=list(_MISSING))
     return frame.assign(**{name: pd.to_datetime(frame[name], utc=True) for name in ("ended_at", "delete_at")})
+
+
+def at_risk_frame(found: Verification | None) -> "pd.DataFrame":
+    """What is missing and soon deleted at the source, soonest first; without rows where no org was asked."""
+    import pandas as pd
+
+    risk = found.why.as_json()["at_risk"] if found and found.why else []
+    frame = pd.DataFrame([one | {"why": WORDS[one["reason"]]} for one in risk], columns=list(_AT_RISK))
+    return frame.assign(delete_at=pd.to_datetime(frame["delete_at"], utc=True))
+
+
+def _why(why: Why) -> Iterator[str]:
+    rows = [(group.words, f"{group.count:,}", group.fix) for group in why.groups]
+    if rows:
+        yield table("Why recordings are missing", ("Reason", "How many", "What to do"), rows).html
+    yield from (f'<p style="margin:4px 0">{text(note)}</p>' for note in why.notes)
+    if risk := why.at_risk:
+        head = ("Recording or conversation", "Deleted in Genesys (UTC)", "Why it is missing", "What can still be done")
+        shown = why.as_json(FIRST)["at_risk"]
+        count = f"the first {FIRST} of {len(risk):,}" if len(risk) > FIRST else f"{len(risk)}"
+        title = f"At risk: deleted in Genesys within {why.within_days:g} days, {count}"
+        yield table(title, head, [(_id(one), one["delete_at"], WORDS[one["reason"]], one["fix"]) for one in shown]).html
+
+
+def _id(one: JSON) -> Html:
+    return code(one["recording_id"] or one["conversation_id"])
+
+
+def _reasons(names: Sequence[str]) -> str:
+    """Empty where the org was not asked."""
+    return ", ".join(WORDS[name] for name in names)
 
 
 def _verdict(found: Verification, answer: JSON) -> Iterator[str]:
@@ -48,6 +85,7 @@ def _verdict(found: Verification, answer: JSON) -> Iterator[str]:
         f'<p style="margin:4px 0">Judged: conversations that ended from {text(answer["since"])} to before '
         f"{text(answer['judged_until'])}.</p>"
     )
+    yield from (f'<p style="margin:4px 0">{text(note)}</p>' for note in found.notes)
     if found.gaps:
         rows = [(gap.where, gap.cause, gap.fix) for gap in found.gaps]
         yield table("What could not be read", ("Where", "Cause", "Fix"), rows).html
@@ -87,14 +125,14 @@ def _missing(found: Verification, missing: Sequence[JSON]) -> Iterator[str]:
     if missing:
         rows = [
             (
-                code(one["recording_id"] or one["conversation_id"]),
+                _id(one),
                 one["ended_at"],
                 one["delete_at"] or "not known",
-                one["reason"],
+                _reasons(one["why"]) or one["reason"],
             )
             for one in missing
         ]
-        head = ("Recording or conversation", *[*_MISSING.values()][2:])
+        head = ("Recording or conversation", _MISSING["ended_at"], _MISSING["delete_at"], _MISSING["why"])
         count = found.counts["missing"]
         title = (
             f"Missing recordings, the first {FIRST_MISSING} of {count:,}" if count > len(rows) else f"Missing: {count}"

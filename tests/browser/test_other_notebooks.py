@@ -27,13 +27,15 @@ COMMITTED = {
     ),
     "02_audit_report.ipynb": (13, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
     "03_verify_archive.ipynb": (
-        3,
+        4,
         2,
         {
             "failed — FAIL: 390 of 400 recordings that were due arrived": 1,
-            "RECORDED EXAMPLE": 3,
+            "RECORDED EXAMPLE": 4,
             "Recordings missing: 10.": 1,
-            "only a sidecar is in the bucket": 5,
+            "Why recordings are missing": 1,
+            "At risk: deleted in Genesys within 30 days": 1,
+            "only a sidecar is in the bucket": 2,
         },
     ),
     "05_troubleshooting.ipynb": (12, 3, {"Error: ": 10, "Changes: ": 10, "RECORDED EXAMPLE": 12}),
@@ -130,7 +132,7 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
     await expect(card.get_by_role("img")).to_have_count(2)  # the drawings, and not the images that stand for them
     assert "RECORDED EXAMPLE" not in await card.inner_text()
     await card.get_by_text("Missing: 10", exact=True).click()
-    await expect(card.get_by_role("cell", name="only a sidecar is in the bucket")).to_have_count(5)
+    await expect(card.get_by_role("cell", name="Never exported", exact=True)).to_have_count(3 + 2)  # two are at risk
     assert await lab.scrolled_sideways() == []
     for theme in (LIGHT, DARK):
         await lab.set_theme(theme)

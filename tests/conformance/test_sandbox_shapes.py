@@ -3,7 +3,16 @@
 import pytest
 from pydantic import TypeAdapter
 
-from opslib.sandbox.server.platform import audit_routes, integration_routes, people_routes, policy
+from opslib.sandbox.server.platform import (
+    audit_routes,
+    conversation_query,
+    integration_routes,
+    people_routes,
+    policy,
+    recording_job_routes,
+    recording_jobs,
+    upload_report_routes,
+)
 
 from ..sandbox.platform import active, eventbridge_properties, interval, retention_policy, s3_properties, s3_type
 from ..world import INTEGRATIONS, RETENTION_POLICIES, Api, eventually
@@ -41,10 +50,18 @@ BODIES = [
     (audit_routes.QueryBody, "AuditQueryRequest"),
     (audit_routes.Filter, "AuditQueryFilter"),
     (audit_routes.Sort, "AuditQuerySort"),
+    (recording_jobs.JobQuery, "RecordingJobsQuery"),
+    (recording_job_routes.Execution, "ExecuteRecordingJobsQuery"),
+    (upload_report_routes.ReportRequest, "RecordingUploadReportRequest"),
 ]
 PARTS = [
     (integration_routes.NewIntegration, "CreateIntegrationRequest"),
     (integration_routes.IntegrationUpdate, "Integration"),
+    (conversation_query.ConversationQuery, "AsyncConversationQuery"),
+    (conversation_query.Filter, "SegmentDetailQueryFilter"),
+    (conversation_query.Predicate, "SegmentDetailQueryPredicate"),
+    (conversation_query.Filter, "ConversationDetailQueryFilter"),
+    (conversation_query.Predicate, "ConversationDetailQueryPredicate"),
 ]
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from opslib.sandbox.launch import start_sandbox
+from opslib.sandbox.server.reasons import DELETED, DUE, EXPORTED, FAILS, LOST, NEVER_EXPORTED, REASONS, SENSITIVE
 from opslib.sandbox.server.recordings import Recordings, make_recordings
 from opslib.sandbox.server.world import Identity
 
 from ..world import POLICIES, TARGETS, Api, Sandbox, policy, running, target
 from .platform import active, add_policy, s3_properties, s3_type
 
+WHY = {*REASONS, DUE, SENSITIVE, FAILS, LOST}
 KEY = re.compile(
     r"(?P<org>[^/]+)/year=(?P<year>\d{4})/month=(?P<month>\d{1,2})/day=(?P<day>\d{1,2})/hour=(?P<hour>\d{1,2})"
     r"/conversation_id=(?P<conversation>[^/]+)/(?P<recording>[^/.]+)\.(?P<extension>opus|webm|txt|zip|wav)"
@@ -91,7 +93,7 @@ def test_what_is_planted_is_the_truth_and_nothing_else(seed: int) -> None:
         "extra": media.keys() - rows.keys(),
         "malformed_keys": {item.key for item in world.objects} - set(matched),
     }
-    truth = {defect: set(ids) for defect, ids in world.truth.items()}
+    truth = {defect: set(ids) for defect, ids in world.truth.items() if defect not in WHY}
     second = truth.pop("second_recording")
     assert found == truth
     assert all(found.values())
@@ -107,6 +109,25 @@ def test_the_traps_of_the_layout_are_there() -> None:
     assert {match["month"] for match in keys} == {"1", "01", "10", "11", "12"}
     assert {"3", "03"} <= {match["day"] for match in keys}
     assert set(world.truth["missing"]) & by_recording(world, sidecars=True).keys()
+
+
+@pytest.mark.parametrize("count", [1, 200, 600])
+def test_each_missing_recording_has_one_reason(count: int) -> None:
+    """And those that are due are at risk and not yet deleted; of 600 recordings, every reason and fate has one."""
+    truth = made(count=count).truth
+    reasons = [name for reason in REASONS for name in truth[reason]]
+    assert sorted(reasons) == sorted(truth["missing"])
+    assert set(truth[DUE]) == set(truth["at_risk"]) - set(truth[DELETED])
+    fates = [name for fate in (SENSITIVE, FAILS, LOST) for name in truth[fate]]
+    assert len(fates) == len(set(fates))
+    assert set(fates) < set(truth[NEVER_EXPORTED])
+    assert all(truth[one] for one in WHY) == (count == 600)
+
+
+def test_of_the_missing_only_what_was_exported_has_a_sidecar() -> None:
+    """What never left Genesys has left nothing in the bucket."""
+    world = made()
+    assert set(world.truth["missing"]) & by_recording(world, sidecars=True).keys() == set(world.truth[EXPORTED])
 
 
 def test_few_recordings_have_the_first_defects() -> None:

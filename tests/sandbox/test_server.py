@@ -24,6 +24,7 @@ KEYS = {
     "login_url",
     "s3_url",
     "datalake_url",
+    "downloads_url",
     "control_url",
     "client_id",
     "client_secret",
@@ -64,7 +65,7 @@ def test_prints_exactly_the_promised_keys(shared):
     assert set(shared.facts) == KEYS
     urls = [urlsplit(value) for name, value in shared.facts.items() if name.endswith("_url")]
     assert {url.hostname for url in urls} == {"127.0.0.1"}
-    assert len({url.port for url in urls}) == 5
+    assert len({url.port for url in urls}) == 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

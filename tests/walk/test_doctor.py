@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from opslib import errors
 from opslib.cli.org import doctor
-from opslib.genesys.permissions import AUDITOR, OPERATOR
+from opslib.genesys.permissions import AUDITOR, BACKFILL, NEEDED, OPERATOR
 from opslib.genesys.server_time import clock_skew_s
 from opslib.walk.doctor import Diagnosis
 from opslib.walk.walk import Walk
@@ -74,6 +75,30 @@ def test_permissions_are_known_by_the_answer_only(
     assert word == "FAIL"
     assert "missing the following permission(s): recording:retentionPolicy:view" in why
     assert words["May analytics:dataRetention:view"][0] == "WARN"
+
+
+def test_what_only_the_archive_needs_fails_nobody(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that may onboard passes; for each command of the archive one row says what it lacks."""
+    told = list(_policies("recording:orphan:view", *NEEDED["platform"]))
+    subject = {"id": "me", "grants": [{"role": {"id": "r", "name": "R", "policies": told}}]}
+    sandbox.control("POST", "/faults", {"path_regex": "/subjects/me$", "status": 200, "body": subject})
+    client_with(sandbox, monkeypatch, "recording:orphan:view", *NEEDED["platform"])
+    code, found = diagnosed(capsys)
+    assert code == 0
+    missing = {row["fix"].split("`")[1]: row["question"] for row in found["rows"] if "archive" in row["fix"]}
+    assert missing == {
+        "opslib archive verify --expected analytics": "May analytics:conversationDetail:view",
+        "opslib archive why": "May recording:job:view, recording:recording:view, recording:uploadReport:view",
+        "opslib archive backfill": f"May {', '.join(BACKFILL)}",
+    }
+    assert {row["word"] for row in found["rows"] if "archive" in row["fix"]} == {"WARN"}
+
+
+def _policies(*names: str) -> Iterator[Json]:
+    for domain, entity, action in (name.split(":") for name in names):
+        yield {"domain": domain, "entityName": entity, "actions": [action]}
 
 
 def test_an_org_that_tells_the_roles_is_believed(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:

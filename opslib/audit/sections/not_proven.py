@@ -1,7 +1,7 @@
 """What the report does not show, so that nobody takes silence for an answer."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from opslib.audit import controls
 from opslib.audit.contents import reference
@@ -73,17 +73,25 @@ def _always(facts: Facts) -> Iterator[NotProven]:
             "The org's audit log, and AWS CloudTrail",
         )
     if found := last_verified(facts):
-        yield NotProven(
-            "The list of expected recordings is complete",
-            f"It comes from {found.expected['name']}, which this report cannot check.",
-            "The same list from the org itself, or its query",
-        )
+        yield _of_list(found.expected)
     if facts.bucket_report():
         yield NotProven(
             "Older recordings are encrypted and locked",
             "Settings of a bucket hold for objects that are written after them.",
             "A list of the objects with their encryption and lock dates",
         )
+
+
+def _of_list(expected: dict[str, Any]) -> NotProven:
+    what = "The list of expected recordings is complete"
+    if "available_until" in expected:
+        why = "It has the calls that the org's analytics says were recorded, and no screens, chats and emails."
+        return NotProven(what, why, "A list from another system")
+    return NotProven(
+        what,
+        f"It comes from {expected['name']}, which this report cannot check.",
+        "The same list from the org itself: opslib archive verify --expected analytics",
+    )
 
 
 def _of_checks(facts: Facts) -> Iterator[NotProven]:

@@ -1,8 +1,9 @@
-"""Did the recordings arrive, and how late: the newest verification of the archive."""
+"""Did the recordings arrive, how late, and why not: the newest verification of the archive."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from opslib.archive.reasons import WORDS
 from opslib.archive.words import CLOCKS, COUNTS, duration, storage_sentences
 from opslib.audit.document import Block, Cell, Code, Prose, Table
 from opslib.audit.facts import Facts
@@ -13,21 +14,23 @@ _MISSING_SHOWN = 20
 
 
 def blocks(facts: Facts) -> Sequence[Block]:
-    """What was compared, the counts, the latency, the days, and the first missing recordings."""
+    """What was compared, the counts, why recordings are missing and which are at risk, the latency, the days, and the
+    first missing recordings."""
     found = last_verified(facts)
     if found is None:
         return [
             Prose("The archive has not been verified. “opslib archive verify” compares it with a list of recordings.")
         ]
     stored = map(Prose, storage_sentences(found.answer.get("storage", ())))
-    return [*_compared(found), _counts(found), *stored, Prose(CLOCKS), _latency(found), *_days(found), *_missing(found)]
+    figures = [_counts(found), *stored, *_why(found), Prose(CLOCKS), _latency(found)]
+    return [*_compared(found), *figures, *_days(found), *_missing(found)]
 
 
 def _compared(found: Verified) -> Iterator[Block]:
     answer, expected = found.answer, found.expected
     yield Prose(f"{found.verdict}: {found.summary}.", loud=found.verdict != "PASS")
     rows: dict[str, Cell] = {
-        "Expected list": f"{expected['name']}, {expected['rows']:,} rows",
+        "Expected list": f"{_list(expected)}, {expected['rows']:,} rows",
         "Its SHA-256": Code(expected["sha256"]),
         "Bucket": f"{found.place}, by {found.source}",
         "Conversations that ended": f"from {answer['since']} to before {answer['judged_until']}",
@@ -35,6 +38,37 @@ def _compared(found: Verified) -> Iterator[Block]:
         "Verified": f"{answer['now']}, run {found.run_id}, entry {found.entry}",
     }
     yield Table("What was compared", ("What", "Value"), list(rows.items()), (1, 2))
+    yield from map(Prose, answer.get("notes", ()))
+
+
+def _list(expected: dict[str, Any]) -> str:
+    """A file by its name; of the org's analytics, until when that was complete."""
+    available = expected.get("available_until")
+    return f"the org's analytics, complete until {available}" if available else str(expected["name"])
+
+
+def _why(found: Verified) -> Iterator[Block]:
+    """Nothing where the org was not asked."""
+    if not (why := found.why):
+        return
+    rows: list[list[Cell]] = [[group["words"], group["count"], group["fix"]] for group in why["groups"]]
+    if rows:
+        title = f"Why recordings are missing, as the org said {why['asked_at']}, entry {found.why_entry}"
+        yield Table(title, ("Reason", "How many", "What to do"), rows, (3, 1, 5))
+    yield from map(Prose, why["notes"])
+    risk: list[list[Cell]] = [
+        [Code(_id(one)), one["delete_at"], WORDS[one["reason"]], one["fix"]] for one in why["at_risk"][:_MISSING_SHOWN]
+    ]
+    if risk:
+        count = why["at_risk_count"]
+        shown = f", the first {_MISSING_SHOWN} of {count:,}" if count > _MISSING_SHOWN else ""
+        title = f"At risk: missing, and deleted in Genesys within {why['within_days']:g} days{shown}"
+        head = ("Recording or conversation", "Deleted in Genesys (UTC)", "Why it is missing", "What can still be done")
+        yield Table(title, head, risk, (4, 3, 2, 5))
+
+
+def _id(one: dict[str, Any]) -> str:
+    return str(one["recording_id"] or one["conversation_id"])
 
 
 def _counts(found: Verified) -> Table:
@@ -63,13 +97,14 @@ def _days(found: Verified) -> Iterator[Table]:
 
 def _missing(found: Verified) -> Iterator[Table]:
     missing = found.answer["missing"]
+    reasons = _reasons(found.why)
     if missing:
         rows: list[list[Cell]] = [
             [
-                Code(one["recording_id"] or one["conversation_id"]),
+                Code(_id(one)),
                 one["ended_at"],
                 one["delete_at"] or "not known",
-                one["reason"],
+                reasons.get((one["conversation_id"], one["recording_id"])) or one["reason"],
             ]
             for one in missing[:_MISSING_SHOWN]
         ]
@@ -77,3 +112,9 @@ def _missing(found: Verified) -> Iterator[Table]:
         shown = f", the first {_MISSING_SHOWN} of {count:,}" if count > _MISSING_SHOWN else ""
         head = ("Recording or conversation", "Ended (UTC)", "Deleted in Genesys (UTC)", "Why it is missing")
         yield Table(f"Missing recordings{shown}", head, rows, (4, 3, 3, 4))
+
+
+def _reasons(why: dict[str, Any] | None) -> dict[tuple[str, str | None], str]:
+    """Of the rows that the ledger has, in words."""
+    rows = why["missing"] if why else ()
+    return {(one["conversation_id"], one["recording_id"]): f"{WORDS[one['reason']]}: {one['said']}" for one in rows}

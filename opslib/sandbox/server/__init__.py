@@ -19,8 +19,11 @@ Which file answers which endpoint:
     datalake               POST of any event, GET /events
     s3                     S3, IAM, STS and KMS, answered by moto, behind the same log and the same faults
     aws                    the account behind it, and where moto differs from AWS
+    downloads              a report at a signed URL, which needs no token; see platform
     control                what a test or a lesson changes from outside: faults, clients, settings
 
-`recordings` makes up what a contact centre recorded, and `arrivals` puts it into the bucket once routing is on.
+`recordings` makes up what a contact centre recorded, and `arrivals` puts it into the bucket once routing is on;
+`reasons` says why some of it never comes. `source` is what Genesys knows of each recording, and `destinations` where in
+S3 exports go; their routes are served on both backends.
 `errors` has the words of Genesys's refusals; `connection` lets a fault cut a connection.
 """

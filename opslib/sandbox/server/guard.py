@@ -1,6 +1,6 @@
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,25 +25,28 @@ MISSING = (
 
 
 class Guard:
-    """Makes routes. A refused request counts against the rate limit too, one without a token does not."""
+    """Makes routes. Of several permissions, `missing` says whether all of them are needed or any one.
+
+    A refused request counts against the rate limit too, one without a token does not.
+    """
 
     def __init__(self, clients: Clients, world: World, missing: tuple[str, str]) -> None:
         self._clients = clients
         self._world = world
         self._missing = missing
 
-    def route(self, method: str, path: str, permission: str | None, endpoint: Endpoint) -> Route:
-        """Open only to tokens that hold this permission (None: any token) and have requests left.
+    def route(self, method: str, path: str, permission: str | Sequence[str] | None, endpoint: Endpoint) -> Route:
+        """Open only to tokens that hold this permission, or these (None: any token), and have requests left.
 
         The endpoint finds the token in `request.state.token`.
         """
 
+        needed = [permission] if isinstance(permission, str) else list(permission or ())
+
         async def guarded(request: Request) -> Response:
             token = self._authenticate(request)
             self._count(request, token)
-            if permission is not None and not token.may(permission):
-                code, template = self._missing
-                raise ApiError(403, template, code=code, params={"permissions": permission})
+            self._check(token, needed)
             request.state.token = token
             return await endpoint(request)
 
@@ -63,6 +66,13 @@ class Guard:
         if token.expired:
             raise ApiError(401, "The access token has expired.", code="credentials.expired")
         return token
+
+    def _check(self, token: Token, needed: list[str]) -> None:
+        lacking = [permission for permission in needed if not token.may(permission)]
+        any_will_do = self._missing is MISSING_ANY
+        if lacking and (lacking == needed or not any_will_do):
+            code, template = self._missing
+            raise ApiError(403, template, code=code, params={"permissions": ", ".join(lacking)})
 
     def _count(self, request: Request, token: Token) -> None:
         """A fixed window per token, opened by its first request; its state is told on every answer."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from opslib.sandbox.server.reasons import EXPORTED, reasons
 from opslib.sandbox.server.world import Identity, utc
 
 FIRST_DAY, DAYS = datetime(2025, 10, 1, tzinfo=UTC), 123
@@ -65,9 +66,13 @@ class StoredObject:
 
 @dataclass
 class Recordings:
-    """`truth`: by defect, the ids of the recordings that have it; of malformed keys, the keys."""
+    """`made`: the recordings of the rows, in their order.
+
+    `truth`: by defect, or reason, the ids of the recordings that have it; of malformed keys, the keys.
+    """
 
     rows: list[dict[str, str]] = field(default_factory=list)
+    made: list[Recording] = field(default_factory=list)
     objects: list[StoredObject] = field(default_factory=list)
     truth: dict[str, list[str]] = field(default_factory=dict)
 
@@ -107,8 +112,12 @@ class _Faultless:
         self.chance, self.org_id, self.recordings = chance, org_id, Recordings()
 
     def add(self, recording: Recording) -> None:
-        self.recordings.rows.append(recording.row())
+        self.expect(recording)
         self.store(recording, folder(self.org_id, recording))
+
+    def expect(self, recording: Recording) -> None:
+        self.recordings.rows.append(recording.row())
+        self.recordings.made.append(recording)
 
     def store(
         self, recording: Recording, where: str, *, extension: str = "", empty: bool = False, sidecar: bool = True
@@ -130,8 +139,8 @@ class _Faultless:
 class _Planting(_Faultless):
     """The same with defects: no recording has two of them, except that some missing ones are at risk.
 
-    Of the other missing ones, the sidecar has arrived. Some recordings share their conversation with another one, half
-    of those with a missing one.
+    Of those that were exported and are missing, the sidecar is there. Some recordings share their conversation with
+    another one, half of those with a missing one.
     """
 
     def __init__(self, chance: random.Random, org_id: str, recordings: list[Recording]) -> None:
@@ -152,7 +161,7 @@ class _Planting(_Faultless):
         for defect in ("missing", "late", "empty", "without_sidecar", "duplicate", "second_recording"):
             truth[defect] = [item.recording_id for _, item in zip(range(self._share), chosen, strict=False)]
         truth["at_risk"] = truth["missing"][::2]
-        truth |= {"extra": [], "malformed_keys": []}
+        truth |= {"extra": [], "malformed_keys": []} | reasons(truth["missing"], truth["at_risk"])
 
     def _share_conversations(self, recordings: list[Recording]) -> None:
         places = {recording.recording_id: place for place, recording in enumerate(recordings)}
@@ -175,10 +184,10 @@ class _Planting(_Faultless):
             recording = replace(
                 recording, delete_at=recording.ended + timedelta(days=30)
             )  # at risk whenever it is asked
-        self.recordings.rows.append(recording.row())
+        self.expect(recording)
         where = folder(self.org_id, recording, padded=self.chance.random() < 0.3)
         if "missing" in defects:
-            if "at_risk" not in defects:
+            if EXPORTED in defects:
                 self.store_sidecar(recording, where)
             return
         self.store(recording, where, empty="empty" in defects, sidecar="without_sidecar" not in defects)
@@ -195,6 +204,13 @@ class _Planting(_Faultless):
         extra = replace(_recording(self.chance), started=FIRST_DAY + timedelta(days=DAYS / 2, hours=number % 24))
         self.recordings.truth["extra"].append(extra.recording_id)
         self.store(extra, folder(self.org_id, extra))
+
+
+def exported_later(org_id: str, recording: Recording, at: datetime) -> list[StoredObject]:
+    """What arrives of a recording that is exported long after it was made."""
+    world = _Faultless(random.Random(recording.recording_id), org_id)  # noqa: S311 (no secrets)
+    world.store(replace(recording, wait=at - recording.ended), folder(org_id, recording))
+    return world.recordings.objects
 
 
 def folder(org_id: str, recording: Recording, *, padded: bool = False) -> str:

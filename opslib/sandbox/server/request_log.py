@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-Service = Literal["api", "login", "s3", "datalake"]
-GENESYS: tuple[Service, ...] = ("api", "login")
+Service = Literal["api", "login", "s3", "datalake", "downloads"]
+GENESYS: tuple[Service, ...] = ("api", "login", "downloads")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RequestLog:
             self._requests.append(LoggedRequest(method, path, query, service, correlation_id, at))
 
     def listing(self, service: str | None = None) -> list[dict[str, Any]]:
-        """The Genesys side (api and login) unless a service or "all" is named."""
+        """The Genesys side (api, login and downloads) unless a service or "all" is named."""
         with self._lock:
             requests = list(self._requests)
         wanted = GENESYS if service is None else (service,)

@@ -33,19 +33,24 @@ from opslib.sandbox.server.middleware import Middleware
 from opslib.sandbox.server.oauth import Clients, token_routes
 from opslib.sandbox.server.platform import (
     audit_routes,
+    conversation_job_routes,
     credential_routes,
     integration_routes,
     org_routes,
     people_routes,
     policy_routes,
+    recording_job_routes,
+    recording_routes,
 )
 from opslib.sandbox.server.platform.another_integration import add_another_integration
 from opslib.sandbox.server.platform.event_feed import EventFeed
 from opslib.sandbox.server.platform.org import Org
 from opslib.sandbox.server.platform.shapes import SHAPES
+from opslib.sandbox.server.platform.upload_report_routes import UploadReports
 from opslib.sandbox.server.recordings import Recordings, make_recordings
 from opslib.sandbox.server.request_log import RequestLog
 from opslib.sandbox.server.s3 import S3Server
+from opslib.sandbox.server.source import Source
 from opslib.sandbox.server.world import Settings, World
 
 HOST = "127.0.0.1"
@@ -91,13 +96,15 @@ async def _serve(
     seed = world.identity.seed
     request_log, faults, clients, aws = RequestLog(seed), Faults(), Clients(), AwsAccount(seed)
     lake, deliveries = DataLake(folder / "catalogue.sqlite3"), Deliveries(world)
-    sockets = {name: _listen() for name in ("api", "login", "datalake", "control")}
+    sockets = {name: _listen() for name in ("api", "login", "datalake", "downloads", "control")}
     urls = {f"{name}_url": f"http://{HOST}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
     org = Org(world, aws, EventFeed(deliveries, urls["datalake_url"]))
-    tokens = token_routes(clients, world)
+    tokens, source = token_routes(clients, world), Source(world, recordings)
+    reports = UploadReports(world, source, urls["downloads_url"])
     apps: dict[str, ASGIApp] = {
-        "api": Middleware(_api(world, clients, tokens, org, deliveries), "api", request_log, faults),
+        "api": Middleware(_api(clients, tokens, org, source, reports, deliveries), "api", request_log, faults),
         "login": Middleware(_genesys(tokens), "login", request_log, faults),
+        "downloads": Middleware(_genesys(reports.downloads()), "downloads", request_log, faults),
         "datalake": Middleware(datalake_app(lake), "datalake", request_log, faults),
         "control": LocalOnly(
             control_app(world, clients, faults, request_log, deliveries, aws), sockets["control"].getsockname()[1]
@@ -106,7 +113,7 @@ async def _serve(
     seeded = _seed_org(world, clients, aws)
     loop = asyncio.get_running_loop()
     if recordings:
-        arrivals = Arrivals(org, seeded["bucket"], recordings, folder)
+        arrivals = Arrivals(org, seeded["bucket"], recordings, source, folder)
         s3 = S3Server(request_log, faults, arrivals.from_thread(loop))
         seeded |= arrivals.facts()
     else:
@@ -182,10 +189,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveries: Deliveries) -> ASGIApp:
-    """The API, which serves what the setting says at the moment of the request."""
-    guard = Guard(clients, world, MISSING)
-    storage_targets = storage_target_routes.routes(world, Guard(clients, world, MISSING_ANY), deliveries)
+def _api(
+    clients: Clients, tokens: list[Route], org: Org, source: Source, reports: UploadReports, deliveries: Deliveries
+) -> ASGIApp:
+    """The API, which serves what the setting says at the moment of the request. Recordings are there on either."""
+    world = org.world
+    guard, any_of = Guard(clients, world, MISSING), Guard(clients, world, MISSING_ANY)
+    storage_targets = storage_target_routes.routes(world, any_of, deliveries)
+    recorded = [
+        *conversation_job_routes.routes(world, source, guard),
+        *recording_routes.routes(source, any_of),
+        *recording_job_routes.routes(org, source, guard),
+        *reports.routes(guard),
+    ]
     platform = [
         *org_routes.routes(world, clients, guard),
         *credential_routes.routes(org, guard),
@@ -195,9 +211,9 @@ def _api(world: World, clients: Clients, tokens: list[Route], org: Org, deliveri
         *audit_routes.routes(org, guard),
     ]
     served = {
-        "both": _genesys([*tokens, *storage_targets, *platform]),
-        "storage-targets": _genesys([*tokens, *storage_targets]),
-        "platform": _genesys([*tokens, *platform]),
+        "both": _genesys([*tokens, *storage_targets, *recorded, *platform]),
+        "storage-targets": _genesys([*tokens, *storage_targets, *recorded]),
+        "platform": _genesys([*tokens, *recorded, *platform]),
     }
 
     async def serve_backend(scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,8 +35,10 @@ class Settings(BaseModel):
     """What may be changed while the sandbox runs. Times in seconds.
 
     `backend`: which API the org serves; the other's paths are not found. `stage_s`: how long an
-    integration or an audit query stays in each state on its way. `integration_shape`: see `platform.shapes`; another
-    active integration is there only if the sandbox began with one.
+    integration, a query or a job stays in each state on its way. `integration_shape`: see `platform.shapes`; another
+    active integration is there only if the sandbox began with one. `data_lag_s`: how far the data lake of conversations
+    is behind, for analytics and export jobs alike. `export_lag_s`: from the export date that a job sets until the
+    recording is in S3. `largest_query`: conversations that an analytics job may find; it fails beyond.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -48,6 +50,9 @@ class Settings(BaseModel):
     backend: Literal["both", "storage-targets", "platform"] = "both"
     stage_s: float = Field(default=0.2, ge=0)
     integration_shape: ShapeName = "role-in-properties"
+    data_lag_s: float = Field(default=0.0, ge=0)
+    export_lag_s: float = Field(default=0.0, ge=0)
+    largest_query: int = Field(default=100_000, ge=1)
 
 
 class Identity:

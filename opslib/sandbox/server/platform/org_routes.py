@@ -16,12 +16,6 @@ NAMESPACE = "platform.api"
 ANALYTICS = "/api/v2/analytics"
 RETENTION_DAYS = 600
 """How long the org keeps the data of interactions."""
-EMPTY = {
-    "/api/v2/recording/jobs": "recording:job:view",
-    "/api/v2/recording/recordingkeys": "recording:encryptionKey:view",
-    "/api/v2/recordings/retention/query": "recording:recording:view",
-}
-"""Lists that a client may read, by the permission for it, and that never have anything here."""
 
 
 def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
@@ -61,16 +55,12 @@ def routes(world: World, clients: Clients, guard: Guard) -> list[Route]:
         role = {"id": world.identity.org_id, "name": "Sandbox role", "policies": _policies(token.client.scopes)}
         return JSONResponse({"id": token.client.client_id, "grants": [{"role": role}]})
 
-    async def get_availability(request: Request) -> Response:
-        return JSONResponse({"dataAvailabilityDate": utc_now()})
-
-    async def get_nothing(request: Request) -> Response:
+    async def get_no_keys(request: Request) -> Response:
         return JSONResponse({"entities": []})
 
     return [
         guard.route("GET", "/api/v2/authorization/subjects/me", None, get_subject),
-        guard.route("GET", ANALYTICS + "/conversations/details/jobs/availability", None, get_availability),
-        *(guard.route("GET", path, permission, get_nothing) for path, permission in EMPTY.items()),
+        guard.route("GET", "/api/v2/recording/recordingkeys", "recording:encryptionKey:view", get_no_keys),
         guard.route("GET", "/api/v2/tokens/me", None, get_token),
         guard.route("DELETE", "/api/v2/tokens/me", None, delete_token),
         guard.route("GET", LIMITS + "/{namespace}", None, get_limits),

@@ -1,4 +1,4 @@
-"""Lists by page number, the style of policies, integrations and their types."""
+"""Lists by page number, the style of policies, integrations and their types; and by cursor."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,21 @@ from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from opslib.sandbox.server.parameters import page_size, whole_number
+from opslib.sandbox.server.parameters import page_size, page_start, page_token, whole_number
+
+
+def cursor_page(request: Request, entities: Sequence[dict[str, Any]], limit: int) -> JSONResponse:
+    """One page of them, without a total; `nextUri` has the cursor of the next."""
+    size, start = page_size(request, limit), page_start(request, "cursor", int) or 0
+
+    def uri(cursor: int) -> str:
+        query = {**request.query_params, "pageSize": size, "cursor": page_token(cursor)}
+        return str(URL(path=request.url.path).include_query_params(**query))
+
+    answer = {"entities": list(entities[start : start + size]), "selfUri": uri(start)}
+    if start + size < len(entities):
+        answer["nextUri"] = uri(start + size)
+    return JSONResponse(answer)
 
 
 def numbered_page(request: Request, entities: Sequence[dict[str, Any]]) -> JSONResponse:
