@@ -33,7 +33,9 @@ from opslib.settings import signing_key_of_environment
 )
 @click.argument("plan", type=options.PathType())
 @click.option("--key", type=options.PathType(), help="The key to sign with; else OPSLIB_SIGNING_KEY. Made if absent.")
-@click.option("--reason", default="", metavar="TEXT", help="Why; needed for an unsafe plan, and shown in the audit.")
+@click.option(
+    "--reason", type=options.Text(), default="", metavar="TEXT", help="Why; needed for an unsafe plan, and in the audit."
+)
 @click.option(
     "--expires-days",
     type=click.IntRange(1, LONGEST_DAYS),

@@ -111,7 +111,14 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
         'opslib undo --allow delete --reason "wrong org"',
     )
 )
-@click.option("--run", "run_id", metavar="RUN", default=LAST, help="The run to undo; by default the last apply.")
+@click.option(
+    "--run",
+    "run_id",
+    type=options.Named(),
+    metavar="RUN",
+    default=LAST,
+    help="The run to undo; by default the last apply.",
+)
 @click.option("--out", type=options.PathType(), help="Only write the plan to a new file, for `opslib approve`.")
 @options.paths
 @options.consent
