@@ -38,7 +38,7 @@ class Text(click.ParamType[str]):
 
 
 class Named(Text):
-    """Text that is not empty. An empty one, as an unset variable leaves it, would name nothing, and so mean anything."""
+    """Text that is not empty. An empty one, as an unset variable leaves it, would mean that nothing was named."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not str(value).strip():
