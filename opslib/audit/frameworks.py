@@ -17,6 +17,7 @@ from opslib.onboarding.yaml_file import read_yaml
 
 FILES = ("mifid-ii", "sec-17a-4f", "soc-2")
 NOT_READ = "Paragraph not checked"
+NOT_IN_THIS_RUN = "Not checked in this run"
 
 
 class _Part(BaseModel):
@@ -55,10 +56,11 @@ def own(paragraph: Paragraph, results: Sequence[ControlResult]) -> list[ControlR
     return [result for result in results if result.id in paragraph.controls]
 
 
-def support(paragraph: Paragraph, results: Sequence[ControlResult]) -> str:
+def support(paragraph: Paragraph, results: Sequence[ControlResult], *, by_its_days: bool = True) -> str:
     """What this record is worth for a paragraph, in words.
 
-    A FAIL speaks against it. A control that was not decided or not checked leaves a part open.
+    A FAIL speaks against it. A control that was not decided or not checked leaves a part open. Unless the run was
+    judged `by_its_days`, those of the framework, nothing is known of a minimum, and a lock may end too early.
     """
     words = [result.word for result in own(paragraph, results)]
     if not paragraph.read:
@@ -66,10 +68,12 @@ def support(paragraph: Paragraph, results: Sequence[ControlResult]) -> str:
     if not paragraph.controls:
         return "Not covered"
     if set(words) <= {"not_checked"}:
-        return "Not checked in this run"
+        return NOT_IN_THIS_RUN
     if "FAIL" in words or "PASS" not in words:
         return "Does not support"
-    return "Supports" if paragraph.whole and set(words) == {"PASS"} else "Supports in part"
+    if "minimum" in paragraph.controls and not by_its_days:
+        return NOT_IN_THIS_RUN
+    return "Supports" if paragraph.whole and by_its_days and set(words) == {"PASS"} else "Supports in part"
 
 
 def _load(name: str) -> Framework:

@@ -26,7 +26,7 @@ _LONGEST_BYTES = 10_000_000
 
 
 def _file_name(name: str) -> str:
-    if not name or Path(name).name != name or name == NAME:
+    if not name or Path(name).name != name or name in ("..", NAME):
         raise ValueError("not the name of a file beside the manifest")
     return name
 
@@ -197,9 +197,9 @@ def _not_proved(folder: Path, manifest: Manifest | PortfolioManifest, pinned: st
     if manifest.ledger.key != manifest.key:
         yield f"that who signed this audit signed the ledger, too: its key is {manifest.ledger.key or 'none'}"
     yield "that it tells what the ledger says: verify the ledger, too, and compare the heads"
-    known = _folders(manifest)
-    if beside := sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in known):
-        yield f"what is in the folders beside it: {', '.join(beside)}"
+    known = (NAME, *manifest.files, *_folders(manifest))
+    if beside := sorted(path.name for path in folder.iterdir() if path.name not in known):
+        yield f"what is beside it, hidden files and folders: {', '.join(beside)}"
 
 
 def _read(file: Path) -> Manifest | PortfolioManifest | None:

@@ -74,6 +74,9 @@ def _entries(packed: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     paths = [PurePosixPath(entry.filename) for entry in entries]
     if len(entries) > _MOST or sum(entry.file_size for entry in entries) > _LARGEST:
         raise ValueError("it has more in it than an audit")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        # A few bytes of bzip2 unpack to gigabytes, whatever size the zip says.
+        raise ValueError("it is compressed, and opslib packs without that")
     if any(len(path.parts) != 2 or ".." in path.parts or Path(path.name).name != path.name for path in paths):
         raise ValueError("its files do not stand in one folder")
     if len({path.parts[0] for path in paths}) != 1 or len({path.name for path in paths}) != len(paths):

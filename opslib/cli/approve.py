@@ -1,6 +1,7 @@
 """`opslib approve`: sign a plan that somebody else made. Reads two files, the plan and the key, and nothing else: no
 settings, no .env, no workspace; and it asks no org and no AWS."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from opslib.router.approval import (
     write_new,
 )
 from opslib.router.approval import approve as sign
+from opslib.router.plan import Plan
 from opslib.router.render import as_text
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.settings import signing_key_of_environment
@@ -33,7 +35,13 @@ from opslib.settings import signing_key_of_environment
 )
 @click.argument("plan", type=options.PathType())
 @click.option("--key", type=options.PathType(), help="The key to sign with; else OPSLIB_SIGNING_KEY. Made if absent.")
-@click.option("--reason", default="", metavar="TEXT", help="Why; needed for an unsafe plan, and shown in the audit.")
+@click.option(
+    "--reason",
+    type=options.Text(),
+    default="",
+    metavar="TEXT",
+    help="Why; needed for an unsafe plan, and in the audit.",
+)
 @click.option(
     "--expires-days",
     type=click.IntRange(1, LONGEST_DAYS),
@@ -74,7 +82,7 @@ def approve(
     say(
         f"done: signed with key {signer.key_id}, until {said.expires_at}: {out}",
         f"your public key, to be listed where an approval is required: {signer.public_key}",
-        f"{NEXT}whoever made the plan runs: opslib apply FILE --approval {out.name}",
+        f"{NEXT}whoever made the plan runs: opslib {_command(file.planned.plan)} --approval {shlex.quote(out.name)}",
     )
     return ExitCode.DONE
 
@@ -88,6 +96,15 @@ def _show(file: PlanFile) -> None:
         f"target {planned.target}, {_place(file)}",
         f"made at {made.at} by {made.user} on {made.host}, as that machine says",
     )
+
+
+def _command(plan: Plan) -> str:
+    """What carries a plan out."""
+    if plan.undoes:
+        return f"undo --run {shlex.quote(plan.undoes.run_id)}"
+    if all(change.action == "delete" for change in plan.changes):
+        return "offboard FILE"
+    return f"apply FILE{' --rotate-credentials' if any(change.rotates for change in plan.changes) else ''}"
 
 
 def _place(file: PlanFile) -> str:

@@ -46,9 +46,19 @@ _WORDS = {
     )
 )
 @click.option(
-    "--run", "run_id", metavar="RUN", help="A run's id, as `opslib where` lists them; by default the last walk."
+    "--run",
+    "run_id",
+    type=options.Named(),
+    metavar="RUN",
+    help="A run's id, as `opslib where` lists them; by default the last walk.",
 )
-@click.option("--compare", "compare_with", metavar="RUN", help="A run's id; by default the walk of this target before.")
+@click.option(
+    "--compare",
+    "compare_with",
+    type=options.Named(),
+    metavar="RUN",
+    help="A run's id; by default the walk of this target before.",
+)
 @click.option("--recheck", "read_again", is_flag=True, help="First read bucket and org again; writes to neither.")
 @click.option("--all", "of_all", is_flag=True, help="A page over every target, and the audit of the last walk of each.")
 @click.option("--since", type=options.UtcMoment(), metavar="TIME", help="With --all: walks that began then or later.")
@@ -143,8 +153,19 @@ def _say_target(done: int, total: int, name: str) -> None:
     epilog=options.examples("opslib verify out --key ed25519:KEY", "opslib verify ledger.jsonl --anchor BUCKET")
 )
 @click.argument("path", type=options.PathType())
-@click.option("--key", metavar="KEY", help="The public key it must be signed with: ed25519:… or the file it is in.")
-@click.option("--anchor", "anchor_bucket", metavar="BUCKET", help="Check it against the anchors in this bucket, too.")
+@click.option(
+    "--key",
+    type=options.Named(),
+    metavar="KEY",
+    help="The public key it must be signed with: ed25519:… or the file it is in.",
+)
+@click.option(
+    "--anchor",
+    "anchor_bucket",
+    type=options.Named(),
+    metavar="BUCKET",
+    help="Check it against the anchors in this bucket, too.",
+)
 @options.anchor_region
 @options.as_json
 def verify(path: Path, key: str | None, anchor_bucket: str | None, region: str, as_json: bool) -> ExitCode:

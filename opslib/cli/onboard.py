@@ -110,7 +110,14 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
         'opslib undo --allow delete --reason "wrong org"',
     )
 )
-@click.option("--run", "run_id", metavar="RUN", default=LAST, help="The run to undo; by default the last apply.")
+@click.option(
+    "--run",
+    "run_id",
+    type=options.Named(),
+    metavar="RUN",
+    default=LAST,
+    help="The run to undo; by default the last apply.",
+)
 @click.option("--out", type=options.PathType(), help="Only write the plan to a new file, for `opslib approve`.")
 @options.paths
 @options.consent
@@ -236,7 +243,9 @@ def _show_plan(
         return ExitCode.CHANGES if plan.changes else ExitCode.DONE
     say_text(as_text(plan.as_json(), paths=paths))
     if out:
-        say(f"written: {out}", f"{NEXT}somebody else, elsewhere, runs: opslib approve {shlex.quote(out.name)}")
+        say(f"written: {out}")
+    if out and plan.changes:
+        say(f"{NEXT}somebody else, elsewhere, runs: opslib approve {shlex.quote(out.name)}")
     elif plan.changes:
         say(f"{NEXT}opslib {carry_out}{_options_for(plan)}")
     return ExitCode.CHANGES if plan.changes else ExitCode.DONE
@@ -305,14 +314,11 @@ class _Agreement:
 
 
 def _approval(path: Path | None, onboarding: Onboarding | None, undo: str = "", **_: bool) -> Approval | None:
-    """What a second key signed. Raises where it is known before connecting that it does not count; of an undo, that is
-    known once its plan is made."""
+    """What a second key signed. Raises where it is known before connecting that it does not count."""
     if path is None:
         return None
     approval, settings = read_approval(path), Settings.load()
-    if undo:
-        return approval
-    refuse_before_connecting(approval, settings, onboarding or wanted_onboarding(settings))
+    refuse_before_connecting(approval, settings, None if undo else onboarding or wanted_onboarding(settings))
     return approval
 
 

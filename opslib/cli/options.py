@@ -26,6 +26,26 @@ class PathType(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Text(click.ParamType[str]):
+    """Text as UTF-8, which is what a ledger and an approval can hold."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if any("\ud800" <= char <= "\udfff" for char in str(value)):  # what Python makes of a byte that is not UTF-8
+            self.fail("it is not UTF-8", param, ctx)
+        return str(value)
+
+
+class Named(Text):
+    """Text that is not empty. An empty one, as an unset variable leaves it, would mean that nothing was named."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail("it is empty; leave the option out if that is meant", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Choice(click.Choice[str]):
     """One of these names; another one is refused with the name that was probably meant."""
 
@@ -108,7 +128,9 @@ allow = click.option(
     metavar="NAME",
     help=f"Agree to an unsafe change: {', '.join(UNSAFE)}. The audit shows it as an exception.",
 )
-reason = click.option("--reason", default="", metavar="TEXT", help="Why; needed with --allow, and shown in the audit.")
+reason = click.option(
+    "--reason", type=Text(), default="", metavar="TEXT", help="Why; needed with --allow, and shown in the audit."
+)
 until = click.option(
     "--until",
     type=Day(["%Y-%m-%d"]),
@@ -132,7 +154,7 @@ yes_on_terminal = click.option(
 
 def consent(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a command needs that changes an org."""
-    checksum = click.option("--checksum", help="Apply only the plan with this checksum, as it was shown.")
+    checksum = click.option("--checksum", type=Named(), help="Apply only the plan with this checksum, as it was shown.")
     return yes(checksum(approval(allow(reason(until(as_json(command)))))))
 
 

@@ -118,21 +118,23 @@ def plan_file(walk: WalkContext) -> PlanFile:
     return PlanFile.of(planned_of(walk), approvers.keys if approvers else None)
 
 
-def refuse_before_connecting(approval: Approval, settings: Settings, onboarding: Onboarding) -> None:
-    """What can be known without the org. Raises ApprovalRefused."""
-    said = approval.statement
-    pairs = (
-        ("API address", said.where, settings.api_base),
-        ("API", said.backend, onboarding.backend),
-        ("target", said.target, onboarding.target.name),
-        ("org", said.org.id.lower(), onboarding.org_id.lower() or said.org.id.lower()),
-    )
+def refuse_before_connecting(approval: Approval, settings: Settings, onboarding: Onboarding | None) -> None:
+    """What can be known without the org; None for an undo, whose onboarding is found later. Raises ApprovalRefused."""
+    said, now = approval.statement, datetime.now(UTC)
+    pairs = [("API address", said.where, settings.api_base)]
+    if onboarding:
+        pairs += [
+            ("API", said.backend, onboarding.backend),
+            ("target", said.target, onboarding.target.name),
+            ("org", said.org.id.lower(), onboarding.org_id.lower() or said.org.id.lower()),
+        ]
     other = [
         Flaw(f"it is for another plan: its {what} is {theirs}, this one's is {ours}", "give the approval of this plan")
         for what, theirs, ours in pairs
         if theirs != ours
     ]
-    _refuse(_flaw(approval, settings, onboarding, datetime.now(UTC)) or next(iter(other), None))
+    wrong = _flaw(approval, settings, onboarding, now) if onboarding else flaw(approval, now)
+    _refuse(wrong or next(iter(other), None))
 
 
 def refuse_unapproved(walk: WalkContext, approval: Approval | None, plan: Plan) -> None:

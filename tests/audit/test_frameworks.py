@@ -44,6 +44,34 @@ def test_only_what_passed_supports_a_paragraph_that_was_read(read: bool, words: 
     assert support(part, results) == ("Supports in part" if said == "Supports" else said)
 
 
+def test_a_rule_by_which_the_run_was_not_judged_supports_nothing_about_a_period() -> None:
+    """A minimum of another rule says nothing of this one's years, and a lock may end too early; a FAIL still counts."""
+    lock, minimum = (
+        Paragraph(paragraph="1", read=True, whole=True, asks="", controls=[name], missing="")
+        for name in ("c", "minimum")
+    )
+    for word, locked, kept in (
+        ("PASS", "Supports in part", "Not checked in this run"),
+        ("FAIL", "Does not support", "Does not support"),
+    ):
+        results: list[ControlResult] = [ControlResult(f"{name}: so", word, "") for name in ("C", "Minimum")]  # type: ignore[arg-type]
+        assert support(lock, results, by_its_days=False) == locked
+        assert support(minimum, results, by_its_days=False) == kept
+
+
+def test_only_the_rule_of_the_run_is_judged_by_its_own_days(tmp_path: Path) -> None:
+    """Five years under mifid-ii are no evidence for the SEC's six; under another profile, none for MiFID's five."""
+    rows = {str(row[0]): row for table in _tables(_mifid(tmp_path)) for row in _cells(table)}
+    said = {name: rows[name][2] for name in ("Art. 72(1)(c)", "Art. 76(8)", "(f)(2)(i)(B)")}
+    assert said == {
+        "Art. 72(1)(c)": "Supports",
+        "Art. 76(8)": "Supports in part",
+        "(f)(2)(i)(B)": "Supports in part",
+    }
+    recorded = {str(row[0]): row for table in _tables(AuditReport.open(home=RECORDED.parent)) for row in _cells(table)}
+    assert recorded["Art. 76(8)"][2] == "Not checked in this run"
+
+
 def test_a_paragraph_that_no_control_covers_says_so() -> None:
     """Most of a law is about documents and people."""
     assert support(Paragraph(paragraph="1", read=True, asks="", controls=[], missing=""), []) == "Not covered"

@@ -196,17 +196,19 @@ def test_what_it_cannot_prove_is_said(folder: Path) -> None:
     """The ledger's own signature, its other key, and folders beside it."""
     (folder / "workspace").mkdir()
     said = "; ".join(check_audit(folder).not_proved)
-    for words in (LEDGER.key, "verify the ledger, too", "folders beside it: workspace"):
+    for words in (LEDGER.key, "verify the ledger, too", "beside it, hidden files and folders: workspace"):
         assert words in said
 
 
 def test_what_a_file_manager_leaves_behind_does_not_count(folder: Path) -> None:
-    """Hidden files are no part of an audit."""
+    """Hidden files are not part of an audit, and what is in them is not proved."""
     (folder / ".DS_Store").touch()
-    assert check_audit(folder).intact
+    found = check_audit(folder)
+    assert found.intact
+    assert found.not_proved[-1].endswith(": .DS_Store")
 
 
-@pytest.mark.parametrize("name", ["../keys/key.pub", "/etc/hosts", "a/b", "", NAME])
+@pytest.mark.parametrize("name", ["..", "../keys/key.pub", "/etc/hosts", "a/b", "", NAME])
 def test_a_manifest_names_nothing_outside_its_folder(folder: Path, name: str) -> None:
     """Such a one is not read any further."""
     values = json.loads((folder / NAME).read_text())

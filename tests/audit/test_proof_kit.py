@@ -284,6 +284,23 @@ def test_a_zip_that_is_no_audit_is_not_unpacked(tmp_path: Path, names: list[str]
     assert list(tmp_path.iterdir()) == [made]
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_compressed_is_not_unpacked(method: int, tmp_path: Path) -> None:
+    """A few hundred bytes may unpack to gigabytes, whatever size they say, and garbage is not unpacked at all."""
+    entry = zipfile.ZipInfo(f"audit-{method}/manifest.json")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w") as file:
+        file.writestr(entry, b"garbage")
+    content = (tmp_path / "bomb.zip").read_bytes()
+    for start, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at += content.index(start)
+        content = content[:at] + method.to_bytes(2, "little") + content[at + 2 :]
+    (tmp_path / "bomb.zip").write_bytes(content)
+    with pytest.raises(LedgerError) as refused:
+        verify(tmp_path / "bomb.zip")
+    assert "it is compressed" in refused.value.cause
+    assert "unpack it yourself" in refused.value.fix
+
+
 def test_a_zip_that_is_cut_off_or_lies_about_its_size_is_an_error(packed: Path, tmp_path: Path) -> None:
     """Not a traceback."""
     whole = packed.read_bytes()

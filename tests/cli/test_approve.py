@@ -18,7 +18,8 @@ from opslib.audit.words import key_words
 from opslib.cli.app import main
 from opslib.ledger.signing import Signer
 from opslib.router.apply import Applier
-from opslib.router.approval import Approval, Org, _signed_bytes
+from opslib.router.approval import Approval, Org, PlanFile, Planned, _signed_bytes
+from opslib.router.plan import Change, Plan, Undoes
 
 from ..world import WEBHOOKS, Api, Sandbox, environment, without_settings, write_onboarding
 
@@ -160,6 +161,29 @@ def test_the_words_are_those_of_the_plan(engineer: Desk, approver: Desk, plan: P
     assert "as that machine says" in out
 
 
+DELETE = Change(action="delete", kind="target", id="t-1", name="T", before={"a": 1}, after=None)
+ROTATE = Change(action="update", kind="target", id="t-1", name="T", before={}, after={}, rotates=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "undoes", "command"),
+    [
+        ((DELETE,), Undoes(run_id="r-1", entry=1, checksum="0" * 64), "undo --run r-1"),
+        ((DELETE,), None, "offboard FILE"),
+        ((DELETE, ROTATE), None, "apply FILE --rotate-credentials"),
+        ((DELETE, ROTATE.model_copy(update={"rotates": False})), None, "apply FILE"),
+    ],
+)
+def test_the_next_command_carries_out_that_plan(
+    changes: tuple[Change, ...], undoes: Undoes | None, command: str, tmp_path: Path, approver: Desk
+) -> None:
+    """Not always `apply`."""
+    planned = Planned(plan=Plan(where="https://api.example", changes=changes, undoes=undoes), org=Org(), target="T")
+    (tmp_path / "plan.json").write_bytes(PlanFile.of(planned, None).text())
+    out = approver("approve", tmp_path / "plan.json", "--yes")[1]
+    assert out.endswith(f"runs: opslib {command} --approval plan.approval.json\n")
+
+
 def test_nobody_is_asked_elsewhere_than_on_a_terminal(approver: Desk, plan: Path) -> None:
     """Without --yes nothing is signed, and no key is made: exit code 1."""
     code, _, err = approver("approve", plan)
@@ -232,6 +256,9 @@ def test_what_is_known_before_is_refused_without_a_call(
         assert (code, error["error"]) == (1, "ApprovalRefused")
         assert cause in error["cause"]
         assert error["fix"]
+    approval.write_text(good)
+    code, out, _ = engineer("undo", "--yes", "--json", "--approval", forged(approval, approver))
+    assert (code, json.loads(out)["cause"]) == (1, "its signature does not fit: it was changed or forged")
     assert sandbox.requests() == []
 
 

@@ -33,6 +33,32 @@ def test_a_day_that_is_over_ends_no_exception(command: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("undo", "--yes", "--run", ""),
+        ("undo", "--yes", "--checksum", " "),
+        ("apply", "x.yaml", "--yes", "--checksum", ""),
+        ("audit", "--out", "out", "--run", ""),
+        ("audit", "--out", "out", "--compare", ""),
+        ("verify", "out", "--key", ""),
+        ("verify", "out", "--anchor", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_is_empty_is_refused(words: tuple[str, ...]) -> None:
+    """As an unset variable leaves it. It would undo nothing and apply the example, or leave out a check."""
+    ended = opslib(without_settings(), *words)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "it is empty" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["approve", *CONSENTING])
+def test_a_reason_that_is_not_text_is_refused(command: str) -> None:
+    """No ledger and no approval can hold it."""
+    assert "it is not UTF-8" in said(command, "--reason", "agreed \udcff")
+
+
 @pytest.mark.parametrize("command", CONSENTING)
 def test_a_name_that_allows_nothing_is_refused(command: str) -> None:
     """With the names that there are."""

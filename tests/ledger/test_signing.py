@@ -24,6 +24,13 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert read_public_key(str(path.with_suffix(".pub"))) == read_public_key(first.public_key) == first.public_key
 
 
+def test_a_key_is_not_made_where_its_public_half_would_take_its_place(tmp_path: Path) -> None:
+    """The public key, named by mistake: what was just signed could never be signed again."""
+    with pytest.raises(SigningKeyError, match="public half"):
+        Signer.load(tmp_path / "keys" / "anna.pub")
+    assert not (tmp_path / "keys").exists()
+
+
 def test_one_spelling_is_verified_and_no_other(tmp_path: Path) -> None:
     """Only the signature as it was written, of just these bytes, by just this key."""
     signer, other = Signer.load(tmp_path / "a"), Signer.load(tmp_path / "b")

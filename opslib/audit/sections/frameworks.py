@@ -6,15 +6,16 @@ from opslib.audit import controls
 from opslib.audit.control_result import ControlResult
 from opslib.audit.document import Block, Cell, Mark, Prose, Table
 from opslib.audit.facts import Facts
-from opslib.audit.frameworks import NOT_READ, Framework, Paragraph, frameworks, own, support
+from opslib.audit.frameworks import NOT_IN_THIS_RUN, NOT_READ, Framework, Paragraph, frameworks, own, support
 from opslib.audit.rule import rule_of
 from opslib.verdict import in_words
 
 _LEAD = (
     "These tables help you to file the evidence; no row says that a requirement is met. “Supports”: this report can"
-    " serve as evidence for the paragraph. “Supports in part”: for a part of it. “Does not support”: a control failed,"
-    " or has no clear answer. “Not covered”: no control is about it. “Not checked in this run”: the controls about it"
-    f" were not checked. “{NOT_READ}”: we could not read its text, and the row repeats what others say of it; read it"
+    " serve as evidence for the paragraph. “Supports in part”: for a part of it, or for fewer days. “Does not support”:"
+    " a control failed, or has no clear answer. “Not covered”: no control is about it."
+    f" “{NOT_IN_THIS_RUN}”: the controls about it were not checked, or not for as many days as this rule asks."
+    f" “{NOT_READ}”: we could not read its text, and the row repeats what others say of it; read it"
     " before you rely on the row. Let counsel confirm every row."
 )
 _HEAD = ("Paragraph", "What it asks, in our words", "This record", "Controls it rests on", "Still missing")
@@ -36,15 +37,22 @@ def blocks(facts: Facts) -> Sequence[Block]:
 
 def _framework(framework: Framework, results: Sequence[ControlResult], *, is_rule: bool) -> Iterator[Block]:
     suffix = "" if is_rule else " (not the rule of this run)"
-    rows = [_row(paragraph, results) for paragraph in framework.paragraphs]
+    by_its_days = is_rule or not framework.profile
+    rows = [_row(paragraph, results, by_its_days=by_its_days) for paragraph in framework.paragraphs]
     yield Prose(f"Read for the next table: {framework.texts}")
     yield Table(f"{framework.name}{suffix}", _HEAD, rows, _WIDTHS, folded=not is_rule)
 
 
-def _row(paragraph: Paragraph, results: Sequence[ControlResult]) -> list[Cell]:
+def _row(paragraph: Paragraph, results: Sequence[ControlResult], *, by_its_days: bool) -> list[Cell]:
     asks = paragraph.asks if paragraph.read else f"{NOT_READ}. It is said that {paragraph.asks}"
     rests = "; ".join(f"{in_words(result.word)}: {result.claim}" for result in own(paragraph, results))
-    return [paragraph.paragraph, asks, support(paragraph, results), rests or "–", paragraph.missing]
+    return [
+        paragraph.paragraph,
+        asks,
+        support(paragraph, results, by_its_days=by_its_days),
+        rests or "–",
+        paragraph.missing,
+    ]
 
 
 def _checks(facts: Facts) -> Iterator[Block]:
