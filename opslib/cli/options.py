@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
+from opslib.ledger.moment import parse_moment
 from opslib.onboarding.models import EXCEPTION_DAYS
 from opslib.router.unsafe_changes import UNSAFE
 from opslib.suggestion import did_you_mean
@@ -29,6 +30,20 @@ class Choice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         return f"{super().get_invalid_choice_message(value, ctx)}{did_you_mean(str(value), self.choices)}"
+
+
+class Moment(click.ParamType[datetime]):
+    """ISO 8601 with an offset, or milliseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Day(click.DateTime):
