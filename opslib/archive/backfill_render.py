@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from opslib.archive.backfill_plan import BackfillPlan, Wanted
-from opslib.archive.backfill_result import AFTERWARDS, Backfilled
+from opslib.archive.backfill_result import AFTERWARDS, NOT_FOUND, Backfilled
 from opslib.archive.times import time_text, time_words
 from opslib.visible import visible_line
 
@@ -23,7 +23,7 @@ def result_as_text(done: Backfilled) -> str:
 def summary(plan: BackfillPlan) -> str:
     """What the plan does, in a few words."""
     recordings, conversations = len(plan.wanted), plan.conversations
-    return f"export {_many(recordings, 'recording')} of {_many(conversations, 'conversation')} that were never exported"
+    return f"export {_many(recordings, 'never exported recording')} of {_many(conversations, 'conversation')}"
 
 
 def when(plan: BackfillPlan) -> str:
@@ -83,6 +83,8 @@ def _result(done: Backfilled) -> Iterator[str]:
     for one in done.failed[:_SHOWN]:
         yield f"    could not be exported: {one.recording_id} of conversation {one.conversation_id or 'not known'}"
     yield from _more(done.failed)
+    if done.not_found:
+        yield f"⚠ {done.not_found:,} fewer than planned: {NOT_FOUND}"
     yield AFTERWARDS
 
 

@@ -6,8 +6,11 @@ from typing import Any, Final
 
 from opslib.genesys.recording_jobs import FULFILLED, READY, RecordingJob
 
-AFTERWARDS: Final = (
-    "A job sets export dates. Whether the recordings arrived, the next `opslib archive verify` tells."
+AFTERWARDS: Final = "A job sets export dates. Whether the recordings arrived, the next `opslib archive verify` tells."
+
+
+NOT_FOUND: Final = (
+    "a job leaves out recordings with sensitive data, unless they are asked for, and what it does not find yet"
 )
 
 
@@ -58,10 +61,11 @@ class EndedJob:
 
 @dataclass(frozen=True)
 class Backfilled:
-    """A backfill that ended. `entry`: of its approval in the ledger."""
+    """A backfill that ended. `entry`: of its approval in the ledger; `planned`: how many recordings that was for."""
 
     entry: int
     checksum: str
+    planned: int
     jobs: Sequence[EndedJob]
 
     @property
@@ -73,17 +77,24 @@ class Backfilled:
         return sum(job.processed for job in self.jobs)
 
     @property
+    def not_found(self) -> int:
+        """How many recordings no job took up, of those planned."""
+        return max(0, self.planned - sum(job.recordings for job in self.jobs))
+
+    @property
     def fulfilled(self) -> bool:
         """Whether no job failed, in whole or for a recording."""
         return all(job.fulfilled for job in self.jobs)
 
     def as_json(self) -> dict[str, Any]:
-        """{entry, checksum, fulfilled, processed, jobs, next}."""
+        """{entry, checksum, fulfilled, planned, processed, not_found, jobs, next}."""
         return {
             "entry": self.entry,
             "checksum": self.checksum,
             "fulfilled": self.fulfilled,
+            "planned": self.planned,
             "processed": self.processed,
+            "not_found": self.not_found,
             "jobs": [job.as_json() for job in self.jobs],
             "next": AFTERWARDS,
         }

@@ -51,7 +51,8 @@ class Backfill:
 
     def done(self) -> Backfilled:
         ended = [one.ended for _, one in sorted(self.jobs.items()) if one.ended]
-        return Backfilled(self.approved.seq, self.checksum, ended)
+        planned = self.approved.data["recordings"] + self.approved.data["beside"]
+        return Backfilled(self.approved.seq, self.checksum, planned, ended)
 
     def note(self, run: Run, number: int, did: str, **data: Any) -> None:
         """Note what was done with a job, durably, and follow it."""
