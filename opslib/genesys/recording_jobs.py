@@ -100,7 +100,6 @@ class RecordingJob:
 
     id: str
     state: str
-    by: str
     created: datetime | None
     conversations: int
     recordings: int
@@ -110,6 +109,7 @@ class RecordingJob:
     percent: int
     error: str
     query: JSON
+    by: str = ""
 
     def is_for(self, export: Export) -> bool:
         """Whether it was made for this export."""
@@ -225,7 +225,6 @@ def _job(one: JSON) -> RecordingJob:
     return RecordingJob(
         id=one["id"],
         state=one["state"],
-        by=(one.get("user") or {}).get("id", ""),
         created=moment_or_none(one.get("dateCreated")),
         conversations=one.get("totalConversations") or 0,
         recordings=one.get("totalRecordings") or 0,
@@ -235,6 +234,7 @@ def _job(one: JSON) -> RecordingJob:
         percent=one.get("percentProgress") or 0,
         error=one.get("errorMessage") or "",
         query=one.get("recordingJobsQuery") or {},
+        by=(one.get("user") or {}).get("id", ""),
     )
 
 
