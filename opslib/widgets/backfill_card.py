@@ -149,7 +149,7 @@ def _plan_html(review: Review, *, measured: bool) -> str:
     shown = [table("Export jobs", ("Job", "Interval", "Conversations", "Recordings at most"), rows).html]
     facts = [f"Exported {when(plan)} to {plan.where.integration}; recordings with sensitive data are left out."]
     if plan.beside:
-        facts.append(f"Since a job takes whole conversations, {len(plan.beside):,} others that are not exported, too.")
+        facts.append(f"Exported with them, since a job takes whole conversations: {len(plan.beside):,} more.")
     if plan.skipped:
         facts.append(f"{plan.skipped:,} of the same conversations were exported before, and are skipped.")
     if plan.cut_short:

@@ -80,7 +80,7 @@ async def test_the_second_press_does_just_what_the_first_one_showed(card: Backfi
     for shown in (card.receipt(), lines(card)):
         assert "export 1 never exported recording of 1 conversation, at once; nothing was sent yet" in shown
         assert "r-3" in shown
-        assert "1 others that are not exported, too" in shown
+        assert "a job takes whole conversations: 1 more." in shown
     assert PLAN.checksum in lines(card)
     assert "r-&lt;1&gt;" in lines(card)
     assert PLAN.checksum not in card.receipt()
