@@ -13,17 +13,16 @@
 # %% [markdown]
 # # Verify the archive
 #
-# Did every recording arrive in the bucket, and how late? This notebook compares a list of the recordings that should
-# exist with the objects that are there.
+# Did every recording arrive in the bucket, how late, and why not? This notebook compares a list of the recordings that
+# should exist with the objects that are there, and asks the org for the reason of each that is missing.
 #
 # **You need** a list of the recordings that should exist: a CSV or Parquet file with the columns `conversation_id` and
 # `ended_at`. With `recording_id`, each recording is judged; without it, each conversation. `media`, `queue` and
 # `delete_at` are used where they are there.
 #
-# **Where it comes from**: any system that knows your conversations, such as a data warehouse. From Genesys itself, an
-# analytics job for conversation details (`POST /api/v2/analytics/conversations/details/jobs`): take the conversations
-# with a session whose `recording` is true. End the list at the date that `…/details/jobs/availability` names, since
-# later conversations are not complete yet. The sandbox has its file ready.
+# **Where it comes from**: any system that knows your conversations, such as a data warehouse; or Genesys itself. With
+# `analytics` instead of a file, and a time since which to judge, the org is asked for the conversations of which audio
+# was recorded. The sandbox has its file ready.
 #
 # **How to**: choose *Run > Run All Cells* once, then fill in the card, and press **Run**.
 
@@ -55,31 +54,26 @@ for said in await launch.onboard_on_sandbox(walk):
 # The bucket is listed, or read from an S3 Inventory report, which is better for millions of objects. The sandbox's
 # recordings have defects on purpose: some are missing, late or empty.
 
-# %%
+# %% tags=["volatile"]
 card = ArchiveCard.of(walk, expected=launch.expected_file())
 if AUTO_RUN:
     await card.click()
 card
 
 # %% [markdown]
-# ## What is missing
-# The first 100, to filter and sort. `opslib archive verify --out DIR` writes all of them, and every other list, as
-# Parquet and CSV. **Run this cell again** after the card.
+# ## What will be deleted first
+# Missing, and soon deleted in Genesys: soonest first, with what can still be done. **Run this cell again** after the card.
 
-# %%
-Shown(card.missing)
+# %% tags=["volatile"]
+Shown(card.at_risk)
 
 # %% [markdown]
-# **What to do**, beginning with what Genesys deletes first (`delete_at`). Genesys exports each recording once: another
-# export job skips what was exported already. So ask for the recording's metadata
-# (`GET /api/v2/conversations/{id}/recordingmetadata`):
-#
-# - **With `exportedDate`**, it was exported and lost later. Download it (`POST /api/v2/recording/batchrequests`, up to
-#   100 in a request) and put it into the bucket yourself.
-# - **Without**, it was not exported: no policy covered it, or it ended before the policy was there, since policies do
-#   not look back. Export it with a recording job (`POST /api/v2/recording/jobs`).
-#
-# Then press **Run** again.
+# ## What is missing
+# The first 100, to filter and sort. `opslib archive why --json` prints all of them with their reasons; `opslib archive
+# verify --out DIR` writes every list as Parquet and CSV.
+
+# %% tags=["volatile"]
+Shown(card.missing)
 
 # %% [markdown]
 # ## Is the record intact?

@@ -1,10 +1,11 @@
-"""Compares the recordings that should exist with the objects in the bucket.
+"""Compares the recordings that should exist with the objects in the bucket, and says why some are missing.
 
 ids            an id as two 64-bit integers, which every engine joins quickly
 keys           what an object's key says: organization, conversation, recording, start hour
 expected       reads the file of expected recordings, checks each row and keeps it as Parquet
 expected_rows  the rows of that file as they come, from CSV or Parquet
 times          a column of times as milliseconds
+analytics      the expected conversations of the org's analytics, as Parquet parts of intervals
 arrived        the objects that were found, as Parquet parts, and which parts are complete
 listing        the objects of a bucket, read in parallel over the tree of their keys
 pages          one page of a listing, read quickly
@@ -13,5 +14,9 @@ database       DuckDB with limits, and what the query asks of an engine
 histogram      percentiles from counts that can be added up
 verification   the query: who arrived, late, empty, missing, extra
 report         the verdict, the document and the lists
+missing        the list of what is missing, which a verification keeps
+reasons        why a recording is missing, by what Genesys says of it, and what to do
+kept_metadata  what Genesys said of conversations, while not all have been asked for
+why            the reasons of a verification: counts, what is at risk, the document and the list
 words          its figures in words
 """

@@ -230,10 +230,10 @@ def _reason_of_unlisted(missing: Missing, beside: Beside) -> _Reason:
         return _Reason(UPLOADING, "its upload is pending")
     if upload == "Failure":
         return _Reason(UPLOADING, "its upload failed", _SUPPORT)
-    if missing.delete_at_ms is not None and missing.delete_at_ms <= beside.now_ms:
-        return _Reason(DELETED, f"its deletion was due {time_words(missing.delete_at_ms)}, and it is not listed")
     if beside.unlisted:
         return _Reason(NOT_KNOWN, beside.unlisted.cause, beside.unlisted.fix)
+    if missing.delete_at_ms is not None and missing.delete_at_ms <= beside.now_ms:
+        return _Reason(DELETED, f"its deletion was due {time_words(missing.delete_at_ms)}, and it is not listed")
     return _Reason(NOT_KNOWN, "Genesys does not list it: it was deleted, or nothing was recorded", _NOT_LISTED)
 
 

@@ -8,7 +8,7 @@ COUNTS: Final = {
     "expected": "Expected",
     "arrived": "Arrived",
     "missing": "Missing",
-    "at_risk": "Missing, and deleted in Genesys within 30 days",
+    "at_risk": "Missing, and deleted within 30 days by the expected list",
     "not_due": "Not due yet",
     "late": "Arrived late",
     "empty": "Arrived empty",

@@ -15,5 +15,12 @@ what_changed   what one step changed in the org (what others changed: `opslib.ro
 environment    is this machine ready? asked before anything is sent
 right_org      is it the org that the user means?
 doctor         is the org ready? (the permissions it asks for: `opslib.genesys.permissions`)
+archive        did every recording arrive? (the comparison: `opslib.archive`)
+archive_folder the archive's folder in a workspace, in which one is at work at a time
+archive_org    the org that the settings name, for an archive
+expected_analytics  the expected recordings from the org's analytics
+why            why are recordings missing? (the reasons: `opslib.archive.reasons`)
+why_metadata   the metadata of many conversations, kept as it comes
+why_beside     uploads, orphans, failed jobs and policies, where they can explain something
 assumptions    which of the assumptions about a live org hold (the list: `opslib.genesys.assumptions`)
 """

@@ -241,7 +241,14 @@ class Story:
         self.run.append("org.snapshot", data)
 
     def archive(
-        self, verdict: str = "PASS", bucket: str = "b", *, storage: Sequence[dict[str, Any]] = (), **counts: int
+        self,
+        verdict: str = "PASS",
+        bucket: str = "b",
+        *,
+        storage: Sequence[dict[str, Any]] = (),
+        expected: dict[str, Any] | None = None,
+        notes: Sequence[str] = (),
+        **counts: int,
     ) -> None:
         """What `opslib archive verify` notes of 100 recordings."""
         names = ("missing", "late", "not_due", "extra", "duplicate", "empty", "without_sidecar", "malformed_keys")
@@ -268,10 +275,43 @@ class Story:
             "days": [{"day": "2026-11-20", **every}],
             "missing": lost,
             "storage": list(storage),
+            "notes": list(notes),
         }
-        expected = {"name": "expected.csv", "sha256": "0" * 64, "rows": 100}
+        expected = {"name": "expected.csv", "sha256": "0" * 64, "rows": 100, **(expected or {})}
         data = {"bucket": bucket, "prefix": "", "source": "listing", "expected": expected, "answer": answer}
-        self.run.append("archive.verified", data)
+        self.verified = self.run.append("archive.verified", data).seq
+
+    def explained(self, *, notes: Sequence[str] = ()) -> None:
+        """What `opslib archive why` notes of the first two that the last verification found missing."""
+        rows = [
+            {
+                "conversation_id": f"c-{number}",
+                "recording_id": f"r-{number}",
+                "ended_at": "2026-11-20T08:00:00.000Z",
+                "delete_at": "2026-12-01T08:00:00.000Z",
+                "reason": reason,
+                "said": "as the org says",
+                "export_date": None,
+                "exported_date": None,
+                "fix": "Do this before that.",
+            }
+            for number, reason in enumerate(("never_exported", "exported_not_in_bucket"))
+        ]
+        words = {"never_exported": "Never exported", "exported_not_in_bucket": "Exported, and not in the bucket"}
+        groups = [{"reason": name, "words": said, "count": 1, "fix": "Do this."} for name, said in words.items()]
+        answer = {
+            "verification": {"entry": self.verified},
+            "asked_at": self.now(),
+            "reasons": dict.fromkeys(words, 1),
+            "groups": groups,
+            "within_days": 30.0,
+            "at_risk_count": 1,
+            "at_risk": rows[:1],
+            "missing": rows,
+            "requests": 4,
+            "notes": list(notes),
+        }
+        self.run.append("archive.explained", {"bucket": "b", "list": {"sha256": "0" * 64, "rows": 2}, "answer": answer})
 
     def now(self) -> str:
         """The time of the last entry."""

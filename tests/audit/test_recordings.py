@@ -47,6 +47,37 @@ def test_many_missing_recordings_are_counted_not_all_listed(tmp_path: Path) -> N
     assert shown.count("no object is in the bucket") == 20
 
 
+def test_the_reasons_are_those_of_the_verification(tmp_path: Path) -> None:
+    """With counts, fixes and what is at risk; those of another verification do not count."""
+    story = Story(tmp_path).walk()
+    story.again("archive").archive("FAIL", arrived=98, missing=2)
+    story.explained(notes=["Whether a job failed is not known."])
+    shown = _shown(tmp_path)
+    for words in (
+        "Why recordings are missing, as the org said",
+        "Never exported | 1 | Do this.",
+        "Exported, and not in the bucket | 1 | Do this.",
+        "Whether a job failed is not known.",
+        "At risk: missing, and deleted in Genesys within 30 days",
+        "r-0 | 2026-12-01T08:00:00.000Z | Never exported | Do this before that.",
+        "r-1 | 2026-11-20T08:00:00.000Z | not known | Exported, and not in the bucket: as the org says",
+    ):
+        assert words in shown
+    story.again("archive").archive("FAIL", arrived=98, missing=2)
+    shown = _shown(tmp_path)
+    assert "Why recordings are missing" not in shown
+    assert "r-1 | 2026-11-20T08:00:00.000Z | not known | no object is in the bucket" in shown
+
+
+def test_a_list_from_analytics_says_until_when(tmp_path: Path) -> None:
+    expected = {"name": "analytics", "available_until": "2026-11-21T00:00:00.000Z"}
+    Story(tmp_path).walk().archive(expected=expected, notes=["It ends there."])
+    shown = _shown(tmp_path)
+    assert "the org's analytics, complete until 2026-11-21T00:00:00.000Z, 100 rows" in shown
+    assert "It ends there." in shown
+    assert "no screens, chats and emails" in _shown(tmp_path, "not_proven")
+
+
 def test_objects_that_are_stored_wrong_are_counted(tmp_path: Path) -> None:
     kinds = [
         {"encryption": "NOT-SSE", "storage_class": "STANDARD", "objects": 12},

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from opslib.archive.reasons import WORDS
+
 from ..audit.ledgers import rows
 from ..forks import opslib
 from ..world import Sandbox, environment, running, without_settings, write_onboarding
@@ -71,6 +73,31 @@ def test_the_answer_is_a_table_a_document_lists_and_an_entry(
     assert (control["word"], control["why"].split(",")[0]) == (word, _summary(counts))
 
 
+@pytest.mark.slow
+def test_why_explains_what_was_verified_last(
+    world: tuple[Sandbox, bool], verify: Verify, home: Path, env: dict[str, str]
+) -> None:
+    """Each with its reason, as a table and a document; exit code 0 where nothing is missing."""
+    sandbox, planted = world
+    verified = json.loads(verify("--json", *WITHIN).stdout)
+    told = opslib(env, "archive", "why", "--json")
+    answer = json.loads(told.stdout)
+    assert (told.returncode, told.stderr) == (int(planted), "")
+    assert answer["verification"]["missing"] == len(answer["missing"]) == verified["counts"]["missing"]
+    shown = opslib(env, "archive", "why", "--within-days", "7")
+    assert shown.returncode == int(planted)
+    if not planted:
+        assert (answer["reasons"], answer["requests"]) == ({}, 0)
+        assert "nothing is missing" in shown.stdout
+        return
+    truth = json.loads(Path(sandbox["truth_file"]).read_text())
+    assert answer["reasons"] == verified["why"]["reasons"] == {
+        name: len(truth[name]) for name in WORDS if truth.get(name)
+    }  # fmt: skip
+    assert all(one["recording_id"] in shown.stdout for one in answer["missing"])
+    assert "at risk: 1 that Genesys deletes within 7 days" in shown.stdout
+
+
 _ENTRIES = "SELECT body FROM entries WHERE kind = 'archive.verified' ORDER BY seq"
 
 
@@ -87,6 +114,7 @@ def _summary(counts: dict[str, Any]) -> str:
         (["--within-hours", "0"], "within-hours"),
         (["--bucket", "no-such-bucket-anywhere-1"], "bucket"),
         (["--expected", "/dev/null"], "not a regular file"),
+        (["--expected", "analytics"], "--since"),
     ],
 )
 def test_what_cannot_be_asked_is_an_error_with_a_fix(verify: Verify, options: list[str], words: str) -> None:

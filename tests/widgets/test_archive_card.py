@@ -14,6 +14,7 @@ import ipywidgets as w
 import pytest
 
 from opslib import errors
+from opslib.archive.reasons import WORDS
 from opslib.ledger.archive import VERIFIED
 from opslib.ledger.ledger import Ledger
 from opslib.settings import Settings
@@ -97,6 +98,10 @@ async def test_what_is_planted_is_shown(planted: ArchiveCard, recorded: tuple[Sa
         name: len(ids) for name, ids in truth.items() if name in found.counts
     }
     assert set(planted.missing["recording_id"]) == set(truth["missing"])
+    reasons = {name: set(ids) for name, ids in truth.items() if name in WORDS and ids}
+    shown_why = planted.missing.groupby("why")["recording_id"].agg(set).to_dict()
+    assert shown_why == {WORDS[name]: ids for name, ids in reasons.items()}
+    assert set(planted.at_risk["recording_id"]) == set(truth["due_for_deletion"])
     bundle = planted._repr_mimebundle_()
     assert bundle["text/html"].endswith(planted.receipt())
     assert "RECORDED EXAMPLE" in bundle["text/html"]
@@ -108,6 +113,8 @@ async def test_what_is_planted_is_shown(planted: ArchiveCard, recorded: tuple[Sa
         assert f"<li>Recordings missing: {arrived}.</li>" in shown
         assert shown.count('role="img"') == shown.count("<img ") == 2
         assert all(name in shown for name in truth["missing"])
+        assert shown.count("Why recordings are missing") == shown.count("At risk: deleted in Genesys within") == 1
+        assert all(WORDS[name] in shown for name in reasons)
     home = Settings.load().home
     answers = [entry.data["answer"] for entry in Ledger(home).entries() if entry.kind == VERIFIED]
     assert [answer["counts"] for answer in answers] == [found.counts]
@@ -144,6 +151,10 @@ async def test_what_is_lacking_is_said_and_nothing_is_sent(stub: Stub) -> None:
     assert card.state == "ready"
     assert "alert" not in lines(card)
     assert stub.requests == []
+    fill(card.form.controls["expected"], "analytics")
+    assert "name the time since which analytics is asked" in lines(card)
+    fill(card.form.controls["since"], "2025-11-30T00:00:00Z")
+    assert card.state == "ready"
 
 
 @pytest.mark.parametrize(
