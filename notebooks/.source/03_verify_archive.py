@@ -35,6 +35,7 @@ AUTO_RUN = auto_run()  # True: the card runs by itself, as in tests
 from opslib import Walk, launch
 from opslib.audit.verify import verify
 from opslib.widgets.archive_card import ArchiveCard
+from opslib.widgets.backfill_card import BackfillCard
 
 sandbox = launch.use_sandbox_unless_configured(recordings=400, planted=True)
 Place()
@@ -74,6 +75,30 @@ Shown(card.at_risk)
 
 # %% tags=["volatile"]
 Shown(card.missing)
+
+# %% [markdown]
+# ## Export what was never exported
+# An export job brings what Genesys never exported, and has not deleted yet. The first press plans and sends nothing; the
+# second approves just that plan. Where the plan was approved and stopped on the way, a press goes on with it. Here, the
+# sandbox's own recordings are exported; on a live org, press the button yourself.
+
+# %%
+export = BackfillCard.of(walk)
+if AUTO_RUN:
+    await export.click()
+    if export.plan and walk.settings.on_sandbox:
+        await export.click()
+export
+
+# %% [markdown]
+# A job that is fulfilled has set export dates: whether the recordings arrive, only the next verification tells. On a live
+# org that takes a while; `opslib archive verify` every night ([scheduling](../docs/scheduling.md)) tells it by itself.
+
+# %% tags=["volatile"]
+again = ArchiveCard.of(walk, expected=launch.expected_file())
+if AUTO_RUN:
+    await again.click()
+again
 
 # %% [markdown]
 # ## Is the record intact?
