@@ -78,9 +78,9 @@ Shown(card.missing)
 
 # %% [markdown]
 # ## Export what was never exported
-# An export job brings what Genesys never exported, and has not deleted yet. The first press plans and sends nothing; the
-# second approves just that plan. Where the plan was approved and stopped on the way, a press goes on with it. Here, the
-# sandbox's own recordings are exported; on a live org, press the button yourself.
+# An export job brings what Genesys never exported, and has not deleted yet. The first press plans and sends nothing;
+# the second approves just that plan and carries it out. A backfill that was stopped goes on with the same two presses.
+# The sandbox's own recordings are exported here; on a live org, press the button yourself.
 
 # %%
 export = BackfillCard.of(walk)
@@ -91,8 +91,8 @@ if AUTO_RUN:
 export
 
 # %% [markdown]
-# A job that is fulfilled has set export dates: whether the recordings arrive, only the next verification tells. On a live
-# org that takes a while; `opslib archive verify` every night ([scheduling](../docs/scheduling.md)) tells it by itself.
+# A job that is fulfilled has set export dates. Whether the recordings arrived, only the next verification tells; on a
+# live org that takes a while. [A timer](../docs/scheduling.md) verifies every night.
 
 # %% tags=["volatile"]
 again = ArchiveCard.of(walk, expected=launch.expected_file())

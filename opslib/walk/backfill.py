@@ -141,17 +141,19 @@ class _Work:
         if begun := self._unfinished():
             return Review(BackfillPlan.read(self._file(begun.checksum), begun.checksum), begun)
         verified, told = _newest(self._ledger)
-        path, listed = self._folder / why_list.FILE, told.data["list"]["sha256"]
-        candidates = await in_a_thread(partial(read_never_exported, path, listed))
+        candidates = await in_a_thread(partial(self._candidates, told)) if told else []
         about = {name: verified.data[name] for name in ("bucket", "prefix")}
         verification: dict[str, Any] = {"entry": verified.seq, "at": verified.at, **about}
-        if not candidates:
+        if not candidates or told is None:
             return Review(self._plan([], {}, self._nowhere(verification), verification, datetime.now(UTC), asked))
         async with self._session() as session:
             where = await export_destination(session, self._onboarding, verification["bucket"])
             recordings = await self._recordings(session, candidates)
             plan = self._plan(candidates, recordings, where, verification, session.client.now(), asked, told.seq)
             return Review(plan, lacks=await self._lacks(session, plan) if plan.jobs else ())
+
+    def _candidates(self, told: Entry) -> list[Candidate]:
+        return read_never_exported(self._folder / why_list.FILE, told.data["list"]["sha256"])
 
     def check(self, review: Review, consent: Consent, checksum: str | None) -> None:
         """Raises what speaks against it, before anything is sent."""
@@ -299,8 +301,9 @@ class _Work:
         return await lacking(session.client, needed, asyncio.get_running_loop().time() + _ANSWERS_WITHIN_S)
 
 
-def _newest(ledger: Ledger) -> tuple[Entry, Entry]:
-    """The newest verification, and why its recordings are missing. Raises InvalidInput where one is lacking."""
+def _newest(ledger: Ledger) -> tuple[Entry, Entry | None]:
+    """The newest verification, and why its recordings are missing; None where none is. Raises InvalidInput where one of
+    them is lacking."""
     verified = ledger.proved_entries(VERIFIED)[-1:]
     told = [
         entry
@@ -309,6 +312,8 @@ def _newest(ledger: Ledger) -> tuple[Entry, Entry]:
     ]
     if told:
         return verified[0], told[-1]
+    if verified and (answer := verified[0].data["answer"])["complete"] and not answer["counts"]["missing"]:
+        return verified[0], None
     cause = "the org was not asked why its recordings are missing" if verified else "nothing was verified"
     command = "opslib archive why" if verified else "opslib archive verify"
     raise InvalidInput(

@@ -177,6 +177,10 @@ async def test_a_plan_sends_nothing_and_says_what_it_would_do(world: World) -> N
 async def test_where_nothing_was_never_exported_no_org_is_asked(world: World) -> None:
     world.know()
     assert await backfill(world.settings) is None
+    answer = {"complete": True, "counts": {"missing": 0}}
+    entry = {"bucket": "b", "prefix": "", "answer": answer}  # then nobody asks why
+    workspace_ledger(world.settings).start_run("archive").append(VERIFIED, entry)
+    assert await backfill(world.settings) is None
     assert world.sandbox.requests("api") == []
 
 
@@ -284,7 +288,8 @@ async def test_without_an_answer_to_why_the_next_command_is_named(world: World) 
     with pytest.raises(InvalidInput) as refused:
         await review_backfill(world.settings)
     assert "opslib archive verify" in refused.value.fix
-    workspace_ledger(world.settings).start_run("archive").append(VERIFIED, {"bucket": "b", "prefix": ""})
+    entry = {"bucket": "b", "prefix": "", "answer": {"complete": True, "counts": {"missing": 1}}}
+    workspace_ledger(world.settings).start_run("archive").append(VERIFIED, entry)
     with pytest.raises(InvalidInput) as refused:
         await review_backfill(world.settings)
     assert "opslib archive why" in refused.value.fix
