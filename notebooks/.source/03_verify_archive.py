@@ -63,7 +63,8 @@ card
 
 # %% [markdown]
 # ## What will be deleted first
-# Missing, and soon deleted in Genesys: soonest first, with what can still be done. **Run this cell again** after the card.
+# Missing, and soon deleted in Genesys: soonest first, with what can still be done. **Run this cell again** after the
+# card.
 
 # %% tags=["volatile"]
 Shown(card.at_risk)

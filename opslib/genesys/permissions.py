@@ -78,7 +78,7 @@ NEEDED: Mapping[BackendName, Sequence[str]] = {
 }
 ASKED_FOR: Mapping[BackendName, Sequence[str]] = {
     "platform": OPERATOR,
-    "storage-targets": (*SCOPES, *WHY, *EXPECTED, *BACKFILL),
+    "storage-targets": SCOPES,
 }
 
 SUBJECT = "/api/v2/authorization/subjects/me"

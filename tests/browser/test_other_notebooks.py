@@ -27,13 +27,15 @@ COMMITTED = {
     ),
     "02_audit_report.ipynb": (13, 2, {"NEEDS REVIEW": 1, "What must I ask for?": 1}),
     "03_verify_archive.ipynb": (
-        3,
+        4,
         2,
         {
             "failed — FAIL: 390 of 400 recordings that were due arrived": 1,
-            "RECORDED EXAMPLE": 3,
+            "RECORDED EXAMPLE": 4,
             "Recordings missing: 10.": 1,
-            "only a sidecar is in the bucket": 5,
+            "Why recordings are missing": 1,
+            "At risk: deleted in Genesys within 30 days": 1,
+            "only a sidecar is in the bucket": 2,
         },
     ),
     "05_troubleshooting.ipynb": (12, 3, {"Error: ": 10, "Changes: ": 10, "RECORDED EXAMPLE": 12}),

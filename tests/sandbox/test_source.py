@@ -116,7 +116,8 @@ def test_a_job_exports_what_was_never_exported_and_skips_the_rest(seeded: Seeded
     assert arrived == {one.id for one in job.affected} - set(seeded.truth[FAILS]) - set(seeded.truth[LOST])
     assert [one.id for one in again.failed] == seeded.truth[FAILS]
     assert {one.id for one in seeded.job().affected} == set(seeded.truth[FAILS])
-    assert seeded.source.arrivals() == []
+    assert list(seeded.source.arrivals()) == []
+    assert not seeded.source.exporting
 
 
 def test_before_it_is_carried_out_nothing_changes(seeded: Seeded) -> None:
@@ -151,6 +152,13 @@ def test_screens_unless_they_are_excluded(seeded: Seeded) -> None:
     assert everything.skipped - without.skipped >= len(screens - set(seeded.truth[SENSITIVE]))
 
 
+def test_those_of_a_policy_can_be_left_out(seeded: Seeded) -> None:
+    """Whatever has an export date has it from a policy, or from a job."""
+    job = seeded.job(includePolicyBasedRecordings=False)
+    assert {one.id for one in job.affected} == set(seeded.truth[NEVER_EXPORTED]) - set(seeded.truth[SENSITIVE])
+    assert job.skipped == 0
+
+
 def test_only_failures_make_a_job_fail(seeded: Seeded) -> None:
     """With its words, and the recordings that failed."""
     (failing,) = seeded.planted(FAILS)
@@ -164,7 +172,7 @@ def test_recordings_leave_after_the_lag() -> None:
     """The dates are set at once; nothing is exported before the lag is over."""
     seeded = Seeded(export_lag_s=3600)
     job = seeded.carried_out()
-    assert (job.state, seeded.source.exporting, seeded.source.arrivals()) == ("FULFILLED", True, [])
+    assert (job.state, list(seeded.source.arrivals()), seeded.source.exporting) == ("FULFILLED", [], True)
     assert {dates(one) for one in job.affected if not one.fails} == {(True, False)}
 
 
@@ -179,6 +187,18 @@ def test_the_data_lake_is_behind() -> None:
     assert all(one.recording.ended < edge + timedelta(minutes=1) for one in seeded.job().affected)
 
 
+def test_filters_join_their_predicates(seeded: Seeded) -> None:
+    """With and, or or."""
+    both = [{"dimension": "recording", "value": "true"}, {"dimension": "screenRecording", "value": "true"}]
+
+    def media(how: str) -> set[frozenset[str]]:
+        found = seeded.found(segmentFilters=[{"type": how, "predicates": both}])
+        return {frozenset(one.recording.media for one in conversation) for conversation in found}
+
+    assert {frozenset({"call"}), frozenset({"screen"})} <= media("or")
+    assert all({"call", "screen"} <= every for every in media("and"))
+
+
 def test_a_query_finds_by_activity_and_filter(seeded: Seeded) -> None:
     """All conversations with a call and no others, in the order that is asked for; any activity in the time counts."""
     recorded = [{"type": "and", "predicates": [{"dimension": "recording", "value": "true"}]}]
@@ -189,7 +209,8 @@ def test_a_query_finds_by_activity_and_filter(seeded: Seeded) -> None:
     assert starts == sorted(starts)
     assert seeded.found(segmentFilters=recorded, order="desc", limit=3) == found[:-4:-1]
     first = found[0][0].recording
-    during = f"{first.started.isoformat()}/{(first.started + timedelta(milliseconds=1)).isoformat()}"
+    moment = timedelta(milliseconds=1)
+    during = f"{(first.started + moment).isoformat()}/{(first.started + 2 * moment).isoformat()}"
     assert [first.conversation_id] == [
         every[0].conversation_id for every in find(ConversationQuery(interval=during), seeded.source)
     ]

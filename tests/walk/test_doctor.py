@@ -77,16 +77,14 @@ def test_permissions_are_known_by_the_answer_only(
     assert words["May analytics:dataRetention:view"][0] == "WARN"
 
 
-@pytest.mark.parametrize("backend", ["platform", "storage-targets"])
 def test_what_only_the_archive_needs_fails_nobody(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, backend: Any
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that may onboard passes; for each command of the archive one row says what it lacks."""
-    monkeypatch.setenv("OPSLIB_BACKEND", backend)
     told = list(_policies("recording:orphan:view", *NEEDED["platform"]))
     subject = {"id": "me", "grants": [{"role": {"id": "r", "name": "R", "policies": told}}]}
     sandbox.control("POST", "/faults", {"path_regex": "/subjects/me$", "status": 200, "body": subject})
-    client_with(sandbox, monkeypatch, "recording:orphan:view", *NEEDED[backend])
+    client_with(sandbox, monkeypatch, "recording:orphan:view", *NEEDED["platform"])
     code, found = diagnosed(capsys)
     assert code == 0
     missing = {row["fix"].split("`")[1]: row["question"] for row in found["rows"] if "archive" in row["fix"]}

@@ -3,7 +3,7 @@
 All of it follows the seed, except what must lie ahead: that counts from the start of the sandbox.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -99,11 +99,13 @@ class Source:
         """Whether a job's exports may be on their way to S3, or will be. Any thread may ask."""
         return bool(self._scheduled or self._on_the_way)
 
-    def arrivals(self) -> list[SourceRecording]:
-        """What arrives in S3 now, each once."""
+    def arrivals(self) -> Iterator[SourceRecording]:
+        """What arrives in S3 now, each once; it is on its way until the next one is asked for."""
         self._export()
-        arrived, self._on_the_way = self._on_the_way, []
-        return [one for one in arrived if not one.lost]
+        while self._on_the_way:
+            if not self._on_the_way[0].lost:
+                yield self._on_the_way[0]
+            del self._on_the_way[0]
 
     def _export(self) -> None:
         """Export what a job has scheduled until now."""
