@@ -106,7 +106,7 @@ async def verify_archive(
     """Compare, and note the answer in the ledger. With `out`, every list is written there as Parquet and CSV.
 
     Where recordings are missing and the settings name an org, it is asked why; that the bucket was read whole is needed
-    for it. `progress` is called in another thread. A cancellation stops the reading and keeps what was read: asked
+    for it. `progress` may be called in another thread. A cancellation stops the reading and keeps what was read: asked
     again, it goes on there.
 
     Raises InvalidInput for an expected list or an inventory that cannot be read, Busy while another one is at work in

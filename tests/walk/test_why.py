@@ -190,6 +190,21 @@ def test_requests_grow_with_what_is_missing_and_not_with_the_archive(one: World,
     assert sum(METADATA in path for path in half) == len({row["conversation_id"] for row in missing[::2]})
 
 
+@pytest.mark.parametrize(
+    ("reason", "asked"),
+    [
+        (EXPORTED, set()),
+        (NEVER_EXPORTED, {"/recording/jobs", "/mediaretentionpolicies"}),
+        (ORPHANED, {"/uploads/reports", "/orphanrecordings"}),
+    ],
+)
+def test_only_what_can_explain_something_is_asked(one: World, tmp_path: Path, reason: str, asked: set[str]) -> None:
+    rows = [row for row in one.rows() if row["recording_id"] in one.truth[reason]]
+    paths = one.asked(lambda: one.verify(tmp_path / "home", rows))
+    known = ("/recording/jobs", "/mediaretentionpolicies", "/uploads/reports", "/orphanrecordings")
+    assert {name for name in known for path in paths if name in path} == asked
+
+
 def test_where_nothing_is_missing_nothing_is_asked(one: World, tmp_path: Path) -> None:
     arrived = [row for row in one.rows() if row["recording_id"] not in one.truth["missing"]]
 
