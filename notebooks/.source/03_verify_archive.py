@@ -35,6 +35,7 @@ AUTO_RUN = auto_run()  # True: the card runs by itself, as in tests
 from opslib import Walk, launch
 from opslib.audit.verify import verify
 from opslib.widgets.archive_card import ArchiveCard
+from opslib.widgets.backfill_card import BackfillCard
 
 sandbox = launch.use_sandbox_unless_configured(recordings=400, planted=True)
 Place()
@@ -75,6 +76,30 @@ Shown(card.at_risk)
 
 # %% tags=["volatile"]
 Shown(card.missing)
+
+# %% [markdown]
+# ## Export what was never exported
+# An export job brings what Genesys never exported, and has not deleted yet. The first press plans and sends nothing;
+# the second approves just that plan and carries it out. A backfill that was stopped goes on with the same two presses.
+# The sandbox's own recordings are exported here; on a live org, press the button yourself.
+
+# %%
+export = BackfillCard.of(walk)
+if AUTO_RUN:
+    await export.click()
+    if export.plan and walk.settings.on_sandbox:
+        await export.click()
+export
+
+# %% [markdown]
+# A job that is fulfilled has set export dates. Whether the recordings arrived, only the next verification tells; on a
+# live org that takes a while. [A timer](../docs/scheduling.md) verifies every night.
+
+# %% tags=["volatile"]
+again = ArchiveCard.of(walk, expected=launch.expected_file())
+if AUTO_RUN:
+    await again.click()
+again
 
 # %% [markdown]
 # ## Is the record intact?

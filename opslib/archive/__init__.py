@@ -18,5 +18,7 @@ missing        the list of what is missing, which a verification keeps
 reasons        why a recording is missing, by what Genesys says of it, and what to do
 kept_metadata  what Genesys said of conversations, while not all have been asked for
 why            the reasons of a verification: counts, what is at risk, the document and the list
+backfill_plan  which recordings that were never exported are exported by which job
+backfill_result  what came of its jobs, and what failed
 words          its figures in words
 """

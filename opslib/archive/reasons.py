@@ -36,7 +36,7 @@ WORDS: Final = {
 
 _BEFORE: Final = "{before}"
 _FIXES: Final = {
-    NEVER_EXPORTED: "Export it{before} with a recording job (POST /api/v2/recording/jobs).",
+    NEVER_EXPORTED: "Export it{before}: `opslib archive backfill`.",
     FAILED: "Read the job's errorMessage, and export it{before} with another job.",
     EXPORTED: "Download it{before} (POST /api/v2/recording/batchrequests, up to 100 in a request) and put it into the "
     "bucket yourself: Genesys exports a recording once, so a new job skips it.",

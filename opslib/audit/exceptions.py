@@ -11,6 +11,7 @@ from opslib.audit.deeds import approved_by
 from opslib.audit.facts import Facts, once
 from opslib.audit.reads import where
 from opslib.genesys.backend import leaves
+from opslib.ledger.archive import BACKFILL, BACKFILL_ENDED
 from opslib.ledger.chain import Entry
 from opslib.onboarding.models import Consent
 from opslib.router.approval import terms
@@ -61,7 +62,8 @@ class Exempted:
 
 @once
 def register(facts: Facts) -> list[Exempted]:
-    """Every exception to this run's org and target, of this run and of those before and after it, oldest first."""
+    """Every exception to this run's org and target, of this run and of those before and after it, oldest first;
+    those of export jobs are the last."""
     applies = [apply for apply in facts.all_applies if apply.plan.where == where(facts) and _same_target(facts, apply)]
     approvals = list(facts.everywhere(APPROVAL))
     rests_on = {apply.id: _approvals_of(facts, apply, approvals) for apply in applies}
@@ -74,7 +76,27 @@ def register(facts: Facts) -> list[Exempted]:
                 _exempted(facts, len(found) + number, entry, name, used[-1:])
                 for number, name in enumerate(entry.data.get("unsafe", ()), 1)
             ]
+    found += _of_backfills(facts, len(found))
     return [_unless_renewed(one, found) for one in found]
+
+
+def _of_backfills(facts: Facts, before: int) -> list[Exempted]:
+    """What was agreed to for export jobs: it is over when they have ended."""
+    ended = {entry.data["backfill"] for entry in facts.everywhere(BACKFILL_ENDED)}
+    agreed = [
+        (entry, name)
+        for entry in facts.everywhere(BACKFILL)
+        if entry.data["where"]["api"] == where(facts)
+        for name in entry.data["unsafe"]
+    ]
+    return [
+        replace(
+            _exempted(facts, before + number, entry, name, []),
+            changed=f"up to {entry.data['recordings']:,} recordings to {entry.data['where']['bucket']}",
+            state="ended" if entry.seq in ended else "in force",
+        )
+        for number, (entry, name) in enumerate(agreed, 1)
+    ]
 
 
 def _unless_renewed(one: Exempted, every: list[Exempted]) -> Exempted:

@@ -1,11 +1,11 @@
 """Whether recordings arrive, and why not: the newest verification of the archive in the run's bucket that the ledger
-holds, and the newest answer to why its recordings are missing."""
+holds, the newest answer to why its recordings are missing, and what was exported since."""
 
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from opslib.audit.facts import Facts
-from opslib.ledger.archive import EXPLAINED, VERIFIED
+from opslib.ledger.archive import BACKFILL, BACKFILL_ENDED, EXPLAINED, VERIFIED
 from opslib.ledger.chain import Entry
 from opslib.verdict import Verdict
 
@@ -59,6 +59,41 @@ def last_verified(facts: Facts) -> Verified | None:
     found = [entry for entry in facts.of_the_bucket(VERIFIED) if entry.seq > facts.started.seq]
     own = [entry for entry in found if entry.data["bucket"] == bucket]
     return _verified(own[-1], facts) if own else None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One backfill: what was approved, by whom, and how it ended, in words."""
+
+    entry: int
+    at: str
+    by: str
+    what: str
+    outcome: str
+
+
+def backfills(facts: Facts, verified: Verified) -> list[Exported]:
+    """Those to the bucket of this verification since the run began, oldest first."""
+    ended = {entry.data["backfill"]: entry.data for entry in facts.everywhere(BACKFILL_ENDED)}
+    bucket = verified.place.removeprefix("s3://").partition("/")[0]
+    return [
+        Exported(entry.seq, entry.at, str(facts.actor(entry)), _what(entry.data), _outcome(ended.get(entry.seq)))
+        for entry in facts.everywhere(BACKFILL)
+        if entry.seq > facts.started.seq and entry.data["where"]["bucket"] == bucket
+    ]
+
+
+def _what(approved: JSON) -> str:
+    count, when = approved["recordings"], approved["export_at"] or "at once"
+    words = f"{count:,} never exported, {when}"
+    return f"{words}, with sensitive data ({approved['reason']})" if approved["sensitive"] else words
+
+
+def _outcome(ended: JSON | None) -> str:
+    if ended is None:
+        return "unfinished"
+    counts = f"export dates set for {ended['processed']:,}, {ended['failed']:,} failed"
+    return f"given up; {counts}" if ended["outcome"] == "abandoned" else counts
 
 
 def _verified(entry: Entry, facts: Facts) -> Verified:

@@ -1,4 +1,4 @@
-"""`opslib archive`: did every recording arrive, how late, and why not."""
+"""`opslib archive`: did every recording arrive, how late, and why not. What exports them is in `backfill`."""
 
 import asyncio
 from datetime import datetime
@@ -11,27 +11,13 @@ from opslib.archive.listing import Progress
 from opslib.archive.render import as_text, why_as_text
 from opslib.archive.why import WITHIN_DAYS
 from opslib.cli import options
+from opslib.cli.backfill import backfill
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.output import say, say_json, say_progress, say_text
 from opslib.credentials import usual_keys
-from opslib.ledger.moment import parse_moment
 from opslib.walk.archive import ANALYTICS, ArchiveQuestion, verify_archive
 from opslib.walk.archive_folder import Asking
 from opslib.walk.why import why_missing
-
-
-class _Moment(click.ParamType[datetime]):
-    """ISO 8601 with an offset, or milliseconds since 1970."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_moment(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class _Expected(options.PathType):
@@ -44,6 +30,9 @@ class _Expected(options.PathType):
 @click.group()
 def archive() -> None:
     """The recordings in the bucket: did they all arrive, and why not?"""
+
+
+archive.add_command(backfill)
 
 
 @archive.command(
@@ -67,8 +56,8 @@ def archive() -> None:
     help="Read this S3 Inventory (manifest.json: path or s3://) instead of listing.",
 )
 @click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", help="Where the bucket is.")
-@click.option("--since", type=_Moment(), help="Judge conversations that ended from this time on; by default all.")
-@click.option("--until", type=_Moment(), help="Judge conversations that ended before this time.")
+@click.option("--since", type=options.Moment(), help="Judge conversations that ended from then on; by default all.")
+@click.option("--until", type=options.Moment(), help="Judge conversations that ended before this time.")
 @click.option(
     "--within-hours",
     type=click.FloatRange(0, min_open=True),
@@ -76,7 +65,7 @@ def archive() -> None:
     show_default=True,
     help="Later than this is late.",
 )
-@click.option("--now", type=_Moment(), help="Judge as of this time; by default, when the reading began.")
+@click.option("--now", type=options.Moment(), help="Judge as of this time; by default, when the reading began.")
 @click.option(
     "--engine", type=options.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
 )

@@ -36,6 +36,8 @@ BACKFILL = (
     "recording:screenRecording:editRetention",
     "recording:snippetRecording:editRetention",
 )
+SENSITIVE = "recording:recording:viewSensitiveData"
+"""For a backfill with sensitive recordings only; none of the roles below has it."""
 EXPECTED = ("analytics:conversationDetail:view",)
 PURPOSES: Mapping[str, Sequence[str]] = {
     "opslib archive verify --expected analytics": EXPECTED,
@@ -114,6 +116,13 @@ async def permissions(client: GenesysClient, backend: BackendName, until: float)
         await _by_question(client, name, until) if name in QUESTIONS else _by_roles(name, granted)
         for name in ASKED_FOR[backend]
     ]
+
+
+async def lacking(client: GenesysClient, names: Sequence[str], until: float) -> list[str]:
+    """Which of these permissions the client's roles do not have; none where the org does not tell its roles."""
+    subject = await answer(client, SUBJECT, {"includeFullRoles": "true"}, until)
+    granted = [] if isinstance(subject, OpslibError) else list(_granted(subject))
+    return [name for name in names if _by_roles(name, granted).state == "missing"]
 
 
 async def _by_question(client: GenesysClient, name: str, until: float) -> Permission:

@@ -4,7 +4,7 @@ A job that is made has changed nothing: it waits, READY, with the counts of what
 dates; the recordings leave for S3 later. There is no other action here, and nothing that deletes.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +34,7 @@ _UNCERTAIN = (ServerFailure, ConnectionFailed, DeadlineExceeded, UnexpectedAnswe
 
 class _Job(Entity):
     state: str
+    user: Entity | None = None
     dateCreated: Moment | None = None
     recordingJobsQuery: dict[str, Any] | None = None
     totalConversations: Count | None = None
@@ -58,6 +59,7 @@ class Export:
         at: when they are exported. To the millisecond it is also what a job is found again by: choose the time at which
             the job was planned, and keep it.
         integration_id: of the S3 integration.
+        conversations: only recordings of these, by id; empty for all in the interval.
         sensitive: also recordings with payment or personal data; needs a permission of its own.
     """
 
@@ -65,8 +67,10 @@ class Export:
     end: datetime
     at: datetime
     integration_id: str
+    conversations: Sequence[str] = ()
     sensitive: bool = False
     screens: bool = True
+    snippets: bool = True
 
     def body(self) -> JSON:
         return {
@@ -75,17 +79,24 @@ class Export:
             "integrationId": self.integration_id,
             "includeRecordingsWithSensitiveData": self.sensitive,
             "includeScreenRecordings": self.screens,
+            "includeSnippetRecordings": self.snippets,
+            # Those that a policy keeps, too: without, a job would skip what a policy matched and does not export.
+            "includePolicyBasedRecordings": True,
             "conversationQuery": {
                 "interval": f"{utc_text(self.start)}/{utc_text(self.end)}",
                 "order": "asc",
                 "orderBy": "conversationStart",
+                **({"conversationFilters": [_any_of(self.conversations)]} if self.conversations else {}),
             },
         }
 
 
 @dataclass(frozen=True)
 class RecordingJob:
-    """A job as the org has it. `recordings` in `conversations` are exported; `skipped` were exported before."""
+    """A job as the org has it. `recordings` in `conversations` are exported; `skipped` were exported before.
+
+    `by`: the id of the user or client that made it; empty where it is not said.
+    """
 
     id: str
     state: str
@@ -98,6 +109,7 @@ class RecordingJob:
     percent: int
     error: str
     query: JSON
+    by: str = ""
 
     def is_for(self, export: Export) -> bool:
         """Whether it was made for this export."""
@@ -107,12 +119,14 @@ class RecordingJob:
             (self.query.get("action"), self.query.get("integrationId")) == ("EXPORT", export.integration_id)
             and _same_time(self.query.get("actionDate"), wanted["actionDate"])
             and _same_interval(conversations.get("interval"), wanted["conversationQuery"]["interval"])
+            and _named(conversations) == _named(wanted["conversationQuery"])
         )
 
 
-async def create_job(client: GenesysClient, export: Export) -> RecordingJob:
+async def create_job(client: GenesysClient, export: Export, *, since: datetime | None = None) -> RecordingJob:
     """Make the job, once. Where the answer is lost, or is a timeout (408, 504), the job is looked for, and the error is
-    raised if it is not found within the time that a list may take: the request is not sent a second time.
+    raised if it is not found within the time that a list may take: the request is not sent a second time. An
+    earlier job for the same is told apart by `since`.
 
     Raises RateLimited also when the org already runs as many jobs as it may.
     """
@@ -121,17 +135,17 @@ async def create_job(client: GenesysClient, export: Export) -> RecordingJob:
     except _UNCERTAIN as error:
         if not _may_have_happened(error):
             raise
-        found = await late(lambda: find_job(client, export))
+        found = await late(lambda: find_job(client, export, since=since))
         if found is None:
             raise
         return found
     return _job(made)
 
 
-async def find_job(client: GenesysClient, export: Export) -> RecordingJob | None:
-    """The job that was made for this export by this client, also in an earlier process."""
+async def find_job(client: GenesysClient, export: Export, *, since: datetime | None = None) -> RecordingJob | None:
+    """The job that was made for this export by this client, also in an earlier process; not one from before `since`."""
     async for one in recording_jobs(client, only_mine=True):
-        if one.is_for(export):
+        if one.is_for(export) and (since is None or one.created is None or one.created >= since):
             return one
     return None
 
@@ -157,10 +171,23 @@ async def recording_job(client: GenesysClient, id: str) -> RecordingJob:
     return _job(await client.request("GET", _JOB, ids={"id": id}, shape=_Job))
 
 
-async def wait_while(client: GenesysClient, id: str, *states: str, deadline_s: float) -> RecordingJob:
-    """The job once it is in none of these states, or as it was before the deadline (seconds)."""
+async def wait_while(
+    client: GenesysClient,
+    id: str,
+    *states: str,
+    deadline_s: float,
+    tell: Callable[[RecordingJob], object] = lambda _: None,
+) -> RecordingJob:
+    """The job once it is in none of these states, or as it was before the deadline (seconds). `tell` is told of it
+    at each look."""
+
+    async def look() -> RecordingJob:
+        job = await recording_job(client, id)
+        tell(job)
+        return job
+
     return await poll_until(
-        lambda: recording_job(client, id),
+        look,
         lambda job: job.state not in states,
         deadline_s=deadline_s,
         wait_s=_POLL_S,
@@ -207,6 +234,7 @@ def _job(one: JSON) -> RecordingJob:
         percent=one.get("percentProgress") or 0,
         error=one.get("errorMessage") or "",
         query=one.get("recordingJobsQuery") or {},
+        by=(one.get("user") or {}).get("id", ""),
     )
 
 
@@ -214,6 +242,17 @@ def _may_have_happened(error: OpslibError) -> bool:
     """Not after an answer that refuses the request itself."""
     status = error.status
     return status is None or status == 408 or status < 300 or status >= 500
+
+
+def _any_of(conversations: Sequence[str]) -> JSON:
+    predicates = [{"type": "dimension", "dimension": "conversationId", "value": one} for one in conversations]
+    return {"type": "or", "predicates": predicates}
+
+
+def _named(query: JSON) -> set[str]:
+    """The conversations that a query names, however the org writes its filters back."""
+    predicates = (one for each in query.get("conversationFilters") or [] for one in each.get("predicates") or [])
+    return {str(one.get("value")) for one in predicates if one.get("dimension") == "conversationId"}
 
 
 def _same_interval(one: object, other: str) -> bool:

@@ -23,6 +23,7 @@ UNSAFE = {
     "export through it will export nothing",
     "many": f"more than {MANY} objects would change at once",
     "failed-validation": "the bucket did not pass its validation",
+    "sensitive-recordings": "recordings with payment or personal data will leave Genesys for the bucket",
 }
 
 

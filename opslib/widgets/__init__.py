@@ -12,6 +12,7 @@ Cards:
     card         one step, redrawn when the walk changes
     drift_cards  has somebody changed the org? Two cards
     archive_card the verification of the archive; imported by its own name, since it brings pyarrow
+    backfill_card the export of what never was: plans, then does just that
     status       the icon and colour of each status
     receipt      a card as static HTML: heading, status line, error box
     file_card    the onboarding as YAML, to load, paste and save

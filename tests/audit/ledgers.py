@@ -326,6 +326,24 @@ class Story:
         }
         self.run.append("archive.explained", {"bucket": "b", "list": {"sha256": "0" * 64, "rows": 2}, "answer": answer})
 
+    def backfill(self, outcome: str = "", *, sensitive: bool = False) -> None:
+        """What `opslib archive backfill` notes of three recordings; without an outcome, it is unfinished."""
+        unsafe = ["sensitive-recordings"] if sensitive else []
+        approved = {
+            "checksum": "0" * 64,
+            "where": {"api": WHERE, "integration_id": "i", "integration": "Lake", "bucket": "b"},
+            "recordings": 3,
+            "export_at": None,
+            "sensitive": sensitive,
+            "unsafe": unsafe,
+            "reason": "the court asked" if sensitive else "",
+            "until": None,
+        }
+        number = self.run.append("archive.backfill", approved).seq
+        if outcome:
+            ended = {"backfill": number, "outcome": outcome, "processed": 2, "failed": 1, "fulfilled": False}
+            self.run.append("archive.backfill.ended", ended)
+
     def now(self) -> str:
         """The time of the last entry."""
         ((at,),) = rows(self.home, "SELECT at FROM entries ORDER BY seq DESC LIMIT 1")

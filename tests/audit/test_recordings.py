@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from opslib.archive.words import wrong_storage
+from opslib.audit.exceptions import register
 from opslib.audit.report import AuditReport
 
 from .ledgers import Story
@@ -96,3 +97,25 @@ def test_that_the_expected_list_is_complete_is_not_proven(tmp_path: Path) -> Non
     shown = _shown(tmp_path, "not_proven")
     assert "The list of expected recordings is complete | It comes from expected.csv" in shown
     assert "Recordings arrive in the bucket |" not in shown
+
+
+def test_backfills_are_named_with_who_approved_them_and_how_they_ended(tmp_path: Path) -> None:
+    """Whether anything arrived is not known until the next verification."""
+    story = Story(tmp_path).walk()
+    story.archive("FAIL", arrived=97, missing=3)
+    assert "Backfills" not in _shown(tmp_path)
+    story.backfill("done")
+    story.backfill("abandoned")
+    story.backfill(sensitive=True)
+    shown = _shown(tmp_path)
+    for words in (
+        "3 never exported, at once | export dates set for 2, 1 failed",
+        "given up; export dates set for 2, 1 failed",
+        "3 never exported, at once, with sensitive data (the court asked) | unfinished",
+        "whether its recordings arrived is not known",
+    ):
+        assert words in shown
+    (agreed,) = register(AuditReport.open(home=tmp_path).facts)
+    assert (agreed.name, agreed.reason, agreed.state) == ("sensitive-recordings", "the court asked", "in force")
+    story.archive("PASS")
+    assert "whether its recordings arrived is not known" not in _shown(tmp_path)

@@ -7,22 +7,23 @@ from opslib.archive.reasons import WORDS
 from opslib.archive.words import CLOCKS, COUNTS, duration, storage_sentences
 from opslib.audit.document import Block, Cell, Code, Prose, Table
 from opslib.audit.facts import Facts
-from opslib.audit.recordings import Verified, last_verified
+from opslib.audit.recordings import Verified, backfills, last_verified
 
 _DAYS_SHOWN = 31
 _MISSING_SHOWN = 20
+_BACKFILLS_SHOWN = 10
 
 
 def blocks(facts: Facts) -> Sequence[Block]:
-    """What was compared, the counts, why recordings are missing and which are at risk, the latency, the days, and the
-    first missing recordings."""
+    """What was compared, the counts, why recordings are missing and which are at risk, what was exported since, the
+    latency, the days, and the first missing recordings."""
     found = last_verified(facts)
     if found is None:
         return [
             Prose("The archive has not been verified. “opslib archive verify” compares it with a list of recordings.")
         ]
     stored = map(Prose, storage_sentences(found.answer.get("storage", ())))
-    figures = [_counts(found), *stored, *_why(found), Prose(CLOCKS), _latency(found)]
+    figures = [_counts(found), *stored, *_why(found), *_backfills(facts, found), Prose(CLOCKS), _latency(found)]
     return [*_compared(found), *figures, *_days(found), *_missing(found)]
 
 
@@ -65,6 +66,21 @@ def _why(found: Verified) -> Iterator[Block]:
         title = f"At risk: missing, and deleted in Genesys within {why['within_days']:g} days{shown}"
         head = ("Recording or conversation", "Deleted in Genesys (UTC)", "Why it is missing", "What can still be done")
         yield Table(title, head, risk, (4, 3, 2, 5))
+
+
+def _backfills(facts: Facts, found: Verified) -> Iterator[Block]:
+    """What was exported that never had been. That a job ended well does not say that anything arrived."""
+    made = backfills(facts, found)
+    if not made:
+        return
+    rows: list[list[Cell]] = [
+        [f"{one.at}, entry {one.entry}", one.by, one.what, one.outcome] for one in made[-_BACKFILLS_SHOWN:]
+    ]
+    more = f", the last {_BACKFILLS_SHOWN} of {len(made):,}" if len(made) > _BACKFILLS_SHOWN else ""
+    title = f"Backfills: export jobs for what was never exported{more}"
+    yield Table(title, ("Approved", "By", "Recordings", "Outcome"), rows, (4, 3, 4, 4))
+    if made[-1].entry > found.entry:
+        yield Prose("Nobody has verified since the last backfill: whether its recordings arrived is not known.")
 
 
 def _id(one: dict[str, Any]) -> str:
