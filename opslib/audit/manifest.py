@@ -173,7 +173,7 @@ def _wrong(folder: Path, manifest: Manifest | PortfolioManifest, pinned: str | N
         elif _hash(file) != expected:
             yield f"{name} was changed"
     for file in sorted(folder.iterdir()):
-        if file.is_file() and file.name not in (NAME, *manifest.files) and not file.name.startswith("."):
+        if not file.is_dir() and file.name not in (NAME, *manifest.files) and not file.name.startswith("."):
             yield f"{file.name} is not part of the audit"
     for name, expected in _folders(manifest).items():
         below = folder / name
@@ -197,9 +197,17 @@ def _not_proved(folder: Path, manifest: Manifest | PortfolioManifest, pinned: st
     if manifest.ledger.key != manifest.key:
         yield f"that who signed this audit signed the ledger, too: its key is {manifest.ledger.key or 'none'}"
     yield "that it tells what the ledger says: verify the ledger, too, and compare the heads"
-    known = (NAME, *manifest.files, *_folders(manifest))
-    if beside := sorted(path.name for path in folder.iterdir() if path.name not in known):
+    if beside := sorted(_beside(folder, manifest)):
         yield f"what is beside it, hidden files and folders: {', '.join(beside)}"
+
+
+def _beside(folder: Path, manifest: Manifest | PortfolioManifest) -> Iterator[str]:
+    """What is in a folder, and in those of a portfolio, that no manifest names."""
+    known = (NAME, *manifest.files, *_folders(manifest))
+    yield from (path.name for path in folder.iterdir() if path.name not in known)
+    for name in _folders(manifest):
+        below = _read(folder / name / NAME)
+        yield from (f"{name}/{one}" for one in _beside(folder / name, below)) if below else ()
 
 
 def _read(file: Path) -> Manifest | PortfolioManifest | None:

@@ -14,7 +14,7 @@ from opslib.validator.render import counts
 from opslib.validator.wanted import wanted_of
 from opslib.walk.consent import agreed_to, agrees_by_name, note_approval, options_for
 from opslib.walk.context import WalkContext
-from opslib.walk.second_key import HOW_TO_GET_ONE, approvers_of, noted_approval
+from opslib.walk.second_key import HOW_TO_GET_ONE_OF_AN_UNFIT_BUCKET, approvers_of, noted_approval
 from opslib.walk.state_machine import JSON, Result
 
 _UNFIT = "failed-validation"
@@ -107,7 +107,7 @@ async def refuse_unfit(walk: WalkContext, bucket: Bucket, writing: Writing) -> N
 
 def _way_to_agree(walk: WalkContext, onboarding: Onboarding) -> str:
     if approvers_of(walk.settings, onboarding):
-        return f"a second key must agree to {_UNFIT}: {HOW_TO_GET_ONE}"
+        return f"a second key must agree to {_UNFIT}: {HOW_TO_GET_ONE_OF_AN_UNFIT_BUCKET}"
     options = f"on the command line: {options_for([_UNFIT])}"
     return f"{options}; in the notebook: validate the bucket and approve again"
 

@@ -30,6 +30,11 @@ HOW_TO_GET_ONE = (
     " key run `opslib approve plan.json`, and give what that writes: --approval plan.approval.json, or “Use this"
     " approval” in the notebook"
 )
+HOW_TO_GET_ONE_OF_AN_UNFIT_BUCKET = (
+    "in the notebook, validate the bucket and then “Save the plan” (that of `opslib plan` does not say that the bucket"
+    " did not pass), let the holder of a listed key run `opslib approve plan.json`, and give what that writes:"
+    " --approval plan.approval.json, or “Use this approval” in the notebook"
+)
 _NOTHING = "nothing was written to the org"
 
 

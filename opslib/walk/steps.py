@@ -25,6 +25,7 @@ from opslib.walk.resume import applied_words, org_of
 from opslib.walk.right_org import stated_orgs
 from opslib.walk.second_key import (
     HOW_TO_GET_ONE,
+    HOW_TO_GET_ONE_OF_AN_UNFIT_BUCKET,
     approvers_of,
     noted_approval,
     refuse_unapproved,
@@ -108,7 +109,8 @@ async def _approve(walk: WalkContext) -> Result:
 
 def _how_to_agree(walk: WalkContext, missing: list[str]) -> str:
     if approvers_of(walk.settings, walk.onboarding):
-        return f"a second key must agree: {HOW_TO_GET_ONE}. Nothing was applied"
+        how = HOW_TO_GET_ONE_OF_AN_UNFIT_BUCKET if "failed-validation" in missing else HOW_TO_GET_ONE
+        return f"a second key must agree: {how}. Nothing was applied"
     name = walk.onboarding.target.name
     return f"{options_for(missing)}; in the notebook: type the target's name, {name}, and a reason. Nothing was applied"
 

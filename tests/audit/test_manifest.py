@@ -206,6 +206,8 @@ def test_what_a_file_manager_leaves_behind_does_not_count(folder: Path) -> None:
     found = check_audit(folder)
     assert found.intact
     assert found.not_proved[-1].endswith(": .DS_Store")
+    (folder / "link").symlink_to("nowhere")
+    assert check_audit(folder).reason == "link is not part of the audit"
 
 
 @pytest.mark.parametrize("name", ["..", "../keys/key.pub", "/etc/hosts", "a/b", "", NAME])

@@ -1,6 +1,7 @@
 """Where a second key is required, whose keys count, and by which clocks its approval holds."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,23 @@ async def test_an_unfit_bucket_is_not_allowed_alone_where_a_second_key_is_requir
     if listed:
         with pytest.raises(errors.ConsentMissing) as caught:
             await refuse_unfit(walk, bucket, writing)
-        assert "a second key must agree" in caught.value.fix
+        assert "a second key must agree to failed-validation: in the notebook, validate" in caught.value.fix
     else:
         await refuse_unfit(walk, bucket, writing)
+
+
+async def test_who_needs_consent_to_an_unfit_bucket_is_told_where_to_get_it(walk: Walk, key: Signer) -> None:
+    """The plan of `opslib plan` does not name it, so its approval would be refused each time."""
+    required(walk, key.public_key)
+    ended(walk, "connect", org_id="o-1", doctor={"organization": {"id": "o-1", "name": "O"}, "clock_skew_s": 0})
+    ended(walk, "plan")
+    ended(walk, "validate_bucket")
+    walk._results["validate_bucket"] = replace(walk._results["validate_bucket"], state="unknown")
+    walk.approval = signed(walk, key, unsafe=())
+    with pytest.raises(errors.ConsentMissing) as caught:
+        await walk.run("approve")
+    assert "failed-validation" in caught.value.cause
+    assert "in the notebook, validate the bucket and then “Save the plan”" in caught.value.fix
 
 
 def test_an_unfit_bucket_is_in_the_plan_that_is_saved(walk: Walk) -> None:
