@@ -18,7 +18,7 @@ from opslib.archive.backfill_plan import BackfillPlan, Candidate, Where, make_pl
 from opslib.archive.backfill_result import Backfilled
 from opslib.archive.ids import canonical
 from opslib.archive.times import moment_ms
-from opslib.errors import ConsentMissing, InvalidInput, PermissionMissing, StalePlan, WrongOrg
+from opslib.errors import ApprovalRefused, ConsentMissing, InvalidInput, PermissionMissing, StalePlan, WrongOrg
 from opslib.genesys.permissions import BACKFILL as PERMISSIONS
 from opslib.genesys.permissions import SENSITIVE, lacking
 from opslib.genesys.recording_jobs import find_job
@@ -38,6 +38,7 @@ from opslib.walk.backfill_jobs import Jobs, export_of
 from opslib.walk.backfill_state import Backfill, failed_since, unfinished_backfill
 from opslib.walk.consent import options_for
 from opslib.walk.export_destination import export_destination
+from opslib.walk.second_key import approvers_of
 from opslib.walk.session import Session
 
 Tell = Callable[[Asking], None]
@@ -175,6 +176,12 @@ class _Work:
                 "The OAuth client may not make this backfill",
                 cause=f"its roles lack {', '.join(review.lacks)}",
                 fix=f"add what is lacking to the client's role; {_NOTHING}",
+            )
+        if approvers := approvers_of(self._settings, self._onboarding):
+            raise ApprovalRefused(
+                "A backfill cannot be approved by a second key",
+                cause=f"{approvers.where} requires one for each plan, and it signs plans of changes to the org only",
+                fix=f"agree with whoever set that list how recordings are exported again; {_NOTHING}",
             )
         given = [consent, _noted_consent(begun.approved.data)] if begun else [consent]
         today, target = datetime.now(UTC).date(), self._onboarding.target.name

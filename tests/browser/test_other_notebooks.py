@@ -42,9 +42,9 @@ COMMITTED = {
     ),
     "05_troubleshooting.ipynb": (12, 3, {"Error: ": 10, "Changes: ": 10, "RECORDED EXAMPLE": 12}),
     "06_drift_and_offboard.ipynb": (
-        13,
+        21,
         1,
-        {"✔ done — ": 7, "RECORDED EXAMPLE": 10, "3 removed, and read back as gone": 1, "- delete target": 1},
+        {"✔ done — ": 10, "RECORDED EXAMPLE": 14, "3 removed, and read back as gone": 1, "- delete target": 1},
     ),
 }
 

@@ -22,7 +22,7 @@ from opslib.archive.reasons import NEVER_EXPORTED, Explained
 from opslib.archive.times import moment_ms
 from opslib.archive.why import Why
 from opslib.credentials import usual_keys
-from opslib.errors import ConsentMissing, HalfDone, InvalidInput, PermissionMissing, StalePlan, WrongOrg
+from opslib.errors import ApprovalRefused, ConsentMissing, HalfDone, InvalidInput, PermissionMissing, StalePlan, WrongOrg
 from opslib.genesys.permissions import BACKFILL as PERMISSIONS
 from opslib.ledger.archive import BACKFILL, BACKFILL_ENDED, BACKFILL_JOB, EXPLAINED, VERIFIED
 from opslib.ledger.ledger import Ledger
@@ -213,6 +213,16 @@ async def test_what_was_approved_is_exported_and_what_failed_is_told(world: Worl
         arrives["recording_id"]: "it",
         fails["recording_id"]: "job",
     }
+
+
+async def test_where_a_second_key_is_required_nothing_is_sent(world: World) -> None:
+    """A backfill's plan cannot be signed by one, so one user's consent must not do in its place."""
+    world.know("")
+    settings = Settings(home=world.home, approvers=f"ed25519:{'0' * 64}")
+    review = await review_backfill(settings, BackfillQuestion())
+    with pytest.raises(ApprovalRefused, match="second key"):
+        await backfill(settings, checksum=review.plan.checksum)
+    assert world.jobs() == []
 
 
 async def test_sensitive_recordings_need_consent_by_name_and_reason(world: World) -> None:
