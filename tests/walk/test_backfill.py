@@ -22,7 +22,15 @@ from opslib.archive.reasons import NEVER_EXPORTED, Explained
 from opslib.archive.times import moment_ms
 from opslib.archive.why import Why
 from opslib.credentials import usual_keys
-from opslib.errors import ApprovalRefused, ConsentMissing, HalfDone, InvalidInput, PermissionMissing, StalePlan, WrongOrg
+from opslib.errors import (
+    ApprovalRefused,
+    ConsentMissing,
+    HalfDone,
+    InvalidInput,
+    PermissionMissing,
+    StalePlan,
+    WrongOrg,
+)
 from opslib.genesys.permissions import BACKFILL as PERMISSIONS
 from opslib.ledger.archive import BACKFILL, BACKFILL_ENDED, BACKFILL_JOB, EXPLAINED, VERIFIED
 from opslib.ledger.ledger import Ledger
