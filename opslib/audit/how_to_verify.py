@@ -119,7 +119,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[Block]]] = (
         (
             Prose("This folder, unpacked. Do not save anything in it."),
             Prose(
-                "The public key of whoever signed it: a text that begins with ed25519: and goes on with 64 characters."
+                "The public key of the person who signed it: a text that begins with ed25519: and goes on with 64 characters."
                 " Get it from its owner, and by another way than this folder: on the telephone, on paper, or from your"
                 " own register of keys. A key that came with the folder proves nothing: whoever made the folder chose"
                 " it."

@@ -24,7 +24,7 @@ why            why are recordings missing? (the reasons: `opslib.archive.reasons
 why_metadata   the metadata of many conversations, kept as it comes
 why_beside     uploads, orphans, failed jobs and policies, where they can explain something
 backfill       exports what never was: a plan, its approval, and what is unfinished
-backfill_jobs  its jobs: each is made once, counted, held against the plan, and carried out
+backfill_jobs  its jobs: each is made once, counted, compared with the plan, and carried out
 backfill_state how far it is, by the ledger
 export_destination  where an export job sends recordings
 assumptions    which of the assumptions about a live org hold (the list: `opslib.genesys.assumptions`)

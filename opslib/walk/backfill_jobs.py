@@ -1,4 +1,4 @@
-"""The jobs of a backfill, one after the other: each is made once, counted, held against the plan, and carried out.
+"""The jobs of a backfill, one after the other: each is made once, counted, compared with the plan, and carried out.
 
 Each step is in the ledger before the next. A job whose answer is lost is looked for before another is made.
 """
