@@ -119,10 +119,9 @@ _SECTIONS: Sequence[tuple[str, Sequence[Block]]] = (
         (
             Prose("This folder, unpacked. Do not save anything in it."),
             Prose(
-                "The public key of the person who signed it: a text that begins with ed25519: and goes on with 64 characters."
-                " Get it from its owner, and by another way than this folder: on the telephone, on paper, or from your"
-                " own register of keys. A key that came with the folder proves nothing: whoever made the folder chose"
-                " it."
+                "The signer's public key: a text that begins with ed25519: and goes on with 64 characters. Get it from"
+                " its owner, and by another way than this folder: on the telephone, on paper, or from your own register"
+                " of keys. A key that came with the folder proves nothing: the maker of the folder chose it."
             ),
             Prose(
                 "Python 3.11 or newer, from python.org or your IT department. You need no other package, no network,"
