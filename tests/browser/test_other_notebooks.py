@@ -43,7 +43,7 @@ COMMITTED = {
     "05_troubleshooting.ipynb": (12, 3, {"Error: ": 10, "Changes: ": 10, "RECORDED EXAMPLE": 12}),
     "06_drift_and_offboard.ipynb": (
         21,
-        1,
+        2,
         {"✔ done — ": 10, "RECORDED EXAMPLE": 14, "3 removed, and read back as gone": 1, "- delete target": 1},
     ),
 }
@@ -124,7 +124,7 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
     await lab.run_all(within_s=180)
     assert await lab.errors() == 0
     heading = lab.page.get_by_role("heading", name="Verify the archive", level=3, exact=True)
-    card = lab.notebook.locator(OUTPUT).filter(has=heading)
+    card = lab.notebook.locator(OUTPUT).filter(has=heading).first  # the second one is for after a backfill
     await expect(card.locator(STATE)).to_contain_text("ready")
     await lab.tab_to("Verify archive")
     await lab.press("Enter")
