@@ -54,6 +54,12 @@ def code(value: object) -> Html:
     return Html(f'<code style="word-break:break-all">{text(value)}</code>', visible(value))
 
 
+def identifier(value: object) -> Html:
+    """An id in a cell: it may break anywhere, and its column is wide enough for it to break in few places."""
+    long = code(value)
+    return Html(f'<span style="display:inline-block;min-width:11em">{long.html}</span>', long.plain)
+
+
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object] | str]) -> Html:
     """A table with a caption and, unless `head` is empty, column headings; the first cell of each row heads the row.
     A row that is a text heads those below it.

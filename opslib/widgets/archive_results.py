@@ -9,7 +9,7 @@ from opslib.archive.verification import FIRST_MISSING
 from opslib.archive.why import FIRST, Why
 from opslib.archive.words import CLOCKS, COUNTS, storage_sentences
 from opslib.audit.arrival_charts import archival_latency_chart, arrivals_chart
-from opslib.html import Html, code, table, text, verdict
+from opslib.html import Html, identifier, table, text, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def _why(why: Why) -> Iterator[str]:
 
 
 def _id(one: JSON) -> Html:
-    return code(one["recording_id"] or one["conversation_id"])
+    return identifier(one["recording_id"] or one["conversation_id"])
 
 
 def _reasons(names: Sequence[str]) -> str:

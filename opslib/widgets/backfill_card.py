@@ -11,7 +11,7 @@ from opslib.archive.backfill_render import summary, when
 from opslib.archive.backfill_result import AFTERWARDS, NOT_FOUND, Backfilled
 from opslib.archive.times import time_text, time_words
 from opslib.errors import Defect, OpslibError
-from opslib.html import code, table, text
+from opslib.html import identifier, table, text
 from opslib.onboarding.models import Onboarding
 from opslib.settings import Settings
 from opslib.walk.archive_folder import Asking
@@ -159,7 +159,7 @@ def _plan_html(review: Review, *, measured: bool) -> str:
     facts += [*plan.notes, *([f"Checksum {plan.checksum}"] if measured else ())]
     shown += [f'<p style="margin:4px 0">{text(fact)}</p>' for fact in facts]
     if measured and (dated := plan.by_deletion[:_SHOWN]):
-        deleted = [(code(one.recording_id), time_text(one.delete_at_ms or 0)) for one in dated]
+        deleted = [(identifier(one.recording_id), time_text(one.delete_at_ms or 0)) for one in dated]
         shown.append(table("Deleted first at Genesys", ("Recording", "Deleted (UTC)"), deleted).html)
     return "".join([*shown, _left_out(plan)])
 
@@ -167,7 +167,7 @@ def _plan_html(review: Review, *, measured: bool) -> str:
 def _left_out(plan: BackfillPlan) -> str:
     if not plan.left_out:
         return ""
-    rows = [(code(one.id), one.why) for one in plan.left_out[:_SHOWN]]
+    rows = [(identifier(one.id), one.why) for one in plan.left_out[:_SHOWN]]
     more = f", the first {_SHOWN} of {len(plan.left_out):,}" if len(plan.left_out) > _SHOWN else ""
     return table(f"Left out{more}", ("Recording or conversation", "Why"), rows).html
 
@@ -178,7 +178,7 @@ def _result_html(done: Backfilled) -> str:
         (f"{job.number}", job.state, job.recordings, job.processed, len(job.failed), job.skipped) for job in done.jobs
     ]
     shown = [table("Export jobs", ("Job", "State", "Recordings", "Set", "Failed", "Skipped"), rows).html]
-    if failed := [(code(one.recording_id), code(one.conversation_id)) for one in done.failed[:_SHOWN]]:
+    if failed := [(identifier(one.recording_id), identifier(one.conversation_id)) for one in done.failed[:_SHOWN]]:
         shown.append(table("Could not be exported", ("Recording", "Conversation"), failed).html)
     words = [f"{done.not_found:,} fewer than planned: {NOT_FOUND}."] if done.not_found else []
     return "".join([*shown, *(f'<p style="margin:4px 0">{text(one)}</p>' for one in [*words, AFTERWARDS])])
