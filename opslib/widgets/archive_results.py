@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.archive.reasons import WORDS
 from opslib.archive.report import Verification
+from opslib.archive.times import time_words
 from opslib.archive.verification import FIRST_MISSING
 from opslib.archive.why import FIRST, Why
 from opslib.archive.words import CLOCKS, COUNTS, storage_sentences
@@ -61,11 +62,13 @@ def _why(why: Why) -> Iterator[str]:
         yield table("Why recordings are missing", ("Reason", "How many", "What to do"), rows).html
     yield from (f'<p style="margin:4px 0">{text(note)}</p>' for note in why.notes)
     if risk := why.at_risk:
-        head = ("Recording or conversation", "Deleted in Genesys (UTC)", "Why it is missing", "What can still be done")
+        head = ("Recording or conversation", "Deleted in Genesys", "Why it is missing", "What can still be done")
         shown = why.as_json(FIRST)["at_risk"]
         count = f"the first {FIRST} of {len(risk):,}" if len(risk) > FIRST else f"{len(risk)}"
         title = f"At risk: deleted in Genesys within {why.within_days:g} days, {count}"
-        yield table(title, head, [(_id(one), one["delete_at"], WORDS[one["reason"]], one["fix"]) for one in shown]).html
+        deleted = [time_words(one.delete_at_ms or 0) for one in risk[:FIRST]]
+        rows = [(_id(one), at, WORDS[one["reason"]], one["fix"]) for one, at in zip(shown, deleted, strict=True)]
+        yield table(title, head, rows).html
 
 
 def _id(one: JSON) -> Html:
