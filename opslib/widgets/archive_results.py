@@ -67,8 +67,8 @@ def _why(why: Why) -> Iterator[str]:
         count = f"the first {FIRST} of {len(risk):,}" if len(risk) > FIRST else f"{len(risk)}"
         title = f"At risk: deleted in Genesys within {why.within_days:g} days, {count}"
         deleted = [time_words(one.delete_at_ms or 0) for one in risk[:FIRST]]
-        rows = [(_id(one), at, WORDS[one["reason"]], one["fix"]) for one, at in zip(shown, deleted, strict=True)]
-        yield table(title, head, rows).html
+        at_risk = [(_id(one), at, WORDS[one["reason"]], one["fix"]) for one, at in zip(shown, deleted, strict=True)]
+        yield table(title, head, at_risk).html
 
 
 def _id(one: JSON) -> Html:
