@@ -79,6 +79,7 @@ def plan(file: Path, out: Path | None, paths: bool, as_json: bool, **kind: bool)
 @options.onboarding_file
 @options.rotate_credentials
 @options.paths
+@options.approval
 @options.consent
 def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
     """Bring the org to what FILE says, as one transaction.
@@ -97,6 +98,7 @@ def apply(file: Path, rotate_credentials: bool, **consent: Any) -> ExitCode:
 )
 @options.onboarding_file
 @options.paths
+@options.approval
 @options.consent
 def offboard(file: Path, **consent: Any) -> ExitCode:
     """Remove the webhook, policy and target that FILE names; needs --allow delete and --reason. Recordings stay."""
@@ -120,6 +122,7 @@ def offboard(file: Path, **consent: Any) -> ExitCode:
 )
 @click.option("--out", type=options.PathType(), help="Only write the plan to a new file, for `opslib approve`.")
 @options.paths
+@options.approval
 @options.consent
 def undo(run_id: str, out: Path | None, **consent: Any) -> ExitCode:
     """Undo a finished apply: restore what the ledger recorded before it.

@@ -167,9 +167,9 @@ yes_on_terminal = click.option(
 
 
 def consent(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What a command needs that changes an org."""
+    """What a command needs whose plan a user agrees to."""
     checksum = click.option("--checksum", type=Named(), help="Apply only the plan with this checksum, as it was shown.")
-    return yes(checksum(approval(allow(reason(until(as_json(command)))))))
+    return yes(checksum(allow(reason(until(as_json(command))))))
 
 
 rotate_credentials = click.option("--rotate-credentials", is_flag=True, help="Write the target's credentials again.")
