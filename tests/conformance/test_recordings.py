@@ -266,6 +266,7 @@ def test_everything_speaks_the_sdks_language(recorded: Sandbox, integration_id: 
     checked("PUT", made["selfUri"], {"state": "PROCESSING"})
     eventually(lambda: checked("GET", made["selfUri"]).json()["state"] in FINAL)
     checked("GET", f"{made['failedRecordings']}?pageSize=1&includeTotal=false")
+    checked("POST", JOBS, body(integration_id))
     assert checked("GET", f"{JOBS}?includeTotal=false&pageSize=1&showOnlyMyJobs=true&sortBy=dateCreated").json()[
         "nextUri"
     ]
