@@ -22,8 +22,8 @@ _ASK = "Ask for a second approval"
 
 
 def separation(facts: Facts) -> ControlResult:
-    """PASS where each apply has a valid approval by a key that was listed and took no other part; FAIL where one was
-    required and is missing."""
+    """PASS where each apply has a valid approval by a key that was listed and took no other part, and nothing else was
+    accepted in its place; FAIL where one was required and is missing."""
     if not facts.applies:
         return ControlResult(SEPARATION, "not_checked", "nothing was applied")
     found = [(apply, *_of_apply(facts, number, apply)) for number, apply in enumerate(facts.applies, 1)]
@@ -79,6 +79,11 @@ def _of_apply(facts: Facts, number: int, apply: Progress) -> tuple[Verdict, str]
     if listed is None:
         why = f"{name} approved exactly this plan, and no list says whose keys count: set OPSLIB_APPROVERS"
         return "WARN", why
+    if apply.accepted:
+        return (
+            "WARN",
+            f"{name} approved exactly this plan; what was accepted instead of it later, no second key approved",
+        )
     return "PASS", f"{name}, which was listed, approved exactly this plan, and took no other part"
 
 

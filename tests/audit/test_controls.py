@@ -18,7 +18,7 @@ from opslib.router.plan import Change, Plan
 from opslib.validator.check import CONTROLS
 from opslib.validator.checks import CHECKS
 
-from .ledgers import STEPS, bucket_report, call, finding, step, walk
+from .ledgers import STEPS, Story, bucket_report, call, finding, step, walk
 
 # Which control a step's end decides, where no findings and no apply do.
 BY_STEP = {
@@ -215,6 +215,23 @@ def test_what_was_accepted_instead_is_a_warning(run: Run, tmp_path: Path) -> Non
     row = ["target T", "retentionPeriodDays", "365", "30", "accepted", f"night shift, {decided.at}", "server"]
     assert isinstance(table, Table)
     assert table.rows == [row]
+
+
+def test_what_was_accepted_instead_has_no_second_key(tmp_path: Path) -> None:
+    """The key approved the plan, and not what the server made of it."""
+    story = Story(tmp_path / "home")
+    story.connect()
+    story.look()
+    plan = story.plan()
+    story.approve(plan)
+    progress = story.apply(plan, "killed")
+    field = FieldDifference(path="url", sent="https://a.example", kept="https://b.example")
+    difference = Difference(place=2, kind="webhook", name="W", origin="server", fields=(field,), found={"name": "W"})
+    progress.note(story.run, DIFFERS, difference=difference.model_dump(mode="json"))
+    progress.note(story.run, DECIDED, place=2, choice="accepted", user="night shift")
+    progress.note(story.run, FINISHED, how="done")
+    control = _of(load(story.home), "Separation of duties")
+    assert (control.word, "what was accepted instead" in control.why) == ("WARN", True)
 
 
 def test_a_removal_that_was_undone_or_left_half_done_fails(run: Run, tmp_path: Path) -> None:
