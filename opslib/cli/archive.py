@@ -7,16 +7,15 @@ from typing import Any, Literal
 
 import click
 
-from opslib.archive.listing import Progress
 from opslib.archive.render import as_text, why_as_text
 from opslib.archive.why import WITHIN_DAYS
 from opslib.cli import options
+from opslib.cli.archive_progress import archive_teller
 from opslib.cli.backfill import backfill
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.output import say, say_json, say_progress, say_text
+from opslib.cli.output import say, say_json, say_text
 from opslib.credentials import usual_keys
 from opslib.walk.archive import ANALYTICS, ArchiveQuestion, verify_archive
-from opslib.walk.archive_folder import Asking
 from opslib.walk.why import why_missing
 
 
@@ -87,7 +86,7 @@ def verify(
     bucket could not be read whole, or nothing was due. Where an org is configured, it is asked why they are missing.
     """
     question = ArchiveQuestion(expected, bucket, now=now, **asked)
-    found = asyncio.run(verify_archive(question, usual_keys(), out=out, progress=_quiet if as_json else _tell))
+    found = asyncio.run(verify_archive(question, usual_keys(), out=out, progress=archive_teller(as_json=as_json)))
     if as_json:
         say_json(found.as_json())
     else:
@@ -111,17 +110,9 @@ def why(within_days: float, *, as_json: bool) -> ExitCode:
 
     Each recording with its reason and what to do, and what Genesys deletes first. Exit code 0: nothing is missing.
     """
-    found = asyncio.run(why_missing(within_days=within_days, progress=_quiet if as_json else _tell))
+    found = asyncio.run(why_missing(within_days=within_days, progress=archive_teller(as_json=as_json)))
     if as_json:
         say_json(found.as_json())
     else:
         say_text(why_as_text(found))
     return ExitCode.FAILED if found.verification["missing"] else ExitCode.DONE
-
-
-def _tell(progress: Progress | Asking) -> None:
-    say_progress(progress.words, last=progress.done == progress.known)
-
-
-def _quiet(_: Progress | Asking) -> None:
-    """A program reads the answer only."""

@@ -11,9 +11,10 @@ import click
 from opslib.archive.backfill_render import plan_as_text, result_as_text, summary, when
 from opslib.archive.backfill_result import Backfilled
 from opslib.cli import options
+from opslib.cli.archive_progress import archive_teller
 from opslib.cli.confirm import agreed, can_ask, place
 from opslib.cli.exit_codes import ExitCode
-from opslib.cli.output import NEXT, say, say_json, say_progress, say_text
+from opslib.cli.output import NEXT, say, say_json, say_text
 from opslib.errors import HalfDone, LedgerError
 from opslib.ledger.workspace import workspace_ledger
 from opslib.onboarding.models import Consent
@@ -61,7 +62,7 @@ def backfill(
     if abandon:
         return _abandon(settings, as_json)
     asked, consent = BackfillQuestion(include_sensitive, export_at), Consent(allow=allow, reason=reason, until=until)
-    tell = _quiet if as_json else _tell
+    tell = archive_teller(as_json=as_json)
     if not yes:
         review = asyncio.run(_stopped_as_half_done(review_backfill(settings, asked, progress=tell), settings))
         if not _agreed_to(review, consent, settings, as_json=as_json):
@@ -162,11 +163,3 @@ async def _stopped_as_half_done(work: Coroutine[Any, Any, T], settings: Settings
         cause="jobs that were made go on at Genesys; what is not made yet was not sent",
         fix="run `opslib archive backfill` again: it goes on where it stopped; or give it up with --abandon",
     )
-
-
-def _tell(progress: Asking) -> None:
-    say_progress(progress.words, last=progress.done == progress.known)
-
-
-def _quiet(_: Asking) -> None:
-    """A program reads the answer only."""
