@@ -8,6 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -19,7 +20,8 @@ HIDDEN = "[hidden]"
 # Shorter values are not hidden: they would also blank out ordinary words.
 _SHORTEST_SECRET = 6
 
-_known: set[str] = set()
+# Longest first: one may be part of another. Replaced whole, since other threads read it.
+_known: tuple[str, ...] = ()
 
 # Keys whose values are always secret (OAuth, Genesys and AWS spellings).
 _SECRET_KEYS = re.compile(
@@ -44,9 +46,10 @@ _IDENTITIES = {
 
 def remember(secret: "SecretStr | str") -> None:
     """Hide this value, and the forms it takes in URLs, JSON and Basic credentials, from now on."""
+    global _known
     value = secret if isinstance(secret, str) else secret.get_secret_value()
     if len(value) >= _SHORTEST_SECRET:
-        _known.update(_forms(value))
+        _known = tuple(sorted({*_known, *_forms(value)}, key=len, reverse=True))
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -63,9 +66,10 @@ def remember_basic(user: str, secret: "SecretStr") -> None:
 
 def redact(text: str) -> str:
     """The text without any known secret or bearer credential."""
-    for secret in sorted(_known, key=len, reverse=True):
+    for secret in _known:
         text = text.replace(secret, HIDDEN)
-    return _CREDENTIAL_TEXT.sub(rf"\1 {HIDDEN}", text)
+    # Most texts hold none, and to look for one is cheaper than to replace it.
+    return _CREDENTIAL_TEXT.sub(rf"\1 {HIDDEN}", text) if _CREDENTIAL_TEXT.search(text) else text
 
 
 def anonymous(text: str) -> str:
@@ -98,5 +102,6 @@ def _redact_item(key: str, item: Any) -> Any:
     return redact_json(item)
 
 
+@lru_cache(maxsize=1024)
 def _is_secret(key: str) -> bool:
     return bool(_SECRET_KEYS.search(key)) and not _REFERENCE_KEYS.search(key)

@@ -16,7 +16,7 @@ CANARY = "cAnArY/secret+with=signs-0123456789"
 @pytest.fixture(autouse=True)
 def _announce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone: what an earlier test has announced would be hidden without it."""
-    monkeypatch.setattr("opslib.redact._known", set())
+    monkeypatch.setattr("opslib.redact._known", ())
     remember(SecretStr(CANARY))
 
 

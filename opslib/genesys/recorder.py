@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opslib.genesys.logs import log
-from opslib.ledger.chain import Entry
 from opslib.ledger.moment import utc_now
+from opslib.ledger.noted import Note
 from opslib.ledger.samples import NOT_OF_THE_API, Sample
 
 _step: ContextVar[str] = ContextVar("step", default="")
@@ -19,7 +19,7 @@ _operation: ContextVar["Operation | None"] = ContextVar("operation", default=Non
 class Operation:
     """What the caller asked for; it may take several attempts, which `recorder` records.
 
-    `deadline_at` is in the event loop's time (s). `entries` are the numbers of its attempts in the ledger. `duration_s`
+    `deadline_at` is in the event loop's time (s). `entries` are its attempts in the ledger. `duration_s`
     includes what a sample does not: waiting for the rate gate, for a token and between attempts.
     """
 
@@ -27,7 +27,7 @@ class Operation:
     deadline_at: float
     recorder: "Recorder | None" = None
     attempts: int = 0
-    entries: list[int] = field(default_factory=list)
+    entries: list[Note] = field(default_factory=list)
     started_at: str = field(default_factory=utc_now)
     _started_s: float = field(default_factory=time.perf_counter)
 
@@ -56,16 +56,16 @@ def operation(name: str, deadline_s: float, recorder: "Recorder | None" = None) 
 
 
 class Recorder:
-    """What one client did: counted here, and written with `write(kind, data)`, which returns its entry in the ledger,
-    where there is one.
+    """What one client did: counted here, and noted with `note(kind, data)`, which returns what becomes its entry in the
+    ledger, where there is one.
 
     Attributes:
         latency_samples: seconds, one per attempt, those of `NOT_OF_THE_API` left out.
         success_count, failure_count: operations, however many attempts each took.
     """
 
-    def __init__(self, write: Callable[[str, dict[str, Any]], Entry | None]) -> None:
-        self._write = write
+    def __init__(self, note: Callable[[str, dict[str, Any]], Note | None]) -> None:
+        self._note = note
         self.latency_samples: list[float] = []
         self.success_count = 0
         self.failure_count = 0
@@ -75,9 +75,9 @@ class Recorder:
         data = sample.model_dump()
         self.recall("sample", data)
         log("debug", "attempt", **data)
-        entry, op = self._write("sample", data), current_operation()
-        if entry and op and sample.operation not in NOT_OF_THE_API:
-            op.entries.append(entry.seq)
+        note, op = self._note("sample", data), current_operation()
+        if note and op and sample.operation not in NOT_OF_THE_API:
+            op.entries.append(note)
 
     def operation(self, op: Operation, error: BaseException | None) -> None:
         """Keep how an operation ended."""
@@ -87,13 +87,12 @@ class Recorder:
             "outcome": "failure" if error else "success",
             "error": type(error).__name__ if error else None,
             "attempts": op.attempts,
-            "entries": op.entries,
             "started_at": op.started_at,
             "duration_s": op.duration_s(),
         }
         self.recall("operation", data)
         log("warning" if error else "info", "operation", **data)
-        self._write("operation", data)
+        self._note("operation", {**data, "entries": op.entries})
 
     def recall(self, kind: str, data: dict[str, Any]) -> None:
         """Count what was already written, such as by an earlier session; entries of other kinds are not counted."""

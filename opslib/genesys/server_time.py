@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 # AWS refuses signatures that are 15 minutes off; a minute off is a clock that is not kept (s).
 SKEW_FAILS_S, SKEW_WARNS_S = 900, 60
 
 
+@lru_cache(maxsize=16)  # the answers of one second have one date
 def http_date(value: str) -> datetime:
     """A date in any of HTTP's three formats, in UTC. Raises ValueError."""
     try:

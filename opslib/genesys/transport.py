@@ -19,6 +19,7 @@ from httpx_retries import RetryTransport
 
 from opslib.errors import ConnectionFailed, InvalidInput, OpslibError
 from opslib.genesys.answers import unexpected
+from opslib.genesys.connections import AnyHost
 from opslib.genesys.gate import CORRELATION_HEADER, Gated, RateGate
 from opslib.genesys.recorder import current_operation, current_step
 from opslib.ledger.moment import utc_now
@@ -82,9 +83,9 @@ async def _read(request: httpx.Request, response: httpx.Response) -> httpx.Respo
         response.request = request
         failure = unexpected(response, str(error))
     else:
-        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+        response.headers.pop("Content-Encoding", None)
         return httpx.Response(
-            response.status_code, headers=headers, content=bytes(body), extensions=response.extensions
+            response.status_code, headers=response.headers, content=bytes(body), extensions=response.extensions
         )
     finally:
         await stream.aclose()
@@ -155,11 +156,11 @@ def _unusable(what: str, error: Exception) -> InvalidInput:
 
 
 def _pool(proxy: str | None) -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(
-        verify=tls_context(),
-        proxy=proxy,
-        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),  # as many are kept open
-    )
+    limits = httpx.Limits(max_connections=_MAX_CONNECTIONS)  # as many are kept open
+    transport = httpx.AsyncHTTPTransport(verify=tls_context(), proxy=proxy, limits=limits)
+    if not proxy:
+        transport._pool = AnyHost(tls_context(), _MAX_CONNECTIONS)  # type: ignore[assignment]
+    return transport
 
 
 def http_client(

@@ -18,6 +18,7 @@ from typing import Any
 
 from opslib.errors import LedgerError
 from opslib.ledger.chain import Checkpoint, Entry, Head, Record, Row
+from opslib.ledger.noted import write_what_waits
 
 FILE_NAME = "ledger.sqlite3"
 
@@ -140,7 +141,16 @@ def held(path: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A ledger file, or the one in a workspace folder, as it is at one moment. Raises LedgerError without one."""
+    """A ledger file, or the one in a workspace folder, as it is at one moment, with what this process has noted. Raises
+    LedgerError without one."""
+    write_what_waits(path / FILE_NAME if path.is_dir() else path)
+    with as_written(path) as db:
+        yield db
+
+
+@contextmanager
+def as_written(path: Path) -> Iterator[sqlite3.Connection]:
+    """The same, without what waits to be written."""
     file = path / FILE_NAME if path.is_dir() else path
     if (held_now := _HELD.get()) and held_now[0] == file:
         yield held_now[1]

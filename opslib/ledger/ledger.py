@@ -1,7 +1,8 @@
 """The append-only record of everything that happened: one SQLite file, written by threads and processes at once.
 
-Every entry is chained to the one before and signed as it is written; see opslib.ledger.chain. A writer first checks
-that the end of the chain is as its key signed it, so that what was changed from outside is never signed again.
+Every entry is chained to the one before and signed as it is written; see opslib.ledger.chain. Those that are written
+in one transaction have one signature. A writer first checks that the end of the chain is as its key signed it, so that
+what was changed from outside is never signed again.
 """
 
 import os
@@ -9,6 +10,7 @@ import platform
 import secrets
 import sqlite3
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -23,11 +25,12 @@ from weakref import WeakValueDictionary
 import rfc8785
 
 from opslib.env_file import warn_if_open_to_others
-from opslib.errors import InvalidInput, LedgerError, LedgerNotProved
+from opslib.errors import InvalidInput, LedgerError, LedgerNotProved, OpslibError
 from opslib.ledger.actor import ACTOR, machine
 from opslib.ledger.chain import NO_HASH, Checkpoint, Entry, Head, chain_hash, check
 from opslib.ledger.database import (
     FILE_NAME,
+    as_written,
     connect,
     migrate,
     read_checkpoints,
@@ -38,6 +41,7 @@ from opslib.ledger.database import (
     use_wal,
 )
 from opslib.ledger.moment import utc_now
+from opslib.ledger.noted import Note, Waiting, write_what_waits
 from opslib.ledger.proof import NotProved, Proof
 from opslib.ledger.samples import frame
 from opslib.ledger.signing import Signer
@@ -63,8 +67,9 @@ class Ledger:
     """The ledger in a workspace folder, made on first use. Threads and processes may share it.
 
     Raises LedgerError when the file cannot be opened or written, and SigningKeyError when there is no key to sign with
-    (`signing_key`, by default the setting's). An entry is on disk and signed when `append` returns. `close()` is called
-    automatically when the ledger is no longer used.
+    (`signing_key`, by default the setting's). An entry is on disk and signed when `append` returns; a noted one at most
+    0.1 s later, and before this process reads the ledger. `close()` is called automatically when the ledger is no
+    longer used.
     """
 
     def __init__(self, home: Path, signing_key: Path | None = None) -> None:
@@ -85,7 +90,8 @@ class Ledger:
             if not self.path.stat().st_size:
                 raise self._emptied()
             self._db = connect(self.path, "mode=rw")
-            self.close = weakref.finalize(self, self._db.close)
+            self._waiting = Waiting(self.path, self._write_waiting)
+            self.close = weakref.finalize(self, _close, weakref.ref(self), self._db)
             use_wal(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
             migrate(self._db, self.path)
@@ -94,38 +100,43 @@ class Ledger:
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably. Secrets are hidden before it is hashed. `Run.append` also says who writes it."""
-        hidden = redact_json(data)
-        with self._lock, self._writing() as head:
-            entry, _ = self._add(head, run_id, kind, hidden)
-        return entry
+        return self._append(Note(run_id, kind, data, by_actor=False))
 
     def append_as_actor(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """The same, with the number of the entry that says who this process is. The first entry of this process in a
         run has that entry before it, in the same transaction."""
-        hidden = redact_json(data)
-        with self._lock:
-            with self._writing() as head:
-                actor = self._actors.get(run_id)
-                if actor is None:
-                    who, head = self._add(head, run_id, ACTOR, redact_json(self._who()))
-                    actor = who.seq
-                entry, _ = self._add(head, run_id, kind, {**hidden, ACTOR: actor})
-            self._actors[run_id] = actor
-        return entry
+        return self._append(Note(run_id, kind, data))
+
+    def note(self, run_id: str, kind: str, data: dict[str, Any]) -> Note:
+        """Have one entry, which names its actor, written with the next ones. Raises LedgerError when an earlier one
+        cannot be written, and later writes do so."""
+        if self._waiting.failed:
+            self.flush()
+        note = Note(run_id, kind, data)
+        self._waiting.add(note)
+        return note
+
+    def flush(self) -> None:
+        """Write what was noted, durably."""
+        with self._lock:  # which another thread holds that writes it
+            if self._waiting:
+                with self._continued() as head:
+                    self._sign(head)
 
     def checkpoint(self) -> Checkpoint:
         """Note the head of the chain as it stands, signed."""
-        with self._lock, self._writing() as head:
+        with self._lock, self._continued() as head:
             number = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM checkpoints").fetchone()[0]
             bare = Checkpoint(number, head.seq, head.hash, utc_now(), head.checkpoint, self._signer.public_key, "")
             point = bare._replace(signature=self._signer.sign(bare.text()))
             columns = "id, seq, hash, at, before, key, signature"
             self._db.execute(f"INSERT INTO checkpoints({columns}) VALUES (?,?,?,?,?,?,?)", point)  # noqa: S608
-            self._sign_head(head.seq, head.hash, point.digest())
+            self._sign(head._replace(checkpoint=point.digest()))
         return point
 
     def entries(self, kind: str | None = None, run_id: str | None = None) -> Iterator[Entry]:
         """Entries in order, all or those of one kind and one run. Raises LedgerError when they cannot be read."""
+        write_what_waits(self.path)
         with self._explained("read"):
             rows = self._db.execute(
                 "SELECT seq, run_id, kind, at, body, hash FROM entries"
@@ -177,19 +188,52 @@ class Ledger:
         versions = {"opslib": version("opslib"), "python": platform.python_version()}
         return {**machine(), **versions, "signed_by": self._signer.key_id}
 
-    def _add(self, head: Head, run_id: str, kind: str, data: Any) -> tuple[Entry, Head]:
-        """Within a transaction: the entry that follows the head, and the head that names it."""
-        seq, at, body = head.seq + 1, utc_now(), _canonical(data)
-        link = chain_hash(head.hash, seq, run_id, kind, at, body)
-        entry = Entry(seq, run_id, kind, at, body, link)
-        self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?)", entry)
-        return entry, self._sign_head(seq, link, head.checkpoint)
+    def _append(self, note: Note) -> Entry:
+        with self._lock, self._continued() as head:
+            entry = self._add(head, note)
+            self._sign(_after(head, entry))
+        return entry
 
-    def _sign_head(self, seq: int, link: str, checkpoint: str) -> Head:
-        bare = Head(seq, link, checkpoint, self._signer.public_key, "")
-        self._known = head = bare._replace(signature=self._signer.sign(bare.text()))
-        self._db.execute("INSERT OR REPLACE INTO head VALUES (1,?,?,?,?,?)", head)
-        return head
+    @contextmanager
+    def _continued(self) -> Iterator[Head]:
+        """A transaction that begins with what was noted. The head after that is yet to be signed. Called with the lock
+        held."""
+        notes, actors = self._waiting.take(), self._actors.copy()
+        try:
+            with self._writing() as head:
+                for note in notes:
+                    head = _after(head, self._add(head, note))
+                yield head
+        except BaseException:
+            self._waiting.put_back(notes)
+            self._actors = actors
+            raise
+        self._waiting.failed = False
+
+    def _write_waiting(self) -> None:
+        """As `flush`; the error is that of the next write."""
+        try:
+            self.flush()
+        except Exception:  # noqa: BLE001 (`note` and whoever appends meet it again)
+            self._waiting.failed = True
+
+    def _add(self, head: Head, note: Note) -> Entry:
+        """Within a transaction: the entry that follows the head, after the one that says who this process is."""
+        data = redact_json(_numbered(note.data))
+        if note.by_actor:
+            if note.run_id not in self._actors:
+                who = self._add(head, Note(note.run_id, ACTOR, self._who(), by_actor=False, at=note.at))
+                self._actors[note.run_id], head = who.seq, _after(head, who)
+            data[ACTOR] = self._actors[note.run_id]
+        note.seq, body = head.seq + 1, _canonical(data)
+        link = chain_hash(head.hash, note.seq, note.run_id, note.kind, note.at, body)
+        entry = Entry(note.seq, note.run_id, note.kind, note.at, body, link)
+        self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?)", entry)
+        return entry
+
+    def _sign(self, head: Head) -> None:
+        self._known = signed = head._replace(signature=self._signer.sign(head.text()))
+        self._db.execute("INSERT OR REPLACE INTO head VALUES (1,?,?,?,?,?)", signed)
 
     @contextmanager
     def _writing(self) -> Iterator[Head]:
@@ -218,7 +262,7 @@ class Ledger:
 
     def _first_head(self) -> Head:
         """Where a new ledger begins, or one that was written before there were signatures, if its chain holds."""
-        with reading(self.path) as db:
+        with as_written(self.path) as db:
             checked = check(record(db))
         if checked.state != "unsigned":
             raise self._changed(checked.reason)
@@ -252,6 +296,29 @@ class Ledger:
                 cause=str(error),
                 fix="check the folder's permissions and free space, or set OPSLIB_HOME to another folder",
             ) from None
+
+
+def _after(head: Head, entry: Entry) -> Head:
+    return head._replace(seq=entry.seq, hash=entry.hash)
+
+
+def _numbered(data: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the numbers of the notes that it names."""
+    return {
+        name: [item.seq if isinstance(item, Note) else item for item in value] if isinstance(value, list) else value
+        for name, value in data.items()
+    }
+
+
+def _close(ledger: "weakref.ref[Ledger]", db: sqlite3.Connection) -> None:
+    """Nothing waits in a ledger that is no longer used: its timer would use it."""
+    try:
+        if still_used := ledger():
+            still_used.flush()
+    except OpslibError as error:
+        warnings.warn(f"{error.title}: {error.cause}", stacklevel=2)
+    finally:
+        db.close()
 
 
 def _canonical(data: Any) -> str:
@@ -291,6 +358,10 @@ class Run:
 
     ledger: Ledger
     id: str
+
+    def note(self, kind: str, data: dict[str, Any]) -> Note:
+        """Have one entry, which names its actor, written within 0.1 s; a process that is killed before loses it."""
+        return self.ledger.note(self.id, kind, data)
 
     def append(self, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably, which names its actor."""

@@ -13,9 +13,9 @@ from opslib.genesys.backend import JSON, Kind
 from opslib.genesys.client import GenesysClient
 from opslib.genesys.recorder import Recorder
 from opslib.genesys.storage_targets_backend import StorageTargetsBackend, policy_body, target_body, webhook_body
-from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Run
 from opslib.ledger.moment import utc_now
+from opslib.ledger.noted import Note
 from opslib.ledger.statistics import PASS_AT_PERCENT, percentile, success_rate_percent
 from opslib.ledger.workspace import kind_of, workspace_ledger
 from opslib.onboarding.models import DataLakeWebhook, RecordingPolicy, StorageTarget, check_retention
@@ -37,7 +37,7 @@ class GenesysStorageRouter:
     def __init__(self, auth: GenesysAuthManager, *, recorder: Recorder | None = None) -> None:
         self.auth = auth
         self._run: Run | None = None
-        self._recorder = recorder or Recorder(self._write)
+        self._recorder = recorder or Recorder(self._note)
         auth.record = self._recorder.sample
         self.client = GenesysClient(
             auth.base_url,
@@ -174,9 +174,9 @@ class GenesysStorageRouter:
                 fix="lower the policy's retention or raise the target's; nothing was sent",
             ) from None
 
-    def _write(self, kind: str, data: dict[str, Any]) -> Entry:
+    def _note(self, kind: str, data: dict[str, Any]) -> Note:
         if not self._run:
             settings = self.auth.settings
             ledger = workspace_ledger(settings)
             self._run = ledger.start_run("GenesysStorageRouter", api=self.auth.base_url, **kind_of(settings))
-        return self._run.append(kind, data)
+        return self._run.note(kind, data)

@@ -30,7 +30,7 @@ async def connected(
 ) -> AsyncIterator[Session]:
     """A session whose requests are noted in the run. Raises InvalidInput where the settings name no org or client,
     WrongOrg for another org than they or the onboarding state, which is by default theirs."""
-    async with Session(settings, recorder or Recorder(run.append)) as session:
+    async with Session(settings, recorder or Recorder(run.note)) as session:
         await refuse_other_org(session.client, stated_orgs(onboarding or wanted_onboarding(settings), settings))
         await Identities(run).ask_genesys(session.client, settings.client_id)
         yield session

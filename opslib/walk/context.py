@@ -78,7 +78,7 @@ class WalkContext(StateMachine):
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
         about = {"backend": self.onboarding.backend, "began_with": began_with, **kind_of(self.settings)}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
-        self.recorder, self.identities = Recorder(self.journal.append), Identities(self.journal)
+        self.recorder, self.identities = Recorder(self.journal.note), Identities(self.journal)
         self.applier: Applier | None = None
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}

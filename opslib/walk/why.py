@@ -95,7 +95,7 @@ class _Look:
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self.run.append)
+        self.recorder = Recorder(self.run.note)
 
     async def ask(self, limit: int | None) -> Why:
         """Of at most so many conversations, if a limit is given. Without a missing one, no org is asked."""

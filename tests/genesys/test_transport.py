@@ -446,10 +446,10 @@ def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_connections_are_few_and_share_one_tls_context() -> None:
-    """Twenty at most, and as many are kept for the next request."""
-    pool = _pool(None)._pool
-    assert (pool._max_connections, pool._max_keepalive_connections) == (20, 20)
-    assert pool._ssl_context is tls_context()
+    """Twenty at most, and as many are kept for the next request: directly, or through a proxy."""
+    direct, proxied = _pool(None)._pool._connection, _pool("http://127.0.0.1:1")._pool  # type: ignore[attr-defined]
+    assert direct._at_most == proxied._max_connections == proxied._max_keepalive_connections == 20
+    assert direct._ssl_context is proxied._ssl_context is tls_context()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\x00"])

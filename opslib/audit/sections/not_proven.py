@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from opslib.audit import controls
+from opslib.audit.actors import RESUMED
 from opslib.audit.contents import reference
 from opslib.audit.document import Block, Prose, Table
 from opslib.audit.facts import Facts
@@ -66,6 +67,12 @@ def _always(facts: Facts) -> Iterator[NotProven]:
     )
     if facts.applies and (why := not_two_people(facts)):
         yield NotProven("A second person approved the plan", why, "An approval by another key: opslib approve")
+    if any(facts.entries(RESUMED)):
+        yield NotProven(
+            "Every HTTP attempt is listed",
+            "The run was taken up again. A process that is killed does not record the attempts of its last 0.1 s.",
+            "The org's audit log",
+        )
     if last_read(facts):
         yield NotProven(
             "Nothing was changed and set back between two readings",
