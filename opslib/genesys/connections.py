@@ -1,4 +1,4 @@
-"""aiohttp's connections under httpx: the same requests and answers in a third of the processor time.
+"""aiohttp's connections under httpx: the same requests and answers in less processor time.
 
 httpcore parses in Python, and its pool looks at each waiting request again for each that ends (encode/httpcore#1035).
 Here httpx finds one connection of httpcore, ready for any number of requests to any host, which sends through aiohttp.
