@@ -10,7 +10,7 @@ from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger
 from opslib.ledger.samples import TOKEN_OPERATION
 from opslib.onboarding.models import BackendName
-from opslib.router.journal import DONE, KINDS, MADE, STARTED, UNDONE
+from opslib.router.journal import DONE, INTENT, KINDS, MADE, STARTED, UNDONE
 from opslib.router.plan import Change, Plan
 
 _WRITES = ("PUT", "POST", "PATCH", "DELETE")
@@ -55,7 +55,13 @@ class OwnWork:
         return next((run for run, begun, ended in self._spans() if begun - _ABOUT <= at <= ended + _ABOUT), "")
 
     def _spans(self) -> Iterator[tuple[str, datetime, datetime]]:
-        """Run, begin and end of each request that wrote."""
+        """Run, begin and end of each request that wrote.
+
+        An intent stands for its request where the process was killed before that was recorded.
+        """
+        for entry in self._ledger.proved_entries(INTENT):
+            at = datetime.fromisoformat(entry.at)
+            yield entry.run_id, at, at
         for entry in self._ledger.proved_entries("sample"):
             data = entry.data
             if data["method"] in _WRITES and data["operation"] != TOKEN_OPERATION:

@@ -12,9 +12,11 @@ import pytest
 
 from opslib.audit.report import AuditReport
 from opslib.genesys.audit_log import change
-from opslib.ledger.ledger import Ledger
+from opslib.ledger.ledger import Ledger, Run
 from opslib.router import org_changes
+from opslib.router.journal import INTENT
 from opslib.router.org_changes import CHANGE, CHECKED, SNAPSHOT, OrgChanges, differences, find_org_changes
+from opslib.router.own_work import OwnWork
 from opslib.settings import Settings
 from opslib.walk.walk import Walk
 
@@ -80,6 +82,22 @@ async def test_a_change_of_somebody_else_is_seen_twice_over(sandbox: Sandbox, ap
     shown = AuditReport.open(home=tmp_path / "home").show("still_so").plain
     for words in (audited["by"], "this kit's OAuth client", "Update Policy P", "comparison", "3 readings"):
         assert words in shown
+
+
+async def test_a_write_whose_attempt_was_not_recorded_is_still_ours(
+    sandbox: Sandbox, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed process loses the attempts of its last moment; the intent of the write names the run all the same."""
+    monkeypatch.setattr(Run, "note", lambda run, kind, data: None)
+    async with Walk(org.onboarding(sandbox)) as walk:
+        await walk.run_all()
+        where, client_id = walk.backend.where, walk.settings.client_id
+    (policy,) = api("GET", RETENTION_POLICIES).json()["entities"]
+    ledger = Ledger(tmp_path / "home")
+    (intent,) = [entry for entry in ledger.entries(INTENT) if entry.data["place"] == 1]
+    created = {"client_id": client_id, "entity_id": policy["id"], "at": intent.at}
+    assert OwnWork(ledger, where, "platform").run_of(created, client_id, 0) == walk.run_id
+    assert not OwnWork(ledger, where, "platform").run_of({**created, "at": "2020-01-01T00:00:00+00:00"}, client_id, 0)
 
 
 async def test_a_walk_that_nobody_looked_after_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
