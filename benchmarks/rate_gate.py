@@ -106,7 +106,7 @@ async def tutorial(shared: httpx.AsyncClient) -> int:
     async def ask() -> int:
         for refused in range(3):
             async with httpx.AsyncClient(headers=shared.headers) as client:
-                response = await client.get(f"{shared.base_url}{PATH.lstrip('/')}")
+                response = await client.get(shared.base_url.join(PATH))
             if response.status_code != 429:
                 return refused
             await asyncio.sleep(float(response.headers.get("Retry-After", 2**refused)))
@@ -152,10 +152,12 @@ async def opslib(auth: GenesysAuthManager) -> int:
 
 
 async def real(rounds: int) -> None:
-    options = ("--rate-limit", str(LIMIT), "--rate-window-s", str(WINDOW_S))
     took: dict[str, list[float]] = {}
     refused: dict[str, list[float]] = {}
-    with start_sandbox(options=options) as sandbox:
+    with start_sandbox() as sandbox:
+        limit = {"rate_limit": LIMIT, "rate_window_s": WINDOW_S}
+        async with httpx.AsyncClient() as control:
+            (await control.put(sandbox.info["control_url"] + "/settings", json=limit)).raise_for_status()
         names = ("api_url", "login_url", "client_id", "client_secret")
         settings = Settings.load(**{name: sandbox.info[name] for name in names})
         for _ in range(rounds):
