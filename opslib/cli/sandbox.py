@@ -39,7 +39,10 @@ _SHAPES = (
 @options.as_json
 @click.option("--seed", type=int, help="The same seed gives the same ids and names.")
 @click.option("--read-lag-s", type=click.FloatRange(0), default=0.0, help="Reads are this many seconds old.")
-@click.option("--rate-limit", type=click.IntRange(1), default=300, help="Requests per token and 60 s.")
+@click.option("--rate-limit", type=click.IntRange(1), default=300, help="Requests per token and window.")
+@click.option(
+    "--rate-window-s", type=click.FloatRange(0, min_open=True), default=60.0, help="How long such a window is."
+)
 @click.option(
     "--backend",
     type=options.Choice(["both", "storage-targets", "platform"]),

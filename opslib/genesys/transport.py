@@ -21,6 +21,7 @@ from opslib.errors import ConnectionFailed, InvalidInput, OpslibError
 from opslib.genesys.answers import unexpected
 from opslib.genesys.connections import AnyHost
 from opslib.genesys.gate import CORRELATION_HEADER, Gated, RateGate
+from opslib.genesys.limiter import AT_ONCE
 from opslib.genesys.recorder import current_operation, current_step
 from opslib.ledger.moment import utc_now
 from opslib.ledger.samples import Outcome, Sample, outcome_of
@@ -30,7 +31,7 @@ T = TypeVar("T")
 Record = Callable[[Sample], None]
 
 _CONNECT_TIMEOUT_S = 5.0
-_MAX_CONNECTIONS = 20
+_MAX_CONNECTIONS = AT_ONCE
 
 
 class Meter(httpx.AsyncBaseTransport):

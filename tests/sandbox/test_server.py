@@ -123,8 +123,8 @@ def test_same_seed_same_names_other_secrets(shared):
 
 
 def test_options_set_read_lag_and_rate_limit():
-    """--read-lag-s and --rate-limit hold from the first request on, and another seed gives other names."""
-    with running("--seed", "8", "--read-lag-s", "60", "--rate-limit", "2") as sandbox:
+    """--read-lag-s, --rate-limit and --rate-window-s hold from the first request on."""
+    with running("--seed", "8", "--read-lag-s", "60", "--rate-limit", "2", "--rate-window-s", "90") as sandbox:
         api = sandbox.api()
         body = {
             "name": "hook",
@@ -135,7 +135,9 @@ def test_options_set_read_lag_and_rate_limit():
         }
         assert api("PUT", "/api/v2/webhooks/w", body).status_code == 201
         assert api("GET", "/api/v2/webhooks/w").status_code == 404
-        assert api("GET", "/api/v2/webhooks/w").status_code == 429
+        refused = api("GET", "/api/v2/webhooks/w")
+        assert refused.status_code == 429
+        assert 60 < int(refused.headers["inin-ratelimit-reset"]) <= 90
 
 
 def test_human_text_says_how_to_point_opslib_at_it():
