@@ -1,4 +1,7 @@
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import httpx
 
@@ -7,6 +10,21 @@ from opslib.genesys.recorder import current_operation
 from opslib.genesys.retry import MAX_RETRY_AFTER_S, retry_after_s, spread
 
 CORRELATION_HEADER = "ININ-Correlation-Id"
+
+
+class GateState(NamedTuple):
+    """How many wait, and the seconds until the gate opens; how many requests are allowed and used in this window."""
+
+    waiting: int
+    opens_in_s: float
+    allowed: int | None
+    used: int | None
+
+
+@contextmanager
+def in_bulk(name: str) -> Iterator[None]:
+    """Mark the requests made inside as bulk work."""
+    yield
 
 
 class RateGate:
@@ -20,13 +38,22 @@ class RateGate:
         # In the clock of event loops, and the answer that said so.
         self._shut_until = 0.0
         self._shut_by: httpx.Response | None = None
+        self.attempts = self.rate_limited = self._waiting = 0
+
+    def state(self) -> GateState:
+        left_s = self._shut_until - asyncio.get_running_loop().time() if self._shut_by else 0.0
+        return GateState(self._waiting, max(0.0, left_s), None, None)
 
     async def wait(self) -> None:
         """Wait until the gate is open. Raises RateLimited when that would take too long."""
         now = asyncio.get_running_loop().time
         while self._shut_by and (left_s := self._shut_until - now()) > 0:
             _refuse_long_wait(left_s, self._shut_by)
-            await asyncio.sleep(spread(left_s))
+            self._waiting += 1
+            try:
+                await asyncio.sleep(spread(left_s))
+            finally:
+                self._waiting -= 1
 
     def heed(self, response: httpx.Response) -> None:
         """Shut the gate where the answer asks for it. Raises RateLimited when it asks for too long a wait."""
@@ -46,7 +73,9 @@ class Gated(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._gate.wait()
+        self._gate.attempts += 1
         response = await self._inner.handle_async_request(request)
+        self._gate.rate_limited += response.status_code == 429
         self._gate.heed(response)
         return response
 

@@ -62,12 +62,9 @@ async def look_at(walk: WalkContext, bucket: Bucket, without: Collection[str] = 
     checks = {name: row for name, row in profile.checks.items() if name not in without}
     wanted = wanted_of(onboarding, place, credentials, walk.settings.region)
     await walk.identities.ask_aws(wanted.region, keys)
-    return await check_bucket(
-        wanted,
-        profile.model_copy(update={"checks": checks}),
-        keys,
-        walk.teller(),
-    )
+    profile, tell = profile.model_copy(update={"checks": checks}), walk.teller()
+    question = ("bucket", repr(wanted), repr(profile), keys.access_key_id if keys else "")
+    return await walk.once(question, lambda: check_bucket(wanted, profile, keys, tell))
 
 
 def judged(walk: WalkContext, checked: Report) -> Result:
