@@ -53,6 +53,7 @@ class Fleet:
         at_once, in_all: how many onboardings are at work at once, in one org and over all.
         limits: when to stop, and how much may be removed.
         command: what the ledger calls the fleet's own run.
+        writes: whether it is to be applied: then files that cannot go together are refused.
 
     `on_progress` callbacks are called with a `FleetProgress` whenever an onboarding begins or ends. Raises InvalidInput
     for a folder without files.
@@ -66,11 +67,12 @@ class Fleet:
         in_all: int = IN_ALL,
         limits: Limits = Limits(),  # noqa: B008 (it is frozen)
         command: str = "fleet",
+        writes: bool = True,
     ) -> None:
         self.folder, self.limits = folder, limits
         self.on_progress: list[Callable[[FleetProgress], object]] = []
         self.stopped = ""  # why no other onboarding is begun
-        self._places, self._command = (at_once, in_all), command
+        self._places, self._command, self._writes = (at_once, in_all), command, writes
         self._members: dict[str, Member] = {}
         self._ended: dict[str, FleetTarget] = {}
         self._recovered: set[str] = set()
@@ -101,7 +103,6 @@ class Fleet:
     def stop(self, why: str = "it was stopped") -> None:
         """Begin no other onboarding; those at work go on to their end."""
         self.stopped = self.stopped or why
-        self._tell()
 
     def cancel(self) -> None:
         """Stop the onboardings at work, too, after the change in flight; they are left half-done, and the next call
@@ -167,11 +168,11 @@ class Fleet:
         """Read the files, and open the ledger. In threads: both take a while."""
         if self._members:
             return
-        members = await asyncio.to_thread(read_members, self.folder)
-        every = [settings for member in members if (settings := await asyncio.to_thread(_settings, member))]
-        settings = every[0] if every else Settings.load()
+        members = await asyncio.to_thread(read_members, self.folder, together=self._writes)
+        orgs = {member.org: member.settings for member in members if member.settings}
+        settings = next(iter(orgs.values()), None) or Settings.load()
         ledger = await asyncio.to_thread(workspace_ledger, settings)
-        for other in every:
+        for other in orgs.values():
             if kind_of(other) != kind_of(settings):
                 refuse_other_kind(ledger, other)
         self.run: Run = ledger.start_run(self._command, **kind_of(settings), folder=str(self.folder))
@@ -194,8 +195,8 @@ class Fleet:
         return left
 
     async def _recover(self, member: Member, apply: Progress) -> None:
-        org, onboarding = await self._loaded(member)
-        async with self._place(org, member.file), self._walk(onboarding, org, "resume") as walk:
+        org = self._org(member)
+        async with self._place(org, member.file), self._walk(await member.loaded(), org, "resume") as walk:
             self._walks.add(walk)
             try:
                 walk.taking_up = apply.id
@@ -212,8 +213,8 @@ class Fleet:
         try:
             if member.error:
                 raise member.error
-            org, onboarding = await self._loaded(member)
-            async with self._place(org, member.file), self._walk(onboarding, org, "plan") as walk:
+            org = self._org(member)
+            async with self._place(org, member.file), self._walk(await member.loaded(), org, "plan") as walk:
                 await walk.run("connect")
                 await walk.run("plan")
                 plan = walk.reviewed_plan()
@@ -224,16 +225,17 @@ class Fleet:
 
     async def _apply(self, row: FleetRow, consent: Consent, turns: Turns) -> FleetTarget:
         member = self._members[row.file]
+        org = self._org(member)
         async with turns.of(row):
             if self.stopped:
                 return self._not_started(row.file)
-            try:
-                org, onboarding = await self._loaded(member)
-            except OpslibError as error:
-                return FleetTarget(row.file, "refused", error)
             async with self._place(org, row.file):
                 if self.stopped:
                     return self._not_started(row.file)
+                try:
+                    onboarding = await member.loaded()
+                except OpslibError as error:
+                    return FleetTarget(row.file, "refused", error)
                 target = await self._carry_out(row, onboarding, org, consent)
             if target.outcome == "done":
                 turns.written(row)
@@ -278,9 +280,9 @@ class Fleet:
     def _not_started(self, file: str, run_id: str = "") -> FleetTarget:
         return FleetTarget(file, "not_started", run_id=run_id)
 
-    async def _loaded(self, member: Member) -> tuple[Org, Onboarding]:
-        onboarding, settings = await asyncio.to_thread(member.load)
-        return self._orgs.of(settings), onboarding
+    def _org(self, member: Member) -> Org:
+        assert member.settings  # noqa: S101 (it has no error)
+        return self._orgs.of(member.settings)
 
     def _walk(self, onboarding: Onboarding, org: Org, command: str) -> Walk:
         return Walk(onboarding, org.settings, command=command, session=org.session, shared=self._shared)
@@ -333,11 +335,6 @@ class Fleet:
         runs = [{"file": one.file, "outcome": one.outcome, "run": one.run_id} for one in targets]
         self.run.append(ENDED, {"outcomes": result.outcomes, "members": runs, "stopped": self.stopped})
         return result
-
-
-def _settings(member: Member) -> Settings | None:
-    """The org of a file that can be used."""
-    return None if member.error else member.load()[1]
 
 
 def _without_work(row: FleetRow, *, recovered: bool) -> FleetTarget:

@@ -9,6 +9,7 @@ they describe alike, such as a webhook. Refused are:
 - on platform, files of one org with different S3 integrations: only one can be active.
 """
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ class Member:
     a hash of how; `content` is that of the file. `error` is why it cannot take part."""
 
     path: Path
+    settings: Settings | None = None
     org: str = ""
     target: str = ""
     backend: str = ""
@@ -45,8 +47,11 @@ class Member:
     def file(self) -> str:
         return self.path.name
 
-    def load(self) -> tuple[Onboarding, Settings]:
-        """The onboarding and its org. Raises InvalidInput, also for a file that has changed since it was first read."""
+    async def loaded(self) -> Onboarding:
+        """The onboarding, read in a thread. Raises InvalidInput, also for a file that has changed since."""
+        return await asyncio.to_thread(self._load)
+
+    def _load(self) -> Onboarding:
         text = read_text(self.path)
         if _hash(text) != self.content:
             raise InvalidInput(
@@ -54,8 +59,7 @@ class Member:
                 cause="it is not the file that was planned",
                 fix="run `opslib fleet` again; nothing was written for this file",
             )
-        onboarding = parse_onboarding(text, str(self.path))
-        return onboarding, settings_for(onboarding)
+        return parse_onboarding(text, str(self.path))
 
 
 def org_key(settings: Settings) -> str:
@@ -63,27 +67,33 @@ def org_key(settings: Settings) -> str:
     return f"{settings.api_base} as {settings.client_id}"
 
 
-def read_members(folder: Path) -> list[Member]:
-    """Every *.yaml and *.yml file in the folder, by name. Raises InvalidInput where there is none."""
+def read_members(folder: Path, *, together: bool = True) -> list[Member]:
+    """Every *.yaml and *.yml file in the folder, by name; those that cannot go `together` have an error.
+
+    Raises InvalidInput where there is none.
+    """
     paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     if not paths:
         raise InvalidInput(f"No onboarding files in {folder}", cause="no *.yaml or *.yml", fix="name another folder")
-    members = [_read(path) for path in paths]
-    problems = dict(_conflicts([member for member in members if not member.error]))
+    orgs: dict[str, Settings] = {}
+    members = [_read(path, orgs) for path in paths]
+    problems = dict(_conflicts([member for member in members if not member.error])) if together else {}
     return [replace(member, error=problems.get(member.path, member.error)) for member in members]
 
 
-def _read(path: Path) -> Member:
+def _read(path: Path, orgs: dict[str, Settings]) -> Member:
     try:
         text = read_text(path)
         onboarding = parse_onboarding(text, str(path))
-        org = org_key(settings_for(onboarding))
+        settings = settings_for(onboarding)
+        org = org_key(settings)
     except Exception as error:  # noqa: BLE001 (one file must not keep the others from being read)
         return Member(path, error=foreseen(error, f"reading {path.name}"))
     values = onboarding.values()
     claims = tuple(((org, kind, id), hash_of(values[kind])) for kind, id in onboarding.objects.items())
     target = onboarding.target
-    return Member(path, org, target.name, onboarding.backend, _hash(text), claims, target.enabled)
+    own = orgs.setdefault(org, settings)
+    return Member(path, own, org, target.name, onboarding.backend, _hash(text), claims, target.enabled)
 
 
 def _conflicts(members: Sequence[Member]) -> Iterator[tuple[Path, InvalidInput]]:
