@@ -103,6 +103,11 @@ class Fleet:
         waiting = self._orgs.waiting if self._members else ()
         return phase.progress(outcomes, waiting)
 
+    @property
+    def orgs(self) -> list[Settings]:
+        """The orgs of the files, once they are read."""
+        return list({member.org: member.settings for member in self._members.values() if member.settings}.values())
+
     def stop(self, why: str = "it was stopped") -> None:
         """Begin no other onboarding; those at work go on to their end."""
         self.stopped = self.stopped or why
