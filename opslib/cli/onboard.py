@@ -1,4 +1,4 @@
-"""Onboarding files: write one, plan, apply, undo, compare with the org."""
+"""Onboarding files: write one, plan, apply, undo."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from opslib.cli.exit_codes import ExitCode
 from opslib.cli.interrupt import first_interrupt_stops, half_done_if_cancelled
 from opslib.cli.output import NEXT, say, say_document, say_json, say_text
 from opslib.cli.progress import progress_shown
-from opslib.errors import InvalidInput, OpslibError, StalePlan
+from opslib.errors import InvalidInput, StalePlan
 from opslib.onboarding.example import wanted_onboarding, write_example
 from opslib.onboarding.file import as_yaml, load_onboarding
 from opslib.onboarding.models import BackendName, Consent, Onboarding
@@ -30,6 +30,7 @@ from opslib.router.undo import LAST
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
 from opslib.walk.consent import options_for
+from opslib.walk.org_settings import settings_for
 from opslib.walk.second_key import plan_file, planned_of, refuse_before_connecting
 from opslib.walk.walk import Walk
 
@@ -189,29 +190,6 @@ def onboard(
     return ExitCode.DONE
 
 
-@click.command(epilog=options.examples("opslib drift targets/"))
-@click.argument("folder", type=options.PathType(exists=True, file_okay=False))
-@options.as_json
-def drift(folder: Path, as_json: bool) -> ExitCode:
-    """Plan every *.yaml file in FOLDER. Exit code 0: all as wanted, 2: some drifted, 1: some could not be read."""
-    reports: list[dict[str, Any]] = []
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        try:
-            plan = asyncio.run(_review(load_onboarding(file))).plan
-            reports.append({"file": file.name, "drifted": bool(plan.changes), **plan.as_json()})
-        except OpslibError as error:
-            reports.append({"file": file.name, "drifted": None, **error.as_json()})
-        if not as_json:
-            say(_drift_line(reports[-1]))
-    if not reports:
-        raise InvalidInput(f"No onboarding files in {folder}", cause="no *.yaml or *.yml", fix="name another folder")
-    if as_json:
-        say_json({"files": reports})
-    if any(report["drifted"] is None for report in reports):
-        return ExitCode.FAILED
-    return ExitCode.CHANGES if any(report["drifted"] for report in reports) else ExitCode.DONE
-
-
 @click.command(epilog=options.examples("opslib export ProdVoiceArchive --out archive.yaml"))
 @click.argument("target_id")
 @click.option("--policy", "policy_id", help="The policy's id; by default the only one of the target.")
@@ -320,7 +298,7 @@ def _approval(path: Path | None, onboarding: Onboarding | None, undo: str = "", 
     """What a second key signed. Raises where it is known before connecting that it does not count."""
     if path is None:
         return None
-    approval, settings = read_approval(path), Settings.load()
+    approval, settings = read_approval(path), settings_for(onboarding)
     refuse_before_connecting(approval, settings, None if undo else onboarding or wanted_onboarding(settings))
     return approval
 
@@ -430,13 +408,6 @@ async def _walk_through(
                     if result.step == "plan" and show_plan:
                         say_text(textwrap.indent(as_text(result.data), " " * 9))
     return results
-
-
-def _drift_line(report: dict[str, Any]) -> str:
-    if report["drifted"] is None:
-        return f"error    {report['file']}: {report['title']}: {report['cause']}"
-    changes = ", ".join(f"{change['action']} {change['kind']}" for change in report["changes"])
-    return f"drifted  {report['file']}: {changes}" if report["drifted"] else f"as wanted {report['file']}"
 
 
 async def _adopt(target_id: str, policy_id: str | None, webhook_id: str | None) -> Onboarding:

@@ -221,15 +221,18 @@ def flaw(db: sqlite3.Connection) -> str:
 
 
 def record(db: sqlite3.Connection, first: int = _LEAST) -> Record:
-    """The content of a ledger, to be checked; the entries, from one on, are read while they are iterated over."""
-    return Record(read_head(db), read_checkpoints(db), _rows(db, first))
+    """The content of a ledger, to be checked; the entries are read while they are iterated over. From entry `first` on,
+    it comes without checkpoints."""
+    return Record(read_head(db), read_checkpoints(db) if first == _LEAST else (), _rows(db, first))
 
 
-def entries_of(db: sqlite3.Connection, kinds: Sequence[str], run_id: str | None = None) -> list[Entry]:
-    """The entries of these kinds in order, all or those of one run; unchecked."""
+def entries_of(db: sqlite3.Connection, kinds: Sequence[str], run_id: str | None = None, after: int = 0) -> list[Entry]:
+    """The entries of these kinds behind an entry in order, all or those of one run; unchecked."""
     places = ",".join("?" * len(kinds))
-    query = f"{_ENTRIES} WHERE kind IN ({places}) AND run_id = coalesce(?, run_id) ORDER BY seq"
-    return [Entry(*row) for row in db.execute(query, (*kinds, run_id))]
+    of_run = "" if run_id is None else " AND run_id = ?"
+    kind = "+kind" if after else "kind"  # what is new is little, and needs no index
+    query = f"{_ENTRIES} WHERE {kind} IN ({places}){of_run} AND seq > ? ORDER BY seq"
+    return [Entry(*row) for row in db.execute(query, (*kinds, *([] if run_id is None else [run_id]), after))]
 
 
 def _rows(db: sqlite3.Connection, first: int) -> Iterator[Row]:

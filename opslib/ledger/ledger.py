@@ -146,8 +146,9 @@ class Ledger:
             for row in rows:  # a generator of this ledger, which so stays open until it is read
                 yield Entry(*row)
 
-    def proved_entries(self, *kinds: str, run_id: str | None = None) -> list[Entry]:
-        """Entries of these kinds in order, all or those of one run, for who acts on them.
+    def proved_entries(self, *kinds: str, run_id: str | None = None, after: int = 0) -> list[Entry]:
+        """Entries of these kinds in order, all or those of one run, for who acts on them; `after` an entry's number,
+        only later ones.
 
         Raises LedgerNotProved unless every entry is as it was signed, up to the head, with the key of this ledger. The
         first call checks all of them, later ones what is new and what they return.
@@ -155,8 +156,9 @@ class Ledger:
         with self._explained("read"), self._proof.lock, reading(self.path) as db:
             if head := read_head(db):
                 self._refuse_other_key(head)
+            key = self._signer.public_key
             try:
-                entries = self._proof.entries(db, self._signer.public_key, kinds, run_id, anew=not self._proved)
+                entries = self._proof.entries(db, key, kinds, run_id, anew=not self._proved, after=after)
             except NotProved as error:
                 raise self._changed(str(error)) from None
             self._proved = True

@@ -7,7 +7,8 @@ removed after the check is noticed, too.
 
 import sqlite3
 import threading
-from collections import Counter
+from array import array
+from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -30,24 +31,26 @@ class Proof:
         self.lock = threading.Lock()
         self._holds = False
         self._hashes = bytearray.fromhex(NO_HASH)
-        self._counts: Counter[tuple[str, str]] = Counter()
+        # The numbers of all entries of a kind, in order, and those of a kind in one run.
+        self._seqs: dict[tuple[str, str | None], array[int]] = {}
 
     def entries(
-        self, db: sqlite3.Connection, key: str, kinds: Sequence[str], run_id: str | None, *, anew: bool
+        self, db: sqlite3.Connection, key: str, kinds: Sequence[str], run_id: str | None, *, anew: bool, after: int = 0
     ) -> list[Entry]:
-        """The entries of these kinds, all or those of one run. `db` has begun to read, and `key` is the public key that
-        the ledger must be signed with; `anew` proves it from the first entry. Raises NotProved."""
+        """The entries of these kinds, all or those of one run, and only those `after` an entry's number. `db` has begun
+        to read, and `key` is the public key that the ledger must be signed with; `anew` proves it from the first entry.
+        Raises NotProved."""
         if anew or not self._holds or not self._prove_newer(db, key):
             self._prove_all(db, key)
-        entries = entries_of(db, kinds, run_id)
-        if not self._has_just(entries, kinds, run_id):
+        entries = entries_of(db, kinds, run_id, after)
+        if not self._has_just(entries, kinds, run_id, after):
             self._prove_all(db, key)  # which names the entry that was changed
             raise NotProved("the index of its entries does not name just the entries there are")
         return entries
 
     def _prove_all(self, db: sqlite3.Connection, key: str) -> None:
         (last, link), known = self._last(), self._hashes
-        self._hashes, self._counts, self._holds = bytearray.fromhex(NO_HASH), Counter(), False
+        self._hashes, self._seqs, self._holds = bytearray.fromhex(NO_HASH), {}, False
         try:
             with self._noted(record(db)) as content:
                 checked = check(content, key if content.head else None)
@@ -77,7 +80,8 @@ class Proof:
             for row in content.entries:
                 yield row
                 self._hashes += bytes.fromhex(row[-1])
-                self._counts[row[2], row[1]] += 1
+                for key in ((row[2], None), (row[2], row[1])):
+                    self._seqs.setdefault(key, array("q")).append(row[0])
 
         with closing(noted()) as entries:  # it reads from the database no longer than this
             yield replace(content, entries=entries)
@@ -90,8 +94,9 @@ class Proof:
         """That of a proved entry; empty for another one."""
         return self._hashes[seq * _HASH_BYTES : (seq + 1) * _HASH_BYTES].hex()
 
-    def _has_just(self, entries: Sequence[Entry], kinds: Sequence[str], run_id: str | None) -> bool:
-        known = sum(count for (kind, run), count in self._counts.items() if kind in kinds and run_id in (None, run))
+    def _has_just(self, entries: Sequence[Entry], kinds: Sequence[str], run_id: str | None, after: int) -> bool:
+        proved = [self._seqs.get((kind, run_id), ()) for kind in dict.fromkeys(kinds)]
+        known = sum(len(seqs) - bisect_right(seqs, after) for seqs in proved)
         return len(entries) == known and all(map(self._has, entries))
 
     def _has(self, entry: Entry) -> bool:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from opslib.credentials import KeyReference, RoleReference
+from opslib.onboarding.org import OrgReference
 from opslib.onboarding.values import (
     AwsRegion,
     BucketName,
@@ -27,6 +28,7 @@ from opslib.onboarding.values import (
 )
 
 BackendName = Literal["storage-targets", "platform"]
+PartName = Literal["target", "policy", "webhook"]
 EventName = Literal["routing.recording.storage.updated", "routing.recording.policy.updated"]
 # The audit of every entity: the only topic of Genesys that tells of policies and integrations.
 AUDIT_TOPIC = "v2.audits.entitytype.{id}.entityid.{id}"
@@ -136,6 +138,9 @@ class Onboarding(_Model):
 
     version: Literal[1] = 1
     backend: BackendName = "storage-targets"
+    org: Annotated[
+        OrgReference | None, Field(description="Where it is not the environment's: region and variables.")
+    ] = None
     org_id: Annotated[OrgId, Field(description="The organisation's id: any other org is refused. Empty: any org.")] = ""
     target: StorageTarget
     policy: RecordingPolicy
@@ -176,9 +181,17 @@ class Onboarding(_Model):
         for part in (values["target"], values["policy"], values["webhook"]):
             if not part["id"]:
                 del part["id"]
-        if not values["org_id"]:
-            del values["org_id"]
+        for name in ("org_id", "org"):
+            if not values[name]:
+                del values[name]
         return values
+
+    @property
+    def objects(self) -> dict[PartName, str]:
+        """What its objects are known by in their org: their ids, or their names where Genesys chooses the ids."""
+        parts: dict[PartName, StorageTarget | RecordingPolicy | DataLakeWebhook]
+        parts = {"target": self.target, "policy": self.policy, "webhook": self.webhook}
+        return {kind: part.name if self.backend == "platform" else part.id for kind, part in parts.items()}
 
 
 Problem = tuple[tuple[str, ...], str]

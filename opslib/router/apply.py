@@ -19,7 +19,7 @@ so an intent without an end is simply carried out again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -71,9 +71,10 @@ from opslib.router.journal import (
     TAKEN_UP,
     UNDONE,
     Progress,
+    is_in_the_way,
     refuse_unproved,
     started,
-    unfinished_apply,
+    unfinished_applies,
 )
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Change, Plan
@@ -107,7 +108,8 @@ class Applier:
     """Applies, resumes and rolls back through one backend, noting each move in one run.
 
     `tell(done, total, words)` is called with the progress. `stop()` lets the change in flight finish and then ends the
-    apply unfinished.
+    apply unfinished. `unfinished` is the id of the apply to resume or roll back, by default the newest. `is_of_org`
+    tells an apply to the same org from one to another org at the same address. `lock` keeps other processes out.
     """
 
     backend: Backend
@@ -115,6 +117,9 @@ class Applier:
     settles_within_s: float = SETTLES_WITHIN_S
     tell: Callable[[int, int, str], object] = lambda done, total, words: None
     stopping: bool = False
+    unfinished: str = ""
+    is_of_org: Callable[[Progress], bool] = lambda progress: True
+    lock: Callable[[Run], AbstractContextManager[None]] = apply_lock
     _under_way: tuple[int, int, str] | None = None
 
     def stop(self) -> None:
@@ -131,8 +136,8 @@ class Applier:
         Raises Busy, StalePlan (nothing was written), RolledBack (the state before is restored), ServerKeptOther or
         another HalfDone; and CancelledError when it was stopped before it began.
         """
-        with apply_lock(self.run):
-            refuse_unfinished(self._unfinished())
+        with self.lock(self.run):
+            self._refuse_unfinished(plan)
             now = await replan()
             if not now.changes:
                 return 0
@@ -155,7 +160,7 @@ class Applier:
 
         Raises ChangedMeanwhile for an object that is otherwise, without another write; else as `apply` does.
         """
-        with apply_lock(self.run):
+        with self.lock(self.run):
             progress = self._unfinished()
             if progress is None:
                 return "nothing to resume: the last apply has ended"
@@ -177,7 +182,7 @@ class Applier:
 
         Raises ChangedMeanwhile for an object that is otherwise, without another write; else HalfDone.
         """
-        with apply_lock(self.run):
+        with self.lock(self.run):
             progress = self._unfinished()
             if progress is None:
                 return "nothing to roll back: the last apply has ended"
@@ -226,8 +231,17 @@ class Applier:
         for creation in progress.creations:
             self.backend.recall(creation)
 
+    def _refuse_unfinished(self, plan: Plan) -> None:
+        """Raises Busy where an apply that was left unfinished changes what the plan changes, too."""
+        objects = [(change.kind, change.id) for change in plan.changes]
+        for apply in unfinished_applies(self.run.ledger, self.backend.where):
+            if is_in_the_way(apply, self.backend.name, objects) and self.is_of_org(apply):
+                refuse_unproved(self.run.ledger, apply)
+                refuse_unfinished(apply)
+
     def _unfinished(self) -> Progress | None:
-        progress = unfinished_apply(self.run.ledger, self.backend.where)
+        left = unfinished_applies(self.run.ledger, self.backend.where)
+        progress = next((apply for apply in left[::-1] if self.unfinished in ("", apply.id)), None)
         if progress:
             refuse_unproved(self.run.ledger, progress)
         return progress

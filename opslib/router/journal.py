@@ -1,7 +1,8 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from opslib.credentials import KeyReference, RoleReference
 from opslib.errors import LedgerNotProved
@@ -10,6 +11,7 @@ from opslib.ledger.actor import machine
 from opslib.ledger.chain import Entry
 from opslib.ledger.database import entries_of, reading
 from opslib.ledger.ledger import INSTEAD, Ledger, Run
+from opslib.onboarding.models import BackendName
 from opslib.router.differences import Difference
 from opslib.router.plan import Plan, checksum_of
 
@@ -217,15 +219,67 @@ def all_applies(ledger: Ledger) -> list[Progress]:
     return applies(ledger.proved_entries(*KINDS))
 
 
-def last_applies(ledger: Ledger) -> dict[str, Progress]:
-    """The newest apply to each org, by its API's address."""
-    return {apply.plan.where: apply for apply in all_applies(ledger)}
+class _Current:
+    """The entries of the unfinished applies and of each org's newest one: those that matter to what comes next."""
+
+    def __init__(self) -> None:
+        self.last_seq = 0
+        self._by_apply: dict[str, list[Entry]] = {}
+        self._newest: dict[str, str] = {}
+        self._ended: set[str] = set()
+
+    def read(self, ledger: Ledger) -> list[Progress]:
+        """The applies, oldest first, after what is new in the ledger was read."""
+        for entry in ledger.proved_entries(*KINDS, after=self.last_seq):
+            self._take_in(entry)
+            self.last_seq = entry.seq
+        return applies(entry for entries in self._by_apply.values() for entry in entries)
+
+    def _take_in(self, entry: Entry) -> None:
+        if entry.kind == STARTED:
+            where = entry.data["plan"]["where"]
+            self._forget_ended(self._newest.get(where, ""))
+            self._newest[where] = str(entry.seq)
+            self._by_apply[str(entry.seq)] = [entry]
+        elif (id := entry.data["apply"]) in self._by_apply:
+            self._by_apply[id].append(entry)
+            if entry.kind == FINISHED:
+                self._ended.add(id)
+                if id not in self._newest.values():
+                    self._forget_ended(id)
+
+    def _forget_ended(self, id: str) -> None:
+        if id in self._ended:
+            self._ended.discard(id)
+            del self._by_apply[id]
+
+
+# What is read once is proved; a fleet of thousands asks after each of its applies.
+_CURRENT: WeakKeyDictionary[Ledger, _Current] = WeakKeyDictionary()
+
+
+def current_applies(ledger: Ledger) -> list[Progress]:
+    """The unfinished applies and each org's newest one, oldest first. Raises LedgerNotProved."""
+    return _CURRENT.setdefault(ledger, _Current()).read(ledger)
+
+
+def unfinished_applies(ledger: Ledger, where: str) -> list[Progress]:
+    """The applies to that org that have not ended, oldest first."""
+    return [apply for apply in current_applies(ledger) if apply.plan.where == where and not apply.ended]
 
 
 def unfinished_apply(ledger: Ledger, where: str) -> Progress | None:
-    """The newest apply to that org, if it has not ended."""
-    apply = last_applies(ledger).get(where)
-    return apply if apply and not apply.ended else None
+    """The newest of them."""
+    return next(iter(unfinished_applies(ledger, where)[::-1]), None)
+
+
+def is_in_the_way(apply: Progress, backend: BackendName, objects: Collection[tuple[str, str]]) -> bool:
+    """Whether an unfinished apply keeps these objects, as (kind, id), from being changed: it changes one of them. On
+    platform an org has one active S3 integration, so there each target is in the way of the others."""
+    changed = {(change.kind, change.id) for change in apply.plan.changes}
+    if not changed.isdisjoint(objects):
+        return True
+    return backend == apply.plan.backend == "platform" and any(kind == "target" for kind, _ in changed)
 
 
 def is_left_in(home: Path, where: str) -> bool:
@@ -234,15 +288,14 @@ def is_left_in(home: Path, where: str) -> bool:
     Raises LedgerError when it cannot be read.
     """
     with reading(home) as db:
-        newest = [apply for apply in applies(entries_of(db, KINDS)) if apply.plan.where == where][-1:]
-    return any(not apply.ended for apply in newest)
+        return any(not apply.ended and apply.plan.where == where for apply in applies(entries_of(db, KINDS)))
 
 
 def refuse_unproved(ledger: Ledger, apply: Progress) -> None:
     """Raises LedgerNotProved for an apply that is not signed, or whose plan is not the one that was approved."""
-    begun = ledger.proved_entries("run.started", run_id=apply.run_id)
+    begun = ledger.proved_entries("run.started", STARTED, run_id=apply.run_id)
     approvals = [entry for entry in ledger.proved_entries(APPROVAL, run_id=apply.run_id) if entry.seq < int(apply.id)]
-    if not any("signed_by" in entry.data for entry in begun):
+    if not any("signed_by" in entry.data for entry in begun if entry.kind == "run.started"):
         why = f"entry {apply.id} was written before the ledger had signatures, so it is not proved"
     elif not apply.is_whole:
         why = f"the plan in entry {apply.id} does not have the checksum that is stored with it, {apply.checksum}"

@@ -27,7 +27,7 @@ from opslib.ledger.ledger import Ledger
 from opslib.onboarding.models import Onboarding
 from opslib.router.apply import refuse_unfinished
 from opslib.router.differences import Difference, field_differences, revision
-from opslib.router.journal import Progress, all_applies, refuse_unproved
+from opslib.router.journal import Progress, all_applies, is_in_the_way, refuse_unproved
 from opslib.router.plan import Change, Plan, Undoes
 from opslib.router.unsafe_changes import unsafe_changes
 from opslib.suggestion import did_you_mean
@@ -70,13 +70,18 @@ def past(ledger: Ledger, where: str, run_id: str = LAST) -> Past:
     """The finished apply to the org at `where` to undo: the last one of a run, or of all. An undo counts only where its
     run is named; the undo of an undo is an apply like any other.
 
-    Raises InvalidInput where there is none, Busy while an apply is unfinished, StalePlan where a later apply of opslib
-    changed one of its objects, LedgerNotProved for a ledger that was changed.
+    Raises InvalidInput where there is none, Busy while an apply of its objects is unfinished, StalePlan where a later
+    apply of opslib changed one of its objects, LedgerNotProved for a ledger that was changed.
     """
     every = all_applies(ledger)
     history = [apply for apply in every if apply.plan.where == where]
-    refuse_unfinished(next((apply for apply in history[-1:] if not apply.ended), None))
+    if history and not any(apply.ended for apply in history):
+        refuse_unfinished(history[-1])
     chosen = _last(history) if run_id == LAST else _of_run(every, where, run_id)
+    objects = [(change.kind, change.id) for change in chosen.plan.changes]
+    for apply in history:
+        if not apply.ended and is_in_the_way(apply, chosen.plan.backend, objects):
+            refuse_unfinished(apply)
     refuse_unproved(ledger, chosen)
     undone_by = _undone_by(chosen, history)
     if undone_by is None:

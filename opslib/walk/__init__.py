@@ -5,6 +5,15 @@ context        what the steps work on: what the user has chosen, the plan, the s
 steps          what each step does, what it needs, and which inputs make it stale
 state_machine  how steps are run, joined, cancelled and recorded, whatever they do
 session        the connection to one org, which several walks may share: token, rate gate, client, both backends
+fleet          many onboardings at once, of one org or several
+fleet_files    its files, and which of them cannot go together
+fleet_orgs     its orgs: a session each, and how many onboardings are at work at once
+fleet_plan     its plan as data: a row for each file, one checksum, and the limits
+fleet_progress how far it is: what is done, what waits for which limit, and the time left
+fleet_result   how it ended: an outcome for each file, and the failures by cause
+fleet_turns    whose turn it is to write an object that several onboardings share
+shared         what many walks have in common: the ledger, and answers that all ask for
+org_settings   the settings for the org that an onboarding names
 look           the bucket against its profile, and once more right before something is written
 consent        whether the user, or a second key, agrees to something unsafe
 second_key     whether a second key must approve, whose keys count, and whether the approval does

@@ -1,8 +1,8 @@
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -17,15 +17,20 @@ from opslib.onboarding.example import wanted_onboarding
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.apply import Applier, refuse_unfinished
 from opslib.router.approval import Approval
-from opslib.router.journal import Progress, last_applies, made_by_opslib, refuse_unproved
+from opslib.router.journal import Progress, current_applies, is_in_the_way, made_by_opslib, refuse_unproved
+from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.router.undo import Past, make_undo, needs_keys, past, refuse_unknown_secret, restored, routes_again
 from opslib.settings import Settings, check_aws_secret
 from opslib.walk.identities import Identities
+from opslib.walk.org_settings import refuse_other_settings, settings_for
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
 from opslib.walk.right_org import Stated, refuse_other_org, stated_orgs
 from opslib.walk.session import Session
+from opslib.walk.shared import Shared
 from opslib.walk.state_machine import JSON, Result, StateMachine, hash_of
+
+T = TypeVar("T")
 
 # What a user may replace: what depends on it becomes stale, so the listeners are told.
 _CHOICES = ("onboarding", "settings", "consent", "approval")
@@ -47,6 +52,7 @@ class WalkContext(StateMachine):
         undo: plan to undo the finished apply of this run, or the "last" one. The onboarding is then that apply's, and
             from `connect` on as it will be after the undo.
         session: share its token and rate gate with other walks.
+        shared: share the ledger, and answers that many ask for alike, with other walks.
     """
 
     def __init__(
@@ -60,25 +66,28 @@ class WalkContext(StateMachine):
         rotate_credentials: bool = False,
         undo: str = "",
         session: Session | None = None,
+        shared: Shared | None = None,
     ) -> None:
         super().__init__()
-        self.settings = settings or (session.settings if session else Settings.load())
+        self.settings = settings or (session.settings if session else settings_for(onboarding))
         self.onboarding = onboarding or wanted_onboarding(self.settings)
         self.consent = Consent()
         self.approval: Approval | None = None
         self.removal, self.rotate_credentials, self.undo = removal, rotate_credentials, undo
         self.undo_run = undo  # the run itself once it is found
         self.plan: Plan | None = None
-        ledger = workspace_ledger(self.settings)
-        self._last_applies = last_applies(ledger)  # first of all: nothing is added to a ledger that was changed
+        self.shared, self.taking_up = shared, ""  # the id of the unfinished apply to take up, where one is chosen
+        ledger = shared.ledger if shared else workspace_ledger(self.settings)
+        self._applies = current_applies(ledger)  # first of all: nothing is added to a ledger that was changed
         if undo and self._is_configured:
             with suppress(OpslibError):  # `connect` says it
                 self._choose(ledger, past(ledger, self.settings.api_base, undo))
         began_with = hash_of(self.given())
         saved = find_saved_walk(ledger, began_with, self.settings) if resume else None
         about = {"backend": self.onboarding.backend, "began_with": began_with, **kind_of(self.settings)}
+        about |= shared.about if shared else {}
         self.journal = saved.resume() if saved else ledger.start_run(command, **about)
-        self.recorder, self.identities = Recorder(self.journal.note), Identities(self.journal)
+        self.recorder, self.identities = Recorder(self.journal.note), Identities(self.journal, self.once)
         self.applier: Applier | None = None
         # How far each running step is: how many parts are done, of how many, and what is under way.
         self.progress: dict[str, tuple[int, int, str]] = {}
@@ -236,19 +245,26 @@ class WalkContext(StateMachine):
         return session
 
     def _new_session(self) -> Session:
-        refuse_other_kind(self.journal.ledger, self.settings)  # they may have been replaced since the walk began
+        refuse_other_settings(self.onboarding, self.settings)
         if self._shared_session and self._shared_session.settings == self.settings:
             return self._shared_session.share(self.recorder)
+        refuse_other_kind(self.journal.ledger, self.settings)  # they may have been replaced since the walk began
         return Session(self.settings, self.recorder)
 
     @property
     def run_id(self) -> str:
         return self.journal.id
 
+    async def once(self, question: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question that other walks on the same org and AWS account may have asked already."""
+        if self.shared is None:
+            return await ask()
+        return await self.shared.answers.once((self.settings.api_base, self.settings.client_id, question), ask)
+
     @property
     def last_apply(self) -> Progress | None:
-        """The newest apply to the org that the settings name, as last read from the ledger."""
-        return self._last_applies.get(self.settings.api_base) if self._is_configured else None
+        """The unfinished apply, else the newest one to the org that the settings name, as last read from the ledger."""
+        return self.unfinished or next(iter(self._applies_here()[::-1]), None)
 
     @property
     def _is_configured(self) -> bool:
@@ -256,25 +272,68 @@ class WalkContext(StateMachine):
 
     @property
     def unfinished(self) -> Progress | None:
-        """The same, if a crash or a stop left it unfinished."""
-        return self.last_apply if self.last_apply and not self.last_apply.ended else None
+        """The apply to take up of those to this org that a crash or a stop left unfinished: the one that was chosen, or
+        one of this onboarding, or the newest."""
+        left = [apply for apply in self._applies_here() if not apply.ended]
+        if self.taking_up:
+            return next((apply for apply in left if apply.id == self.taking_up), None)
+        return next((apply for apply in left if self._is_own(apply)), None) or next(iter(left[::-1]), None)
+
+    @property
+    def left_behind(self) -> Progress | None:
+        """The unfinished apply that this walk has begun or taken up."""
+        left = (apply for apply in self._applies_here() if not apply.ended)
+        return next((apply for apply in left if apply.run_id == self.run_id or apply.id == self.taking_up), None)
+
+    @property
+    def in_the_way(self) -> Progress | None:
+        """The unfinished apply that has to end before this onboarding's objects may be changed."""
+        objects = list(self.onboarding.objects.items())
+        here = (apply for apply in self._applies_here() if not apply.ended)
+        return next((apply for apply in here if is_in_the_way(apply, self.onboarding.backend, objects)), None)
+
+    def _is_own(self, apply: Progress) -> bool:
+        changed = {(change.kind, change.id) for change in apply.plan.changes}
+        return not changed.isdisjoint(self.onboarding.objects.items())
+
+    def _applies_here(self) -> list[Progress]:
+        if not self._is_configured:
+            return []
+        where = self.settings.api_base
+        return [apply for apply in self._applies if apply.plan.where == where and self.is_of_org(apply)]
+
+    def is_of_org(self, apply: Progress) -> bool:
+        """Whether an apply at this address may be of this org: two orgs of one region have the same address."""
+        ours = self.org_id.lower()
+        return not ours or self.org_of(apply).lower() in ("", ours)
+
+    @property
+    def org_id(self) -> str:
+        """The org's id, as it said when this walk connected; empty where it has not."""
+        connected = self.result("connect")
+        return str(connected.data.get("org_id") or "") if connected else ""
 
     def look_for_unfinished(self) -> None:
-        """Read the ledger again: another process may have been at work. Raises Busy for an unfinished apply."""
-        self._last_applies = last_applies(self.journal.ledger)
-        refuse_unfinished(self.unfinished)
+        """Read the ledger again: another process may have been at work. Raises Busy for an unfinished apply that is in
+        the way."""
+        self._applies = current_applies(self.journal.ledger)
+        refuse_unfinished(self.in_the_way)
 
     @asynccontextmanager
-    async def changing(self, backend: Backend) -> AsyncIterator[Applier]:
-        """An applier for the backend that reports to `progress`. Who changes the org is known before."""
+    async def changing(self, backend: Backend, unfinished: str = "") -> AsyncIterator[Applier]:
+        """An applier for the backend that reports to `progress`, perhaps to take up the apply with the id `unfinished`.
+        Who changes the org is known before."""
         await self.identities.ask_genesys(self.session.client, self.settings.client_id)
-        self.applier = Applier(backend, self.journal, tell=self.teller())
+        lock = self.shared.lock if self.shared else apply_lock
+        self.applier = Applier(
+            backend, self.journal, tell=self.teller(), unfinished=unfinished, is_of_org=self.is_of_org, lock=lock
+        )
         try:
             yield self.applier
         finally:
             self.applier = None
             with suppress(LedgerError):  # the next step that needs it says so
-                self._last_applies = last_applies(self.journal.ledger)
+                self._applies = current_applies(self.journal.ledger)
 
     @asynccontextmanager
     async def recovering(self, progress: Progress) -> AsyncIterator[Applier]:
@@ -286,7 +345,7 @@ class WalkContext(StateMachine):
         session = await self.open_session()
         stated = stated_orgs(self.onboarding, self.settings)
         await refuse_other_org(session.client, [*stated, *self._begun_in(progress, "the unfinished apply")])
-        async with self.changing(session.backends[progress.plan.backend]) as applier:
+        async with self.changing(session.backends[progress.plan.backend], progress.id) as applier:
             yield applier
 
     def _begun_in(self, progress: Progress, what: str) -> list[Stated]:

@@ -1,6 +1,8 @@
 """What AWS and Genesys call this process, noted in its run. A question without an answer is UNKNOWN, never an error."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
 
 from opslib.credentials import AwsKeys
 from opslib.errors import OpslibError
@@ -10,14 +12,17 @@ from opslib.ledger.actor import IDENTITY, identity
 from opslib.ledger.ledger import Run
 from opslib.validator.caller import ask_caller
 
+Once = Callable[[Hashable, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
 _ANSWERS_WITHIN_S = 20.0
 
 
 class Identities:
-    """Asks each of them once, for each AWS key and each OAuth client, and notes the answer in `run`."""
+    """Asks each of them once, for each AWS key and each OAuth client, and notes the answer in `run`. `once` asks a
+    question that others may have asked already."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, once: Once = lambda question, ask: ask()) -> None:
+        self._run, self._once = run, once
         self._callers: set[str] = set()
         self._clients: set[str] = set()
 
@@ -26,7 +31,7 @@ class Identities:
         key = keys.access_key_id if keys else ""
         if key in self._callers:
             return
-        caller = await ask_caller(region, keys)
+        caller = await self._once(("caller", region, key), lambda: ask_caller(region, keys))
         self._run.append(IDENTITY, identity("AWS", caller.arn, why=caller.why))
         self._callers.add(key)
 

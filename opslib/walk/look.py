@@ -42,9 +42,7 @@ class Writing:
 
 def bucket_of(walk: WalkContext) -> Bucket:
     """The walk's own. The org's id is as the org said it, or the role's external id, which Genesys takes it for."""
-    connected = walk.result("connect")
-    said = str(connected.data["org_id"]) if connected and connected.data else ""
-    return Bucket(walk.onboarding, walk.backend, said or _external_id(walk.onboarding))
+    return Bucket(walk.onboarding, walk.backend, walk.org_id or _external_id(walk.onboarding))
 
 
 def bucket_of_unfinished(walk: WalkContext, apply: Progress) -> Bucket:
@@ -62,12 +60,9 @@ async def look_at(walk: WalkContext, bucket: Bucket, without: Collection[str] = 
     checks = {name: row for name, row in profile.checks.items() if name not in without}
     wanted = wanted_of(onboarding, place, credentials, walk.settings.region)
     await walk.identities.ask_aws(wanted.region, keys)
-    return await check_bucket(
-        wanted,
-        profile.model_copy(update={"checks": checks}),
-        keys,
-        walk.teller(),
-    )
+    profile, tell = profile.model_copy(update={"checks": checks}), walk.teller()
+    question = ("bucket", repr(wanted), repr(profile), keys.access_key_id if keys else "")
+    return await walk.once(question, lambda: check_bucket(wanted, profile, keys, tell))
 
 
 def judged(walk: WalkContext, checked: Report) -> Result:

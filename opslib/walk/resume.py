@@ -8,7 +8,7 @@ from opslib.ledger.chain import Entry
 from opslib.ledger.ledger import Ledger, Run
 from opslib.onboarding.models import Consent, Onboarding
 from opslib.router.approval import Approval
-from opslib.router.journal import FINISHED, PLAN_MADE, all_applies
+from opslib.router.journal import FINISHED, PLAN_MADE, Progress, all_applies
 from opslib.router.plan import Plan
 from opslib.settings import Settings
 
@@ -102,6 +102,12 @@ def find_saved_walk(ledger: Ledger, began_with: str, settings: Settings) -> Save
         del ends["plan"]
     cut_off = applied if "apply" not in ends else None
     return SavedWalk(Run(ledger, runs[-1]), onboarding, org, consent, approval, plan, ends, cut_off)
+
+
+def client_of(ledger: Ledger, apply: Progress) -> str:
+    """The id of the OAuth client that an apply was begun with; empty where the ledger does not say."""
+    begun = ledger.proved_entries("step.started", run_id=apply.run_id)
+    return next((str(entry.data["given"]["org"]["client_id"]) for entry in begun if "given" in entry.data), "")
 
 
 def _changed_since(ledger: Ledger, run_id: str, where: str, seq: int) -> bool:

@@ -171,11 +171,13 @@ def refuse_unapproved_unfinished(walk: WalkContext, apply: Progress, onboarding:
         _refuse(wrong._replace(fix=f"{wrong.fix}; or undo the apply: `opslib rollback`"))
 
 
-def noted_approval(walk: WalkContext, checksum: str, *, before: int | None = None) -> Approval | None:
-    """The second key's approval in the last note of consent to just this plan."""
+def noted_approval(
+    walk: WalkContext, checksum: str, *, before: int | None = None, run_id: str | None = None
+) -> Approval | None:
+    """The second key's approval in the last note of consent to just this plan, by any run or that one."""
     given = [
         entry
-        for entry in walk.journal.ledger.proved_entries(APPROVAL)
+        for entry in walk.journal.ledger.proved_entries(APPROVAL, run_id=run_id)
         if entry.data["checksum"] == checksum and (before is None or entry.seq < before)
     ]
     return recorded(given[-1].data) if given else None

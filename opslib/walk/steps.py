@@ -4,6 +4,7 @@ connect → validate the bucket → plan → approve → apply → see an event 
 left unfinished is finished or undone by the steps of `RECOVERY`.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from opslib.errors import ConsentMissing, StalePlan
@@ -47,10 +48,11 @@ async def _connect(walk: WalkContext) -> Result:
     if walk.undo:
         walk.look_for_unfinished()
     session, wanted = await walk.open_session(), walk.onboarding.backend
-    count = await walk.backend.probe()
+    count = await walk.once(("probe", wanted), walk.backend.probe)
     if count is None:
         raise await not_served(session.client, session.backends, wanted)
-    about = await examine(session.client, session.backends, wanted, stated_orgs(walk.onboarding, walk.settings))
+    asked = await walk.once(("doctor", wanted), lambda: examine(session.client, session.backends, wanted))
+    about = replace(asked, stated=stated_orgs(walk.onboarding, walk.settings))
     org = about.organization
     why = org if isinstance(org, str) else "the answer names no OAuth client"
     walk.identities.note_client(walk.settings.client_id, about.client, why)
@@ -145,7 +147,7 @@ async def _plan_to_carry_out(walk: WalkContext) -> Plan:
     plan = await walk.make_plan()
     if plan.checksum != walk.reviewed_plan().checksum:
         return plan  # which is refused as stale
-    refuse_unapproved(walk, noted_approval(walk, plan.checksum), plan)
+    refuse_unapproved(walk, noted_approval(walk, plan.checksum, run_id=walk.run_id), plan)
     if plan.changes and walk.routes(plan):
         writing = Writing("apply", plan.checksum, walk.needs_consent(), ". Nothing was applied")
         await refuse_unfit(walk, bucket_of(walk), writing)

@@ -132,7 +132,7 @@ class StepCard(Card[Result]):
         return self._walk.state(self._step.name), tuple(self._reasons())
 
     def _reasons(self) -> Sequence[str]:
-        unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.unfinished else []
+        unfinished = [_UNFINISHED] if self._step.name in ("plan", "apply") and self._walk.in_the_way else []
         return list(dict.fromkeys([*self.problems, *self._walk.blockers(self._step.name), *unfinished]))
 
     def _view(self, *, measured: bool = False) -> View:

@@ -1,0 +1,59 @@
+"""How far a fleet is: what is done, what is at work, what waits for which limit, and how long it will take."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+PhaseName = Literal["recover", "plan", "apply"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The requests of one org that wait for its rate limit, which opens again in `opens_in_s` seconds."""
+
+    org: str
+    count: int
+    opens_in_s: float
+
+
+@dataclass(frozen=True)
+class FleetProgress:
+    """How far a phase of a fleet is. `outcomes` counts the files that have ended, by outcome; `running` are those at
+    work, `queued` those that wait for a free place; `left_s` the seconds left at this pace, None while not known."""
+
+    phase: PhaseName
+    total: int
+    finished: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    running: Sequence[str] = ()
+    queued: int = 0
+    waiting: Sequence[Waiting] = ()
+    left_s: float | None = None
+
+
+@dataclass
+class Phase:
+    """The phase that a fleet is in, counted as its onboardings begin and end."""
+
+    name: PhaseName
+    total: int
+    finished: int = 0
+    running: set[str] = field(default_factory=set)
+    _began_at: float = field(default_factory=time.monotonic)
+
+    def began(self, file: str) -> None:
+        self.running.add(file)
+
+    def ended(self, file: str) -> None:
+        self.running.discard(file)
+        self.finished += 1
+
+    def progress(self, outcomes: Mapping[str, int], waiting: Sequence[Waiting]) -> FleetProgress:
+        """As it is now."""
+        running, elapsed_s = sorted(self.running), time.monotonic() - self._began_at
+        left = self.total - self.finished
+        left_s = elapsed_s / self.finished * left if self.finished else None
+        return FleetProgress(
+            self.name, self.total, self.finished, outcomes, running, left - len(running), waiting, left_s
+        )
