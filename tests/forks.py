@@ -58,12 +58,17 @@ def started(env: Mapping[str, str], *words: str | Path) -> Iterator[BaseProcess]
 def _command(command: list[str], env: dict[str, str], out: Path, err: Path, full_after: int | None) -> None:
     if full_after is not None:
         _fill_the_disk(full_after)
-    os.environ.clear()
-    os.environ.update(env)
-    sys.argv = command
     sys.stdout, sys.stderr = (path.open("w", encoding="utf-8", buffering=1) for path in (out, err))
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         os.dup2(stream.fileno(), number)
+    become(command, env)
+
+
+def become(command: list[str], env: Mapping[str, str]) -> None:
+    """This process is the command from here on, with this environment only."""
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = command
     try:
         main()
     finally:

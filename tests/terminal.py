@@ -7,14 +7,15 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import sys
 import termios
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from .children import started
+from .forks import FORKS, become
 
 PROMPT = "[y/N]: "
 INTERRUPT = "Ctrl-C"
@@ -40,23 +41,38 @@ def opslib(env: Mapping[str, str], *words: str | Path, answers: Sequence[str] = 
     """One command, run to its end. Each answer is typed at a question; INTERRUPT is Ctrl-C."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
     env = {"TERM": "xterm", **env, "COLUMNS": str(columns)}
-    process = started(command, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-    os.close(slave)
+    with Connection(slave) as terminal:  # which can be sent to another process
+        process = FORKS.Process(target=_on_terminal, args=(terminal, ["opslib", *map(str, words)], env))
+        process.start()
     try:
         raw = _talk(master, process, list(answers))
-        return Seen(process.wait(), raw)
+        process.join(_WITHIN_S)
+        assert process.exitcode is not None, f"it does not end: {raw}"
+        return Seen(process.exitcode, raw)
     finally:
+        process.kill()
+        process.join()
         os.close(master)
 
 
-def _talk(master: int, process: "subprocess.Popen[bytes]", answers: list[str]) -> str:
+def _on_terminal(terminal: Connection, command: list[str], env: Mapping[str, str]) -> None:
+    os.setsid()
+    for number in range(3):
+        os.dup2(terminal.fileno(), number)
+    terminal.close()
+    sys.stdin = os.fdopen(0, encoding="utf-8")
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", buffering=1) for number in (1, 2))
+    become(command, env)
+
+
+def _talk(master: int, process: BaseProcess, answers: list[str]) -> str:
     shown, asked, interrupting = "", 0, False
     while True:
         if not select.select([master], [], [], 0.2 if interrupting else _WITHIN_S)[0]:
             assert interrupting, f"it says nothing any more: {shown}"
-            process.send_signal(signal.SIGINT)  # again: one that comes before the read begins is not noticed there
+            assert process.pid
+            os.kill(process.pid, signal.SIGINT)  # again: one that comes before the read begins is not noticed there
             continue
         try:
             shown += os.read(master, 4096).decode()

@@ -1,7 +1,16 @@
-"""What a process of `forks.py` has imported and read before it is forked."""
+"""What a process of `forks.py` has imported and read before it is forked. What the environment decides is not in it."""
+
+import gc
+
+import anyio._backends._asyncio  # noqa: F401
+import cryptography.hazmat.primitives.asymmetric.ed25519
+import cryptography.hazmat.primitives.serialization  # noqa: F401
+import httpx
 
 from opslib.cli import app, bucket, event_feed, evidence, onboard, org  # noqa: F401
 from opslib.credentials import AwsKeys
+from opslib.genesys.transport import tls_context
+from opslib.onboarding.values import aws_regions, partition_of
 from opslib.validator.aws import Service, _make_client
 
 _SERVICES: tuple[Service, ...] = ("s3", "s3control", "iam", "sts")
@@ -11,3 +20,10 @@ _NOBODY = AwsKeys.model_validate({"access_key_id": "AKIAEXAMPLE000000000", "secr
 for _service in _SERVICES:
     for _keys in (None, _NOBODY):
         _make_client(_service, "us-east-1", _keys)
+aws_regions()
+partition_of("us-east-1")
+httpx.AsyncHTTPTransport(verify=tls_context())
+
+# Else each process's first collection would copy every page that it looks at.
+gc.collect()
+gc.freeze()

@@ -44,11 +44,17 @@ def _name(value: str) -> str:
 
 
 @cache
-def aws_regions() -> frozenset[str]:
-    """Every region with S3 that botocore knows, in all partitions. Imported here: botocore is slow to load."""
+def _aws_session() -> Any:
+    """Kept for the list of regions that it reads, which takes 200 ms. Imported here: botocore is slow to load."""
     import botocore.session
 
-    session = botocore.session.get_session()
+    return botocore.session.get_session()
+
+
+@cache
+def aws_regions() -> frozenset[str]:
+    """Every region with S3 that botocore knows, in all partitions."""
+    session = _aws_session()
     return frozenset(
         region
         for partition in session.get_available_partitions()
@@ -123,10 +129,8 @@ DateRange = Annotated[str, AfterValidator(_interval)]
 
 @cache
 def partition_of(region: str) -> str:
-    """The partition of a region that AWS has. Imported here: botocore is slow to load."""
-    import botocore.session
-
-    return str(botocore.session.get_session().get_partition_for_region(region))
+    """The partition of a region that AWS has."""
+    return str(_aws_session().get_partition_for_region(region))
 
 
 def checked(model: type[M], **values: Any) -> M:

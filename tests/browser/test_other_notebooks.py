@@ -1,14 +1,16 @@
 """Each notebook as a reader finds it, and those beside notebook 01 as they run."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, expect
 
 from opslib.walk.steps import STEPS
 
-from .lab import DARK, LIGHT, Lab
-from .page import DEADLINE_S, artefact, chart_contrasts
+from .lab import DARK, LIGHT, PANEL, Lab, LabServer
+from .page import DEADLINE_S, Guard, artefact, chart_contrasts
 from .walk import NOTEBOOK, OFFERED, OUTPUT, STATE
 
 # For each notebook as it is committed: how many outputs are HTML, how many pictures are in them, and texts with how
@@ -49,13 +51,25 @@ COMMITTED = {
 }
 
 
-@pytest.mark.parametrize("notebook", COMMITTED)
-async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, page: Page, notebook: str) -> None:
-    """As after a clone, on a machine that has no kernel at all."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reader(browser: Browser, lab_server: LabServer) -> AsyncIterator[Lab]:
+    """A JupyterLab that knows no kernel at all; one page, since to load it takes longer than to read a notebook."""
+    guard = await Guard.start(browser)
+    lab, page = Lab.make(lab_server, guard, "reader"), guard.page
     none = json.dumps({"default": "", "kernelspecs": {}})
     await page.route("**/api/kernelspecs*", lambda route: route.fulfill(body=none, content_type="application/json"))
-    url = f"{lab.server.url}lab/workspaces/{lab.folder.name}/tree/{lab.folder.name}/{notebook}"
-    await page.goto(f"{url}?reset&token={lab.server.token}", wait_until="domcontentloaded")
+    url = f"{lab.server.url}lab/workspaces/{lab.folder.name}?reset&token={lab.server.token}"
+    await page.goto(url, wait_until="domcontentloaded")
+    await page.wait_for_function("window.jupyterapp?.restored.then(() => true)")
+    yield lab
+    await guard.context.close()
+
+
+@pytest.mark.parametrize("notebook", COMMITTED)
+async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(reader: Lab, notebook: str) -> None:
+    """As after a clone."""
+    lab, page = reader, reader.page
+    await lab._start("docmanager:open", path=f"{lab.folder.name}/{notebook}")
     await page.locator(".jp-Dialog").get_by_role("button", name="No Kernel").click()
     html, pictures, words = COMMITTED[notebook]
     await expect(lab.notebook.locator(f"{OUTPUT}[data-mime-type='text/html']")).to_have_count(
@@ -84,7 +98,9 @@ async def test_a_reader_without_a_kernel_who_trusts_nothing_sees_all(lab: Lab, p
         is False
     )
     assert await lab.axe() == []
-    await lab.screenshot(f"untrusted-{notebook[:2]}", of=".jp-NotebookPanel")
+    await lab.screenshot(f"untrusted-{notebook[:2]}", of=PANEL)
+    await page.evaluate("jupyterapp.shell.currentWidget.dispose()")
+    lab.guard.assert_quiet()
 
 
 async def test_02_runs_right_after_00_in_the_same_workspace(lab: Lab) -> None:

@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
-import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..forks import opslib
 from ..hostile import WIPE, acting
 from ..world import TARGETS, Sandbox, environment, target, without_settings, write_onboarding
 
@@ -22,8 +23,8 @@ class Shell:
         self.file = write_onboarding(folder / "onboarding.yaml", sandbox)
 
     def run(self, *words: str | Path, code: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "opslib.cli", *map(str, words)]
-        ended = subprocess.run(command, capture_output=True, text=True, env=self.env | env, cwd=self.folder)
+        with chdir(self.folder):
+            ended = opslib(self.env | env, *words)
         assert code in (None, ended.returncode), ended.stdout + ended.stderr
         return ended
 

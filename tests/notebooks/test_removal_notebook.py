@@ -7,9 +7,11 @@ from nbclient.exceptions import CellExecutionError
 
 from opslib.onboarding.file import as_yaml
 
+from ..forks import opslib
 from ..router.platform_shapes import integrations
 from ..walk.test_steps import onboarding
-from ..world import TARGETS, Api, Sandbox
+from ..world import TARGETS, Api, Sandbox, environment
+from . import build
 from .test_archive_notebook import changes, run, shown
 
 NAME = "06_drift_and_offboard"
@@ -48,7 +50,9 @@ def test_nothing_is_removed_from_a_live_org_without_a_reason(sandbox: Sandbox, a
     file = tmp_path / "onboarding.yaml"
     file.write_text(as_yaml(onboarding(sandbox)))
     as_live = {"OPSLIB_ONBOARDING": str(file), "OPSLIB_SANDBOX_BUCKET": ""}
-    run("01_onboard_storage", sandbox, tmp_path, **as_live)
+    known = build.kernel_environment(tmp_path) | environment(sandbox, tmp_path / "opslib") | as_live
+    onboarded = opslib(known, "onboard", file, "--yes")
+    assert onboarded.returncode == 0, onboarded.stderr
     before = targets(api, "storage-targets")
     assert before != []
     sandbox.control("DELETE", "/requests")

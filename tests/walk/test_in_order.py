@@ -1,7 +1,5 @@
 """The walk's one order, whoever runs it: a bucket that fails its validation is refused at `approve`."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from opslib import errors
 from opslib.onboarding.models import Consent
 from opslib.walk.walk import Walk
 
+from .. import forks
 from ..world import Sandbox, environment, without_settings, write_onboarding
 from .test_steps import onboarding
 
@@ -45,9 +44,8 @@ def writes(sandbox: Sandbox) -> list[str]:
 def opslib(sandbox: Sandbox, folder: Path, *words: str) -> Any:
     """One command on an onboarding file."""
     file = write_onboarding(folder / "target.yaml", sandbox)
-    command = [sys.executable, "-m", "opslib.cli", words[0], str(file), *words[1:]]
     env = without_settings() | environment(sandbox, folder / "home")
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    return forks.opslib(env, words[0], file, *words[1:])
 
 
 async def test_an_unfit_bucket_is_refused_at_approve_with_its_own_fix_first(unfit: Walk, sandbox: Sandbox) -> None:

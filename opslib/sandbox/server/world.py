@@ -105,23 +105,33 @@ class Record:
 
 
 class VersionedStore(Generic[Item]):
-    """Every state that the resources of one kind were ever in, so that a late reader can be served."""
+    """Every state that the resources of one kind were ever in, so that a late reader can be served.
+
+    What there is now is also kept by itself: a list that is not late takes no longer the more was ever deleted.
+    """
 
     def __init__(self) -> None:
         self._history: dict[str, list[tuple[float, Item | None]]] = {}
+        self._now: dict[str, Item] = {}
 
     def put(self, record_id: str, record: Item | None) -> None:
         self._history.setdefault(record_id, []).append((time.monotonic(), record))
+        if record is None:
+            self._now.pop(record_id, None)
+        else:
+            self._now[record_id] = record
 
     def get(self, record_id: str, lag_s: float = 0.0) -> Item | None:
         """The record as it was `lag_s` seconds ago."""
+        if not lag_s:
+            return self._now.get(record_id)
         moment = time.monotonic() - lag_s
         history = self._history.get(record_id, [])
         return next((record for at, record in reversed(history) if at <= moment), None)
 
     def all(self, lag_s: float = 0.0) -> list[Item]:
         """In the order of their ids, so that a page can begin after the last id of the one before."""
-        records = (self.get(record_id, lag_s) for record_id in sorted(self._history))
+        records = (self.get(record_id, lag_s) for record_id in sorted(self._history if lag_s else self._now))
         return [record for record in records if record is not None]
 
 
