@@ -188,7 +188,7 @@ class Fleet:
                 refuse_other_kind(ledger, other)
         self.run: Run = ledger.start_run(self._command, **kind_of(settings), folder=str(self.folder))
         self._shared = Shared(ledger, {"fleet": self.run.id})
-        self._orgs = Orgs(Recorder(self.run.append), *self._places)
+        self._orgs = Orgs(Recorder(self.run.note), *self._places)
         self._members = {member.file: member for member in members}
         self._refuse_conflicts()
 
