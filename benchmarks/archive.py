@@ -1,6 +1,10 @@
 """How long the archive's answer takes, against the best SQL that we could write for DuckDB, and against pandas.
 
     .venv/bin/python benchmarks/archive.py [--recordings 1000000 10000000] [--rounds 3] [--folder DIR]
+    .venv/bin/python benchmarks/archive.py --engine both --recordings 1000000 10000000 50000000 [--rounds 1]
+
+With `--engine both`, opslib on DuckDB beside opslib on Spark, on this machine: Spark with its start, since each answer
+has one, and with the memory and the processor's time of Java.
 
 Each recording has a row in the expected file, and, with planted faults, a media object and a sidecar in the bucket. All
 ways read the same Parquet files and give the same counts, which is checked; opslib and SQL also give the groups by
@@ -11,6 +15,7 @@ than the processor's time.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -26,6 +31,7 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from opslib.archive.arrived import ArrivedParts
 from opslib.archive.database import opened
+from opslib.archive.engines import engine
 from opslib.archive.expected import ExpectedFile
 from opslib.archive.report import verify
 
@@ -66,8 +72,8 @@ _TEXTS = """
 """
 
 
-def make(folder: Path, recordings: int) -> None:
-    """The files of this many recordings, and one extra recording for each 1000."""
+def make(folder: Path, recordings: int, *, texts: bool) -> None:
+    """The files of this many recordings, and one extra recording for each 1000; with `texts`, what pandas gets, too."""
     extra = recordings // 1000
     to = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
     folder.mkdir(exist_ok=True)
@@ -80,18 +86,23 @@ def make(folder: Path, recordings: int) -> None:
         for part, path in enumerate(sorted((folder / "found").iterdir())):
             path.rename(arrived.folder / f"part-{part}.parquet")
         arrived.finish()
-        database.execute(f"COPY (SELECT {_TEXTS} FROM ({found})) TO '{folder / 'texts.parquet'}' {to}")
+        if texts:
+            database.execute(f"COPY (SELECT {_TEXTS} FROM ({found})) TO '{folder / 'texts.parquet'}' {to}")
 
 
-def by_opslib(folder: Path) -> dict[str, int]:
+def by_opslib(folder: Path, name: str = "duckdb") -> dict[str, int]:
     file = pq.read_metadata(folder / "expected.parquet")
     place = file.schema.names.index("ended_at_ms")
     ends = [file.row_group(part).column(place).statistics for part in range(file.num_row_groups)]
     rows, first, last = file.num_rows, min(one.min for one in ends), max(one.max for one in ends)
     columns = frozenset({"recording_id", "media", "queue", "delete_at"})
     expected = ExpectedFile(folder / "expected.parquet", rows, 0, 0, columns, first, last)
-    found = verify(expected, ArrivedParts(folder / "arrived", "benchmark"), folder, now=NOW)
+    found = verify(expected, ArrivedParts(folder / "arrived", "benchmark"), folder, now=NOW, engine=engine(name))
     return found.counts
+
+
+def by_spark(folder: Path) -> dict[str, int]:
+    return by_opslib(folder, "spark")
 
 
 _IDS = ("conv_hi", "conv_lo", "rec_hi", "rec_lo")
@@ -183,7 +194,9 @@ def by_pandas(folder: Path) -> dict[str, int]:
 
 
 WARM = "warm"
-WAYS = {"opslib": by_opslib, "SQL by hand": by_sql, "pandas merge": by_pandas}
+SPARK, PANDAS = "on Spark", "pandas merge"
+WAYS = {"opslib": by_opslib, "SQL by hand": by_sql, PANDAS: by_pandas, SPARK: by_spark}
+OF_ENGINE = {"duckdb": ["opslib", "SQL by hand", PANDAS], "both": ["opslib", SPARK]}
 
 
 def run(way: str, folder: Path) -> dict[str, Any]:
@@ -195,14 +208,17 @@ def run(way: str, folder: Path) -> dict[str, Any]:
 
 
 def measure(way: str, folder: Path) -> None:
-    """A thousand recordings come first, so that what is imported on first use is in no time."""
-    WAYS[way](folder / WARM)
-    started, cpu = time.perf_counter(), time.process_time()
+    """A thousand recordings come first, so that what is imported on first use is in no time. Of Spark, its start is a
+    part of the time."""
+    if way != SPARK:
+        WAYS[way](folder / WARM)
+    started, cpu = time.perf_counter(), sum(os.times()[:4])
     counts = WAYS[way](folder)
+    of_each = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     result = {
         "wall_s": time.perf_counter() - started,
-        "cpu_s": time.process_time() - cpu,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu_s": sum(os.times()[:4]) - cpu,
+        "peak_mb": sum(resource.getrusage(who).ru_maxrss for who in of_each) / 1024,
         "counts": {name: counts[name] for name in COUNTS},
     }
     print(json.dumps(result))
@@ -213,21 +229,23 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--engine", choices=OF_ENGINE, default="duckdb")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
         return measure(arguments.way, arguments.folder)
-    per_million: dict[str, list[float]] = {way: [] for way in WAYS}
+    ways = OF_ENGINE[arguments.engine]
+    per_million: dict[str, list[float]] = {way: [] for way in ways}
     print(
         f"{'recordings':>12}  {'way':14} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  {'wall':>7} {'cpu':>7}  of opslib's"
     )
     for recordings in arguments.recordings:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            make(Path(name), recordings)
-            make(Path(name) / WARM, 1000)
-            runs: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+            make(Path(name), recordings, texts=PANDAS in ways)
+            make(Path(name) / WARM, 1000, texts=PANDAS in ways)
+            runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
             for turn in range(arguments.rounds):
-                for way in WAYS if turn == 0 else list(WAYS)[:2]:  # pandas takes minutes: once
+                for way in ways if turn == 0 else ways[:2]:  # pandas takes minutes: once
                     runs[way].append(run(way, Path(name)))
         counts = [one["counts"] for ones in runs.values() for one in ones]
         if any(one != counts[0] for one in counts):

@@ -26,7 +26,10 @@ def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 _LONGEST = ("router/test_crash.py", "browser/", "router/test_both_backends.py", "campaign/", "router/")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "spark" not in config.option.markexpr:  # `make test-spark`, which installs what they need
+        items[:] = [item for item in items if not item.get_closest_marker("spark")]
+
     def place(item: pytest.Item) -> int:
         path = item.path.as_posix()
         return next((at for at, name in enumerate(_LONGEST) if f"/tests/{name}" in path), len(_LONGEST))

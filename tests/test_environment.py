@@ -76,6 +76,15 @@ def test_every_requirement_is_locked() -> None:
     assert faults(PYPROJECT, LOCKS["constraints.txt"], test=False) == []
 
 
+def test_what_spark_needs_beside_the_other_locks_is_locked() -> None:
+    """With what builds it, since an index has PySpark as source only."""
+    entries = re.split(r"\n(?! )", (ROOT / "constraints-spark.txt").read_text().strip())
+    pins = {pin[1]: pin[2] for pin in map(_PIN.fullmatch, entries) if pin}
+    assert (len(entries), pins.keys()) == (3, {"py4j", "pyspark", "setuptools"})
+    (extra,) = map(Requirement, tomllib.loads(PYPROJECT)["project"]["optional-dependencies"]["spark"])
+    assert pins[extra.name] in extra.specifier
+
+
 def test_both_locks_have_the_same_versions() -> None:
     assert {pin[0] for pin in _PIN.finditer(LOCKS["constraints.txt"])} <= {
         pin[0] for pin in _PIN.finditer(LOCKS["constraints-test.txt"])

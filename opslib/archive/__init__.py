@@ -10,7 +10,9 @@ arrived        the objects that were found, as Parquet parts, and which parts ar
 listing        the objects of a bucket, read in parallel over the tree of their keys
 pages          one page of a listing, read quickly
 inventory      the objects of an S3 Inventory report; inventory_files finds its files
-database       DuckDB with limits, and what the query asks of an engine
+database       DuckDB with limits
+spark          Spark for one answer, on this machine or a cluster
+engines        what the query asks of an engine, and which one a name means
 histogram      percentiles from counts that can be added up
 verification   the query: who arrived, late, empty, missing, extra
 report         the verdict, the document and the lists

@@ -1,7 +1,7 @@
 """DuckDB as this room uses it: in memory, within limits, and with nothing that it would download."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +47,34 @@ def _config(temporary: Path, threads: int | None) -> dict[str, str | bool | int 
 
 
 class DuckDB:
-    """What the query asks of an engine: read Parquet, keep what is used twice, write a list."""
+    """The engine of `engines` for one machine."""
 
+    def __init__(self) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def check(self) -> None:
+        pass
+
+    @contextmanager
+    def opened(self, folder: Path) -> Iterator["_Tables"]:
+        with opened(folder) as connection:
+            self._connection = connection
+            yield _Tables(connection)
+
+    def stop(self) -> None:
+        with suppress(duckdb.Error):  # it has ended meanwhile
+            if self._connection:
+                self._connection.interrupt()
+
+
+class _Tables:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
     def read(self, paths: Sequence[str]) -> Frame:
-        """Not with columns that a folder such as `media=voice` above them would give them."""
         return nw.from_native(self._connection.read_parquet(list(paths), hive_partitioning=False))
 
     def keep(self, frame: Frame, name: str) -> Frame:
-        """The frame as it is worked out once."""
         frame.to_native().create(name)
         return nw.from_native(self._connection.table(name))
 

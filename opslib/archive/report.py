@@ -16,6 +16,8 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from opslib.archive.arrived import ArrivedParts, Gap
+from opslib.archive.database import DuckDB
+from opslib.archive.engines import Engine
 from opslib.archive.expected import ExpectedFile
 from opslib.archive.histogram import percentile
 from opslib.archive.keys import HOUR_MS
@@ -184,16 +186,18 @@ def verify(
     out: Path | None = None,
     missing: Path | None = None,
     notes: tuple[str, ...] = (),
+    engine: Engine | None = None,
 ) -> Verification:
-    """Compares. What does not fit into memory goes to `folder`; `out` gets a Parquet and a CSV file for each list, and
-    `missing` is the file for all that is missing."""
+    """Compares, by default with DuckDB. What does not fit into memory goes to `folder`; `out` gets a Parquet and a CSV
+    file for each list, and `missing` is the file for all that is missing. Raises OpslibError."""
+    engine = engine or DuckDB()
     asked = question(expected, now, within_hours=within_hours, since=since, until=until)
     if out is None:
-        found = answer(asked, expected, arrived, folder, missing=missing)
+        found = answer(asked, expected, arrived, folder, engine, missing=missing)
     else:
         remove_lists(out)
         with part_folder(out) as part:
-            found = answer(asked, expected, arrived, folder, lists=part, missing=missing)
+            found = answer(asked, expected, arrived, folder, engine, lists=part, missing=missing)
             for name in LISTS:
                 _write_csv(part / f"{name}.parquet", part / f"{name}.csv")
             for path in sorted(part.iterdir()):

@@ -1,4 +1,4 @@
-"""Who arrived, late, empty, twice, or not at all: one query in narwhals, which DuckDB carries out.
+"""Who arrived, late, empty, twice, or not at all: one query in narwhals, which DuckDB or Spark carries out.
 
 1. Objects are grouped by recording: the first arrival, the largest size, whether there are several, whether a sidecar.
 2. The expected recordings are joined with them once, fully: a row without an object did not arrive, an object without a
@@ -6,8 +6,8 @@
 3. What was joined is kept, narrow: ids only for extras, since `row` leads back to the expected file. Counts, histogram
    and lists are worked out from it.
 
-Every step is one that Spark has too, and gives the same answer whatever the order of the rows: integers, minima, maxima
-and counts, no ranks. An object that was found twice has one hash, so it is not taken for several.
+Every step gives the same answer on both, whatever the order of the rows: integers, minima, maxima and counts, no
+ranks. An object that was found twice has one hash, so it is not taken for several.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ from typing import Any, Final
 import narwhals as nw
 
 from opslib.archive.arrived import ArrivedParts
-from opslib.archive.database import DuckDB, Frame, opened
+from opslib.archive.database import Frame
+from opslib.archive.engines import Engine, Tables
 from opslib.archive.expected import ExpectedFile
 from opslib.archive.histogram import PER_OCTAVE
 from opslib.archive.keys import HOUR_MS, MALFORMED, MEDIA, SIDECAR, root_of
@@ -114,36 +115,37 @@ def answer(
     expected: ExpectedFile,
     arrived: ArrivedParts,
     folder: Path,
+    engine: Engine,
     *,
     lists: Path | None = None,
     missing: Path | None = None,
 ) -> Answer:
     """Asks. What does not fit into memory goes to `folder`; all lists go to `lists`, as Parquet, if it is given, and
     what is missing to the file `missing`."""
-    with opened(folder) as connection:
-        return _Query(DuckDB(connection), asked, expected, arrived).answer(lists, missing)
+    with engine.opened(folder) as tables:
+        return _Query(tables, asked, expected, arrived).answer(lists, missing)
 
 
 class _Query:
-    def __init__(self, engine: DuckDB, asked: Question, expected: ExpectedFile, arrived: ArrivedParts) -> None:
-        self._engine, self._asked = engine, asked
-        self._expected = engine.read([str(expected.path)])
-        self._arrived = engine.read(arrived.tables())
+    def __init__(self, tables: Tables, asked: Question, expected: ExpectedFile, arrived: ArrivedParts) -> None:
+        self._tables, self._asked = tables, asked
+        self._expected = tables.read([str(expected.path)])
+        self._arrived = tables.read(arrived.tables())
         self._by_conversation = expected.conversations > 0
 
     def answer(self, lists: Path | None, missing: Path | None) -> Answer:
-        joined = self._engine.keep(self._joined(), "joined")
+        joined = self._tables.keep(self._joined(), "joined")
         judged = self._judged(joined)
         extra = self._extra(joined)
         if lists is not None:  # then it is used twice
-            extra = self._engine.keep(extra, "extra")
+            extra = self._tables.keep(extra, "extra")
         extra_objects = self._arrived.filter(_kind(MEDIA)).join(extra, on=_RECORDING, how="semi")
         buckets, longest_ms = self._latencies(judged)
         storage = self._storage()
         if lists is not None:
             self._write(judged, extra_objects, lists)
         if missing is not None:
-            self._engine.write(self._named(judged.filter(nw.col("missing"))), missing)
+            self._tables.write(self._named(judged.filter(nw.col("missing"))), missing)
         return Answer(
             question=self._asked,
             groups=self._groups(judged),
@@ -280,7 +282,7 @@ class _Query:
         frames["extra"] = _objects_once(extra_objects)
         frames["malformed_keys"] = _objects_once(self._malformed())
         for name, frame in frames.items():
-            self._engine.write(frame, folder / f"{name}.parquet")
+            self._tables.write(frame, folder / f"{name}.parquet")
 
 
 def _objects(arrived: Frame) -> Frame:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from opslib.archive.engines import NAMES, Engine, engine
 from opslib.archive.render import as_text, why_as_text
 from opslib.archive.why import WITHIN_DAYS
 from opslib.cli import options
@@ -24,6 +25,16 @@ class _Expected(options.PathType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if value == ANALYTICS else super().convert(value, param, ctx)
+
+
+class _Engine(click.ParamType[Engine]):
+    name = "engine"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Engine:
+        try:
+            return engine(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group()
@@ -66,7 +77,12 @@ archive.add_command(backfill)
 )
 @click.option("--now", type=options.Moment(), help="Judge as of this time; by default, when the reading began.")
 @click.option(
-    "--engine", type=options.Choice(["duckdb"]), default="duckdb", show_default=True, help="What carries out the query."
+    "--engine",
+    type=_Engine(),
+    metavar="NAME",
+    default="duckdb",
+    show_default=True,
+    help=f"What compares: {NAMES}. Spark needs `pip install 'opslib[spark]'` and Java 17.",
 )
 @click.option("--out", type=options.PathType(file_okay=False), help="Write every list there, as Parquet and CSV.")
 @options.as_json
@@ -74,7 +90,7 @@ def verify(
     expected: Path | Literal["analytics"],
     bucket: str,
     out: Path | None,
-    engine: str,
+    engine: Engine,
     *,
     as_json: bool,
     now: datetime | None,
@@ -86,7 +102,8 @@ def verify(
     bucket could not be read whole, or nothing was due. Where an org is configured, it is asked why they are missing.
     """
     question = ArchiveQuestion(expected, bucket, now=now, **asked)
-    found = asyncio.run(verify_archive(question, usual_keys(), out=out, progress=archive_teller(as_json=as_json)))
+    tell = archive_teller(as_json=as_json)
+    found = asyncio.run(verify_archive(question, usual_keys(), engine=engine, out=out, progress=tell))
     if as_json:
         say_json(found.as_json())
     else:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from opslib.archive.arrived import ArrivedParts
+from opslib.archive.database import DuckDB
+from opslib.archive.engines import Engine
 from opslib.archive.expected import read_expected
 from opslib.archive.inventory import read_inventory
 from opslib.archive.keys import below
@@ -100,10 +102,12 @@ async def verify_archive(
     keys: AwsKeys | None,
     settings: Settings | None = None,
     *,
+    engine: Engine | None = None,
     out: Path | None = None,
     progress: Tell = lambda _: None,
 ) -> Verification:
-    """Compare, and note the answer in the ledger. With `out`, every list is written there as Parquet and CSV.
+    """Compare, by default with DuckDB, and note the answer in the ledger. With `out`, every list is written there as
+    Parquet and CSV.
 
     Where recordings are missing and the settings name an org, it is asked why; that the bucket was read whole is needed
     for it. `progress` may be called in another thread. A cancellation stops the reading and keeps what was read: asked
@@ -113,15 +117,22 @@ async def verify_archive(
     the workspace, BucketNotFound, AwsCredentialsInvalid, LedgerError, and OSError; for a list from analytics also what
     the org answers instead.
     """
-    settings = settings or Settings.load()
+    settings, engine = settings or Settings.load(), engine or DuckDB()
+    await in_a_thread(engine.check)
     with archive_folder(settings) as folder:
         if out is not None:
             remove_lists(out)
-        return await _verify(asked, keys, settings, folder, out, progress)
+        return await _verify(asked, keys, settings, engine, folder, out, progress)
 
 
 async def _verify(
-    asked: ArchiveQuestion, keys: AwsKeys | None, settings: Settings, folder: Path, out: Path | None, progress: Tell
+    asked: ArchiveQuestion,
+    keys: AwsKeys | None,
+    settings: Settings,
+    engine: Engine,
+    folder: Path,
+    out: Path | None,
+    progress: Tell,
 ) -> Verification:
     # The list first: nothing is asked of AWS for one that cannot be read.
     run = None if isinstance(asked.expected, Path) else _started(asked, settings)
@@ -133,7 +144,8 @@ async def _verify(
     arrived, now = await _read(asked, keys, folder, progress)
     missing = folder / MISSING
     compare = partial(verify, expected, arrived, folder, now=now, out=out, missing=missing, notes=listed.notes)
-    found = await in_a_thread(partial(compare, within_hours=asked.within_hours, since=asked.since, until=listed.until))
+    compare = partial(compare, within_hours=asked.within_hours, since=asked.since, until=listed.until, engine=engine)
+    found = await in_a_thread(compare, engine.stop)
     about = {**listed.about, "sha256": sha256, "rows": expected.rows}
     kept = {"sha256": await in_a_thread(partial(file_sha256, missing)), "rows": found.counts["missing"]}
     verified = run.append(VERIFIED, _entry(asked, about, kept, found))

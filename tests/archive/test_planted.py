@@ -1,4 +1,4 @@
-"""What the sandbox plants is found, and nothing else: from a listing and from an inventory, on both APIs."""
+"""What the sandbox plants is found, and nothing else: from a listing and an inventory, on both APIs and engines."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from opslib.archive.arrived import ArrivedParts
+from opslib.archive.engines import Engine
 from opslib.archive.expected import read_expected
 from opslib.archive.inventory import read_inventory
 from opslib.archive.listing import list_bucket
@@ -23,10 +24,12 @@ NOW = datetime(2026, 2, 5, tzinfo=UTC)
 LISTED = ("missing", "late", "empty", "without_sidecar", "duplicate")
 
 
-def found(sandbox: Sandbox, parts: ArrivedParts, folder: Path) -> tuple[Verification, dict[str, set[str]]]:
+def found(
+    sandbox: Sandbox, parts: ArrivedParts, folder: Path, engine: Engine | None = None
+) -> tuple[Verification, dict[str, set[str]]]:
     """The answer, and by defect the ids in its lists."""
     expected = read_expected(Path(sandbox["expected_file"]), folder / "expected")
-    answer = verify(expected, parts, folder, now=NOW, out=folder / "lists")
+    answer = verify(expected, parts, folder, now=NOW, out=folder / "lists", engine=engine)
     lists = {name: pq.read_table(folder / "lists" / f"{name}.parquet") for name in (*LISTED, "extra", "malformed_keys")}
     ids = {name: set(lists[name]["recording_id"].to_pylist()) for name in LISTED}
     ids["malformed_keys"] = set(lists["malformed_keys"]["key"].to_pylist())
@@ -49,11 +52,17 @@ def inventoried(sandbox: Sandbox, prefix: str, folder: Path) -> ArrivedParts:
     return parts
 
 
+ROUTES = (route_on_storage_targets, route_on_platform)
+CASES = [
+    *(("duckdb", seed, route) for seed in ("3", "11") for route in ROUTES),
+    pytest.param("spark", "11", route_on_platform, marks=pytest.mark.spark),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", ["3", "11"])
-@pytest.mark.parametrize("route", [route_on_storage_targets, route_on_platform])
+@pytest.mark.parametrize(("engine", "seed", "route"), CASES, indirect=["engine"])
 def test_the_truth_is_found_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: str, route: Callable[[Api, Sandbox], str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine, seed: str, route: Callable[[Api, Sandbox], str]
 ) -> None:
     """Each list has just the ids of the truth file, and the counts agree."""
     with running("--seed", seed, "--recordings", "120", "--planted", "--rate-limit", "10000") as sandbox:
@@ -64,7 +73,7 @@ def test_the_truth_is_found_and_nothing_else(
         truth = {defect: set(ids) for defect, ids in json.loads(Path(sandbox["truth_file"]).read_text()).items()}
         for read in (listed, inventoried):
             folder = tmp_path / read.__name__
-            answer, ids = found(sandbox, read(sandbox, prefix, folder), folder)
+            answer, ids = found(sandbox, read(sandbox, prefix, folder), folder, engine)
             assert ids == {name: truth[name] for name in ids}
             assert {name: answer.counts[name] for name in ids} == {name: len(truth[name]) for name in ids}
             assert answer.counts["at_risk"] == len(truth["at_risk"])

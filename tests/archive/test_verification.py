@@ -1,14 +1,20 @@
-"""The answer against one that is worked out in plain Python, for worlds that nobody would plant."""
+"""The answer against one that is worked out in plain Python, for worlds that nobody would plant, on both engines."""
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opslib.archive.database import DuckDB
+from opslib.archive.engines import Engine
+from opslib.archive.histogram import PER_OCTAVE, bucket
 from opslib.archive.report import Verification, verify
+from opslib.archive.verification import LISTS
 
 from .world import HOUR_MS, NOW, START_MS, Object, Row, expected_file, parts
 
@@ -98,32 +104,73 @@ def once(expected: list[Row]) -> list[Row]:
     return list({(row.conversation, row.recording): row for row in expected}.values())
 
 
-def answered(expected: list[Row], objects: list[list[Object]], folder: Path) -> Verification:
-    return verify(expected_file(folder, expected), parts(folder, *objects), folder, now=NOW)
+def answered(
+    engine: Engine, expected: list[Row], objects: list[list[Object]], folder: Path, out: Path | None = None
+) -> Verification:
+    expected_list, arrived = expected_file(folder, expected), parts(folder, *objects)
+    return verify(expected_list, arrived, folder, now=NOW, out=out, engine=engine)
 
 
-@settings(max_examples=30)
-@given(st.lists(ROWS, max_size=12).map(once), st.lists(OBJECTS, max_size=25))
-def test_the_answer_is_that_of_the_definitions(expected: list[Row], objects: list[Object]) -> None:
-    with TemporaryDirectory() as folder:
-        found = answered(expected, [objects], Path(folder))
-    ends = [row.ended_at_ms for row in expected]
-    since_ms, until_ms = (min(ends), max(ends) + 1) if ends else (0, NOW_MS)
-    assert found.counts == count(expected, objects, since_ms, until_ms)
-    assert found.counts["expected"] == sum(found.counts[name] for name in ("arrived", "missing", "not_due"))
+def on_each_engine(duckdb: int, spark: int) -> pytest.MarkDecorator:
+    """With so many examples: one takes Spark a hundred times as long."""
+    cases = [pytest.param("duckdb", duckdb), pytest.param("spark", spark, marks=pytest.mark.spark)]
+    return pytest.mark.parametrize(("engine", "examples"), cases, indirect=["engine"])
 
 
-@settings(max_examples=10)
-@given(st.lists(ROWS, max_size=12).map(once), st.lists(OBJECTS, max_size=25), st.randoms(use_true_random=False))
-def test_order_and_parts_make_no_difference(expected: list[Row], objects: list[Object], chance: random.Random) -> None:
-    """Other orders, other parts, parts that overlap, rows twice, a second run: byte for byte the same document."""
-    with TemporaryDirectory() as folder:
-        first = answered(expected, [objects], Path(folder) / "first").as_json()
-        again = answered(expected, [objects], Path(folder) / "first").as_json()
-        rows, found = chance.sample(expected * 2, len(expected) * 2), chance.sample(objects, len(objects))
-        cut = chance.randint(0, len(found))
-        other = answered(rows, [found[:cut], found[cut:], found[: cut // 2]], Path(folder) / "other").as_json()
-    assert again == first
-    assert other.pop("rows_repeated") == len(expected)
-    first.pop("rows_repeated")
-    assert other == first
+EXPECTED, OBJECTS_FOUND = st.lists(ROWS, max_size=12).map(once), st.lists(OBJECTS, max_size=25)
+
+
+@on_each_engine(30, 3)
+def test_the_answer_is_that_of_the_definitions(engine: Engine, examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(EXPECTED, OBJECTS_FOUND)
+    def check(expected: list[Row], objects: list[Object]) -> None:
+        with TemporaryDirectory() as folder:
+            found = answered(engine, expected, [objects], Path(folder))
+        ends = [row.ended_at_ms for row in expected]
+        since_ms, until_ms = (min(ends), max(ends) + 1) if ends else (0, NOW_MS)
+        assert found.counts == count(expected, objects, since_ms, until_ms)
+        assert found.counts["expected"] == sum(found.counts[name] for name in ("arrived", "missing", "not_due"))
+
+    check()
+
+
+def lists(folder: Path) -> dict[str, list[str]]:
+    """The rows of each list, in any order; `row` leads back to the expected file, whose order may differ."""
+    tables = {name: pq.read_table(folder / f"{name}.parquet", partitioning=None) for name in LISTS}
+    return {name: sorted(str(row | {"row": 0}) for row in table.to_pylist()) for name, table in tables.items()}
+
+
+@on_each_engine(10, 2)
+def test_order_parts_and_engine_make_no_difference(engine: Engine, examples: int) -> None:
+    """Beside DuckDB's answer: a second one, and the engine's for other orders and parts, parts that overlap, rows
+    twice. Byte for byte the same document, and row for row the same lists."""
+
+    @settings(max_examples=examples)
+    @given(EXPECTED, OBJECTS_FOUND, st.randoms(use_true_random=False))
+    def check(expected: list[Row], objects: list[Object], chance: random.Random) -> None:
+        with TemporaryDirectory() as name:
+            one, other = Path(name, "one"), Path(name, "other")
+            first = answered(DuckDB(), expected, [objects], one, one / "lists").as_json()
+            again = answered(DuckDB(), expected, [objects], one).as_json()
+            rows, found = chance.sample(expected * 2, len(expected) * 2), chance.sample(objects, len(objects))
+            cut = chance.randint(0, len(found))
+            overlapping = [found[:cut], found[cut:], found[: cut // 2]]
+            theirs = answered(engine, rows, overlapping, other, other / "lists").as_json()
+            assert lists(other / "lists") == lists(one / "lists")
+        assert again == first
+        assert theirs.pop("rows_repeated") == len(expected)
+        first.pop("rows_repeated")
+        assert theirs == first
+
+    check()
+
+
+def test_a_latency_on_the_edge_is_in_the_same_bucket_everywhere(engine: Engine, tmp_path: Path) -> None:
+    """Around the edges of all buckets up to months, to the millisecond; the engines' logarithms may differ by a bit."""
+    edges = {round(2 ** (at / PER_OCTAVE) * 1000) + near for at in range(-160, 16 * 22) for near in (-1, 0, 1)}
+    latencies_ms = [0, -HOUR_MS, *(2**octave * 1000 for octave in range(22)), *edges]
+    rows = [Row(number, number, START_MS) for number in range(len(latencies_ms))]
+    objects = [Object(number, number, START_MS + latency_ms) for number, latency_ms in enumerate(latencies_ms)]
+    found = answered(engine, rows, [objects], tmp_path).answer.latency_buckets
+    assert found == Counter(bucket(latency_ms / 1000) for latency_ms in latencies_ms)
