@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from opslib.cli import options
-from opslib.cli.confirm import agreed, can_ask
+from opslib.cli.confirm import agreed, can_ask, place
 from opslib.cli.exit_codes import ExitCode
 from opslib.cli.fleet_progress import fleet_stops, progress_told
 from opslib.cli.output import NEXT, say, say_json
@@ -93,7 +93,7 @@ def fleet(
             plan = runner.run(_shown(work, work.make_plan(), as_json=as_json))
             if not as_json:
                 _say_plan(plan)
-            if not yes and not _agreed_to(plan, as_json=as_json):
+            if not yes and not _agreed_to(work, plan, as_json=as_json):
                 if as_json:
                     say_json(plan.as_json())
                 return _code_of(plan)
@@ -147,16 +147,15 @@ def _may_recover(files: Sequence[str], *, as_json: bool) -> bool:
     return agreed(f"Finish what was left half-done ({_some(files)})", "first")
 
 
-def _agreed_to(plan: FleetPlan, *, as_json: bool) -> bool:
+def _agreed_to(work: Fleet, plan: FleetPlan, *, as_json: bool) -> bool:
     if not plan.changed:
         return False
     if not can_ask(as_json=as_json):
         if not as_json:
             say("nothing was written; add --yes to apply it", err=True)
         return False
-    orgs = sorted({row.org for row in plan.changed})
     changes = sum(len(row.changes) for row in plan.changed)
-    return agreed(f"Apply {changes} changes of {len(plan.changed)} onboardings", f"in {', '.join(orgs)}")
+    return agreed(f"Apply {changes} changes of {len(plan.changed)} onboardings", ", ".join(map(place, work.orgs)))
 
 
 def _code_of(plan: FleetPlan) -> ExitCode:

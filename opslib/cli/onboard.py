@@ -30,6 +30,7 @@ from opslib.router.undo import LAST
 from opslib.sandbox.launch import start_sandbox
 from opslib.settings import Settings
 from opslib.walk.consent import options_for
+from opslib.walk.org_settings import settings_for
 from opslib.walk.second_key import plan_file, planned_of, refuse_before_connecting
 from opslib.walk.walk import Walk
 
@@ -297,7 +298,7 @@ def _approval(path: Path | None, onboarding: Onboarding | None, undo: str = "", 
     """What a second key signed. Raises where it is known before connecting that it does not count."""
     if path is None:
         return None
-    approval, settings = read_approval(path), Settings.load()
+    approval, settings = read_approval(path), settings_for(onboarding)
     refuse_before_connecting(approval, settings, None if undo else onboarding or wanted_onboarding(settings))
     return approval
 

@@ -53,8 +53,10 @@ def _recover(how: str, yes: bool, as_json: bool, consent: Consent | None = None)
             asyncio.run(walk.aclose())
             return ExitCode.HALF_DONE
     said = asyncio.run(half_done_if_cancelled(_run_recovery(walk, how, consent or Consent())))
+    if walk.unfinished:
+        said += ". Another apply is unfinished, too: run this again"
     say_json({"said": said}) if as_json else say(said)
-    return ExitCode.DONE
+    return ExitCode.HALF_DONE if walk.unfinished else ExitCode.DONE
 
 
 _RECOVERIES = {

@@ -5,7 +5,10 @@ From the wire upwards:
 recorder                 the step and operation that a task works for; counts and keeps every attempt
 server_time              what time it is at the server, by the Date of its answers
 retry                    what is tried again and when; what Retry-After means
-gate                     the rate gate, where the requests of a token wait
+deadline                 deadlines whose clock stands still while a fleet waits for its turn
+rate_limit               the headers that tell a token's limit, and the window that they are about
+limiter                  when the next request of a token may go, by the answers so far
+gate                     the rate gate, where the requests of a token wait for their turn
 answers                  the JSON that an answer may hold, and its shape for each endpoint
 transport                the httpx stack: retry → gate → meter → pooled connections; the seam to replace in tests
 client                   `GenesysClient`: JSON requests, pages, deadlines; refusals as errors (see `opslib.errors`)

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ import httpx
 
 from opslib.errors import ApiError, DeadlineExceeded, NotFound, OpslibError, UnexpectedAnswer, error_class
 from opslib.genesys.answers import JSON, Page, Shape, content, error_body
+from opslib.genesys.deadline import Deadline
 from opslib.genesys.gate import CORRELATION_HEADER, RateGate
 from opslib.genesys.recorder import Operation, Recorder, current_operation, operation
 from opslib.genesys.retry import retry_for
@@ -69,7 +69,7 @@ class GenesysClient:
     @asynccontextmanager
     async def _deadline(self, op: Operation) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self.deadline_s):
+            async with op.deadline:
                 yield
         except OpslibError:
             raise
@@ -189,7 +189,7 @@ async def answer(
 ) -> JSON | OpslibError:
     """The org's answer, or the error instead of one; `until` is in the event loop's time."""
     try:
-        async with asyncio.timeout_at(until):
+        async with Deadline(until):
             return await client.request("GET", endpoint, params=params, shape=shape)
     except OpslibError as error:
         return error

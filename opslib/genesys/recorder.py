@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from opslib.genesys.deadline import Deadline
 from opslib.genesys.logs import log
 from opslib.ledger.chain import Entry
 from opslib.ledger.moment import utc_now
@@ -19,12 +20,12 @@ _operation: ContextVar["Operation | None"] = ContextVar("operation", default=Non
 class Operation:
     """What the caller asked for; it may take several attempts, which `recorder` records.
 
-    `deadline_at` is in the event loop's time (s). `entries` are the numbers of its attempts in the ledger. `duration_s`
-    includes what a sample does not: waiting for the rate gate, for a token and between attempts.
+    `entries` are the numbers of its attempts in the ledger. `duration_s` includes what a sample does not: waiting for
+    the rate gate, for a token and between attempts.
     """
 
     name: str
-    deadline_at: float
+    deadline: Deadline
     recorder: "Recorder | None" = None
     attempts: int = 0
     entries: list[int] = field(default_factory=list)
@@ -37,7 +38,7 @@ class Operation:
 
     def seconds_left(self) -> float:
         """Seconds until the deadline; negative once it has passed."""
-        return self.deadline_at - asyncio.get_running_loop().time()
+        return self.deadline.seconds_left()
 
 
 def current_operation() -> Operation | None:
@@ -47,7 +48,7 @@ def current_operation() -> Operation | None:
 @contextmanager
 def operation(name: str, deadline_s: float, recorder: "Recorder | None" = None) -> Iterator[Operation]:
     """Name the attempts made inside."""
-    op = Operation(name, asyncio.get_running_loop().time() + deadline_s, recorder)
+    op = Operation(name, Deadline(asyncio.get_running_loop().time() + deadline_s), recorder)
     token = _operation.set(op)
     try:
         yield op

@@ -20,6 +20,7 @@ from httpx_retries import RetryTransport
 from opslib.errors import ConnectionFailed, InvalidInput, OpslibError
 from opslib.genesys.answers import unexpected
 from opslib.genesys.gate import CORRELATION_HEADER, Gated, RateGate
+from opslib.genesys.limiter import AT_ONCE
 from opslib.genesys.recorder import current_operation, current_step
 from opslib.ledger.moment import utc_now
 from opslib.ledger.samples import Outcome, Sample, outcome_of
@@ -29,7 +30,7 @@ T = TypeVar("T")
 Record = Callable[[Sample], None]
 
 _CONNECT_TIMEOUT_S = 5.0
-_MAX_CONNECTIONS = 20
+_MAX_CONNECTIONS = AT_ONCE
 
 
 class Meter(httpx.AsyncBaseTransport):

@@ -23,7 +23,7 @@ from opslib.router.plan import Plan, make_plan, make_removal
 from opslib.router.undo import Past, make_undo, needs_keys, past, refuse_unknown_secret, restored, routes_again
 from opslib.settings import Settings, check_aws_secret
 from opslib.walk.identities import Identities
-from opslib.walk.org_settings import settings_for
+from opslib.walk.org_settings import refuse_other_settings, settings_for
 from opslib.walk.resume import SavedWalk, find_saved_walk, org_of
 from opslib.walk.right_org import Stated, refuse_other_org, stated_orgs
 from opslib.walk.session import Session
@@ -245,6 +245,7 @@ class WalkContext(StateMachine):
         return session
 
     def _new_session(self) -> Session:
+        refuse_other_settings(self.onboarding, self.settings)
         if self._shared_session and self._shared_session.settings == self.settings:
             return self._shared_session.share(self.recorder)
         refuse_other_kind(self.journal.ledger, self.settings)  # they may have been replaced since the walk began
@@ -303,9 +304,14 @@ class WalkContext(StateMachine):
 
     def is_of_org(self, apply: Progress) -> bool:
         """Whether an apply at this address may be of this org: two orgs of one region have the same address."""
+        ours = self.org_id.lower()
+        return not ours or self.org_of(apply).lower() in ("", ours)
+
+    @property
+    def org_id(self) -> str:
+        """The org's id, as it said when this walk connected; empty where it has not."""
         connected = self.result("connect")
-        ours = str(connected.data.get("org_id") or "") if connected else ""
-        return not ours or self.org_of(apply).lower() in ("", ours.lower())
+        return str(connected.data.get("org_id") or "") if connected else ""
 
     def look_for_unfinished(self) -> None:
         """Read the ledger again: another process may have been at work. Raises Busy for an unfinished apply that is in

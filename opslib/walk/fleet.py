@@ -14,12 +14,14 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
 
 from opslib.errors import HalfDone, LedgerError, OpslibError, StalePlan, foreseen
 from opslib.genesys.recorder import Recorder
 from opslib.genesys.together import together
+from opslib.genesys.transport import tls_context
 from opslib.ledger.actor import machine
 from opslib.ledger.ledger import Run
 from opslib.ledger.workspace import kind_of, refuse_other_kind, workspace_ledger
@@ -28,7 +30,7 @@ from opslib.router.journal import Progress, current_applies
 from opslib.router.lock import apply_lock
 from opslib.router.plan import Plan
 from opslib.settings import Settings
-from opslib.walk.fleet_files import Member, read_members
+from opslib.walk.fleet_files import Claimed, Member, conflicts, read_members
 from opslib.walk.fleet_orgs import AT_ONCE, IN_ALL, Org, Orgs
 from opslib.walk.fleet_plan import FleetPlan, FleetRow, Limits, ordered, refuse_beyond
 from opslib.walk.fleet_progress import FleetProgress, Phase, PhaseName
@@ -74,6 +76,7 @@ class Fleet:
         self.stopped = ""  # why no other onboarding is begun
         self._places, self._command, self._writes = (at_once, in_all), command, writes
         self._members: dict[str, Member] = {}
+        self._org_ids: dict[str, str] = {}
         self._ended: dict[str, FleetTarget] = {}
         self._recovered: set[str] = set()
         self._walks: set[Walk] = set()
@@ -99,6 +102,11 @@ class Fleet:
         outcomes: Counter[str] = Counter(target.outcome for target in self._ended.values())
         waiting = self._orgs.waiting if self._members else ()
         return phase.progress(outcomes, waiting)
+
+    @property
+    def orgs(self) -> list[Settings]:
+        """The orgs of the files, once they are read."""
+        return list({member.org: member.settings for member in self._members.values() if member.settings}.values())
 
     def stop(self, why: str = "it was stopped") -> None:
         """Begin no other onboarding; those at work go on to their end."""
@@ -138,6 +146,8 @@ class Fleet:
             return row
 
         rows = await self._each("plan", self._members.values(), lambda member: member.file, planned)
+        self._refuse_conflicts()  # once more: now it is known which orgs are the same
+        rows = [replace(row, error=row.error or self._members[row.file].error) for row in rows]
         plan = FleetPlan(ordered(rows))
         members = [{"file": row.file, "checksum": row.checksum, "changes": len(row.changes)} for row in rows]
         self.run.append(PLANNED, {"checksum": plan.checksum, "members": members})
@@ -165,13 +175,14 @@ class Fleet:
         return self._result()
 
     async def _open(self) -> None:
-        """Read the files, and open the ledger. In threads: both take a while."""
+        """Read the files, the ledger and the certificates. In threads: each takes a while."""
         if self._members:
             return
-        members = await asyncio.to_thread(read_members, self.folder, together=self._writes)
+        members = await asyncio.to_thread(read_members, self.folder)
         orgs = {member.org: member.settings for member in members if member.settings}
         settings = next(iter(orgs.values()), None) or Settings.load()
         ledger = await asyncio.to_thread(workspace_ledger, settings)
+        await asyncio.to_thread(tls_context)
         for other in orgs.values():
             if kind_of(other) != kind_of(settings):
                 refuse_other_kind(ledger, other)
@@ -179,6 +190,12 @@ class Fleet:
         self._shared = Shared(ledger, {"fleet": self.run.id})
         self._orgs = Orgs(Recorder(self.run.append), *self._places)
         self._members = {member.file: member for member in members}
+        self._refuse_conflicts()
+
+    def _refuse_conflicts(self) -> None:
+        problems = conflicts(self._members.values(), self._org_ids) if self._writes else {}
+        for file, error in problems.items():
+            self._members[file] = replace(self._members[file], error=error)
 
     def _left(self) -> list[tuple[Member, Progress]]:
         """Each unfinished apply that has to do with one of the files, and the file that is nearest to it."""
@@ -187,11 +204,12 @@ class Fleet:
             if apply.ended:
                 continue
             org = f"{apply.plan.where} as {client_of(self.run.ledger, apply)}"
-            changed = {(org, change.kind, change.id) for change in apply.plan.changes}
-            common = {file: len(changed & dict(member.claims).keys()) for file, member in self._members.items()}
-            nearest = max(common, key=lambda file: common[file])
-            if common[nearest]:
-                left.append((self._members[nearest], apply))
+            changed: set[Claimed] = {(change.kind, change.id) for change in apply.plan.changes}
+            of_org = [member for member in self._members.values() if member.org == org and not member.error]
+            common = [(len(changed & dict(member.claims).keys()), member) for member in of_org]
+            most, nearest = max(common, key=lambda pair: pair[0], default=(0, None))
+            if nearest and most:
+                left.append((nearest, apply))
         return left
 
     async def _recover(self, member: Member, apply: Progress) -> None:
@@ -218,6 +236,8 @@ class Fleet:
                 await walk.run("connect")
                 await walk.run("plan")
                 plan = walk.reviewed_plan()
+                if walk.org_id:
+                    self._org_ids[member.org] = f"{plan.where} {walk.org_id}"
         except Exception as error:  # noqa: BLE001 (the same)
             failure = foreseen(error, f"the plan of {member.file}")
             return FleetRow(member.file, member.org, member.target, error=failure), None

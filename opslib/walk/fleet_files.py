@@ -12,8 +12,8 @@ they describe alike, such as a webhook. Refused are:
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from opslib.errors import InvalidInput, OpslibError, foreseen
@@ -21,11 +21,12 @@ from opslib.onboarding.file import parse_onboarding
 from opslib.onboarding.models import Onboarding
 from opslib.onboarding.yaml_file import read_text
 from opslib.settings import Settings
-from opslib.walk.org_settings import settings_for
+from opslib.walk.org_settings import org_key, settings_for
 from opslib.walk.state_machine import hash_of
 
-# The org, the kind, and the id or name.
-Claimed = tuple[str, str, str]
+# The kind, and the id or name.
+Claimed = tuple[str, str]
+_NO_IDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -62,23 +63,23 @@ class Member:
         return parse_onboarding(text, str(self.path))
 
 
-def org_key(settings: Settings) -> str:
-    """An org as the address of its API and the OAuth client: two orgs of one region have the same address."""
-    return f"{settings.api_base} as {settings.client_id}"
-
-
-def read_members(folder: Path, *, together: bool = True) -> list[Member]:
-    """Every *.yaml and *.yml file in the folder, by name; those that cannot go `together` have an error.
-
-    Raises InvalidInput where there is none.
-    """
+def read_members(folder: Path) -> list[Member]:
+    """Every *.yaml and *.yml file in the folder, by name. Raises InvalidInput where there is none."""
     paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     if not paths:
         raise InvalidInput(f"No onboarding files in {folder}", cause="no *.yaml or *.yml", fix="name another folder")
     orgs: dict[str, Settings] = {}
-    members = [_read(path, orgs) for path in paths]
-    problems = dict(_conflicts([member for member in members if not member.error])) if together else {}
-    return [replace(member, error=problems.get(member.path, member.error)) for member in members]
+    return [_read(path, orgs) for path in paths]
+
+
+def conflicts(members: Iterable[Member], ids: Mapping[str, str] = _NO_IDS) -> dict[str, InvalidInput]:
+    """Why files cannot go together, by file. `ids` has the ids of the orgs that are known: two OAuth clients may be of
+    one org."""
+    by_org: dict[str, list[Member]] = defaultdict(list)
+    for member in members:
+        if not member.error:
+            by_org[ids.get(member.org) or member.org].append(member)
+    return {path.name: error for files in by_org.values() for path, error in _in_one_org(files)}
 
 
 def _read(path: Path, orgs: dict[str, Settings]) -> Member:
@@ -90,35 +91,27 @@ def _read(path: Path, orgs: dict[str, Settings]) -> Member:
     except Exception as error:  # noqa: BLE001 (one file must not keep the others from being read)
         return Member(path, error=foreseen(error, f"reading {path.name}"))
     values = onboarding.values()
-    claims = tuple(((org, kind, id), hash_of(values[kind])) for kind, id in onboarding.objects.items())
+    claims = tuple(((kind, id), hash_of(values[kind])) for kind, id in onboarding.objects.items())
     target = onboarding.target
     own = orgs.setdefault(org, settings)
     return Member(path, own, org, target.name, onboarding.backend, _hash(text), claims, target.enabled)
 
 
-def _conflicts(members: Sequence[Member]) -> Iterator[tuple[Path, InvalidInput]]:
+def _in_one_org(members: Sequence[Member]) -> Iterator[tuple[Path, InvalidInput]]:
     claimants: dict[Claimed, list[tuple[Member, str]]] = defaultdict(list)
     for member in members:
         for claimed, how in member.claims:
             claimants[claimed].append((member, how))
-    for (_, kind, id), claims in claimants.items():
+    for (kind, id), claims in claimants.items():
         files = [member for member, _ in claims]
         if kind == "policy" and len(files) > 1:
             yield from _refused(files, f"Several files claim policy {id}", "a policy belongs to one onboarding", _ONE)
         elif len({how for _, how in claims}) > 1:
             yield from _refused(files, f"Several files describe {kind} {id}", "they do not say the same of it", _ALIKE)
-    yield from _several_integrations(members)
-
-
-def _several_integrations(members: Sequence[Member]) -> Iterator[tuple[Path, InvalidInput]]:
-    by_org: dict[str, list[Member]] = defaultdict(list)
-    for member in members:
-        if member.backend == "platform" and member.enabled:
-            by_org[member.org].append(member)
-    for org, files in by_org.items():
-        if len({member.target for member in files}) > 1:
-            why = f"only one S3 integration can be active in one org ({org})"
-            yield from _refused(files, "Several files want another S3 integration", why, _SHARE)
+    exporting = [member for member in members if member.backend == "platform" and member.enabled]
+    if len({member.target for member in exporting}) > 1:
+        why = "only one S3 integration can be active in an org"
+        yield from _refused(exporting, "Several files want another S3 integration", why, _SHARE)
 
 
 _ONE = "remove or correct all files but one; nothing was sent for them"

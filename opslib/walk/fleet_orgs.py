@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from opslib.genesys.gate import in_bulk
 from opslib.genesys.recorder import Recorder
 from opslib.settings import Settings
-from opslib.walk.fleet_files import org_key
 from opslib.walk.fleet_progress import Waiting
+from opslib.walk.org_settings import org_key
 from opslib.walk.session import Session
 
 AT_ONCE, IN_ALL = 8, 32

@@ -42,9 +42,7 @@ class Writing:
 
 def bucket_of(walk: WalkContext) -> Bucket:
     """The walk's own. The org's id is as the org said it, or the role's external id, which Genesys takes it for."""
-    connected = walk.result("connect")
-    said = str(connected.data["org_id"]) if connected and connected.data else ""
-    return Bucket(walk.onboarding, walk.backend, said or _external_id(walk.onboarding))
+    return Bucket(walk.onboarding, walk.backend, walk.org_id or _external_id(walk.onboarding))
 
 
 def bucket_of_unfinished(walk: WalkContext, apply: Progress) -> Bucket:

@@ -4,7 +4,7 @@ import os
 
 from pydantic import SecretStr
 
-from opslib.errors import InvalidInput
+from opslib.errors import InvalidInput, WrongOrg
 from opslib.onboarding.models import Onboarding
 from opslib.settings import Settings
 
@@ -27,6 +27,22 @@ def settings_for(onboarding: Onboarding | None, settings: Settings | None = None
             "client_secret": SecretStr(_variable(org.client_secret_env)),
         }
     )
+
+
+def org_key(settings: Settings) -> str:
+    """An org as the address of its API and the OAuth client: two orgs of one region have the same address."""
+    return f"{settings.api_base} as {settings.client_id}"
+
+
+def refuse_other_settings(onboarding: Onboarding, settings: Settings) -> None:
+    """Raises WrongOrg where the onboarding names an org, and the settings are for another one or another client."""
+    named = settings_for(onboarding, settings)
+    if onboarding.org and org_key(named) != org_key(settings):
+        raise WrongOrg(
+            "The onboarding is for another org",
+            cause=f"its org block names {org_key(named)}, and the settings are for {org_key(settings)}",
+            fix="connect to the org that it names, or remove the block. Nothing was sent",
+        )
 
 
 def _variable(name: str) -> str:

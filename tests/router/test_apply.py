@@ -150,6 +150,25 @@ async def test_another_org_is_left_alone(
     assert state(api) == before
 
 
+async def test_what_is_unfinished_is_in_the_way_of_its_own_objects_only(
+    ops: Operator, sandbox: Sandbox, api: Api
+) -> None:
+    """Another onboarding is applied meanwhile, and each of two unfinished applies can be ended."""
+    await stop_after_the_first(ops, onboarding(sandbox))
+    others = {part: {"id": f"{part}-2"} for part in ("target", "policy", "webhook")}
+    await ops.apply(onboarding(sandbox, **others))
+    shared = onboarding(sandbox, **others | {"policy": {"id": "p-1"}})
+    with pytest.raises(errors.Busy, match="left unfinished"):
+        await ops.apply(shared)
+    assert ops.unfinished()
+    thirds = {part: {"id": f"{part}-3"} for part in ("target", "policy", "webhook")}
+    await stop_after_the_first(ops, onboarding(sandbox, **thirds))
+    assert await ops.applier().resume() == "the apply is finished"
+    assert await ops.applier().rollback() == "rolled back: the org is as it was before the apply"
+    assert ops.unfinished() is None
+    assert [api("GET", f"{TARGETS}/{id}").status_code for id in ("t-1", "target-2", "target-3")] == [404, 200, 200]
+
+
 async def test_stopped_before_the_first_write_is_no_apply(ops: Operator, sandbox: Sandbox) -> None:
     """Nothing is half-done, so nothing needs to be finished or undone."""
     wanted, applier = onboarding(sandbox), ops.applier()

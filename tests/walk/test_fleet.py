@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from opslib import errors
+from opslib import Onboarding, errors
 from opslib.audit.verify import verify
 from opslib.onboarding.models import Consent
+from opslib.settings import Settings
 from opslib.walk.fleet import Fleet
 from opslib.walk.fleet_plan import Limits
 from opslib.walk.fleet_progress import FleetProgress
@@ -94,9 +95,7 @@ async def test_a_half_done_onboarding_does_not_block_the_others(sandbox: Sandbox
     assert all(there(api, 2))
 
 
-def _load(sandbox: Sandbox, number: int):  # type: ignore[no-untyped-def]
-    from opslib import Onboarding
-
+def _load(sandbox: Sandbox, number: int) -> Onboarding:
     return Onboarding.model_validate(onboarding(sandbox, number))
 
 
@@ -284,3 +283,17 @@ async def test_where_a_second_key_is_required_nothing_is_written(
     assert set(outcomes(result).values()) == {"refused"}
     assert writes(sandbox) == []
     assert os.environ["OPSLIB_APPROVERS"]
+
+
+async def test_a_file_for_another_org_is_not_sent_to_this_one(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its org block and the settings of a walk differ, nothing is sent."""
+    monkeypatch.setenv("OTHER_ID", "another")
+    monkeypatch.setenv("OTHER_SECRET", "a-secret-for-another")
+    org = {"api_url": sandbox["api_url"], "client_id_env": "OTHER_ID", "client_secret_env": "OTHER_SECRET"}
+    wanted = Onboarding.model_validate(onboarding(sandbox, 1, org=org))
+    async with Walk(wanted, Settings.load()) as walk:
+        with pytest.raises(errors.WrongOrg, match="another org"):
+            await walk.run("connect")
+    assert sandbox.requests("api") == []
