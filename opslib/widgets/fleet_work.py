@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -16,7 +15,7 @@ from opslib.html import Html
 from opslib.onboarding.models import Consent
 from opslib.router.plan import Plan
 from opslib.router.unsafe_changes import UNSAFE
-from opslib.settings import Settings, is_loopback
+from opslib.settings import Settings
 from opslib.walk.fleet import Fleet
 from opslib.walk.fleet_orgs import AT_ONCE, IN_ALL
 from opslib.walk.fleet_plan import MAX_DELETIONS_PERCENT, STOP_AFTER_FAILURES, FleetPlan, FleetRow, Limits
@@ -109,6 +108,7 @@ class FleetWork:
         self.fleet, self._planned = self._open(), self.values
         self.changed()
         left = await self.fleet.unfinished()
+        self.changed()  # now it is known which orgs these are
         if left and not confirmed:
             self.left = left
             return None
@@ -189,10 +189,8 @@ class FleetWork:
         return {"plan": self._plan_blockers, "approve": self._approve_blockers, "apply": self._apply_blockers}[name]()
 
     def is_local(self) -> bool:
-        """Whether all orgs are on this machine, as far as they are known."""
-        rows = self.plan.rows if self.plan else ()
-        hosts = [urlsplit(row.org.split(" as ")[0]).hostname for row in rows if row.org]
-        return all(map(is_loopback, hosts)) if hosts else Settings.load().is_local
+        """Whether all orgs of the files are on this machine; before they are read, what the environment says."""
+        return all(org.is_local for org in (self.fleet and self.fleet.orgs) or [Settings.load()])
 
     def changed(self) -> None:
         for callback in self.on_change:

@@ -8,6 +8,8 @@ import pytest
 
 from opslib import errors
 from opslib.onboarding.models import Consent
+from opslib.settings import Settings
+from opslib.walk.fleet import Fleet
 from opslib.walk.fleet_progress import FleetProgress, Waiting
 from opslib.widgets import FleetCards
 from opslib.widgets.fleet_charts import rate_chart
@@ -158,12 +160,13 @@ async def test_what_was_left_half_done_is_finished_by_a_second_press(sandbox: Sa
     await cards.aclose()
 
 
-async def test_a_live_org_in_a_file_is_no_sandbox(fleet: FleetCards) -> None:
-    """The banner goes by the orgs of the plan, not by the environment."""
-    await fleet.cards["plan"].click()
-    assert (fleet.widget.live, fleet.work.is_local()) == (False, True)
-    row = fleet.work.plan.rows[0]  # type: ignore[union-attr]
-    object.__setattr__(row, "org", "https://api.mypurecloud.com as 1234")
+async def test_the_banner_says_live_for_a_live_org_in_a_file(
+    fleet: FleetCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes by the orgs of the files, not by the environment."""
+    assert fleet.widget.live is False
+    fleet.work.fleet = fleet.work._open()
+    monkeypatch.setattr(Fleet, "orgs", [Settings(api_url="https://api.mypurecloud.ie")])
     fleet.work.changed()
     assert fleet.widget.live is True
 
