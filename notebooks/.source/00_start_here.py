@@ -19,8 +19,9 @@
 # 1. [01 · Onboard a storage target](01_onboard_storage.ipynb): click through it, card by card.
 # 2. [02 · Audit report](02_audit_report.ipynb): what happened, for a reader who runs nothing.
 # 3. [03 · Verify the archive](03_verify_archive.ipynb): did the recordings arrive, and how late?
-# 4. [05 · Troubleshooting](05_troubleshooting.ipynb): each error, provoked on a sandbox, explained and mended.
-# 5. [06 · Drift, removal and undo](06_drift_and_offboard.ipynb): has somebody changed it? How to remove it, and
+# 4. [04 · Many onboardings at once](04_fleet.ipynb): a folder of onboarding files, planned, approved and applied.
+# 5. [05 · Troubleshooting](05_troubleshooting.ipynb): each error, provoked on a sandbox, explained and mended.
+# 6. [06 · Drift, removal and undo](06_drift_and_offboard.ipynb): has somebody changed it? How to remove it, and
 #    how to undo the last apply.
 #
 # Run a cell with **Shift+Enter**, or all of them with *Run > Run All Cells*.

@@ -13,6 +13,9 @@ Cards:
     drift_cards  has somebody changed the org? Two cards
     archive_card the verification of the archive; imported by its own name, since it brings pyarrow
     backfill_card the export of what never was: plans, then does just that
+    fleet_cards  many onboardings at once: plan a folder, approve the whole, apply it
+    fleet_work   what these share: the plan, its approval, how it ended, and what blocks what
+    fleet_result_card how a fleet ended
     status       the icon and colour of each status
     receipt      a card as static HTML: heading, status line, error box
     file_card    the onboarding as YAML, to load, paste and save
@@ -22,6 +25,8 @@ What a step found, on its card:
     results      chooses how to show a step's result; labels of simple values
     findings     the bucket's findings, with a filter by verdict
     plan         the changes of a plan
+    fleet_results a fleet's plan, progress and outcomes
+    fleet_charts what a fleet asked of Genesys
     archive_results what a verification of the archive found
     documents    IAM policies, Terraform and AWS commands, to copy or download
 
@@ -37,6 +42,7 @@ Forms:
 from opslib.widgets.base_card import StepCancelled
 from opslib.widgets.card import StepCard
 from opslib.widgets.drift_cards import DriftCards
+from opslib.widgets.fleet_cards import FleetCards
 from opslib.widgets.form import Form
 from opslib.widgets.secret import SecretField
 from opslib.widgets.shown import Place, Shown
@@ -44,6 +50,7 @@ from opslib.widgets.walk_cards import WalkCards, auto_run
 
 __all__ = [
     "DriftCards",
+    "FleetCards",
     "Form",
     "Place",
     "SecretField",

@@ -42,6 +42,17 @@ COMMITTED = {
             "only a sidecar is in the bucket": 2,
         },
     ),
+    "04_fleet.ipynb": (
+        7,
+        3,
+        {
+            "✔ done — ": 2,
+            "failed — 5 of 6 onboardings are as wanted": 1,
+            "RECORDED EXAMPLE": 7,
+            "Unsafe: shorter-retention": 1,
+            "1 onboarding refused, nothing was written": 1,
+        },
+    ),
     "05_troubleshooting.ipynb": (12, 3, {"Error: ": 10, "Changes: ": 10, "RECORDED EXAMPLE": 12}),
     "06_drift_and_offboard.ipynb": (
         21,
@@ -160,6 +171,28 @@ async def test_the_archive_is_verified_by_a_click_in_both_themes(lab: Lab) -> No
         assert marks >= 3
         async with lab.all_in_view():
             await card.screenshot(path=artefact(f"archive-{theme}.png"))
+
+
+async def test_a_fleet_from_its_folder_to_its_result_in_both_themes(lab: Lab) -> None:
+    """Run All writes only Oslo's first onboarding. Three presses, and a typed consent, bring the rest to two orgs."""
+    await lab.open("04_fleet.ipynb")
+    await lab.run_all(within_s=180)
+    assert await lab.errors() == 0
+    await lab.button("Plan the fleet").last.press("Enter")
+    await lab.status("6 onboardings: 5 to change")
+    for field, typed in (("Unsafe changes", "shorter-retention"), ("Reason", "a test")):
+        await lab.notebook.get_by_label(field, exact=True).fill(typed)
+    for button, said in (
+        ("Approve 11 changes of 5 onboardings", "approved: 11 changes of 5 onboardings"),
+        ("Apply 11 changes of 5 onboardings", "5 of 6 onboardings are as wanted"),
+    ):
+        await lab.button(button).last.press("Enter")
+        await lab.status(said)
+    await expect(lab.notebook.locator("figure svg[role=img]")).to_have_count(3)
+    assert await lab.scrolled_sideways() == []
+    for theme in (LIGHT, DARK):
+        await lab.set_theme(theme)
+        assert await lab.axe() == []
 
 
 async def test_drift_and_removal_by_keyboard_in_both_themes(lab: Lab) -> None:
