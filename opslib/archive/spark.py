@@ -223,7 +223,7 @@ def _check_java() -> None:
     raise OpslibError(
         _NOTHING,
         cause=f"{cause}; Spark needs Java {JAVA} or newer",
-        fix=f"install it (Debian: apt-get install openjdk-{JAVA}-jre-headless), and set JAVA_HOME to it if there are"
+        fix="install it (Debian: apt-get install default-jre-headless), and set JAVA_HOME to it if there are"
         " several; nothing was read",
     )
 

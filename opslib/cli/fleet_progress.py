@@ -10,7 +10,6 @@ from opslib.walk.fleet import Fleet
 from opslib.walk.fleet_progress import FleetProgress
 
 _EVERY_S, _LINE_EVERY_S = 0.5, 30.0
-_PHASES = {"recover": "Finishing what was left", "plan": "Planning", "apply": "Applying"}
 
 
 @asynccontextmanager
@@ -39,20 +38,8 @@ async def _tell(fleet: Fleet) -> None:
 
 def in_words(progress: FleetProgress) -> str:
     """One line: how many are done, at work and waiting, for what, and how long it will take."""
-    parts = [f"{_PHASES[progress.phase]}: {progress.finished} of {progress.total}", f"{len(progress.running)} at work"]
-    if progress.left_s is not None and progress.finished < progress.total:
-        parts.append(f"{_duration(progress.left_s)} left")
-    parts += [
-        f"{waits.count} wait for the rate limit of {waits.org}, {waits.opens_in_s:.0f} s" for waits in progress.waiting
-    ]
-    if progress.queued:
-        parts.append(f"{progress.queued} wait for a free place")
-    return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+    left = [f"{progress.time_left} left"] if progress.time_left else []
+    return ", ".join([progress.count, f"{len(progress.running)} at work", *left, *progress.waits])
 
 
 @contextmanager

@@ -165,7 +165,7 @@ class Fleet:
         with apply_lock(self.run):
             self._note_approval(plan, consent)
             for row in plan.rows:
-                if row.error or not row.changes:
+                if (row.error or not row.changes) and row.file not in self._ended:
                     self._end(_without_work(row, recovered=row.file in self._recovered))
 
             async def apply(row: FleetRow) -> None:

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 PhaseName = Literal["recover", "plan", "apply"]
+_PHASES: Mapping[PhaseName, str] = {
+    "recover": "finishing what was left half-done",
+    "plan": "planning",
+    "apply": "applying",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,27 @@ class FleetProgress:
     queued: int = 0
     waiting: Sequence[Waiting] = ()
     left_s: float | None = None
+
+    @property
+    def count(self) -> str:
+        """What is done, and how much of it: `planning: 12 of 2,000`."""
+        return f"{_PHASES[self.phase]}: {self.finished:,} of {self.total:,}"
+
+    @property
+    def waits(self) -> list[str]:
+        """Who waits for which limit."""
+        waits = [
+            f"{one.count} requests wait for the rate limit of {one.org}, which opens in {one.opens_in_s:.0f} s"
+            for one in self.waiting
+        ]
+        return [*waits, *([f"{self.queued:,} onboardings wait for a free place"] if self.queued else [])]
+
+    @property
+    def time_left(self) -> str:
+        """About how long it will take; empty while that is not known, and at the end."""
+        if self.left_s is None or self.finished == self.total:
+            return ""
+        return f"about {self.left_s / 60:.0f} min" if self.left_s >= 90 else f"about {self.left_s:.0f} s"
 
 
 @dataclass

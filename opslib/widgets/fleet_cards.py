@@ -26,7 +26,6 @@ from opslib.widgets.fleet_results import (
     plan_summary,
     plan_table,
     progress_details,
-    progress_summary,
     result_summary,
     some,
 )
@@ -171,7 +170,7 @@ class _FleetCard(Card[R]):
         return replace(
             view,
             state="running",
-            summary=progress_summary(progress),
+            summary=progress.count,
             progress=(progress.finished, progress.total) if progress.total else None,
             result=progress_details(progress, stopping=stopping),
         )

@@ -28,7 +28,6 @@ _OUTCOMES: dict[Outcome, tuple[str, str]] = {
     "refused": ("✖", "refused, nothing was written"),
     "not_started": ("…", "not started"),
 }
-_PHASES = {"recover": "finishing what was left half-done", "plan": "planning", "apply": "applying"}
 
 
 def plan_summary(plan: FleetPlan) -> str:
@@ -88,19 +87,8 @@ def outcome_words(outcome: Outcome) -> Html:
     return Html(f'<span aria-hidden="true">{sign}</span> {text(words)}', words)
 
 
-def progress_summary(progress: FleetProgress) -> str:
-    return f"{_PHASES[progress.phase]}: {progress.finished:,} of {progress.total:,}"
-
-
 def progress_details(progress: FleetProgress, *, stopping: bool) -> str:
     """Who is at work, who waits for what, and how long it will take."""
-    waiting = [
-        f"{one.count} requests wait for the rate limit of {one.org}, which opens in {one.opens_in_s:.0f} s"
-        for one in progress.waiting
-    ]
-    if progress.queued:
-        waiting.append(f"{progress.queued} onboardings wait for a free place")
-    left = "" if progress.left_s is None or progress.finished == progress.total else _duration(progress.left_s)
     ended = ", ".join(f"{count} {_words(name)}" for name, count in progress.outcomes.items())
     stop = (
         "no other onboarding begins; those at work go on to their end. Stop again ends them after the change in flight"
@@ -108,9 +96,9 @@ def progress_details(progress: FleetProgress, *, stopping: bool) -> str:
     lines = {
         "Stopping": stop if stopping else "",
         "At work": some(progress.running),
-        "Waiting": "; ".join(waiting),
+        "Waiting": "; ".join(progress.waits),
         "Ended": ended,
-        "Time left": left,
+        "Time left": progress.time_left,
     }
     return labelled_lines(lines)
 
@@ -195,7 +183,3 @@ def _words(outcome: str) -> str:
 
 def _first(what: str, count: int) -> str:
     return what if count <= SHOWN else f"{what}: the first {SHOWN} of {count:,}"
-
-
-def _duration(seconds: float) -> str:
-    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"

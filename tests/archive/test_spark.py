@@ -59,7 +59,7 @@ def test_without_pyspark_the_error_says_how_to_install_it(monkeypatch: pytest.Mo
 def test_a_java_that_is_too_old_is_named(installed: Path, version: str) -> None:
     installed.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
     assert f'version "{version}"; Spark needs Java 17 or newer' in refused().cause
-    assert "openjdk-17-jre-headless" in refused().fix
+    assert "default-jre-headless" in refused().fix
 
 
 def test_without_java_the_error_says_where_it_was_looked_for(
