@@ -27,8 +27,8 @@ _WITHIN_S = 90.0
 def opslib(
     env: Mapping[str, str], *words: str | Path, full_after: int | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """One command, run to its end, with this environment only; `full_after` this many writes to the ledger, the disk is
-    full: no file grows any more."""
+    """One command, run to its end, with this environment only; `full_after`: with this many entries and checkpoints in
+    the ledger, the disk is full: no file grows any more."""
     command = ["opslib", *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
@@ -76,14 +76,14 @@ def become(command: list[str], env: Mapping[str, str]) -> None:
 
 
 def _fill_the_disk(after: int) -> None:
-    writing, writes = Ledger._writing, 0
+    writing, is_full = Ledger._writing, False
+    rows = "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM checkpoints)"
 
     def counted(self: Ledger) -> Any:
-        nonlocal writes
-        if writes == after:
+        nonlocal is_full
+        if not is_full and (is_full := self._db.execute(rows).fetchone()[0] >= after):
             size = max(file.stat().st_size for file in self.path.parent.glob(f"{self.path.name}*"))
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        writes += 1
         return writing(self)
 
     Ledger._writing = counted  # type: ignore[method-assign]

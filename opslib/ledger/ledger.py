@@ -100,19 +100,19 @@ class Ledger:
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably. Secrets are hidden before it is hashed. `Run.append` also says who writes it."""
-        return self._append(Note(run_id, kind, data, by_actor=False))
+        return self._append(Note(run_id, kind, data, utc_now(), by_actor=False))
 
     def append_as_actor(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """The same, with the number of the entry that says who this process is. The first entry of this process in a
         run has that entry before it, in the same transaction."""
-        return self._append(Note(run_id, kind, data))
+        return self._append(Note(run_id, kind, data, utc_now()))
 
     def note(self, run_id: str, kind: str, data: dict[str, Any]) -> Note:
         """Have one entry, which names its actor, written with the next ones. Raises LedgerError when an earlier one
         cannot be written, and later writes do so."""
         if self._waiting.failed:
             self.flush()
-        note = Note(run_id, kind, data)
+        note = Note(run_id, kind, data, utc_now())
         self._waiting.add(note)
         return note
 
@@ -224,7 +224,7 @@ class Ledger:
         data = redact_json(_numbered(note.data))
         if note.by_actor:
             if note.run_id not in self._actors:
-                who = self._add(head, Note(note.run_id, ACTOR, self._who(), by_actor=False, at=note.at))
+                who = self._add(head, Note(note.run_id, ACTOR, self._who(), note.at, by_actor=False))
                 self._actors[note.run_id], head = who.seq, _after(head, who)
             data[ACTOR] = self._actors[note.run_id]
         note.seq, body = head.seq + 1, _canonical(data)

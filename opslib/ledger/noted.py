@@ -7,12 +7,11 @@ noted before it: the order in the ledger is the order of events.
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakMethod, WeakSet
-
-from opslib.ledger.moment import utc_now
 
 # The longest that an entry waits for others (s).
 WITHIN_S = 0.1
@@ -30,8 +29,8 @@ class Note:
     run_id: str
     kind: str
     data: dict[str, Any]
+    at: str
     by_actor: bool = True
-    at: str = field(default_factory=utc_now)
     seq: int = 0
 
 
@@ -40,12 +39,14 @@ class Waiting:
 
     Attributes:
         failed: whether it could not be written; it waits for the next attempt then.
+        file: the device and the number of the ledger's file.
+        write: gives `write`; None once the object is gone.
     """
 
     def __init__(self, file: Path, write: Callable[[], None]) -> None:
         self.failed = False
-        self._file = file
-        self._write = WeakMethod(write)  # only while something waits does it keep the object alive
+        self.file = _identity(file)
+        self.write = WeakMethod(write)  # only while something waits does it keep the object alive
         self._notes: deque[Note] = deque()
         self._timer: threading.Timer | None = None
         _ALL.add(self)
@@ -53,7 +54,7 @@ class Waiting:
     def add(self, note: Note) -> None:
         """Have it written in another thread, WITHIN_S from now at the latest."""
         self._notes.append(note)
-        if self._timer is None and (write := self._write()):  # two threads at once may start two: no harm
+        if self._timer is None and (write := self.write()):  # two threads at once may start two: no harm
             self._timer = threading.Timer(WITHIN_S, write)
             self._timer.daemon = True
             self._timer.start()
@@ -69,16 +70,20 @@ class Waiting:
         """As if they had not been taken."""
         self._notes.extendleft(reversed(notes))
 
-    def write_for(self, file: Path) -> None:
-        """Write it now, or wait until it is written, if it is this file's: somebody is about to read that."""
-        if file.exists() and self._file.exists() and self._file.samefile(file) and (write := self._write()):
-            write()
-
     def __len__(self) -> int:
         return len(self._notes)
 
 
 def write_what_waits(file: Path) -> None:
-    """Write what this process has noted of the ledger in a file, before that is read."""
-    for waiting in [*_ALL]:
-        waiting.write_for(file)
+    """Write what this process has noted of the ledger in a file, or wait until it is written: it is about to be read.
+    Nothing is done where the file cannot be looked at: who reads it finds out."""
+    with suppress(OSError):
+        identity = _identity(file)
+        for waiting in [*_ALL]:
+            if waiting.file == identity and (write := waiting.write()):
+                write()
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    stat = file.stat()
+    return stat.st_dev, stat.st_ino

@@ -1,4 +1,4 @@
-"""The disk is full from the n-th write to the ledger on, for every n of an apply and of its rollback.
+"""The disk is full from the n-th entry or checkpoint of the ledger on, for every n of an apply and of its rollback.
 
 An exit code says how the org is: 0 as wanted, 1 as before with nothing left to do, 3 with work left, which is named.
 """
@@ -29,7 +29,7 @@ def _start_anew(sandbox: Sandbox, api: Api, home: Path) -> bytes:
 
 
 def _writes_until(home: Path, kind: str) -> int:
-    """How many writes to the ledger come before the first entry of this kind."""
+    """How many entries and checkpoints come before the first entry of this kind."""
     ledger = Ledger(home)
     seq = next(ledger.entries(kind)).seq
     count: int = ledger._db.execute("SELECT count(*) FROM checkpoints WHERE seq < ?", [seq]).fetchone()[0]
