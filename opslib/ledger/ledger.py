@@ -100,12 +100,12 @@ class Ledger:
 
     def append(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """Write one entry, durably. Secrets are hidden before it is hashed. `Run.append` also says who writes it."""
-        return self._append(Note(run_id, kind, data, utc_now(), by_actor=False))
+        return self._append(run_id, kind, data, by_actor=False)
 
     def append_as_actor(self, run_id: str, kind: str, data: dict[str, Any]) -> Entry:
         """The same, with the number of the entry that says who this process is. The first entry of this process in a
         run has that entry before it, in the same transaction."""
-        return self._append(Note(run_id, kind, data, utc_now()))
+        return self._append(run_id, kind, data)
 
     def note(self, run_id: str, kind: str, data: dict[str, Any]) -> Note:
         """Have one entry, which names its actor, written with the next ones. Raises LedgerError when an earlier one
@@ -190,9 +190,9 @@ class Ledger:
         versions = {"opslib": version("opslib"), "python": platform.python_version()}
         return {**machine(), **versions, "signed_by": self._signer.key_id}
 
-    def _append(self, note: Note) -> Entry:
+    def _append(self, run_id: str, kind: str, data: dict[str, Any], *, by_actor: bool = True) -> Entry:
         with self._lock, self._continued() as head:
-            entry = self._add(head, note)
+            entry = self._add(head, Note(run_id, kind, data, utc_now(), by_actor))
             self._sign(_after(head, entry))
         return entry
 
