@@ -12,7 +12,7 @@ import weakref
 import zlib
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import httpx
 from httpx_retries import RetryTransport
@@ -176,13 +176,34 @@ def http_client(
     Of the environment it takes what `ByHost` takes, since httpx leaves that to a transport that it is given.
     """
     metered: httpx.AsyncBaseTransport = Meter(ByHost(), record)
-    return httpx.AsyncClient(
+    return _Client(
         transport=RetryTransport(Gated(metered, gate) if gate else metered),
         auth=auth,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         headers={"Accept-Encoding": "gzip"},
-        follow_redirects=False,  # a redirect would carry the token to an unchecked host
     )
+
+
+class _Client(httpx.AsyncClient):
+    """httpx's client, without what costs time in each call and is not wanted here: cookies, and redirects, which would
+    carry the token to an unchecked host. An answer is whole when it comes from the `Meter`."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, **about: Any) -> None:
+        super().__init__(transport=transport, **about)
+        self._stack = transport
+
+    async def send(self, request: httpx.Request, *, auth: Any = None, **_: Any) -> httpx.Response:
+        flow = (auth if isinstance(auth, httpx.Auth) else self.auth or httpx.Auth()).async_auth_flow(request)
+        try:
+            request = await anext(flow)
+            while True:
+                response = await self._stack.handle_async_request(request)
+                response.request = request
+                request = await flow.asend(response)
+        except StopAsyncIteration:
+            return response
+        finally:
+            await flow.aclose()
 
 
 async def answered(url: str, sending: Awaitable[httpx.Response]) -> httpx.Response:
