@@ -174,7 +174,13 @@ async def test_the_upload_report_is_read_without_the_token(
 
     def watched(*arguments: Any, **options: Any) -> Any:
         http = send(*arguments, **options)
-        http.event_hooks["request"].append(lambda request: remembered(seen, request))
+        sending = http.send
+
+        def noted(request: httpx.Request, **about: Any) -> Any:
+            seen.append(request)
+            return sending(request, **about)
+
+        monkeypatch.setattr(http, "send", noted)
         return http
 
     monkeypatch.setattr(upload_reports, "http_client", watched)
@@ -190,10 +196,6 @@ async def test_the_upload_report_is_read_without_the_token(
         len(client.recorder.latency_samples) == len([one for one in kept if "latency_s" in one]) - 2
     )  # token, download
     assert download["operation"] == "read_upload_report"
-
-
-async def remembered(seen: list[Any], request: Any) -> None:
-    seen.append(request)
 
 
 @pytest.mark.parametrize(
