@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from opslib.archive.spark import LOCAL, Spark
 from opslib.errors import OpslibError
 
 from ..children import started
-from ..forks import opslib
+from ..forks import FORKS, opslib
 from ..world import without_settings
 from .s3_stub import MODIFIED_MS, Stub, archive_keys, serving
 from .world import NOW, START_MS, Object, Row, expected_file, parts
@@ -184,13 +185,20 @@ def _java_of(process: int) -> int | None:
 
 
 @pytest.mark.spark
-def test_a_cluster_that_gives_no_worker_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Something answers at the address, and never says a word."""
-    monkeypatch.setattr(spark, "_WORKERS_WITHIN_S", 1.0)
-    expected, arrived = expected_file(tmp_path, [Row(1, 1, START_MS)]), parts(tmp_path, [Object(1, 1)])
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+def test_a_cluster_that_gives_no_worker_is_an_error_in_time(tmp_path: Path) -> None:
+    """Something answers at the address, and never says a word. In a process of its own, as one has one session."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ProcessPoolExecutor(1, mp_context=FORKS) as process,
+    ):
         master = f"spark://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(OpslibError) as raised:
-            verify(expected, arrived, tmp_path, now=NOW, engine=Spark(master))
-    assert "gave no worker within 1 s" in raised.value.cause
+        assert "gave no worker within 1 s" in process.submit(_refused_by, master, tmp_path).result()
     assert os.listdir(tmp_path / "arrived")
+
+
+def _refused_by(master: str, folder: Path) -> str:
+    spark._WORKERS_WITHIN_S = 1.0
+    expected, arrived = expected_file(folder, [Row(1, 1, START_MS)]), parts(folder, [Object(1, 1)])
+    with pytest.raises(OpslibError) as raised:
+        verify(expected, arrived, folder, now=NOW, engine=Spark(master))
+    return raised.value.cause
