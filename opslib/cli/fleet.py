@@ -79,7 +79,7 @@ def fleet(
 ) -> ExitCode:
     """Bring every onboarding file in FOLDER to its org, each as one transaction.
 
-    Shows all plans and asks; without --yes, where nobody can be asked, it only shows them (exit code 0: nothing to do,
+    Shows all plans and asks; without --yes, and not on a terminal, it only shows them (exit code 0: nothing to do,
     2: changes, 1: an error). First it finishes what an earlier call was killed in. Exit code 0: all are done, 1: some
     failed and were rolled back, 3: something is half-done.
     """

@@ -2,7 +2,7 @@
 
 httpcore parses in Python, and its pool looks at each waiting request again for each that ends (encode/httpcore#1035).
 Here httpx finds one connection of httpcore, ready for any number of requests to any host, which sends through aiohttp.
-So what stands in for httpcore's connections in tests stands in for these too, and errors are those of httpcore.
+So tests that replace httpcore's connections replace these, too, and errors are those of httpcore.
 """
 
 import ssl

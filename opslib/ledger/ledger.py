@@ -216,7 +216,7 @@ class Ledger:
         """As `flush`; the error is that of the next write."""
         try:
             self.flush()
-        except Exception:  # noqa: BLE001 (`note` and whoever appends meet it again)
+        except Exception:  # noqa: BLE001 (`note` and `append` meet it again)
             self._waiting.failed = True
 
     def _add(self, head: Head, note: Note) -> Entry:

@@ -11,10 +11,11 @@ import sys
 import threading
 import uuid
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 from xml.sax.saxutils import escape
@@ -165,6 +166,17 @@ def main() -> None:
     with serving(Stub(archive_keys(arguments.days, arguments.recordings_of_a_day), arguments.delay_s)) as stub:
         print(stub.url, flush=True)
         sys.stdin.read()
+
+
+def verify_words(folder: Path, keys: Sequence[str]) -> list[str]:
+    """A command that expects every fourth key's recording, and one that is not there."""
+    recordings = [key.removesuffix(".opus").split("/")[-2:] for key in keys[::4]]
+    modified = datetime.fromtimestamp(MODIFIED_MS / 1000, UTC)
+    ended, now = (modified - timedelta(hours=1)).isoformat(), (modified + timedelta(days=3)).isoformat()
+    rows = [f"{conversation.partition('=')[2]},{recording},{ended}" for conversation, recording in recordings]
+    file = folder / "expected.csv"
+    file.write_text("\n".join(["conversation_id,recording_id,ended_at", *rows, f"lost,lost,{ended}"]))
+    return ["archive", "verify", "--expected", str(file), "--bucket", "recordings", "--now", now, "--json"]
 
 
 if __name__ == "__main__":

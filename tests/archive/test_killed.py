@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from ..forks import opslib, started
 from ..world import without_settings
 from .inventories import Item, write_inventory
-from .s3_stub import MODIFIED_MS, Query, Stub, archive_keys, serving
+from .s3_stub import MODIFIED_MS, Query, Stub, archive_keys, serving, verify_words
 
 DAYS, OF_A_DAY, ITEMS_OF_A_FILE = 30, 4, 300
 KEYS = archive_keys(DAYS, OF_A_DAY)
@@ -38,13 +38,7 @@ def env(stub: Stub) -> dict[str, str]:
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     """Every other recording is expected, and one that is not there."""
-    recordings = [key.removesuffix(".opus").split("/")[-2:] for key in KEYS[::4]]
-    ended = (MODIFIED - timedelta(hours=1)).isoformat()
-    rows = [f"{conversation.partition('=')[2]},{recording},{ended}" for conversation, recording in recordings]
-    file = tmp_path / "expected.csv"
-    file.write_text("\n".join(["conversation_id,recording_id,ended_at", *rows, f"lost,lost,{ended}"]))
-    now = (MODIFIED + timedelta(days=3)).isoformat()
-    return ["archive", "verify", "--expected", str(file), "--bucket", "recordings", "--now", now, "--json"]
+    return verify_words(tmp_path, KEYS)
 
 
 def answer(env: dict[str, str], home: Path, words: list[str]) -> dict[str, Any]:

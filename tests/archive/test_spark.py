@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,11 +25,10 @@ from opslib.errors import OpslibError
 from ..children import started
 from ..forks import FORKS, opslib
 from ..world import without_settings
-from .s3_stub import MODIFIED_MS, Stub, archive_keys, serving
+from .s3_stub import Stub, archive_keys, serving, verify_words
 from .world import NOW, START_MS, Object, Row, expected_file, parts
 
 KEYS = archive_keys(1, 4)
-MODIFIED = datetime.fromtimestamp(MODIFIED_MS / 1000, UTC)
 
 
 @pytest.fixture
@@ -114,13 +112,7 @@ def env(stub: Stub, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
-    recordings = [key.removesuffix(".opus").split("/")[-2:] for key in KEYS[::4]]
-    ended = (MODIFIED - timedelta(hours=1)).isoformat()
-    rows = [f"{conversation.partition('=')[2]},{recording},{ended}" for conversation, recording in recordings]
-    file = tmp_path / "expected.csv"
-    file.write_text("\n".join(["conversation_id,recording_id,ended_at", *rows, f"lost,lost,{ended}"]))
-    now = (MODIFIED + timedelta(days=3)).isoformat()
-    return ["archive", "verify", "--expected", str(file), "--bucket", "recordings", "--now", now, "--json"]
+    return verify_words(tmp_path, KEYS)
 
 
 def test_a_machine_that_lacks_something_is_told_before_the_bucket_is_read(
